@@ -1,0 +1,39 @@
+//! Tumar matches faces for ATMs among three parties of which none ever holds a template.
+//!
+//! The map, from the top floor down; arrows only point down.
+//!
+//! ```text
+//! 9  main.rs, cli/   demo init node token enroll verify erase: arguments in, text out
+//! 8  node.rs         config -> wired parts; listen, drain
+//! 7  service.rs      public gRPC; the one error -> Status table; the only clock reading
+//! 6  engine.rs       enrol, verify, erase, lock; takes only Permits   peer.rs  links over gRPC and mutual TLS
+//!    client.rs       what a terminal and a backend do: split, seal, sign, call, check receipts
+//! 5  gallery.rs      references in fixed ndarray blocks               protocol/ intake, compare, open
+//!    wire.rs         generated types, and TryFrom to ours
+//! 4  store.rs        sealed records, spent ids, positions             seal.rs  envelopes, boxes at rest   prss.rs  handshake.rs
+//! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
+//! 2  net.rs          Session, Step, Frame, Lost                       token/   jwt proof purpose policy: Token, Verified, Grant<P>
+//!    request.rs      what is asked for, and its transcript
+//! 1  party.rs  name.rs  template/   embeddings in, small integers out; models; the clear-text oracle
+//! ```
+
+pub mod client;
+pub mod engine;
+pub mod gallery;
+pub mod handshake;
+pub mod log;
+pub mod name;
+pub mod net;
+pub mod node;
+pub mod party;
+pub mod peer;
+pub mod protocol;
+pub mod prss;
+pub mod request;
+pub mod seal;
+pub mod service;
+pub mod share;
+pub mod store;
+pub mod template;
+pub mod token;
+pub mod wire;

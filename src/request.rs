@@ -1,0 +1,156 @@
+//! What a client asks for, as all sides see it: client, leader and helpers compute the same transcript of it.
+
+use ring::digest::{Context, SHA256};
+
+use crate::name::{GalleryName, Modality, ModelId, PurposeName, RequestId, Subject};
+
+/// The calls that need a token. One gRPC method each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Take a reference in.
+    Enroll,
+    /// Compare a probe with one subject's reference.
+    Verify,
+    /// Destroy a subject's references.
+    Erase,
+    /// Stop a subject's use until unlocked.
+    Lock,
+    /// End a lock.
+    Unlock,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Enroll, Self::Verify, Self::Erase, Self::Lock, Self::Unlock];
+
+    /// The gRPC path: the `htu` of a proof ends in it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Enroll => "/tumar.v1.MatchingService/EnrollSubject",
+            Self::Verify => "/tumar.v1.MatchingService/VerifySubject",
+            Self::Erase => "/tumar.v1.MatchingService/EraseSubject",
+            Self::Lock => "/tumar.v1.MatchingService/LockSubject",
+            Self::Unlock => "/tumar.v1.MatchingService/UnlockSubject",
+        }
+    }
+
+    /// The action, as tokens, policies and log entries spell it.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Enroll => "enroll",
+            Self::Verify => "verify",
+            Self::Erase => "erase",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+        }
+    }
+}
+
+/// One sample of a request: which extractor made it, and the digest of each party's envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// What it was made from.
+    pub modality: Modality,
+    /// The extractor.
+    pub model: ModelId,
+    /// SHA-256 of each party's envelope as sent, in the order A, B, C.
+    pub envelopes: [[u8; 32]; 3],
+}
+
+/// What one call asks for, apart from who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The call.
+    pub method: Method,
+    /// Drawn by the client; the same when it tries again.
+    pub request_id: RequestId,
+    /// Where the subject is, or will be.
+    pub gallery: GalleryName,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What for.
+    pub purpose: PurposeName,
+    /// Whole tenge at stake, where the purpose's rule depends on it; 0 where nothing is.
+    pub amount_kzt: u64,
+    /// The samples that came along; empty for calls that take none.
+    pub samples: Vec<Sample>,
+}
+
+impl Ask {
+    /// SHA-256 over every field, each with its length in front: what a proof signs as `rqh`, and what pairs the three logs.
+    ///
+    /// Never taken over protobuf bytes, which have more than one form for one message.
+    #[must_use]
+    pub fn transcript(&self) -> [u8; 32] {
+        let mut hash = Context::new(&SHA256);
+        let mut field = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        field(b"tumar request v1");
+        field(self.method.path().as_bytes());
+        field(self.request_id.as_bytes());
+        field(self.gallery.as_str().as_bytes());
+        field(self.subject.as_str().as_bytes());
+        field(self.purpose.as_str().as_bytes());
+        field(&self.amount_kzt.to_be_bytes());
+        field(&(self.samples.len() as u64).to_be_bytes());
+        for sample in &self.samples {
+            field(sample.modality.as_str().as_bytes());
+            field(sample.model.as_str().as_bytes());
+            sample.envelopes.iter().for_each(|digest| field(digest));
+        }
+        digest_of(hash)
+    }
+}
+
+fn digest_of(hash: Context) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask() -> Ask {
+        Ask {
+            method: Method::Verify,
+            request_id: RequestId::from_random([7; 16]),
+            gallery: "banks/b17/customers".parse().unwrap(),
+            subject: "c-0042".parse().unwrap(),
+            purpose: "cash_withdrawal".parse().unwrap(),
+            amount_kzt: 40_000,
+            samples: vec![Sample {
+                modality: Modality::Face,
+                model: "fr512".parse().unwrap(),
+                envelopes: [[1; 32], [2; 32], [3; 32]],
+            }],
+        }
+    }
+
+    #[test]
+    fn every_field_changes_the_transcript() {
+        let change: [fn(&mut Ask); 9] = [
+            |a| a.method = Method::Enroll,
+            |a| a.request_id = RequestId::from_random([8; 16]),
+            |a| a.gallery = "banks/b18/customers".parse().unwrap(),
+            |a| a.subject = "c-0043".parse().unwrap(),
+            |a| a.purpose = "card_activation".parse().unwrap(),
+            |a| a.amount_kzt += 1,
+            |a| a.samples[0].model = "sface128".parse().unwrap(),
+            |a| a.samples[0].envelopes.swap(0, 1),
+            |a| a.samples.clear(),
+        ];
+        let plain = ask().transcript();
+        assert_eq!(plain, ask().transcript());
+        for (place, change) in change.iter().enumerate() {
+            let mut other = ask();
+            change(&mut other);
+            assert_ne!(plain, other.transcript(), "change {place}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a verified token allows, as a type.
+
+use std::marker::PhantomData;
+
+use crate::name::{GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject};
+use crate::request::Method;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a [`Grant`] is for. Sealed: the list below is all there is.
+pub trait For: sealed::Sealed + Send + 'static {
+    /// The one call that this purpose type serves.
+    const METHOD: Method;
+}
+
+macro_rules! purposes {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+        impl sealed::Sealed for $name {}
+        impl For for $name {
+            const METHOD: Method = Method::$name;
+        }
+    )*};
+}
+
+purposes! {
+    /// To take a reference in.
+    Enroll,
+    /// To compare a probe with one subject's reference.
+    Verify,
+    /// To destroy a subject's references.
+    Erase,
+    /// To stop a subject's use.
+    Lock,
+    /// To end a lock.
+    Unlock,
+}
+
+/// What a request uses up, the moment that it is admitted: none of it can be used again, whatever comes of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spends {
+    /// SHA-256 over issuer and `jti` of the token.
+    pub token: [u8; 32],
+    /// How many requests the token allows in all.
+    pub max_uses: u32,
+    /// Unix seconds after which the token is refused for its time, so that its id may be forgotten.
+    pub token_until: u64,
+    /// SHA-256 over the proof key's thumbprint and `jti` of the proof: usable once.
+    pub proof: [u8; 32],
+    /// Unix seconds after which the proof is refused for its time.
+    pub proof_until: u64,
+    /// The caller's `client_id`: request ids are its own.
+    pub client: String,
+    /// The caller's request id.
+    pub request_id: RequestId,
+    /// [`Ask::transcript`](crate::request::Ask::transcript): the same request may be asked again, another one under its id may not.
+    pub transcript: [u8; 32],
+}
+
+/// What the access log will say of the request, less what is only known there (salt, minute, place, blinded handle).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Who asks.
+    pub relying_party: RelyingParty,
+    /// Where the subject is.
+    pub gallery: GalleryName,
+    /// Whom it is about. Never logged as it is: the log blinds it.
+    pub subject: Subject,
+    /// What for.
+    pub purpose: PurposeName,
+    /// The call.
+    pub method: Method,
+    /// What is compared.
+    pub modalities: Vec<Modality>,
+    /// SHA-256 over token and proof as presented: the entry commits to it under a salt.
+    pub evidence: [u8; 32],
+    /// SHA-256 of the policy file that allowed it.
+    pub policy: [u8; 32],
+}
+
+/// One sample that the policy lets be compared, and how high it must score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// What it is.
+    pub modality: Modality,
+    /// The extractor.
+    pub model: ModelId,
+    /// Least score that is a match, in the units of a dot of two quantised templates (6 d is a perfect one).
+    pub threshold: i16,
+}
+
+/// What the policy says of this one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What must be reached, in the order of the request's samples. Empty where nothing is compared.
+    pub bars: Vec<Bar>,
+    /// Non-matches in a row until the subject is locked for this purpose's lock time; 0 where attempts are not counted.
+    pub attempts: u32,
+    /// Seconds that such a lock lasts.
+    pub lock_seconds: u64,
+    /// Seconds that a reference taken in may be kept.
+    pub retention_seconds: u64,
+}
+
+/// The right to do one `P`, once. Not yet in the log, so not yet usable.
+///
+/// Its one constructor stands behind the checks of `Verified::grant`.
+#[must_use = "an unspent grant does nothing; log it with AccessLog::admit"]
+#[derive(Debug)]
+pub struct Grant<P: For> {
+    spends: Spends,
+    record: Use,
+    terms: Terms,
+    purpose: PhantomData<P>,
+}
+
+impl<P: For> Grant<P> {
+    pub(super) const fn new(spends: Spends, record: Use, terms: Terms) -> Self {
+        Self { spends, record, terms, purpose: PhantomData }
+    }
+
+    /// What it uses up.
+    #[must_use]
+    pub const fn spends(&self) -> &Spends {
+        &self.spends
+    }
+
+    /// What the log will say.
+    #[must_use]
+    pub const fn record(&self) -> &Use {
+        &self.record
+    }
+
+    /// What the policy demands.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Its parts, for the log to turn into a permit.
+    #[must_use]
+    pub fn into_parts(self) -> (Spends, Use, Terms) {
+        (self.spends, self.record, self.terms)
+    }
+}
