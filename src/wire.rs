@@ -1,1 +1,179 @@
-//! (being built)
+//! The generated types, and the way from them to ours: parsed once, here, and valid from then on.
+//!
+//! What prost decodes is not wiped: shares cross it only inside envelopes.
+
+use ring::digest::{SHA256, digest};
+
+use crate::name::{Modality, NameError};
+use crate::party::Party;
+use crate::request::{Ask, Method, Sample};
+use peer::v1::relayed::Request;
+
+/// `tumar.v1`: what clients call.
+#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+pub mod v1 {
+    tonic::include_proto!("tumar.v1");
+}
+
+/// What the nodes say to each other.
+pub mod peer {
+    /// `tumar.peer.v1`.
+    #[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
+    pub mod v1 {
+        tonic::include_proto!("tumar.peer.v1");
+    }
+}
+
+/// Descriptors of both packages, for server reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// A request that is not well formed. The client's fault, found before anything about the subject is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// A name without its form.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Not exactly one sample where one is needed.
+    #[error("samples must be exactly one")]
+    Samples,
+    /// A modality that this version does not know.
+    #[error("modality is not one of the known ones")]
+    Modality,
+    /// No request in the frame.
+    #[error("the request is absent")]
+    Absent,
+}
+
+impl RequestError {
+    /// Stable reason code.
+    pub const REASON: &'static str = "REQUEST_INVALID";
+
+    /// The field at fault.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Name(name) => name.kind,
+            Self::Samples => "samples",
+            Self::Modality => "modality",
+            Self::Absent => "request",
+        }
+    }
+}
+
+/// The fields that every request has.
+struct Common<'a> {
+    request_id: &'a str,
+    gallery: &'a str,
+    subject: &'a str,
+    purpose: &'a str,
+    amount_kzt: u64,
+    samples: &'a [v1::Sample],
+}
+
+macro_rules! common {
+    ($request:expr) => {
+        Common {
+            request_id: &$request.request_id,
+            gallery: &$request.gallery,
+            subject: &$request.subject,
+            purpose: &$request.purpose,
+            amount_kzt: 0,
+            samples: &[],
+        }
+    };
+}
+
+fn common(request: &Request) -> Common<'_> {
+    match request {
+        Request::Enroll(r) => Common { samples: &r.samples, ..common!(r) },
+        Request::Verify(r) => Common { samples: &r.samples, amount_kzt: r.amount_kzt, ..common!(r) },
+        Request::Erase(r) => common!(r),
+        Request::Lock(r) => common!(r),
+        Request::Unlock(r) => common!(r),
+    }
+}
+
+/// Which call a request is of.
+#[must_use]
+pub const fn method_of(request: &Request) -> Method {
+    match request {
+        Request::Enroll(_) => Method::Enroll,
+        Request::Verify(_) => Method::Verify,
+        Request::Erase(_) => Method::Erase,
+        Request::Lock(_) => Method::Lock,
+        Request::Unlock(_) => Method::Unlock,
+    }
+}
+
+/// What a request asks for, in our own types.
+///
+/// # Errors
+/// [`RequestError`], naming the field at fault.
+pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
+    let method = method_of(request);
+    let common = common(request);
+    let ask = Ask {
+        method,
+        request_id: common.request_id.parse()?,
+        gallery: common.gallery.parse()?,
+        subject: common.subject.parse()?,
+        purpose: common.purpose.parse()?,
+        amount_kzt: common.amount_kzt,
+        samples: common.samples.iter().map(sample_of).collect::<Result<_, _>>()?,
+    };
+    let wanted = usize::from(matches!(method, Method::Enroll | Method::Verify));
+    if ask.samples.len() == wanted { Ok(ask) } else { Err(RequestError::Samples) }
+}
+
+fn sample_of(sample: &v1::Sample) -> Result<Sample, RequestError> {
+    Ok(Sample {
+        modality: match sample.modality() {
+            v1::Modality::Face => Modality::Face,
+            v1::Modality::Unspecified => return Err(RequestError::Modality),
+        },
+        model: sample.model.parse()?,
+        envelopes: [&sample.envelope_a, &sample.envelope_b, &sample.envelope_c].map(|envelope| sha256(envelope)),
+    })
+}
+
+/// The envelope of a request's one sample that is meant for a party; `None` where the call takes no sample.
+#[must_use]
+pub fn envelope_of(request: &Request, party: Party) -> Option<&[u8]> {
+    let sample = common(request).samples.first()?;
+    Some(match party {
+        Party::A => &sample.envelope_a,
+        Party::B => &sample.envelope_b,
+        Party::C => &sample.envelope_c,
+    })
+}
+
+/// SHA-256 of some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+impl From<Party> for v1::Party {
+    fn from(party: Party) -> Self {
+        match party {
+            Party::A => Self::A,
+            Party::B => Self::B,
+            Party::C => Self::C,
+        }
+    }
+}
+
+impl TryFrom<v1::Party> for Party {
+    type Error = RequestError;
+
+    fn try_from(party: v1::Party) -> Result<Self, RequestError> {
+        match party {
+            v1::Party::A => Ok(Self::A),
+            v1::Party::B => Ok(Self::B),
+            v1::Party::C => Ok(Self::C),
+            v1::Party::Unspecified => Err(RequestError::Absent),
+        }
+    }
+}

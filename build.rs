@@ -1,0 +1,14 @@
+//! Compiles the protobuf files without `protoc`: protox parses them, tonic writes the code.
+
+use std::path::PathBuf;
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let files = protox::compile(["tumar/v1/matching.proto", "tumar/peer/v1/peer.proto"], ["proto"])?;
+    let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(descriptors, files.encode_to_vec())?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    Ok(())
+}
