@@ -10,7 +10,8 @@
 //!    client.rs       what a terminal and a backend do: split, seal, sign, call, check receipts
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ intake, compare, open
 //!    wire.rs         generated types, and TryFrom to ours
-//! 4  store.rs        sealed records, spent ids, positions             seal.rs  envelopes, boxes at rest   prss.rs  handshake.rs
+//! 4  store.rs        sealed records, spent ids, positions             seal.rs  envelopes, boxes at rest
+//!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
 //! 2  net.rs          Session, Step, Frame, Lost                       token/   jwt proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript
@@ -35,5 +36,6 @@ pub mod service;
 pub mod share;
 pub mod store;
 pub mod template;
+pub mod tls;
 pub mod token;
 pub mod wire;

@@ -1,0 +1,240 @@
+//! TLS 1.3 by ring, with certificates pinned: who is not named in the configuration does not get as far as a byte of gRPC.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// How long a caller may take for its TLS handshake before it is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// TLS that could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate or key file does not hold what it should.
+    #[error("a certificate or key is not valid PEM")]
+    Pem(#[from] rustls::pki_types::pem::Error),
+    /// rustls refused the parts.
+    #[error("certificate and key do not make a TLS identity")]
+    Config(#[from] rustls::Error),
+    /// The pinned certificates make no verifier.
+    #[error("the pinned certificates can not be trust anchors")]
+    Pins(#[from] rustls::server::VerifierBuilderError),
+    /// An address that is not `host:port`.
+    #[error("an address must be host:port")]
+    Address,
+}
+
+/// A certificate and its key, from PEM.
+pub struct TlsIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl TlsIdentity {
+    /// Reads certificate and key.
+    ///
+    /// # Errors
+    /// [`TlsError::Pem`].
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>()?;
+        Ok(Self { chain, key: PrivateKeyDer::from_pem_slice(key)? })
+    }
+}
+
+/// One certificate that is trusted, and nothing it does not sign.
+#[derive(Clone)]
+pub struct Pinned(CertificateDer<'static>);
+
+impl Pinned {
+    /// Reads the first certificate of a PEM text.
+    ///
+    /// # Errors
+    /// [`TlsError::Pem`].
+    pub fn from_pem(certificate: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self(CertificateDer::from_pem_slice(certificate)?))
+    }
+
+    /// Whether a peer showed exactly this certificate.
+    #[must_use]
+    pub fn is(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.0.as_ref() == certificate.as_ref()
+    }
+}
+
+fn roots(pins: &[Pinned]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for pin in pins {
+        roots.add(pin.0.clone())?;
+    }
+    Ok(roots)
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A server that everybody may call: it shows its certificate and asks for none.
+///
+/// # Errors
+/// [`TlsError`] if the identity is not one.
+pub fn open_server(own: &TlsIdentity) -> Result<TlsAcceptor, TlsError> {
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(own.chain.clone(), own.key.clone_key())?;
+    Ok(acceptor(config))
+}
+
+/// A server that only the holders of the pinned certificates may call.
+///
+/// # Errors
+/// [`TlsError`] if the identity or a pin is not one.
+pub fn pinned_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAcceptor, TlsError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(callers)?), provider()).build()?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(own.chain.clone(), own.key.clone_key())?;
+    Ok(acceptor(config))
+}
+
+fn acceptor(mut config: ServerConfig) -> TlsAcceptor {
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Accepts TCP and TLS; a caller whose handshake fails or dawdles holds up nobody else.
+pub fn accept(listener: TcpListener, acceptor: TlsAcceptor) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
+    let (ready, incoming) = mpsc::channel(64);
+    tokio::spawn(async move {
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = ready.closed() => return,
+            };
+            let Ok((stream, _)) = stream else {
+                // Out of descriptors, most likely: let some close before asking again.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let (acceptor, ready) = (acceptor.clone(), ready.clone());
+            tokio::spawn(async move {
+                // Latency is in rounds of small messages: Nagle's algorithm would add 40 ms to each.
+                if stream.set_nodelay(true).is_err() {
+                    return;
+                }
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    // An error means that the server is gone.
+                    let _ = ready.send(Ok(stream)).await;
+                }
+            });
+        }
+    });
+    ReceiverStream::new(incoming)
+}
+
+/// Dials gRPC servers that show the pinned certificate.
+#[derive(Clone)]
+pub struct Dialler {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Dialler {
+    /// `own` is shown where the server asks for a certificate; `name` must stand in the server's.
+    ///
+    /// # Errors
+    /// [`TlsError`] if the identity, the pin or the name is not one.
+    pub fn new(own: Option<&TlsIdentity>, server: &Pinned, name: &str) -> Result<Self, TlsError> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots(std::slice::from_ref(server))?);
+        let mut config = match own {
+            Some(own) => config.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Address)?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+    }
+
+    /// A gRPC channel to `host:port`, connected.
+    ///
+    /// # Errors
+    /// [`TlsError::Address`] for the address, or the transport's own error.
+    pub async fn dial(&self, address: &str) -> Result<Channel, DialError> {
+        let endpoint = self.endpoint(address)?;
+        Ok(endpoint.connect_with_connector(self.at(address)).await?)
+    }
+
+    /// A gRPC channel to `host:port` that connects at its first use, and again after a loss.
+    ///
+    /// # Errors
+    /// [`TlsError::Address`].
+    pub fn dial_lazily(&self, address: &str) -> Result<Channel, TlsError> {
+        Ok(self.endpoint(address)?.connect_with_connector_lazy(self.at(address)))
+    }
+
+    fn endpoint(&self, address: &str) -> Result<Endpoint, TlsError> {
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(|_| TlsError::Address)?;
+        Ok(endpoint
+            .connect_timeout(HANDSHAKE)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true))
+    }
+
+    fn at(&self, address: &str) -> Connector {
+        Connector { dialler: self.clone(), address: address.to_owned() }
+    }
+}
+
+/// A connection that did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// Our own configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Nobody there, or not who should be.
+    #[error("no connection")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// What tonic asks for a connection.
+struct Connector {
+    dialler: Dialler,
+    address: String,
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<tokio_rustls::client::TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (dialler, address) = (self.dialler.clone(), self.address.clone());
+        Box::pin(async move {
+            let stream = TcpStream::connect(&address).await?;
+            stream.set_nodelay(true)?;
+            Ok(TokioIo::new(dialler.connector.connect(dialler.name, stream).await?))
+        })
+    }
+}
