@@ -14,5 +14,9 @@
 //! The formats are C2SP's (tlog-tiles, tlog-checkpoint, signed-note) over RFC 6962 trees and RFC 8785 JSON; none is our own
 //! but the fields of an entry and the words that a receipt signs.
 
+pub mod access;
+pub mod admission;
 pub mod entry;
+pub mod ledger;
 pub mod merkle;
+mod writer;
