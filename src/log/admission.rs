@@ -110,10 +110,10 @@ impl Rate {
             Some(rest) => {
                 bucket.level = rest;
                 Ok(())
-            },
-            None => Err(NotAdmitted::RateLimited {
-                retry_after_ms: ((ONE_REQUEST - filled) * 1000).div_ceil(flow.max(1)),
-            }),
+            }
+            None => {
+                Err(NotAdmitted::RateLimited { retry_after_ms: ((ONE_REQUEST - filled) * 1000).div_ceil(flow.max(1)) })
+            }
         }
     }
 }
@@ -130,8 +130,20 @@ pub(super) struct Admitted {
 
 /// One thing to be written, and whom to tell.
 pub(super) enum Work {
-    Admit { spends: Spends, record: Use, terms: Terms, now: u64, reply: oneshot::Sender<Result<Admitted, NotAdmitted>> },
-    Deny { record: Use, transcript: [u8; 32], reason: Reason, now: u64, reply: oneshot::Sender<Result<u64, LogError>> },
+    Admit {
+        spends: Spends,
+        record: Use,
+        terms: Terms,
+        now: u64,
+        reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
+    },
+    Deny {
+        record: Use,
+        transcript: [u8; 32],
+        reason: Reason,
+        now: u64,
+        reply: oneshot::Sender<Result<u64, LogError>>,
+    },
     Close {
         ticket: Ticket,
         closing: Closing,
@@ -192,10 +204,10 @@ impl Batch {
                 Work::Deny { record, transcript, reason, now, .. } => {
                     let event = Event::Denied(reason.clone());
                     self.append_named(rows, record, *transcript, event, *now).await.map(Outcome::Written)
-                },
+                }
                 Work::Close { ticket, closing, answer, now, .. } => {
                     self.close(rows, ticket, closing, answer.as_ref(), *now).await
-                },
+                }
             }?;
             self.outcomes.push(outcome);
         }
@@ -214,11 +226,11 @@ impl Batch {
             match (work, outcome) {
                 (Work::Admit { spends, record, terms, reply, .. }, Outcome::Admitted { index, subject }) => {
                     drop(reply.send(Ok(Admitted { spends, record, terms, index, subject })));
-                },
+                }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (Work::Deny { reply, .. } | Work::Close { reply, .. }, Outcome::Written(index)) => {
                     drop(reply.send(Ok(index)));
-                },
+                }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
                 | (Work::Deny { .. } | Work::Close { .. }, Outcome::Admitted { .. } | Outcome::Refused(_))
@@ -242,13 +254,13 @@ impl Batch {
                 let of = subject.map(|(record, _)| record);
                 let index = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
                 Ok(Outcome::Admitted { index, subject })
-            },
+            }
             Err(why) => {
                 if let Some(reason) = why.reason() {
                     self.append_named(rows, record, spends.transcript, Event::Denied(reason), now).await?;
                 }
                 Ok(Outcome::Refused(why))
-            },
+            }
         }
     }
 
@@ -267,7 +279,7 @@ impl Batch {
                 Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
                 Course::Open => return Ok(Err(NotAdmitted::RequestInFlight)),
                 // No answer will come any more: to try again is a new use, with all checks.
-                Course::Ended => {},
+                Course::Ended => {}
             }
         }
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
@@ -285,16 +297,16 @@ impl Batch {
         match (record.method, known) {
             (Method::Enroll, _) if standing.is_some_and(|standing| !standing.live) => {
                 Ok(Err(NotAdmitted::SubjectExists))
-            },
+            }
             (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
             (Method::Enroll, None) => Ok(Ok(None)),
             (Method::Verify | Method::Erase | Method::Lock | Method::Unlock, None) => {
                 Ok(Err(NotAdmitted::SubjectUnknown))
-            },
+            }
             (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
             (Method::Erase | Method::Lock | Method::Unlock, Some(known)) => {
                 Ok(Ok(Some((known.record, known.position))))
-            },
+            }
         }
     }
 
@@ -400,7 +412,7 @@ fn settle(standing: &Standing, ticket: &Ticket, closing: &Closing, now: u64) -> 
         Closing::Matched => (0, standing.locked_until),
         Closing::NotMatched if standing.attempts >= ticket.limit && standing.locked_until == 0 => {
             (standing.attempts, lock_end(now, ticket.lock_seconds))
-        },
+        }
         Closing::NotMatched => (standing.attempts, standing.locked_until),
         Closing::Completed | Closing::Failed(_) => (standing.attempts.saturating_sub(1), standing.locked_until),
     }

@@ -110,11 +110,8 @@ pub trait Ledger: Send + 'static {
 /// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.
 pub trait Rows: Send {
     /// What came under this client's request id.
-    fn asked(
-        &mut self,
-        client: &str,
-        id: RequestId,
-    ) -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
+    fn asked(&mut self, client: &str, id: RequestId)
+    -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
 
     /// Notes a request as open, in place of one that ended. It may be forgotten after `until`, in unix seconds.
     fn open_request(
@@ -134,18 +131,10 @@ pub trait Rows: Send {
     ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
 
     /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
-    fn spend_proof(
-        &mut self,
-        proof: &[u8; 32],
-        until: u64,
-    ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
+    fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
 
     /// Counts a use of a token, to be kept until `until`, and returns how many there are now.
-    fn spend_token(
-        &mut self,
-        token: &[u8; 32],
-        until: u64,
-    ) -> impl Future<Output = Result<u32, LedgerFault>> + Send;
+    fn spend_token(&mut self, token: &[u8; 32], until: u64) -> impl Future<Output = Result<u32, LedgerFault>> + Send;
 
     /// The subject's record, live or pending, expired or not. None if it was never there or its key is destroyed.
     fn standing(
@@ -155,10 +144,7 @@ pub trait Rows: Send {
     ) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
 
     /// The same by record, for who closes what was admitted earlier.
-    fn standing_of(
-        &mut self,
-        record: RecordId,
-    ) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
+    fn standing_of(&mut self, record: RecordId) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
 
     /// Writes attempts and lock of a record; nothing if it is gone.
     fn set_attempts(

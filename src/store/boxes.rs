@@ -55,7 +55,7 @@ impl Place<'_> {
     ) -> Result<PointShare, StoreError> {
         let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
         let words = key.open(&self.context(&self.kind("share")), sealed)?;
-        PointShare::from_bytes(holder, &words).map_err(|_| StoreError::Form)
+        PointShare::from_unsealed_bytes(holder, words.len() / 2, &words).map_err(|_| StoreError::Form)
     }
 
     pub(super) fn subject_key(

@@ -69,8 +69,7 @@ pub(super) async fn claim(
     party: Party,
 ) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *transaction).await?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *transaction).await?;
     if tables == 0 {
         raw_sql(TABLES).execute(&mut *transaction).await?;
         for (name, value) in [("version", VERSION), ("deployment", deployment.as_str()), ("party", party.as_str())] {
