@@ -1,3 +1,297 @@
-//! (being built)
+//! Purpose tokens: who may ask what, checked by each node for itself.
+//!
+//! ```text
+//! Token --verify--> Verified --grant::<P>--> Grant<P>      (then AccessLog::admit makes it a Permit<P>)
+//!   anyone's bytes    genuine, ours, now       allowed by the policy, for one P, once
+//! ```
+//!
+//! A failed `verify` says that the bytes may be anyone's: it is counted, not logged. A failed `grant` is a genuine token
+//! put to a use that it does not have: it is logged. DESIGN 6 gives the order of the checks; it is the order of the
+//! code here and of [`ALL_REASONS`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `json` | strict JSON |
+//! | `jws` | signed JSON, keys, thumbprints |
+//! | `jwt` | the access token: what [`Verifier`] trusts, and [`Issuer`] |
+//! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
+//! | `details` | what a token allows, and what a proof narrows it to |
+//! | `policy` | what the operators allow: [`Policy`] |
+//! | `purpose` | the outcome, as a type: [`Grant`](purpose::Grant) |
+//! | `refusal` | every reason, with its code |
+//!
+//! No clock is read here and nothing is remembered: what is spent, [`Spends`] tells the
+//! ledger. `jti` of token and proof are looked up there.
 
+pub mod details;
+pub mod json;
+pub mod jws;
+pub mod jwt;
+pub mod policy;
+pub mod proof;
 pub mod purpose;
+pub mod refusal;
+
+use std::fmt;
+
+use ring::digest::{Context, SHA256};
+
+use crate::name::{ModelId, RelyingParty};
+use crate::request::{Ask, Method};
+pub use details::{Action, Details, Narrowing};
+pub use jws::{Algorithm, PublicKey, SigningKey};
+pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
+pub use policy::{Decision, Fmr, Policy, PolicyError, Thresholds};
+pub use proof::ProofKey;
+pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
+
+use jws::Jws;
+use policy::{Purpose, Rule};
+use purpose::{Bar, For, Grant, Spends, Terms, Use};
+
+/// Seconds by which another's clock may differ from ours.
+pub const SKEW: u64 = 30;
+
+/// Most seconds from a token's `iat` to its `exp`.
+pub const MAX_LIFETIME: u64 = 300;
+
+/// Most seconds from a proof's `iat` to now.
+pub const MAX_PROOF_AGE: u64 = 60;
+
+/// Longest access token, and longest proof, in bytes.
+pub const MAX_BYTES: usize = 4096;
+
+/// What a caller presents, not yet looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    access: String,
+    proof: String,
+    certificate: Option<[u8; 32]>,
+}
+
+/// Prints how long its parts are. Whoever reads logs must not find tokens there.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({} + {} bytes)", self.access.len(), self.proof.len())
+    }
+}
+
+impl Token {
+    /// From the access token of the `authorization: DPoP` header, the proof of the `dpop` header and, where the caller
+    /// showed one, SHA-256 of its TLS certificate in DER. A helper has the last from the leader.
+    #[must_use]
+    pub fn new(access: impl Into<String>, proof: impl Into<String>, certificate: Option<[u8; 32]>) -> Self {
+        Self { access: access.into(), proof: proof.into(), certificate }
+    }
+
+    /// The access token, to forward.
+    #[must_use]
+    pub fn access(&self) -> &str {
+        &self.access
+    }
+
+    /// The proof, to forward.
+    #[must_use]
+    pub fn proof(&self) -> &str {
+        &self.proof
+    }
+
+    /// SHA-256 of the caller's TLS certificate, to forward.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&[u8; 32]> {
+        self.certificate.as_ref()
+    }
+
+    /// Whether this is genuine, for this deployment, now, from the client that it was given to, and for exactly `ask`.
+    ///
+    /// `now` is in Unix seconds.
+    ///
+    /// # Errors
+    /// [`TokenError`]: the first check that fails, in the order of DESIGN 6.
+    pub fn verify<'a>(self, verifier: &Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenError> {
+        if self.access.len() > MAX_BYTES {
+            return Err(TokenError::TooLarge);
+        }
+        if self.proof.len() > MAX_BYTES {
+            return Err(TokenError::ProofTooLarge);
+        }
+        let access = Jws::parse(&self.access).map_err(|_| TokenError::Malformed)?;
+        let claims = access.claims().map_err(|_| TokenError::Malformed)?;
+        let proof = Jws::parse(&self.proof).map_err(|_| TokenError::ProofMalformed)?;
+        let proof_claims = proof.claims().map_err(|_| TokenError::ProofMalformed)?;
+
+        let access = verifier.access(&access, claims, now)?;
+        let proof = proof::check(&proof, proof_claims, &verifier.addresses(ask.method), now)?;
+        proof.is_over(&self.access, ask)?;
+        access.is_bound_to(&proof.key, self.certificate.as_ref())?;
+
+        let spends = Spends {
+            token: digest_of(&[access.issuer.as_bytes(), access.id.as_bytes()]),
+            max_uses: proof
+                .narrowing
+                .as_ref()
+                .and_then(|n| n.max_uses)
+                .unwrap_or(u32::MAX)
+                .min(access.details.max_uses),
+            token_until: access.expires.saturating_add(SKEW),
+            proof: digest_of(&[&proof.key.thumbprint(), proof.id.as_bytes()]),
+            proof_until: proof.issued.saturating_add(MAX_PROOF_AGE),
+            client: format!("{} {}", access.issuer, access.client),
+            request_id: ask.request_id,
+            transcript: ask.transcript(),
+        };
+        let evidence = digest_of(&[self.access.as_bytes(), self.proof.as_bytes()]);
+        Ok(Verified { ask, details: access.details, narrowing: proof.narrowing, amr: access.amr, spends, evidence })
+    }
+}
+
+/// SHA-256 over fields, each with its length in front.
+fn digest_of(fields: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    for field in fields {
+        hash.update(&(field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+/// A genuine token with its proof, over one request, which it holds on to: no other can be granted by it.
+#[derive(Debug)]
+#[must_use = "a genuine token allows nothing yet; ask grant"]
+pub struct Verified<'a> {
+    ask: &'a Ask,
+    details: Details,
+    narrowing: Option<Narrowing>,
+    amr: Vec<String>,
+    spends: Spends,
+    evidence: [u8; 32],
+}
+
+impl Verified<'_> {
+    /// On whose behalf.
+    #[must_use]
+    pub const fn relying_party(&self) -> &RelyingParty {
+        &self.details.relying_party
+    }
+
+    /// What it would use up.
+    #[must_use]
+    pub const fn spends(&self) -> &Spends {
+        &self.spends
+    }
+
+    /// Whether token and policy allow the request, as a `P`.
+    ///
+    /// # Errors
+    /// [`Denied`], with what the log needs: the first check that fails, in the order of DESIGN 6.
+    pub fn grant<P: For>(self, policy: &Policy, models: &dyn Thresholds) -> Result<Grant<P>, Denied> {
+        let record = Use {
+            relying_party: self.details.relying_party.clone(),
+            gallery: self.ask.gallery.clone(),
+            subject: self.ask.subject.clone(),
+            purpose: self.ask.purpose.clone(),
+            method: self.ask.method,
+            modalities: self.ask.samples.iter().map(|sample| sample.modality).collect(),
+            evidence: self.evidence,
+            policy: *policy.digest(),
+        };
+        match self.terms(P::METHOD, policy, models) {
+            Ok(terms) => Ok(Grant::new(self.spends, record, terms)),
+            Err(cause) => Err(Denied { cause, record: Box::new(record), spends: Box::new(self.spends) }),
+        }
+    }
+
+    fn terms(&self, method: Method, policy: &Policy, models: &dyn Thresholds) -> Result<Terms, Denial> {
+        if self.ask.method != method {
+            return Err(Denial::ActionOther);
+        }
+        let purpose = self.allowed(policy)?;
+        self.narrowed()?;
+        let bars = match method {
+            Method::Verify => self.compared(purpose, models)?,
+            Method::Enroll => self.taken_in(models).map(|()| Vec::new())?,
+            Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => Vec::new(),
+            Method::Erase | Method::Lock | Method::Unlock => return Err(Denial::SamplesUnexpected),
+        };
+        self.has_evidence(&purpose.evidence)?;
+        Ok(Terms {
+            bars,
+            attempts: purpose.attempts.unwrap_or(0),
+            lock_seconds: purpose.lock_seconds.unwrap_or(0),
+            retention_seconds: purpose.retention_seconds(),
+        })
+    }
+
+    /// Purpose, action, gallery, modality, relying party.
+    fn allowed<'p>(&self, policy: &'p Policy) -> Result<&'p Purpose, Denial> {
+        let (ask, token) = (self.ask, &self.details);
+        if token.purpose != ask.purpose {
+            return Err(Denial::PurposeNotGranted);
+        }
+        let purpose = policy.purpose(&ask.purpose).ok_or(Denial::PurposeUnknown)?;
+        if !token.actions.contains(&Action(ask.method)) {
+            return Err(Denial::ActionNotGranted);
+        }
+        if !purpose.actions.contains(&Action(ask.method)) {
+            return Err(Denial::ActionNotAllowed);
+        }
+        if !token.galleries.contains(&ask.gallery) {
+            return Err(Denial::GalleryNotGranted);
+        }
+        if !ask.samples.iter().all(|sample| token.modalities.contains(&sample.modality)) {
+            return Err(Denial::ModalityNotGranted);
+        }
+        if !ask.samples.iter().all(|sample| purpose.modalities.contains(&sample.modality)) {
+            return Err(Denial::ModalityNotAllowed);
+        }
+        if !ask.gallery.belongs_to(&token.relying_party) {
+            return Err(Denial::RelyingPartyGallery);
+        }
+        if purpose.relying_parties.as_ref().is_some_and(|list| !list.contains(&token.relying_party)) {
+            return Err(Denial::RelyingPartyNotAllowed);
+        }
+        Ok(purpose)
+    }
+
+    fn narrowed(&self) -> Result<(), Denial> {
+        match &self.narrowing {
+            Some(narrowing) if !narrowing.is_within(&self.details) => Err(Denial::NarrowingWider),
+            Some(narrowing) if !narrowing.allows(self.ask) => Err(Denial::NarrowingExcludes),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Samples are there, one of a kind, each of a model that is served for what it is.
+    fn taken_in(&self, models: &dyn Thresholds) -> Result<(), Denial> {
+        let samples = &self.ask.samples;
+        let twice = |place: usize| samples[..place].iter().any(|before| before.modality == samples[place].modality);
+        if samples.is_empty() || (0..samples.len()).any(twice) {
+            return Err(Denial::SamplesMissing);
+        }
+        if samples.iter().any(|sample| models.modality(&sample.model) != Some(sample.modality)) {
+            return Err(Denial::ModelUnknown);
+        }
+        Ok(())
+    }
+
+    fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Vec<Bar>, Denial> {
+        self.taken_in(models)?;
+        let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
+        let modalities: Vec<_> = self.ask.samples.iter().map(|sample| sample.modality).collect();
+        if !rule.decision.is_made_by(&modalities) {
+            return Err(Denial::DecisionSamples);
+        }
+        self.has_evidence(&rule.evidence)?;
+        let bar = |modality, model: &ModelId| {
+            let threshold = models.threshold(model, rule.fmr).ok_or(Denial::ModelUnknown)?;
+            Ok(Bar { modality, model: model.clone(), threshold })
+        };
+        self.ask.samples.iter().map(|sample| bar(sample.modality, &sample.model)).collect()
+    }
+
+    fn has_evidence(&self, required: &[String]) -> Result<(), Denial> {
+        if required.iter().all(|evidence| self.amr.contains(evidence)) { Ok(()) } else { Err(Denial::EvidenceMissing) }
+    }
+}

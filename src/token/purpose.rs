@@ -53,7 +53,7 @@ pub struct Spends {
     pub proof: [u8; 32],
     /// Unix seconds after which the proof is refused for its time.
     pub proof_until: u64,
-    /// The caller's `client_id`: request ids are its own.
+    /// The caller: issuer and `client_id`, with a space between. Request ids are its own.
     pub client: String,
     /// The caller's request id.
     pub request_id: RequestId,
@@ -108,7 +108,7 @@ pub struct Terms {
 
 /// The right to do one `P`, once. Not yet in the log, so not yet usable.
 ///
-/// Its one constructor stands behind the checks of `Verified::grant`.
+/// Its one constructor stands behind the checks of [`Verified::grant`](super::Verified::grant).
 #[must_use = "an unspent grant does nothing; log it with AccessLog::admit"]
 #[derive(Debug)]
 pub struct Grant<P: For> {

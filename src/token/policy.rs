@@ -1,0 +1,324 @@
+//! What the operators allow: `policy.toml`. Each node reads its own, and logs its digest with every use.
+//!
+//! Nothing in it has a default that opens: a list that is absent is an error, not "everything", with the one exception
+//! of `relying_parties`, which a genuine token already names.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::details::Action;
+use super::jws::sha256;
+use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
+use crate::request::Method;
+
+/// The policy that `tumar init` writes.
+pub const DEFAULT: &str = include_str!("policy.toml");
+
+/// What the table of models tells a policy.
+pub trait Thresholds {
+    /// What a served model compares; `None` if it is not served.
+    fn modality(&self, model: &ModelId) -> Option<Modality>;
+
+    /// The least score that is a match at this false match rate.
+    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16>;
+
+    /// Whether any served model compares this.
+    fn serves(&self, modality: Modality) -> bool;
+}
+
+/// False match rate: the share of comparisons between two people that are let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub enum Fmr {
+    /// One in a thousand.
+    #[serde(rename = "1e-3")]
+    E3,
+    /// One in ten thousand.
+    #[serde(rename = "1e-4")]
+    E4,
+    /// One in a hundred thousand.
+    #[serde(rename = "1e-5")]
+    E5,
+}
+
+/// By what a rule decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// One face.
+    Face,
+    /// One finger.
+    Finger,
+    /// One of the two, as the person chooses.
+    Any,
+    /// A face and a finger, each of which must match.
+    Both,
+    /// A face and a finger, by their weighted sum. Parsed, and refused when the policy is loaded: no weights exist yet.
+    Fused,
+}
+
+impl Decision {
+    /// Every modality that it may come to need.
+    const fn needs(self) -> &'static [Modality] {
+        match self {
+            Self::Face => &[Modality::Face],
+            Self::Finger => &[Modality::Finger],
+            Self::Any | Self::Both | Self::Fused => &[Modality::Face, Modality::Finger],
+        }
+    }
+
+    /// Whether these samples, one of a kind, are what it decides by.
+    #[must_use]
+    pub fn is_made_by(self, samples: &[Modality]) -> bool {
+        let has = |modality| samples.contains(&modality);
+        match self {
+            Self::Face => samples == [Modality::Face],
+            Self::Finger => samples == [Modality::Finger],
+            Self::Any => samples.len() == 1,
+            Self::Both | Self::Fused => samples.len() == 2 && has(Modality::Face) && has(Modality::Finger),
+        }
+    }
+}
+
+/// What decides a comparison up to an amount.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Whole tenge, inclusive; absent in a last rule that has no bound.
+    pub up_to_kzt: Option<u64>,
+    /// By what.
+    pub decision: Decision,
+    /// How strictly.
+    pub fmr: Fmr,
+    /// `amr` values that the token must carry, all of them.
+    pub evidence: Vec<String>,
+}
+
+/// What is allowed for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purpose {
+    /// The calls.
+    pub actions: Vec<Action>,
+    /// What may come with them; empty for calls that take no samples.
+    pub modalities: Vec<Modality>,
+    /// Who may ask; absent for every one that a genuine token names.
+    pub relying_parties: Option<Vec<RelyingParty>>,
+    /// `amr` values that the token must carry, all of them, whatever the amount.
+    pub evidence: Vec<String>,
+    /// Non-matches in a row until the subject is locked. With the action `verify` only, and then required.
+    pub attempts: Option<u32>,
+    /// Seconds that such a lock lasts. With the action `verify` only, and then required.
+    pub lock_seconds: Option<u64>,
+    /// Days that a reference may be kept. With the action `enroll` only, and then required.
+    pub retention_days: Option<u32>,
+    /// By rising amount. With the action `verify` only, and then required.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+impl Purpose {
+    /// The first rule that covers an amount.
+    #[must_use]
+    pub fn rule_for(&self, amount_kzt: u64) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.up_to_kzt.is_none_or(|most| amount_kzt <= most))
+    }
+
+    /// Seconds that a reference may be kept; 0 where none is taken in.
+    #[must_use]
+    pub fn retention_seconds(&self) -> u64 {
+        u64::from(self.retention_days.unwrap_or(0)) * 86_400
+    }
+
+    fn check(&self, name: &PurposeName, models: &dyn Thresholds) -> Result<(), PolicyError> {
+        let wrong = |fault| Err(PolicyError::Purpose { purpose: name.clone(), fault });
+        let does = |method| self.actions.contains(&Action(method));
+        if self.actions.is_empty() {
+            return wrong(PurposeFault::Actions);
+        }
+        if (does(Method::Verify) || does(Method::Enroll)) == self.modalities.is_empty() {
+            return wrong(PurposeFault::Modalities);
+        }
+        // What belongs to an action stands with it, in its range, and nowhere else.
+        let fits = |method, in_range: Option<bool>| in_range == does(method).then_some(true);
+        if !fits(Method::Verify, self.attempts.map(|count| (1..=10).contains(&count))) {
+            return wrong(PurposeFault::Attempts);
+        }
+        if !fits(Method::Verify, self.lock_seconds.map(|seconds| (1..=31_536_000).contains(&seconds))) {
+            return wrong(PurposeFault::Lock);
+        }
+        if !fits(Method::Enroll, self.retention_days.map(|days| (1..=3650).contains(&days))) {
+            return wrong(PurposeFault::Retention);
+        }
+        if does(Method::Verify) == self.rules.is_empty() {
+            return wrong(PurposeFault::Rules);
+        }
+        self.check_rules(models).map_err(|(rule, fault)| PolicyError::Rule { purpose: name.clone(), rule, fault })
+    }
+
+    fn check_rules(&self, models: &dyn Thresholds) -> Result<(), (usize, RuleFault)> {
+        for (place, rule) in self.rules.iter().enumerate() {
+            let wrong = |fault| Err((place + 1, fault));
+            if !rule.decision.needs().iter().all(|needed| self.modalities.contains(needed)) {
+                return wrong(RuleFault::Modality);
+            }
+            if rule.decision == Decision::Fused || !rule.decision.needs().iter().all(|&needed| models.serves(needed)) {
+                return wrong(RuleFault::NotServed);
+            }
+            if let Some(before) = place.checked_sub(1).map(|before| &self.rules[before]) {
+                if before.up_to_kzt.is_none_or(|least| rule.up_to_kzt.is_some_and(|most| most <= least)) {
+                    return wrong(RuleFault::Order);
+                }
+                if rule.fmr < before.fmr {
+                    return wrong(RuleFault::Looser);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How much, how fast and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests that one relying party may make in a second, over time.
+    pub requests_per_second: u32,
+    /// Requests that it may make at once.
+    pub burst: u32,
+    /// Days that the access log is kept.
+    pub log_retention_days: u32,
+    /// Seconds for which a request id is remembered together with its answer.
+    pub request_retention_seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    limits: Limits,
+    purposes: BTreeMap<PurposeName, Purpose>,
+}
+
+/// What is wrong with a purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PurposeFault {
+    /// No action.
+    #[error("it allows no action")]
+    Actions,
+    /// Samples where none are taken, or none where some are.
+    #[error("modalities must be named with the actions enroll and verify, and with no other")]
+    Modalities,
+    /// Out of range, or out of place.
+    #[error("attempts must be 1 to 10 with the action verify, and absent otherwise")]
+    Attempts,
+    /// Out of range, or out of place.
+    #[error("lock_seconds must be 1 to 31536000 with the action verify, and absent otherwise")]
+    Lock,
+    /// Out of range, or out of place.
+    #[error("retention_days must be 1 to 3650 with the action enroll, and absent otherwise")]
+    Retention,
+    /// None, or out of place.
+    #[error("rules must stand with the action verify, and with no other")]
+    Rules,
+}
+
+/// What is wrong with a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleFault {
+    /// It decides by what its purpose does not take.
+    #[error("its decision needs a modality that the purpose does not name")]
+    Modality,
+    /// It decides by what no model here compares.
+    #[error("no model served here can make its decision")]
+    NotServed,
+    /// It can never apply.
+    #[error("up_to_kzt must rise from rule to rule, and only the last may be without")]
+    Order,
+    /// A larger amount would be let through more easily.
+    #[error("its fmr is looser than that of the rule for smaller amounts")]
+    Looser,
+}
+
+/// Why a text is no policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not TOML, or a key that is unknown, missing, doubled or of another type: it says which, and on which line.
+    #[error("policy: {0}")]
+    Form(#[from] toml::de::Error),
+    /// A limit is zero: it would close the service, or keep no log.
+    #[error("policy: every value under [limits] must be at least 1")]
+    Limits,
+    /// There is none.
+    #[error("policy: no purpose is defined")]
+    NoPurpose,
+    /// In a purpose.
+    #[error("policy: purpose {purpose}: {fault}")]
+    Purpose {
+        /// Which.
+        purpose: PurposeName,
+        /// What.
+        fault: PurposeFault,
+    },
+    /// In a rule.
+    #[error("policy: purpose {purpose}, rule {rule}: {fault}")]
+    Rule {
+        /// Of which purpose.
+        purpose: PurposeName,
+        /// Which, from 1.
+        rule: usize,
+        /// What.
+        fault: RuleFault,
+    },
+}
+
+/// A policy that was checked whole when it was read.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    digest: [u8; 32],
+    limits: Limits,
+    purposes: BTreeMap<PurposeName, Purpose>,
+}
+
+impl Policy {
+    /// Reads the text of a `policy.toml` for a node that serves these models.
+    ///
+    /// # Errors
+    /// [`PolicyError`] says what and where; there is no policy with a part that is ignored.
+    pub fn parse(text: &str, models: &dyn Thresholds) -> Result<Self, PolicyError> {
+        let File { limits, purposes } = toml::from_str(text)?;
+        let Limits { requests_per_second, burst, log_retention_days, request_retention_seconds } = limits;
+        if [requests_per_second, burst, log_retention_days].contains(&0) || request_retention_seconds == 0 {
+            return Err(PolicyError::Limits);
+        }
+        if purposes.is_empty() {
+            return Err(PolicyError::NoPurpose);
+        }
+        for (name, purpose) in &purposes {
+            purpose.check(name, models)?;
+        }
+        Ok(Self { digest: sha256(text.as_bytes()), limits, purposes })
+    }
+
+    /// SHA-256 of the file's bytes.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// How much, how fast and how long.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What is allowed for a purpose.
+    #[must_use]
+    pub fn purpose(&self, name: &PurposeName) -> Option<&Purpose> {
+        self.purposes.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn purposes(&self) -> impl Iterator<Item = (&PurposeName, &Purpose)> {
+        self.purposes.iter()
+    }
+}

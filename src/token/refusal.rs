@@ -1,0 +1,155 @@
+//! Every reason for which a token is refused, each with one code, one sentence and one kind of answer.
+
+use super::purpose::{Spends, Use};
+
+/// What kind of answer a refusal is, for the service to turn into a status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Who the caller is has not been shown.
+    Unauthenticated,
+    /// The caller is known, and may not.
+    PermissionDenied,
+    /// The request fits no token and no policy.
+    InvalidArgument,
+}
+
+/// One row of the table of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Stable: clients may match on it.
+    pub code: &'static str,
+    /// The kind of answer.
+    pub class: Class,
+    /// A fixed sentence: safe to send to anyone.
+    pub text: &'static str,
+}
+
+macro_rules! refusals {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $class:ident $code:literal $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[allow(clippy::doc_markdown, reason = "the sentences are for clients")]
+        pub enum $name {
+            $(#[doc = concat!("`", $code, "`: ", $text)] #[error($text)] $variant,)*
+        }
+
+        impl $name {
+            /// All of them, in the order in which they are checked.
+            pub const REASONS: &'static [Reason] =
+                &[$(Reason { code: $code, class: Class::$class, text: $text },)*];
+
+            /// Its row in the table of reasons.
+            #[must_use]
+            pub const fn row(self) -> Reason {
+                Self::REASONS[self as usize]
+            }
+
+            /// Its code.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                self.row().code
+            }
+        }
+    };
+}
+
+refusals! {
+    /// The token is not genuine, or not for us, or not now, or not this caller's. Anyone can send such a one, so it is
+    /// counted and never logged.
+    TokenError {
+        TooLarge = Unauthenticated "TOKEN_TOO_LARGE" "The access token is longer than 4096 bytes.",
+        ProofTooLarge = Unauthenticated "PROOF_TOO_LARGE" "The proof is longer than 4096 bytes.",
+        Malformed = Unauthenticated "TOKEN_MALFORMED" "The access token is not a compact JWS of strict base64url and JSON without double keys.",
+        ProofMalformed = Unauthenticated "PROOF_MALFORMED" "The proof is not a compact JWS of strict base64url and JSON without double keys.",
+        Type = Unauthenticated "TOKEN_TYPE" "The access token's typ is not at+jwt.",
+        Algorithm = Unauthenticated "TOKEN_ALG" "The access token's alg is neither EdDSA nor ES256.",
+        Header = Unauthenticated "TOKEN_HEADER" "The access token's header has a member other than typ, alg and kid.",
+        KeyUnknown = Unauthenticated "TOKEN_KID_UNKNOWN" "The access token's kid names no configured issuer key.",
+        KeyAlgorithm = Unauthenticated "TOKEN_ALG_OF_KEY" "The access token's alg is not that of the key it names.",
+        Signature = Unauthenticated "TOKEN_SIGNATURE" "The access token's signature does not verify.",
+        Claims = Unauthenticated "TOKEN_CLAIMS" "A claim of the access token is missing or has the wrong form.",
+        Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 22 to 128 characters of base64url.",
+        Details = Unauthenticated "TOKEN_DETAILS" "The access token's authorization_details are not one known element with known members.",
+        Issuer = Unauthenticated "TOKEN_ISSUER" "The access token's iss is not the issuer whose key signed it.",
+        Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
+        NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
+        Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",
+        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds.",
+        ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
+        ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
+        ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg and jwk.",
+        ProofKey = Unauthenticated "PROOF_KEY" "The proof's jwk is not a public Ed25519 or P-256 key.",
+        ProofKeyAlgorithm = Unauthenticated "PROOF_ALG_OF_KEY" "The proof's alg is not that of its key.",
+        ProofSignature = Unauthenticated "PROOF_SIGNATURE" "The proof's signature does not verify.",
+        ProofClaims = Unauthenticated "PROOF_CLAIMS" "A claim of the proof is missing or has the wrong form.",
+        ProofMethod = Unauthenticated "PROOF_HTM" "The proof's htm is not POST.",
+        ProofUri = Unauthenticated "PROOF_HTU" "The proof's htu is not the address of this call.",
+        ProofNotYetValid = Unauthenticated "PROOF_NOT_YET_VALID" "The proof's iat lies in the future.",
+        ProofExpired = Unauthenticated "PROOF_EXPIRED" "The proof is older than 60 seconds.",
+        ProofId = Unauthenticated "PROOF_JTI" "The proof's jti is not 22 to 128 characters of base64url.",
+        ProofDetails = Unauthenticated "PROOF_DETAILS" "The proof's authorization_details are not one known element with known members.",
+        ProofToken = Unauthenticated "PROOF_ATH" "The proof's ath is not the hash of this access token.",
+        ProofRequest = Unauthenticated "PROOF_RQH" "The proof's rqh is not the hash of this request.",
+        Binding = Unauthenticated "PROOF_KEY_OTHER" "The proof's key is not the one that the access token is bound to.",
+        Certificate = Unauthenticated "TOKEN_CERTIFICATE" "The access token is bound to a TLS certificate that the caller did not show.",
+    }
+}
+
+refusals! {
+    /// The token is genuine and does not allow this request. Goes into the access log.
+    Denial {
+        ActionOther = InvalidArgument "ACTION_OTHER" "The request is not the call that it came in by.",
+        PurposeNotGranted = PermissionDenied "PURPOSE_NOT_GRANTED" "The token is for another purpose.",
+        PurposeUnknown = PermissionDenied "PURPOSE_UNKNOWN" "The policy has no such purpose.",
+        ActionNotGranted = PermissionDenied "ACTION_NOT_GRANTED" "The token does not allow this action.",
+        ActionNotAllowed = PermissionDenied "ACTION_NOT_ALLOWED" "The policy does not allow this action for this purpose.",
+        GalleryNotGranted = PermissionDenied "GALLERY_NOT_GRANTED" "The token does not allow this gallery.",
+        ModalityNotGranted = PermissionDenied "MODALITY_NOT_GRANTED" "The token does not allow one of the request's modalities.",
+        ModalityNotAllowed = PermissionDenied "MODALITY_NOT_ALLOWED" "The policy does not allow one of the request's modalities for this purpose.",
+        RelyingPartyGallery = PermissionDenied "RELYING_PARTY_GALLERY" "The gallery is not one of the token's relying party.",
+        RelyingPartyNotAllowed = PermissionDenied "RELYING_PARTY_NOT_ALLOWED" "The policy does not allow this purpose to this relying party.",
+        NarrowingWider = PermissionDenied "NARROWING_WIDER" "The proof asks for more than its token allows.",
+        NarrowingExcludes = PermissionDenied "NARROWING_EXCLUDES" "The proof narrows its token to something other than this request.",
+        SamplesUnexpected = InvalidArgument "SAMPLES_UNEXPECTED" "This action takes no samples.",
+        SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample, and at most one of each modality.",
+        ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
+        AmountOverLimit = PermissionDenied "AMOUNT_OVER_LIMIT" "The policy has no rule for an amount this large.",
+        DecisionSamples = PermissionDenied "DECISION_SAMPLES" "The samples are not those that the policy decides by at this amount.",
+        EvidenceMissing = PermissionDenied "EVIDENCE_MISSING" "The policy requires evidence that the token does not carry.",
+    }
+}
+
+/// Every code of this module: the README's table, and the service's.
+pub const ALL_REASONS: [Reason; TokenError::REASONS.len() + Denial::REASONS.len()] = {
+    let mut all = [TokenError::REASONS[0]; TokenError::REASONS.len() + Denial::REASONS.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = if place < TokenError::REASONS.len() {
+            TokenError::REASONS[place]
+        } else {
+            Denial::REASONS[place - TokenError::REASONS.len()]
+        };
+        place += 1;
+    }
+    all
+};
+
+/// A genuine token's request that is not allowed, with all that the log needs to say so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct Denied {
+    /// Why.
+    pub cause: Denial,
+    /// What the log will say.
+    pub record: Box<Use>,
+    /// What it would have used up: spend the proof all the same, or one denied request fills the log by being sent again.
+    pub spends: Box<Spends>,
+}
+
+impl Denied {
+    /// Its code.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.cause.reason()
+    }
+}
