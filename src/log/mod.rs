@@ -1,1 +1,22 @@
-//! (being built)
+//! From a grant to a line that anyone can check later, and to the proof that the line is there.
+//!
+//! ```text
+//! Use ------> entry::Draft --finish(handle)--> canonical bytes --merkle::leaf_hash--> merkle::Tree
+//! (token)     who, what for,  at most 1 KiB,    one durable                            root, proofs
+//!             under a salt    no name in it     row                                          |
+//!                                                    note::Checkpoint (origin, size, root) <-+
+//!                                                        | signed by note::NoteSigner        |
+//!                                                        v                                   v
+//!                                        tiles::Writer: checkpoint, tile/...        receipt::Receipt
+//!                                        static files that other tools verify       this node's answer and its place
+//! ```
+//!
+//! The formats are C2SP's (tlog-tiles, tlog-checkpoint, signed-note) over RFC 6962 trees and RFC 8785 JSON; none is our own
+//! but the fields of an entry and the words that a receipt signs.
+
+pub mod access;
+pub mod admission;
+pub mod entry;
+pub mod ledger;
+pub mod merkle;
+mod writer;

@@ -1,0 +1,424 @@
+//! Who is admitted: the part of the door that only the ledger can answer, in the order of DESIGN 6.
+//!
+//! request id -> proof -> token -> rate -> subject, all in the transaction that also takes the log entry. So what is refused
+//! is logged as well, and what was spent stays spent.
+
+use std::collections::HashMap;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::oneshot;
+
+use crate::name::RelyingParty;
+use crate::request::Method;
+use crate::token::purpose::{Spends, Terms, Use};
+
+use super::access::{Closing, LogError, Ticket};
+use super::entry::{Draft, Event, Minute, Reason};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
+
+/// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
+pub const SKEW_SECONDS: u64 = 30;
+
+/// Seconds that a request id and its answer are kept after its token has run out, for a client that tries again (AIP-155).
+pub const ANSWER_SECONDS: u64 = 3600;
+
+/// A genuine grant that was not admitted, or need not be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// The same request was answered before: this is that answer. No new use, no new entry.
+    #[error("the same request was answered before")]
+    Answered(Answer),
+    /// The same request is being worked on. Wait for its answer.
+    #[error("the same request is being worked on")]
+    RequestInFlight,
+    /// The request id stands for another request of this client.
+    #[error("the request id stands for another request")]
+    RequestIdReused,
+    /// The proof was used before.
+    #[error("the proof was used before")]
+    ProofReplayed,
+    /// The token allows no more uses.
+    #[error("the token is used up")]
+    TokenSpent,
+    /// The relying party asks too often.
+    #[error("too many requests of this relying party")]
+    RateLimited {
+        /// Milliseconds after which one more request would be in the rate.
+        retry_after_ms: u64,
+    },
+    /// To be enrolled, but enrolled already or just being enrolled.
+    #[error("the subject is enrolled already")]
+    SubjectExists,
+    /// Never enrolled, erased or expired: which, is not told.
+    #[error("there is no such subject")]
+    SubjectUnknown,
+    /// Locked by somebody or by too many attempts.
+    #[error("the subject is locked")]
+    SubjectLocked,
+    /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
+    #[error("the access log is halted")]
+    Halted,
+}
+
+impl NotAdmitted {
+    /// The reason code that entries and answers give; none where nothing was refused or nothing could be logged.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::Answered(_) | Self::Halted => return None,
+            Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
+            Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
+            Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
+            Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
+            Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },
+            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
+            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
+            Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
+        })
+    }
+}
+
+/// The system gives no randomness, so no entry can be salted.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no randomness")]
+struct NoRandomness;
+
+/// How often a relying party may ask. Counted in memory: a restart fills the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests a minute in the long run.
+    pub per_minute: u32,
+    /// Requests at once after a pause.
+    pub burst: u32,
+}
+
+/// One token bucket, in sixtieths of a request: `per_minute` of them flow in each second.
+struct Bucket {
+    level: u64,
+    at: u64,
+}
+
+const ONE_REQUEST: u64 = 60;
+
+impl Rate {
+    fn take(self, bucket: &mut Bucket, now: u64) -> Result<(), NotAdmitted> {
+        let flow = u64::from(self.per_minute);
+        let full = u64::from(self.burst) * ONE_REQUEST;
+        let filled = bucket.level.saturating_add(flow.saturating_mul(now.saturating_sub(bucket.at))).min(full);
+        *bucket = Bucket { level: filled, at: bucket.at.max(now) };
+        match bucket.level.checked_sub(ONE_REQUEST) {
+            Some(rest) => {
+                bucket.level = rest;
+                Ok(())
+            }
+            None => {
+                Err(NotAdmitted::RateLimited { retry_after_ms: ((ONE_REQUEST - filled) * 1000).div_ceil(flow.max(1)) })
+            }
+        }
+    }
+}
+
+/// What an admission got.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) spends: Spends,
+    pub(super) record: Use,
+    pub(super) terms: Terms,
+    pub(super) index: u64,
+    pub(super) subject: Option<(RecordId, Position)>,
+}
+
+/// One thing to be written, and whom to tell.
+pub(super) enum Work {
+    Admit {
+        spends: Spends,
+        record: Use,
+        terms: Terms,
+        now: u64,
+        reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
+    },
+    Deny {
+        record: Use,
+        transcript: [u8; 32],
+        reason: Reason,
+        now: u64,
+        reply: oneshot::Sender<Result<u64, LogError>>,
+    },
+    Close {
+        ticket: Ticket,
+        closing: Closing,
+        answer: Option<Answer>,
+        now: u64,
+        reply: oneshot::Sender<Result<u64, LogError>>,
+    },
+}
+
+/// What became of one [`Work`], told only once it is durable.
+enum Outcome {
+    Admitted { index: u64, subject: Option<(RecordId, Position)> },
+    Refused(NotAdmitted),
+    Written(u64),
+    NotOpen,
+}
+
+/// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
+pub struct Batch {
+    works: Vec<Work>,
+    outcomes: Vec<Outcome>,
+    entries: Vec<Vec<u8>>,
+    next_index: u64,
+    rate: Rate,
+    buckets: HashMap<RelyingParty, Bucket>,
+    random: SystemRandom,
+}
+
+impl Batch {
+    pub(super) fn new(rate: Rate, size: u64) -> Self {
+        Self {
+            works: Vec::new(),
+            outcomes: Vec::new(),
+            entries: Vec::new(),
+            next_index: size,
+            rate,
+            buckets: HashMap::new(),
+            random: SystemRandom::new(),
+        }
+    }
+
+    /// Where waiting work is put before a commit.
+    pub(super) const fn works(&mut self) -> &mut Vec<Work> {
+        &mut self.works
+    }
+
+    /// Decides on all that waits, and writes what comes of it through `rows`.
+    ///
+    /// # Errors
+    /// Those of `rows`, at once: the transaction must not be committed then.
+    pub async fn run<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
+        self.outcomes.clear();
+        self.entries.clear();
+        let works = std::mem::take(&mut self.works);
+        for work in &works {
+            let outcome = match work {
+                Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
+                Work::Deny { record, transcript, reason, now, .. } => {
+                    let event = Event::Denied(reason.clone());
+                    self.append_named(rows, record, *transcript, event, *now).await.map(Outcome::Written)
+                }
+                Work::Close { ticket, closing, answer, now, .. } => {
+                    self.close(rows, ticket, closing, answer.as_ref(), *now).await
+                }
+            }?;
+            self.outcomes.push(outcome);
+        }
+        self.works = works;
+        Ok(())
+    }
+
+    /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
+    pub(super) fn take_entries(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Tells everyone what became of it. Who has gone away is not told; what was admitted stays spent.
+    pub(super) fn answer(&mut self) {
+        for (work, outcome) in self.works.drain(..).zip(self.outcomes.drain(..)) {
+            match (work, outcome) {
+                (Work::Admit { spends, record, terms, reply, .. }, Outcome::Admitted { index, subject }) => {
+                    drop(reply.send(Ok(Admitted { spends, record, terms, index, subject })));
+                }
+                (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
+                (Work::Deny { reply, .. } | Work::Close { reply, .. }, Outcome::Written(index)) => {
+                    drop(reply.send(Ok(index)));
+                }
+                (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
+                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
+                | (Work::Deny { .. } | Work::Close { .. }, Outcome::Admitted { .. } | Outcome::Refused(_))
+                | (Work::Deny { .. }, Outcome::NotOpen) => unreachable!("each work has its own outcomes"),
+            }
+        }
+    }
+
+    async fn admit<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        spends: &Spends,
+        record: &Use,
+        terms: &Terms,
+        now: u64,
+    ) -> Result<Outcome, LedgerFault> {
+        match self.judge(rows, spends, record, terms, now).await? {
+            Ok(subject) => {
+                let until = spends.token_until.saturating_add(SKEW_SECONDS + ANSWER_SECONDS);
+                rows.open_request(&spends.client, spends.request_id, &spends.transcript, until).await?;
+                let of = subject.map(|(record, _)| record);
+                let index = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
+                Ok(Outcome::Admitted { index, subject })
+            }
+            Err(why) => {
+                if let Some(reason) = why.reason() {
+                    self.append_named(rows, record, spends.transcript, Event::Denied(reason), now).await?;
+                }
+                Ok(Outcome::Refused(why))
+            }
+        }
+    }
+
+    /// The checks, in order. What one of them spent stays spent if a later one refuses.
+    async fn judge<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        spends: &Spends,
+        record: &Use,
+        terms: &Terms,
+        now: u64,
+    ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
+        if let Some(Asked { transcript, course }) = rows.asked(&spends.client, spends.request_id).await? {
+            match course {
+                _ if transcript != spends.transcript => return Ok(Err(NotAdmitted::RequestIdReused)),
+                Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
+                Course::Open => return Ok(Err(NotAdmitted::RequestInFlight)),
+                // No answer will come any more: to try again is a new use, with all checks.
+                Course::Ended => {}
+            }
+        }
+        if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
+            return Ok(Err(NotAdmitted::ProofReplayed));
+        }
+        if rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await? > spends.max_uses {
+            return Ok(Err(NotAdmitted::TokenSpent));
+        }
+        let full = Bucket { level: u64::from(self.rate.burst) * ONE_REQUEST, at: now };
+        if let Err(limited) = self.rate.take(self.buckets.entry(record.relying_party.clone()).or_insert(full), now) {
+            return Ok(Err(limited));
+        }
+        let standing = rows.standing(&record.gallery, &record.subject).await?;
+        let known = standing.filter(|standing| standing.live && standing.expires > now);
+        match (record.method, known) {
+            (Method::Enroll, _) if standing.is_some_and(|standing| !standing.live) => {
+                Ok(Err(NotAdmitted::SubjectExists))
+            }
+            (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
+            (Method::Enroll, None) => Ok(Ok(None)),
+            (Method::Verify | Method::Erase | Method::Lock | Method::Unlock, None) => {
+                Ok(Err(NotAdmitted::SubjectUnknown))
+            }
+            (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
+            (Method::Erase | Method::Lock | Method::Unlock, Some(known)) => {
+                Ok(Ok(Some((known.record, known.position))))
+            }
+        }
+    }
+
+    /// Settles the attempt that was reserved, and writes the entry. Once for each ticket, whoever asks.
+    async fn close<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        ticket: &Ticket,
+        closing: &Closing,
+        answer: Option<&Answer>,
+        now: u64,
+    ) -> Result<Outcome, LedgerFault> {
+        if !rows.close_request(&ticket.client, ticket.request_id, answer).await? {
+            return Ok(Outcome::NotOpen);
+        }
+        if let Some(record) = ticket.subject
+            && ticket.limit > 0
+            && let Some(standing) = rows.standing_of(record).await?
+        {
+            let (attempts, locked_until) = settle(&standing, ticket, closing, now);
+            rows.set_attempts(record, attempts, locked_until).await?;
+        }
+        let event = match closing {
+            Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
+            Closing::Failed(reason) => Event::Failed(reason.clone()),
+        };
+        let index = match ticket.subject {
+            None => self.append_named(rows, &ticket.record, ticket.transcript, event, now).await?,
+            of => self.append(rows, of, &ticket.record, ticket.transcript, event, now).await?,
+        };
+        Ok(Outcome::Written(index))
+    }
+
+    /// Appends an entry about whoever bears the subject's name now.
+    async fn append_named<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        record: &Use,
+        transcript: [u8; 32],
+        event: Event,
+        now: u64,
+    ) -> Result<u64, LedgerFault> {
+        let of = rows.standing(&record.gallery, &record.subject).await?.map(|standing| standing.record);
+        self.append(rows, of, record, transcript, event, now).await
+    }
+
+    async fn append<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        of: Option<RecordId>,
+        record: &Use,
+        transcript: [u8; 32],
+        event: Event,
+        now: u64,
+    ) -> Result<u64, LedgerFault> {
+        let known = match of {
+            Some(of) => rows.next_handle(of).await?,
+            None => None,
+        };
+        let handle = known.map_or_else(|| self.fill(), Ok)?;
+        let draft = Draft::new(record, transcript, self.fill()?, Minute::of(now), event);
+        let entry = draft.finish(handle);
+        let index = self.next_index;
+        rows.append(index, &entry).await?;
+        self.next_index += 1;
+        self.entries.push(entry);
+        Ok(index)
+    }
+
+    fn fill<const N: usize>(&self) -> Result<[u8; N], LedgerFault> {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
+        Ok(bytes)
+    }
+}
+
+/// Reserves one of the subject's attempts now: comparisons that run at the same time cannot share the last one.
+async fn reserve<R: Rows>(
+    rows: &mut R,
+    known: Standing,
+    terms: &Terms,
+    now: u64,
+) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
+    if known.locked_until > now {
+        return Ok(Err(NotAdmitted::SubjectLocked));
+    }
+    // A lock that has run out gives all attempts back.
+    let attempts = if known.locked_until == 0 { known.attempts } else { 0 };
+    if terms.attempts == 0 {
+        return Ok(Ok(Some((known.record, known.position))));
+    }
+    if attempts >= terms.attempts {
+        rows.set_attempts(known.record, attempts, lock_end(now, terms.lock_seconds)).await?;
+        return Ok(Err(NotAdmitted::SubjectLocked));
+    }
+    rows.set_attempts(known.record, attempts + 1, 0).await?;
+    Ok(Ok(Some((known.record, known.position))))
+}
+
+/// Attempts and lock after a comparison. Where no bit was opened, nobody learned anything, and the attempt is given back.
+fn settle(standing: &Standing, ticket: &Ticket, closing: &Closing, now: u64) -> (u32, u64) {
+    match closing {
+        Closing::Matched => (0, standing.locked_until),
+        Closing::NotMatched if standing.attempts >= ticket.limit && standing.locked_until == 0 => {
+            (standing.attempts, lock_end(now, ticket.lock_seconds))
+        }
+        Closing::NotMatched => (standing.attempts, standing.locked_until),
+        Closing::Completed | Closing::Failed(_) => (standing.attempts.saturating_sub(1), standing.locked_until),
+    }
+}
+
+/// Never [`Standing::LOCKED`]: a lock by attempts ends.
+fn lock_end(now: u64, seconds: u64) -> u64 {
+    now.saturating_add(seconds).min(Standing::LOCKED - 1)
+}

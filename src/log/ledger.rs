@@ -1,0 +1,162 @@
+//! What the access log needs of the place that keeps it: one transaction for many admissions, all or nothing.
+//!
+//! The log decides ([`admission`](super::admission)), the ledger keeps. So the order of the checks stands in one place, and a
+//! test can break any ledger between the decision and the disk.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+use crate::name::{GalleryName, RequestId, Subject};
+
+use super::admission::Batch;
+
+/// Place of a reference in its gallery, given out by the leader, the same at all three nodes, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// One enrolment of a subject at this node. A subject that is erased and enrolled again has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordId(pub i64);
+
+/// What a ledger knows of a subject that is enrolled, or about to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which enrolment.
+    pub record: RecordId,
+    /// Where its reference stands.
+    pub position: Position,
+    /// False while the three nodes still agree on the enrolment.
+    pub live: bool,
+    /// Unix seconds from which the record is no more.
+    pub expires: u64,
+    /// Comparisons since the last match that did not match or are not finished.
+    pub attempts: u32,
+    /// Unix seconds until which nothing is compared; 0 is not locked, [`LOCKED`](Self::LOCKED) is until unlocked.
+    pub locked_until: u64,
+}
+
+impl Standing {
+    /// `locked_until` of a subject that stays locked until somebody unlocks it. It fits a signed 64-bit column.
+    pub const LOCKED: u64 = i64::MAX as u64;
+}
+
+/// What a ledger knows of a request id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Transcript of the request that came under it.
+    pub transcript: [u8; 32],
+    /// What became of that.
+    pub course: Course,
+}
+
+/// What became of an admitted request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Course {
+    /// Admitted and not closed.
+    Open,
+    /// Closed without an answer, or cut off by a restart.
+    Ended,
+    /// Closed with this answer.
+    Answered(Answer),
+}
+
+/// Bytes of a stored answer, for the caller who asked and for nobody else: they tell whether it matched.
+#[derive(PartialEq, Eq)]
+pub struct Answer(pub Box<[u8]>);
+
+/// Prints the length only: `Answer([1200])`.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer([{}])", self.0.len())
+    }
+}
+
+/// The ledger failed. Whether what was being committed is durable is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger failed; what was being written may or may not be there")]
+pub struct LedgerFault(#[source] Box<dyn Error + Send + Sync>);
+
+impl LedgerFault {
+    /// From whatever went wrong below.
+    pub fn new(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+/// Keeps log entries and everything that admissions use up.
+///
+/// One writer at a time: whoever opens an access log on a ledger is the only one who commits to it.
+pub trait Ledger: Send + 'static {
+    /// Called once, before anything else: every request that is still open was cut off by a restart, and is ended.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if that is not known to be durable.
+    fn resume(&mut self) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+
+    /// Durable log entries from index `from` on, in order: some of them, and none only if there are none.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if they cannot be read, or one between them is missing.
+    fn entries(&mut self, from: u64) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+
+    /// Begins a transaction, lets [`Batch::run`] work in it once, and makes it durable. `Ok` means durable.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if it failed or may have failed. The log then stops until it is opened again.
+    fn commit(&mut self, batch: &mut Batch) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+}
+
+/// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.
+pub trait Rows: Send {
+    /// What came under this client's request id.
+    fn asked(&mut self, client: &str, id: RequestId)
+    -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
+
+    /// Notes a request as open, in place of one that ended. It may be forgotten after `until`, in unix seconds.
+    fn open_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        transcript: &[u8; 32],
+        until: u64,
+    ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+
+    /// Closes an open request, with an answer for those who ask again, or as ended. False if none was open.
+    fn close_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        answer: Option<&Answer>,
+    ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
+
+    /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
+    fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
+
+    /// Counts a use of a token, to be kept until `until`, and returns how many there are now.
+    fn spend_token(&mut self, token: &[u8; 32], until: u64) -> impl Future<Output = Result<u32, LedgerFault>> + Send;
+
+    /// The subject's record, live or pending, expired or not. None if it was never there or its key is destroyed.
+    fn standing(
+        &mut self,
+        gallery: &GalleryName,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
+
+    /// The same by record, for who closes what was admitted earlier.
+    fn standing_of(&mut self, record: RecordId) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
+
+    /// Writes attempts and lock of a record; nothing if it is gone.
+    fn set_attempts(
+        &mut self,
+        record: RecordId,
+        attempts: u32,
+        locked_until: u64,
+    ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+
+    /// The next blinded handle under the record's subject key, which no entry has yet. None if the key is gone.
+    fn next_handle(&mut self, record: RecordId) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
+
+    /// Appends a log entry. An entry that has this index already is a fault.
+    fn append(&mut self, index: u64, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+}

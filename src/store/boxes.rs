@@ -1,0 +1,76 @@
+//! The boxes of one record: its share and its subject key, each under the record's own key.
+
+use zeroize::Zeroizing;
+
+use super::StoreError;
+use super::changes::Enrolment;
+use crate::name::{GalleryName, ModelId, Subject};
+use crate::party::Party;
+use crate::seal::{Context, RecordKey, StoreKey};
+use crate::share::PointShare;
+
+/// What a record's boxes are bound to: put into another row, or under another expiry, they do not open.
+pub(super) struct Place<'a> {
+    pub(super) gallery: &'a GalleryName,
+    pub(super) subject: &'a Subject,
+    pub(super) model: &'a ModelId,
+    pub(super) position: u64,
+    pub(super) expires: u64,
+}
+
+/// The sealed columns of a record.
+pub(super) struct Boxes {
+    pub(super) wrapped_key: Vec<u8>,
+    pub(super) share: Vec<u8>,
+    pub(super) subject_key: Vec<u8>,
+}
+
+impl Place<'_> {
+    /// No name has a `/` but the gallery's, which stands in the context by itself.
+    fn kind(&self, what: &str) -> String {
+        format!("{what}/{}/{}/{}", self.model, self.subject, self.expires)
+    }
+
+    fn context<'a>(&'a self, kind: &'a str) -> Context<'a> {
+        Context { kind, gallery: self.gallery, position: self.position }
+    }
+
+    /// Seals what an enrolment brought, under a fresh key.
+    pub(super) fn seal(&self, enrolment: &Enrolment, store: &StoreKey) -> Result<Boxes, StoreError> {
+        let key = RecordKey::generate()?;
+        let words = enrolment.share.to_bytes_for_sealing();
+        Ok(Boxes {
+            wrapped_key: key.wrap(store, &self.context(&self.kind("key")))?.to_vec(),
+            share: key.seal(&self.context(&self.kind("share")), &words)?.into_vec(),
+            subject_key: key.seal(&self.context(&self.kind("subject")), &*enrolment.subject_key)?.into_vec(),
+        })
+    }
+
+    pub(super) fn share(
+        &self,
+        wrapped: &[u8],
+        sealed: &[u8],
+        store: &StoreKey,
+        holder: Party,
+    ) -> Result<PointShare, StoreError> {
+        let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
+        let words = key.open(&self.context(&self.kind("share")), sealed)?;
+        PointShare::from_unsealed_bytes(holder, words.len() / 2, &words).map_err(|_| StoreError::Form)
+    }
+
+    pub(super) fn subject_key(
+        &self,
+        wrapped: &[u8],
+        sealed: &[u8],
+        store: &StoreKey,
+    ) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
+        let opened = key.open(&self.context(&self.kind("subject")), sealed)?;
+        let mut out = Zeroizing::new([0; 32]);
+        if opened.len() != out.len() {
+            return Err(StoreError::Form);
+        }
+        out.copy_from_slice(&opened);
+        Ok(out)
+    }
+}

@@ -1,0 +1,388 @@
+//! Changes that all three nodes make, or none.
+//!
+//! ```text
+//! each node   prepare   durable, and without effect
+//! leader      commit    the decision: from here on the change is made, whatever crashes
+//! helpers     commit    when the leader tells them, or when they ask after a restart
+//! ```
+//!
+//! A helper that finds a change pending asks the leader. The leader answers [`Store::decided`]; what it does not know it never
+//! decided, so that is aborted (presumed abort).
+
+use std::fmt;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Row as _, query, query_scalar};
+use zeroize::Zeroizing;
+
+use super::boxes::Place;
+use super::ledger::Named;
+use super::records::Record;
+use super::{Store, StoreError, column, number};
+use crate::log::ledger::{Position, Standing};
+use crate::name::{GalleryName, ModelId, Subject};
+use crate::share::PointShare;
+
+/// Seconds that a committed change is remembered, for a helper that was away: seven days.
+const REMEMBERED_SECONDS: u64 = 7 * 24 * 3600;
+
+/// Names a change at all three nodes: the transcript of the request that asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChangeId(pub [u8; 32]);
+
+/// A reference to be kept.
+pub struct Enrolment {
+    /// Where.
+    pub gallery: GalleryName,
+    /// Whose.
+    pub subject: Subject,
+    /// Place in the gallery, from the leader's [`Store::next_position`].
+    pub position: Position,
+    /// The extractor of the template.
+    pub model: ModelId,
+    /// Unix seconds from which the record is no more.
+    pub expires: u64,
+    /// This node's share of the template.
+    pub share: PointShare,
+    /// This node's key for the subject's handles in the log.
+    pub subject_key: Zeroizing<[u8; 32]>,
+}
+
+/// Prints what it is and the shape of the share, never the share or the key.
+impl fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gallery, position, model, share, .. } = self;
+        write!(f, "Enrolment({gallery}, {position:?}, {model}, {share:?})")
+    }
+}
+
+/// What is to change.
+#[derive(Debug)]
+pub enum Change {
+    /// Keep a reference.
+    Enroll(Box<Enrolment>),
+    /// Destroy a subject's references.
+    Erase(GalleryName, Subject),
+    /// Refuse comparisons until unlocked.
+    Lock(GalleryName, Subject),
+    /// End any lock, and give all attempts back.
+    Unlock(GalleryName, Subject),
+}
+
+/// A [`Change`] without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// [`Change::Enroll`].
+    Enroll,
+    /// [`Change::Erase`].
+    Erase,
+    /// [`Change::Lock`].
+    Lock,
+    /// [`Change::Unlock`].
+    Unlock,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 4] = [Self::Enroll, Self::Erase, Self::Lock, Self::Unlock];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enroll => "enroll",
+            Self::Erase => "erase",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(StoreError::Form)
+    }
+}
+
+/// A change that was prepared and is neither committed nor aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Which.
+    pub change: ChangeId,
+    /// What it does.
+    pub kind: ChangeKind,
+}
+
+/// What the leader says of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is made: commit it.
+    Committed,
+    /// It is prepared and not decided: ask again.
+    Undecided,
+    /// It was aborted or never heard of: abort it.
+    Aborted,
+}
+
+/// What a commit did, for the galleries in memory.
+#[derive(Debug)]
+pub enum Effect {
+    /// A reference was taken in.
+    Enrolled(Box<Record>),
+    /// A reference is gone.
+    Erased {
+        /// Where it was.
+        gallery: GalleryName,
+        /// The extractor of its template.
+        model: ModelId,
+        /// Its place.
+        position: Position,
+        /// Whose it was.
+        subject: Subject,
+    },
+    /// No reference came or went: a lock, or a change that was committed before.
+    Unchanged,
+}
+
+impl Store {
+    /// The next free position of a gallery, for the leader alone. Durable, and never given again, whatever becomes of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn next_position(&self, gallery: &GalleryName) -> Result<Position, StoreError> {
+        let mut held = self.connection().await;
+        let given: i64 = query_scalar(
+            "INSERT INTO positions (gallery, given) VALUES (?, 1)
+             ON CONFLICT (gallery) DO UPDATE SET given = given + 1 RETURNING given",
+        )
+        .bind(gallery.as_str())
+        .fetch_one(held.plain()?)
+        .await?;
+        Ok(Position(number(given) - 1))
+    }
+
+    /// Writes a change down, durable and without effect. To prepare the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::SubjectExists`], [`StoreError::SubjectUnknown`], [`StoreError::PositionTaken`], [`StoreError::NoExpiry`],
+    /// [`StoreError::ForeignShare`] if the change cannot be made, [`StoreError::AlreadyCommitted`] if it is.
+    pub async fn prepare(&self, change: ChangeId, what: &Change, now: u64) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        match known(&mut transaction, change).await? {
+            Some(Known { committed: true, .. }) => return Err(StoreError::AlreadyCommitted),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        let (kind, record) = match what {
+            Change::Enroll(enrolment) => {
+                (ChangeKind::Enroll, self.insert_pending(&mut transaction, enrolment, now).await?)
+            }
+            Change::Erase(gallery, subject) => {
+                (ChangeKind::Erase, live_record(&mut transaction, gallery, subject, now).await?)
+            }
+            Change::Lock(gallery, subject) => {
+                (ChangeKind::Lock, live_record(&mut transaction, gallery, subject, now).await?)
+            }
+            Change::Unlock(gallery, subject) => {
+                (ChangeKind::Unlock, live_record(&mut transaction, gallery, subject, now).await?)
+            }
+        };
+        query("INSERT INTO changes (change, kind, record, committed, until) VALUES (?, ?, ?, 0, 0)")
+            .bind(change.0.as_slice())
+            .bind(kind.as_str())
+            .bind(record)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Makes a prepared change. At the leader this is the decision. To commit again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::ChangeUnknown`] if it was never prepared; [`StoreError::Sqlite`], and then it may be durable or not.
+    pub async fn commit(&self, change: ChangeId, now: u64) -> Result<Effect, StoreError> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        let Known { kind, record, committed } =
+            known(&mut transaction, change).await?.ok_or(StoreError::ChangeUnknown)?;
+        if committed {
+            return Ok(Effect::Unchanged);
+        }
+        let named = query("SELECT * FROM records WHERE record = ? AND wrapped_key IS NOT NULL")
+            .bind(record)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let effect = match (kind, &named) {
+            (ChangeKind::Enroll, Some(row)) => Effect::Enrolled(Box::new(self.read(row)?)),
+            (ChangeKind::Erase, Some(row)) => {
+                let Named { gallery, subject, model, position, .. } = Named::read(row)?;
+                Effect::Erased { gallery, model, position: Position(position), subject }
+            }
+            // A lock of what has been erased meanwhile locks nothing.
+            (ChangeKind::Lock | ChangeKind::Unlock, _) | (ChangeKind::Enroll | ChangeKind::Erase, None) => {
+                Effect::Unchanged
+            }
+        };
+        let locked = column(if kind == ChangeKind::Lock { Standing::LOCKED } else { 0 });
+        let act = match kind {
+            ChangeKind::Enroll => query("UPDATE records SET live = 1 WHERE record = ?").bind(record),
+            ChangeKind::Erase => query("UPDATE records SET wrapped_key = NULL WHERE record = ?").bind(record),
+            ChangeKind::Lock => query("UPDATE records SET locked_until = ? WHERE record = ?").bind(locked).bind(record),
+            ChangeKind::Unlock => {
+                query("UPDATE records SET locked_until = ?, attempts = 0 WHERE record = ?").bind(locked).bind(record)
+            }
+        };
+        act.execute(&mut *transaction).await?;
+        query("UPDATE changes SET committed = 1, until = ? WHERE change = ?")
+            .bind(column(now.saturating_add(REMEMBERED_SECONDS)))
+            .bind(change.0.as_slice())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        if kind == ChangeKind::Erase {
+            drop(held);
+            self.finish_erasures().await?;
+        }
+        Ok(effect)
+    }
+
+    /// Undoes a prepared change. One that is not known is undone already.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyCommitted`] if it is too late.
+    pub async fn abort(&self, change: ChangeId) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        let Some(Known { kind, record, committed }) = known(&mut transaction, change).await? else { return Ok(()) };
+        if committed {
+            return Err(StoreError::AlreadyCommitted);
+        }
+        if kind == ChangeKind::Enroll {
+            query("UPDATE records SET wrapped_key = NULL WHERE record = ?")
+                .bind(record)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        query("DELETE FROM changes WHERE change = ?").bind(change.0.as_slice()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        drop(held);
+        if kind == ChangeKind::Enroll { self.finish_erasures().await } else { Ok(()) }
+    }
+
+    /// All changes that are prepared and not decided, as far as this node knows.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
+        let mut held = self.connection().await;
+        let rows = query("SELECT change, kind FROM changes WHERE committed = 0").fetch_all(held.plain()?).await?;
+        rows.iter()
+            .map(|row| {
+                let id: &[u8] = row.try_get("change")?;
+                Ok(Pending {
+                    change: ChangeId(id.try_into().map_err(|_| StoreError::Form)?),
+                    kind: ChangeKind::parse(row.try_get("kind")?)?,
+                })
+            })
+            .collect()
+    }
+
+    /// What was decided about a change: asked of the leader's store, for a helper that was away for less than seven days.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn decided(&self, change: ChangeId) -> Result<Decision, StoreError> {
+        let mut held = self.connection().await;
+        Ok(match known(held.plain()?, change).await? {
+            Some(Known { committed: true, .. }) => Decision::Committed,
+            Some(_) => Decision::Undecided,
+            None => Decision::Aborted,
+        })
+    }
+
+    async fn insert_pending(
+        &self,
+        connection: &mut SqliteConnection,
+        enrolment: &Enrolment,
+        now: u64,
+    ) -> Result<i64, StoreError> {
+        let Enrolment { gallery, subject, position, model, expires, share, .. } = enrolment;
+        if *expires <= now || i64::try_from(*expires).is_err() {
+            return Err(StoreError::NoExpiry);
+        }
+        if share.holder() != self.party() {
+            return Err(StoreError::ForeignShare);
+        }
+        // An expired record that was not swept yet makes room; its key is overwritten in this transaction.
+        query("UPDATE records SET wrapped_key = NULL WHERE gallery = ? AND subject = ? AND live = 1 AND expires <= ?")
+            .bind(gallery.as_str())
+            .bind(subject.as_str())
+            .bind(column(now))
+            .execute(&mut *connection)
+            .await?;
+        query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
+        for (error, there) in [
+            (StoreError::SubjectExists, "SELECT 1 FROM records WHERE gallery = ?1 AND subject = ?2 AND ?3 >= 0"),
+            (StoreError::PositionTaken, "SELECT 1 FROM records WHERE gallery = ?1 AND ?2 <> '' AND position = ?3"),
+        ] {
+            let found: Option<i64> = query_scalar(there)
+                .bind(gallery.as_str())
+                .bind(subject.as_str())
+                .bind(column(position.0))
+                .fetch_optional(&mut *connection)
+                .await?;
+            if found.is_some() {
+                return Err(error);
+            }
+        }
+        let place = Place { gallery, subject, model, position: position.0, expires: *expires };
+        let boxes = place.seal(enrolment, &self.0.key)?;
+        Ok(query_scalar(
+            "INSERT INTO records (gallery, subject, position, model, live, expires, wrapped_key, share, subject_key)
+             VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING record",
+        )
+        .bind(gallery.as_str())
+        .bind(subject.as_str())
+        .bind(column(position.0))
+        .bind(model.as_str())
+        .bind(column(*expires))
+        .bind(boxes.wrapped_key)
+        .bind(boxes.share)
+        .bind(boxes.subject_key)
+        .fetch_one(&mut *connection)
+        .await?)
+    }
+}
+
+struct Known {
+    kind: ChangeKind,
+    record: i64,
+    committed: bool,
+}
+
+async fn known(connection: &mut SqliteConnection, change: ChangeId) -> Result<Option<Known>, StoreError> {
+    let row = query("SELECT kind, record, committed FROM changes WHERE change = ?")
+        .bind(change.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Known {
+        kind: ChangeKind::parse(row.try_get("kind")?)?,
+        record: row.try_get("record")?,
+        committed: row.try_get("committed")?,
+    }))
+}
+
+async fn live_record(
+    connection: &mut SqliteConnection,
+    gallery: &GalleryName,
+    subject: &Subject,
+    now: u64,
+) -> Result<i64, StoreError> {
+    query_scalar(
+        "SELECT record FROM records
+         WHERE gallery = ? AND subject = ? AND live = 1 AND expires > ? AND wrapped_key IS NOT NULL",
+    )
+    .bind(gallery.as_str())
+    .bind(subject.as_str())
+    .bind(column(now))
+    .fetch_optional(connection)
+    .await?
+    .ok_or(StoreError::SubjectUnknown)
+}

@@ -1,0 +1,182 @@
+//! What a node keeps: sealed records, spent ids, answers, log entries and changes under way, in one SQLite file.
+//!
+//! ```text
+//! schema.rs    tables, and whose store it is
+//! ledger.rs    Ledger for Store: what the access log commits, in one transaction
+//! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
+//! records.rs   positions, loading at start, expiry
+//! boxes.rs     a record's boxes and their key
+//! ```
+//!
+//! Write-ahead log, full sync, one connection that keeps the file to itself. Each step is one transaction, so a crash leaves it
+//! done or not begun; what takes two steps (an erasure) is finished when the store is opened again.
+//!
+//! # What erasure promises
+//! The record's wrapped key is overwritten first, in a transaction of its own. Then the row goes, and the write-ahead log is
+//! emptied into the file, in which `secure_delete` has overwritten what was freed. A disk below may keep old blocks; those
+//! hold boxes and a wrapped key, of use only to who also has this node's store key and another node's share.
+
+mod boxes;
+mod changes;
+mod ledger;
+mod records;
+mod schema;
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
+
+pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
+pub use records::{Record, Swept};
+
+use crate::name::Deployment;
+use crate::party::Party;
+use crate::seal::{NoRandomness, OpenError, StoreKey};
+
+/// Why the store did not do it. Nothing of it was done then, unless [`Sqlite`](Self::Sqlite) says so of a commit.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The subject is enrolled, or another enrolment of it is under way.
+    #[error("the subject is enrolled already")]
+    SubjectExists,
+    /// The subject is not enrolled, or no longer.
+    #[error("there is no such subject")]
+    SubjectUnknown,
+    /// The leader gave the position of another record.
+    #[error("the position is taken")]
+    PositionTaken,
+    /// A record must expire, and later than now.
+    #[error("a record needs an expiry that lies ahead")]
+    NoExpiry,
+    /// The change was never prepared here, or it was aborted.
+    #[error("there is no such change")]
+    ChangeUnknown,
+    /// The change is done; it can be neither prepared again nor aborted.
+    #[error("the change is committed already")]
+    AlreadyCommitted,
+    /// The share is another party's: it must not lie here.
+    #[error("the share belongs to another party")]
+    ForeignShare,
+    /// The file is the store of another party or deployment.
+    #[error("the store belongs to another party or deployment")]
+    ForeignStore,
+    /// Written by another version of this program, or no store at all.
+    #[error("the store has another schema")]
+    Schema,
+    /// A box did not open: another store key, or somebody changed the file.
+    #[error("a record does not open")]
+    Sealed(#[from] OpenError),
+    /// What was in a box or column is nothing that this store writes.
+    #[error("a record does not have its form")]
+    Form,
+    /// Nothing could be sealed.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The file cannot be made.
+    #[error("the store's file cannot be opened")]
+    File(#[source] std::io::Error),
+    /// SQLite failed; if it was at a commit, that may be durable or not.
+    #[error("SQLite failed")]
+    Sqlite(#[from] sqlx::Error),
+}
+
+/// The store of one node. Clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    deployment: Deployment,
+    party: Party,
+    key: StoreKey,
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+/// Prints whose it is: `Store(kz-demo, A)`.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({}, {})", self.0.deployment, self.0.party)
+    }
+}
+
+impl Store {
+    /// Opens the store in `file`, or makes it there, readable to its owner alone, and finishes erasures that a crash cut off.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignStore`] if it is another's, [`StoreError::Schema`] if it is another version's,
+    /// [`StoreError::File`] or [`StoreError::Sqlite`] if it cannot be opened or another process has it.
+    pub async fn open(file: &Path, deployment: Deployment, party: Party, key: StoreKey) -> Result<Self, StoreError> {
+        // SQLite gives its companion files the mode of the main file.
+        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(StoreError::File)?;
+        drop(made);
+        let mut connection = SqliteConnectOptions::new()
+            .filename(file)
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "ON")
+            // Intermediate results must not lie in files of their own.
+            .pragma("temp_store", "MEMORY")
+            .busy_timeout(Duration::from_secs(2))
+            .disable_statement_logging()
+            .connect()
+            .await?;
+        schema::claim(&mut connection, &deployment, party).await?;
+        let store = Self(Arc::new(Inner { deployment, party, key, connection: Mutex::new(Some(connection)) }));
+        store.finish_erasures().await?;
+        Ok(store)
+    }
+
+    /// Empties the write-ahead log and gives the file free. Later calls fail with [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`] if that fails; nothing durable is lost.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        match self.0.connection.lock().await.take() {
+            Some(connection) => Ok(connection.close().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose store it is.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        self.0.party
+    }
+
+    async fn connection(&self) -> Held<'_> {
+        Held(self.0.connection.lock().await)
+    }
+}
+
+/// The connection, for the time of one step. Whoever is cancelled in a transaction leaves it rolled back.
+struct Held<'a>(MutexGuard<'a, Option<SqliteConnection>>);
+
+impl Held<'_> {
+    fn plain(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.0.as_mut().ok_or(StoreError::Closed)
+    }
+
+    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        Ok(self.plain()?.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// As a column: SQLite's whole numbers are signed. No time or count here comes near.
+fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// And back; the tables refuse negative ones.
+fn number(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}

@@ -1,0 +1,121 @@
+//! Records: loading at start, expiry, and the second half of every erasure.
+
+use std::fmt;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, query};
+use tokio_stream::StreamExt as _;
+
+use super::ledger::Named;
+use super::{Store, StoreError, column};
+use crate::log::ledger::Position;
+use crate::name::{GalleryName, ModelId, Subject};
+use crate::share::PointShare;
+
+/// A reference on its way into the galleries.
+pub struct Record {
+    /// Where.
+    pub gallery: GalleryName,
+    /// Whose.
+    pub subject: Subject,
+    /// The extractor of the template.
+    pub model: ModelId,
+    /// Place in the gallery.
+    pub position: Position,
+    /// Unix seconds from which the record is no more.
+    pub expires: u64,
+    /// This node's share of the template.
+    pub share: PointShare,
+}
+
+/// Prints where it stands and the shape of the share.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gallery, model, position, share, .. } = self;
+        write!(f, "Record({gallery}, {position:?}, {model}, {share:?})")
+    }
+}
+
+/// A record that a sweep destroyed, for the galleries in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Where it was.
+    pub gallery: GalleryName,
+    /// The extractor of its template.
+    pub model: ModelId,
+    /// Whose it was.
+    pub subject: Subject,
+}
+
+impl Store {
+    /// Gives all live and unexpired records to `take`, each gallery's in the order of positions, and returns their number.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] at the first record that does not open: start nothing on a store that was changed.
+    pub async fn load(&self, now: u64, mut take: impl FnMut(Record) + Send) -> Result<u64, StoreError> {
+        let mut held = self.connection().await;
+        let mut rows = query(
+            "SELECT * FROM records WHERE live = 1 AND expires > ? AND wrapped_key IS NOT NULL ORDER BY gallery, position",
+        )
+        .bind(column(now))
+        .fetch(held.plain()?);
+        let mut count = 0;
+        while let Some(row) = rows.try_next().await? {
+            take(self.read(&row)?);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Erases what has expired, keys first, and forgets ids, answers and committed changes whose time has passed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`]; the next sweep takes up what is left.
+    pub async fn sweep(&self, now: u64) -> Result<Vec<Swept>, StoreError> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        for forget in [
+            "DELETE FROM proofs WHERE until < ?",
+            "DELETE FROM tokens WHERE until < ?",
+            "DELETE FROM requests WHERE until < ? AND open = 0",
+            "DELETE FROM changes WHERE until < ? AND committed = 1",
+        ] {
+            query(forget).bind(column(now)).execute(&mut *transaction).await?;
+        }
+        let rows = query(
+            "UPDATE records SET wrapped_key = NULL WHERE live = 1 AND expires <= ? AND wrapped_key IS NOT NULL
+             RETURNING gallery, subject, model, position, expires",
+        )
+        .bind(column(now))
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        drop(held);
+        let swept: Vec<_> = rows
+            .iter()
+            .map(|row| Named::read(row).map(|Named { gallery, model, subject, .. }| Swept { gallery, model, subject }))
+            .collect::<Result<_, _>>()?;
+        if !swept.is_empty() {
+            self.finish_erasures().await?;
+        }
+        Ok(swept)
+    }
+
+    /// Removes the rows whose key is destroyed, and empties the write-ahead log, which still holds them.
+    pub(super) async fn finish_erasures(&self) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        let connection = held.plain()?;
+        query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
+        query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&mut *connection).await?;
+        Ok(())
+    }
+
+    /// Opens the share of a row of `records`.
+    pub(super) fn read(&self, row: &SqliteRow) -> Result<Record, StoreError> {
+        let (wrapped, sealed): (&[u8], &[u8]) = (row.try_get("wrapped_key")?, row.try_get("share")?);
+        let named = Named::read(row)?;
+        let share = named.place().share(wrapped, sealed, &self.0.key, self.party())?;
+        let Named { gallery, subject, model, position, expires } = named;
+        Ok(Record { gallery, subject, model, position: Position(position), expires, share })
+    }
+}

@@ -1,0 +1,103 @@
+//! The tables, and whose store it is.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, raw_sql};
+
+use super::StoreError;
+use crate::name::Deployment;
+use crate::party::Party;
+
+/// Raised with every change of the tables.
+const VERSION: &str = "1";
+
+/// All times are unix seconds. Blobs of ids are SHA-256.
+const TABLES: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- One enrolment a row. A number of the first column is never given twice.
+CREATE TABLE records (
+    record INTEGER PRIMARY KEY AUTOINCREMENT,
+    gallery TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    position INTEGER NOT NULL CHECK (position >= 0),
+    model TEXT NOT NULL,
+    live INTEGER NOT NULL CHECK (live IN (0, 1)),
+    expires INTEGER NOT NULL CHECK (expires > 0),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    locked_until INTEGER NOT NULL DEFAULT 0 CHECK (locked_until >= 0),
+    -- Entries of the access log that bear a handle under the subject's key.
+    handles INTEGER NOT NULL DEFAULT 0 CHECK (handles >= 0),
+    -- NULL is destroyed: the rest of the row is noise then, and goes next.
+    wrapped_key BLOB,
+    share BLOB NOT NULL,
+    subject_key BLOB NOT NULL,
+    UNIQUE (gallery, subject),
+    UNIQUE (gallery, position)
+) STRICT;
+CREATE TABLE positions (gallery TEXT PRIMARY KEY, given INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Changes that the three nodes make together. Names a record by number only: after an erasure nothing tells whose it was.
+CREATE TABLE changes (
+    change BLOB PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('enroll', 'erase', 'lock', 'unlock')),
+    record INTEGER NOT NULL,
+    committed INTEGER NOT NULL CHECK (committed IN (0, 1)),
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE proofs (proof BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (token BLOB PRIMARY KEY, uses INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE requests (
+    client TEXT NOT NULL,
+    request BLOB NOT NULL,
+    transcript BLOB NOT NULL,
+    open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    answer BLOB,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (client, request)
+) STRICT;
+CREATE INDEX requests_until ON requests (until);
+CREATE INDEX requests_open ON requests (open) WHERE open = 1;
+
+CREATE TABLE entries (place INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
+";
+
+/// Makes the tables in a new file; in an old one, checks that they are this party's.
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    deployment: &Deployment,
+    party: Party,
+) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *transaction).await?;
+    if tables == 0 {
+        raw_sql(TABLES).execute(&mut *transaction).await?;
+        for (name, value) in [("version", VERSION), ("deployment", deployment.as_str()), ("party", party.as_str())] {
+            sqlx::query("INSERT INTO meta (name, value) VALUES (?, ?)")
+                .bind(name)
+                .bind(value)
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    let meta: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'")
+        .fetch_one(&mut *transaction)
+        .await?;
+    if meta == 0 {
+        return Err(StoreError::Schema);
+    }
+    for (name, value, error) in [
+        ("version", VERSION, StoreError::Schema),
+        ("deployment", deployment.as_str(), StoreError::ForeignStore),
+        ("party", party.as_str(), StoreError::ForeignStore),
+    ] {
+        let found: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if found.as_deref() != Some(value) {
+            return Err(error);
+        }
+    }
+    Ok(transaction.commit().await?)
+}
