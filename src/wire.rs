@@ -3,8 +3,9 @@
 //! What prost decodes is not wiped: shares cross it only inside envelopes.
 
 use ring::digest::{SHA256, digest};
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
-use crate::name::{Modality, NameError};
+use crate::name::{Deployment, Modality, NameError};
 use crate::party::Party;
 use crate::request::{Ask, Method, Sample};
 use peer::v1::relayed::Request;
@@ -176,4 +177,53 @@ impl TryFrom<v1::Party> for Party {
             v1::Party::Unspecified => Err(RequestError::Absent),
         }
     }
+}
+
+/// A node's keys for clients are not signed by the identity that they claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a node's keys are not signed by its pinned identity")]
+pub struct NodeError;
+
+/// What a node signs of its keys: every field with its length in front, after a label that nothing else begins with.
+fn node_transcript(node: &v1::Node, deployment: &Deployment) -> Vec<u8> {
+    let mut transcript = Vec::new();
+    let mut field = |bytes: &[u8]| {
+        transcript.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        transcript.extend_from_slice(bytes);
+    };
+    field(b"tumar node v1");
+    field(deployment.as_str().as_bytes());
+    field(&node.party.to_be_bytes());
+    field(&node.identity_key);
+    field(node.log_key.as_bytes());
+    for key in &node.envelope_keys {
+        field(&key.id);
+        field(&key.public_key);
+    }
+    field(node.suite.as_bytes());
+    field(&node.context_digest);
+    transcript
+}
+
+/// Signs a node's keys in place.
+pub fn sign_node(node: &mut v1::Node, deployment: &Deployment, identity: &Ed25519KeyPair) {
+    node.signature = identity.sign(&node_transcript(node, deployment)).as_ref().to_vec();
+}
+
+/// Whether a node's keys are those of this party, signed by its pinned identity for this deployment.
+///
+/// # Errors
+/// [`NodeError`] if not.
+pub fn verify_node(
+    node: &v1::Node,
+    party: Party,
+    deployment: &Deployment,
+    identity: &[u8; 32],
+) -> Result<(), NodeError> {
+    if node.party != v1::Party::from(party) as i32 || node.identity_key != identity {
+        return Err(NodeError);
+    }
+    UnparsedPublicKey::new(&ED25519, identity)
+        .verify(&node_transcript(node, deployment), &node.signature)
+        .map_err(|_| NodeError)
 }
