@@ -25,6 +25,10 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
+pub(crate) use keys::Encapsulation;
+#[cfg(test)]
+pub(crate) use tests::{shows, vectors};
+
 pub use envelope::{Binding, Envelope, EnvelopeError};
 pub use keys::{EnvelopeKeys, KeyId, KeyIdError, PrivateKey, PublicKey, PublicKeyError};
 pub use rest::{BOX_OVERHEAD, Context, RecordKey, StoreKey, WRAPPED_KEY};
