@@ -16,3 +16,6 @@
 
 pub mod entry;
 pub mod merkle;
+pub mod note;
+pub mod receipt;
+pub mod tiles;
