@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::name::RequestId;
+use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Spends, Terms, Use};
 
-use super::admission::{Admitted, Batch, NotAdmitted, Rate, Work};
+use super::admission::{Admitted, Batch, NotAdmitted, Work};
 use super::entry::Reason;
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
 use super::merkle::{Tree, leaf_hash};
@@ -184,7 +185,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// [`LogError::Ledger`] if the entries cannot be read.
-    pub async fn open<L: Ledger>(mut ledger: L, rate: Rate) -> Result<Self, LogError> {
+    pub async fn open<L: Ledger>(mut ledger: L, limits: Limits) -> Result<Self, LogError> {
         ledger.resume().await?;
         let mut tree = Tree::new();
         loop {
@@ -194,7 +195,7 @@ impl AccessLog {
             }
             page.iter().for_each(|entry| _ = tree.push(leaf_hash(entry)));
         }
-        let batch = Batch::new(rate, tree.size());
+        let batch = Batch::new(limits, tree.size());
         let shared = Arc::new(Mutex::new(Shown { tree }));
         let (queue, waiting) = mpsc::channel(QUEUE);
         drop(tokio::spawn(writer::run(ledger, batch, waiting, Arc::clone(&shared))));
