@@ -96,7 +96,7 @@ impl Epoch {
         self.used.insert(id);
         let next = PairKeys::derive(&self.with_next, id, self.own.next(), self.own, self.own.next());
         let prev = PairKeys::derive(&self.with_prev, id, self.own, self.own, self.own.prev());
-        Ok(SessionKeys { own: self.own, id, next, prev })
+        Ok(SessionKeys { own: self.own, id, next: Box::new(next), prev: Box::new(prev) })
     }
 }
 
@@ -109,12 +109,12 @@ impl fmt::Debug for Epoch {
 
 /// One party's keys of one session.
 ///
-/// `ring` does not wipe its HMAC keys; the streams' keys are wiped.
+/// `ring` does not wipe its HMAC keys; the streams' keys are wiped. Boxed, so that a move leaves no copy behind.
 pub struct SessionKeys {
     own: Party,
     id: SessionId,
-    next: PairKeys,
-    prev: PairKeys,
+    next: Box<PairKeys>,
+    prev: Box<PairKeys>,
 }
 
 impl SessionKeys {
@@ -131,12 +131,12 @@ impl SessionKeys {
     }
 
     /// The stream of the next party's slot, which that party draws too.
-    pub const fn with_next(&mut self) -> &mut Stream {
+    pub fn with_next(&mut self) -> &mut Stream {
         &mut self.next.stream
     }
 
     /// The stream of the own slot, which the previous party draws too.
-    pub const fn with_prev(&mut self) -> &mut Stream {
+    pub fn with_prev(&mut self) -> &mut Stream {
         &mut self.prev.stream
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::{Instant, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ProtocolError;
 use crate::net::{Cause, Frame, Lost, Pipe, SessionId, Step};
 use crate::party::Party;
 use crate::prss::SessionKeys;
@@ -172,9 +173,23 @@ impl Session {
         }
     }
 
-    /// The run is complete. What still comes in goes nowhere.
-    pub fn finish(mut self) {
+    /// Ends the session for `error`, tells both peers, and gives the error back.
+    pub fn fail(&mut self, error: impl Into<ProtocolError>) -> ProtocolError {
+        let error = error.into();
+        self.abort(error.cause());
+        error
+    }
+
+    /// The run's end, good or bad: after an outcome, what still comes in goes nowhere; after an error, both peers are told.
+    ///
+    /// # Errors
+    /// The run's own.
+    pub fn settle<T>(mut self, outcome: Result<T, ProtocolError>) -> Result<T, ProtocolError> {
+        if let Err(error) = &outcome {
+            self.abort(error.cause());
+        }
         self.over = true;
+        outcome
     }
 }
 
