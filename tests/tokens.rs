@@ -9,10 +9,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{Ask, Method, Sample};
+use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
 use tumar::token::purpose::{Bar, Enroll, Erase, For, Grant, Lock, Unlock, Verify};
 use tumar::token::{
-    ALL_REASONS, Algorithm, Class, Denied, Details, Fmr, Issuer, MAX_BYTES, Narrowing, Policy, ProofKey, PublicKey,
+    ALL_REASONS, Algorithm, Class, Denied, Details, Issuer, MAX_BYTES, Narrowing, Policy, ProofKey, PublicKey,
     SigningKey, Thresholds, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
 };
 

@@ -303,6 +303,21 @@ impl AccessLog {
         self.write(Work::Close { ticket, closing, answer, now, reply }, told).await
     }
 
+    /// Like [`close`](Self::close), but returns as soon as the closing stands in the queue: whatever is admitted later sees it.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`].
+    pub async fn close_soon(
+        &self,
+        ticket: Ticket,
+        closing: Closing,
+        answer: Option<Answer>,
+        now: u64,
+    ) -> Result<(), LogError> {
+        let (reply, _nobody_waits) = oneshot::channel();
+        self.queue.send(Work::Close { ticket, closing, answer, now, reply }).await.map_err(|_| LogError::Halted)
+    }
+
     async fn write(&self, work: Work, told: oneshot::Receiver<Result<u64, LogError>>) -> Result<u64, LogError> {
         self.queue.send(work).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?

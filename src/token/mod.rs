@@ -41,7 +41,7 @@ use crate::request::{Ask, Method};
 pub use details::{Action, Details, Narrowing};
 pub use jws::{Algorithm, PublicKey, SigningKey};
 pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
-pub use policy::{Decision, Fmr, Policy, PolicyError, Thresholds};
+pub use policy::{Decision, Policy, PolicyError, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
 
