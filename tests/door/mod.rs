@@ -13,9 +13,9 @@ use tumar::token::policy::{Fmr, Limits, Policy, Thresholds};
 use tumar::token::proof::ProofKey;
 use tumar::token::purpose::{For, Grant};
 
-pub const NOW: u64 = 1_790_000_000;
-pub const LOCK_SECONDS: u64 = 600;
-pub const LIMITS: Limits =
+pub(crate) const NOW: u64 = 1_790_000_000;
+pub(crate) const LOCK_SECONDS: u64 = 600;
+pub(crate) const LIMITS: Limits =
     Limits { requests_per_second: 2000, burst: 2000, log_retention_days: 180, request_retention_seconds: 3600 };
 const BASE: &str = "https://tumar.test:8443";
 const POLICY: &str = r#"
@@ -68,13 +68,13 @@ impl Thresholds for OneModel {
 
 /// What a call carries, so that it can be sent again as it was.
 #[derive(Clone)]
-pub struct Call {
-    pub ask: Ask,
+pub(crate) struct Call {
+    pub(crate) ask: Ask,
     token: String,
     proof: String,
 }
 
-pub struct Bank {
+pub(crate) struct Bank {
     issuer: Issuer,
     key: ProofKey,
     verifier: Verifier,
@@ -83,7 +83,7 @@ pub struct Bank {
 }
 
 impl Bank {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let issuer = Issuer::new("https://issuer.test", SigningKey::generate(Algorithm::EdDsa).unwrap().0);
         let jwks = issuer.jwks();
         let trusted = [TrustedIssuer { issuer: issuer.name(), jwks: &jwks }];
@@ -94,7 +94,7 @@ impl Bank {
     }
 
     /// A request that nobody has made before.
-    pub fn ask(&self, method: Method, subject: &str) -> Ask {
+    pub(crate) fn ask(&self, method: Method, subject: &str) -> Ask {
         let mut random = [0; 16];
         random[..8].copy_from_slice(&self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let sample = Sample {
@@ -113,7 +113,7 @@ impl Bank {
         }
     }
 
-    pub fn token(&self, method: Method, max_uses: u32, now: u64) -> String {
+    pub(crate) fn token(&self, method: Method, max_uses: u32, now: u64) -> String {
         let details = Details {
             kind: DetailsType,
             purpose: purpose(method).parse().unwrap(),
@@ -137,24 +137,24 @@ impl Bank {
     }
 
     /// `ask` by this token, with a fresh proof.
-    pub fn prove(&self, token: &str, ask: &Ask, now: u64) -> Call {
+    pub(crate) fn prove(&self, token: &str, ask: &Ask, now: u64) -> Call {
         let proof = self.key.prove(token, ask, BASE, None, now).unwrap();
         Call { ask: ask.clone(), token: token.to_owned(), proof }
     }
 
     /// `ask` by a token of its own.
-    pub fn call(&self, ask: &Ask, now: u64) -> Call {
+    pub(crate) fn call(&self, ask: &Ask, now: u64) -> Call {
         self.prove(&self.token(ask.method, 1, now), ask, now)
     }
 
     /// What a node makes of the call.
-    pub fn grant<P: For>(&self, call: &Call, now: u64) -> Grant<P> {
+    pub(crate) fn grant<P: For>(&self, call: &Call, now: u64) -> Grant<P> {
         let token = Token::new(&call.token, &call.proof, None);
         token.verify(&self.verifier, &call.ask, now).unwrap().grant(&self.policy, &OneModel).unwrap()
     }
 
     /// A grant for a request and a token of its own.
-    pub fn fresh<P: For>(&self, subject: &str, now: u64) -> Grant<P> {
+    pub(crate) fn fresh<P: For>(&self, subject: &str, now: u64) -> Grant<P> {
         self.grant(&self.call(&self.ask(P::METHOD, subject), now), now)
     }
 }
