@@ -40,6 +40,8 @@ impl Plane {
 pub struct Signs {
     plane: Plane,
     lanes: usize,
+    /// Which lanes of the comparison these are, four bytes each; empty for all of them.
+    chosen: Vec<u8>,
 }
 
 /// Prints how many there are.
@@ -67,7 +69,19 @@ impl Signs {
             let word = |lanes: &[usize]| lanes.iter().rev().fold(0, |word, &lane| word << 1 | bit(lane));
             Zeroizing::new(lanes.chunks(64).map(word).collect())
         };
-        Self { plane: Plane { own: gather(&self.plane.own), next: gather(&self.plane.next) }, lanes: lanes.len() }
+        let number = |lane: &usize| u32::try_from(*lane).expect("no run has four thousand million lanes");
+        let chosen = lanes.iter().flat_map(|lane| number(lane).to_le_bytes()).collect();
+        Self {
+            plane: Plane { own: gather(&self.plane.own), next: gather(&self.plane.next) },
+            lanes: lanes.len(),
+            chosen,
+        }
+    }
+
+    /// What a digest of a slot is taken of: the slot, and which lanes it stands for. A party that was made to leave another lane
+    /// out than its peers must not take their bits for those of its own lanes.
+    pub(super) fn to_digest(&self, slot: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([slot, &self.chosen].concat())
     }
 
     pub(super) fn own_bytes(&self) -> Vec<u8> {
@@ -125,7 +139,7 @@ pub async fn signs(session: &mut Session, scores: &[u16], thresholds: &[i16]) ->
         return Err(session.fail(ShapeError::Length { expected: scores.len(), found: thresholds.len() }));
     }
     if scores.is_empty() {
-        return Ok(Signs { plane: Plane::zero(0), lanes: 0 });
+        return Ok(Signs { plane: Plane::zero(0), lanes: 0, chosen: Vec::new() });
     }
     let lanes = scores.len();
     let mut masked = Zeroizing::new(vec![0; lanes]);
@@ -141,7 +155,7 @@ pub async fn signs(session: &mut Session, scores: &[u16], thresholds: &[i16]) ->
     let pairs: Vec<_> = s.iter().zip(&v).take(15).collect();
     let generate = and(session, Step::Generate, lanes, &pairs).await?;
     let carry = carry(session, lanes, generate, propagate).await?;
-    Ok(Signs { plane: top.xor(&carry), lanes })
+    Ok(Signs { plane: top.xor(&carry), lanes, chosen: Vec::new() })
 }
 
 /// The carry into bit 15 by a tree over positions 0 to 14.

@@ -7,8 +7,8 @@ use crate::prss::same;
 /// Opens outcomes to all three parties, one bit a lane, in one round: whether the score reaches the threshold.
 ///
 /// Assume the outcomes known to a peer from the first send on, even if this returns an error or is dropped. The slot that we
-/// miss is held by both peers: one sends it, the other a keyed digest of it. If they differ, one of them lies, and no outcome
-/// is returned.
+/// miss is held by both peers: one sends it, the other a keyed digest of it and of which lanes are opened. If they differ, one of
+/// them lies, and no outcome is returned.
 ///
 /// # Errors
 /// [`ProtocolError::Disagree`] for a lie, [`ProtocolError::Lost`] for a lost peer or message. The session is over then.
@@ -19,11 +19,11 @@ pub async fn open(session: &mut Session, step: Step, signs: &Signs) -> Result<Ve
         return Ok(Vec::new());
     }
     let (slot, next_slot) = (signs.own_bytes(), signs.next_bytes());
-    let digest = session.keys().hash(own.prev(), step, 0, &next_slot);
+    let digest = session.keys().hash(own.prev(), step, 0, &signs.to_digest(&next_slot));
     let round =
         Round { from_next: digest.len(), from_prev: slot.len(), to_next: slot.clone(), to_prev: digest.to_vec() };
     let came = session.exchange(step, round).await?;
-    let expected = session.keys().hash(own.next(), step, 0, &came.prev);
+    let expected = session.keys().hash(own.next(), step, 0, &signs.to_digest(&came.prev));
     let claimed = came.next.first_chunk::<16>().expect("its length was checked");
     if !same(&expected, claimed) {
         return Err(session.fail(ProtocolError::Disagree(step)));

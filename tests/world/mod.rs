@@ -205,15 +205,24 @@ pub fn by_party(triples: Vec<[Summands; 3]>) -> [Vec<Summands>; 3] {
     lists
 }
 
+/// Takes a batch of references in.
+pub async fn enrol_all(
+    sessions: [Session; 3],
+    references: Vec<[Summands; 3]>,
+) -> [Result<Vec<Result<PointShare, Invalid>>, ProtocolError>; 3] {
+    let mut lists = by_party(references).map(Some);
+    World::run(sessions, |session| {
+        let batch = lists[session.own().index()].take().unwrap();
+        enrol_intake(session, batch)
+    })
+    .await
+}
+
 /// Takes honest references in through the protocol: three parties' points of each.
 pub async fn enrol(world: &mut World, packed: &[Vec<u8>]) -> [Vec<PointShare>; 3] {
     let triples = packed.iter().map(|packed| world.dice.split(packed)).collect();
-    let mut lists = by_party(triples).map(Some);
-    World::run(world.sessions(), |session| {
-        let batch = lists[session.own().index()].take().unwrap();
-        async { enrol_intake(session, batch).await.unwrap().into_iter().map(Result::unwrap).collect() }
-    })
-    .await
+    let points = enrol_all(world.sessions(), triples).await;
+    points.map(|points| points.unwrap().into_iter().map(Result::unwrap).collect())
 }
 
 /// Runs a batch of comparisons: item `i` is `probes[i]` against the points `references[.][rows[i]]`.
