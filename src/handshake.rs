@@ -25,7 +25,7 @@
 use std::fmt;
 
 use ring::hkdf::{HKDF_SHA256, Salt};
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::name::Deployment;
@@ -144,7 +144,7 @@ impl Start {
     /// # Errors
     /// What is wrong with the hello, in this order: length, version, deployment, party, context, ephemeral key; or
     /// [`HandshakeError::Randomness`].
-    pub fn hello(self, peer_hello: &[u8], identity: &Ed25519KeyPair) -> Result<(Waiting, Box<[u8]>), HandshakeError> {
+    pub fn hello(self, peer_hello: &[u8], identity: &SigningKey) -> Result<(Waiting, Box<[u8]>), HandshakeError> {
         let peer_key = self.check(peer_hello)?;
         let Self { own, peer, hello, ephemeral } = self;
         let hellos = Hellos::new(own, hello, peer_hello.into(), peer);

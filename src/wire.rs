@@ -3,8 +3,8 @@
 //! What prost decodes is not wiped: shares cross it only inside envelopes.
 
 use ring::digest::{SHA256, digest};
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
+use crate::log::note::{SigningKey, is_signed};
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, Modality, NameError};
 use crate::party::Party;
@@ -209,8 +209,8 @@ fn node_transcript(node: &v1::Node, deployment: &Deployment) -> Vec<u8> {
 }
 
 /// Signs a node's keys in place.
-pub fn sign_node(node: &mut v1::Node, deployment: &Deployment, identity: &Ed25519KeyPair) {
-    node.signature = identity.sign(&node_transcript(node, deployment)).as_ref().to_vec();
+pub fn sign_node(node: &mut v1::Node, deployment: &Deployment, identity: &SigningKey) {
+    node.signature = identity.sign(&node_transcript(node, deployment)).to_vec();
 }
 
 /// Whether a node's keys are those of this party, signed by its pinned identity for this deployment.
@@ -226,9 +226,7 @@ pub fn verify_node(
     if node.party != v1::Party::from(party) as i32 || node.identity_key != identity {
         return Err(NodeError);
     }
-    UnparsedPublicKey::new(&ED25519, identity)
-        .verify(&node_transcript(node, deployment), &node.signature)
-        .map_err(|_| NodeError)
+    if is_signed(identity, &node_transcript(node, deployment), &node.signature) { Ok(()) } else { Err(NodeError) }
 }
 
 /// A receipt as it is sent.

@@ -79,7 +79,7 @@ pub struct Parts {
     /// Opens envelopes.
     pub envelope_keys: EnvelopeKeys,
     /// Signs receipts.
-    pub identity: SigningKey,
+    pub identity: Arc<SigningKey>,
     /// Where uses stand before they happen.
     pub log: AccessLog,
     /// What lasts.
@@ -143,7 +143,7 @@ pub struct Engine {
     policy: Policy,
     models: Models,
     envelope_keys: EnvelopeKeys,
-    identity: SigningKey,
+    identity: Arc<SigningKey>,
     log: AccessLog,
     store: Store,
     limits: Limits,

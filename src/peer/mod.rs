@@ -16,7 +16,6 @@ mod mailroom;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ring::signature::Ed25519KeyPair;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
@@ -26,6 +25,7 @@ pub use connection::Connection;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 
 use crate::handshake::{Ends, HandshakeError, Start};
+use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::net::SessionId;
 use crate::party::Party;
@@ -106,10 +106,10 @@ pub struct Own {
     pub party: Party,
     /// The installation.
     pub deployment: Deployment,
+    /// Signs the key agreements.
+    pub identity: Arc<SigningKey>,
     /// Digest of policy and models: nodes that differ do not connect.
     pub context: [u8; 32],
-    /// Signs the key agreements.
-    pub identity: Arc<Ed25519KeyPair>,
     /// Keys for clients, signed.
     pub node: Node,
 }
@@ -195,6 +195,25 @@ impl Peers {
         }
     }
 
+    /// Ends both links; what runs on them ends with them.
+    pub fn hang_up(&self) {
+        for remote in &self.remotes {
+            if let Ok(link) = self.link(remote.party) {
+                link.hang_up();
+            }
+        }
+    }
+
+    /// Waits until a link is down.
+    pub async fn broken(&self) {
+        let [mut one, mut other] = self.remotes.each_ref().map(|remote| self.up[remote.party.index()].subscribe());
+        // The senders live as long as self.
+        tokio::select! {
+            _ = one.wait_for(Option::is_none) => {}
+            _ = other.wait_for(Option::is_none) => {}
+        }
+    }
+
     /// Waits until both links are up.
     pub async fn ready(&self) {
         for remote in &self.remotes {
@@ -222,7 +241,7 @@ impl Peers {
     }
 
     /// Dials the peers that come after this party, for ever: a link that breaks is dialled again.
-    pub async fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
+    pub fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
         for place in 0..self.remotes.len() {
             let remote = &self.remotes[place];
             if remote.party > self.own.party {

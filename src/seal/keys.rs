@@ -274,6 +274,11 @@ impl EnvelopeKeys {
         self.current.public()
     }
 
+    /// The public keys of all that open here, the current one first.
+    pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
+        std::iter::once(&self.current).chain(&self.previous).map(PrivateKey::public)
+    }
+
     /// Whether envelopes to this key can open here. The id is public, so this may be refused openly, before opening.
     #[must_use]
     pub fn knows(&self, id: &KeyId) -> bool {
