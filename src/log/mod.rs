@@ -19,4 +19,7 @@ pub mod admission;
 pub mod entry;
 pub mod ledger;
 pub mod merkle;
+pub mod note;
+pub mod receipt;
+pub mod tiles;
 mod writer;

@@ -1,0 +1,166 @@
+//! What a node signs for a request: the outcome, and the place of the request's entry in the node's log.
+//!
+//! [`ReceiptBody`] --[`ReceiptBody::sign`]--> [`Receipt`] --[`Receipt::verify`] with [`NodeKeys`]--> [`Checkpoint`]
+//!
+//! A client that holds three of them, one from each node, knows that all three logs show its request.
+
+use ring::digest::{SHA256, digest};
+
+use crate::log::merkle::{self, MerkleError};
+use crate::log::note::{Checkpoint, NoteError, SigningKey, VerifierKey, is_signed};
+use crate::name::Deployment;
+use crate::party::Party;
+
+/// Longest inclusion proof there is, in hashes: a tree of 2^64 leaves has 64 levels.
+pub const MAX_PROOF: usize = 64;
+
+/// Why a receipt proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// It speaks for another node than the keys'.
+    #[error("a receipt of another node")]
+    Party,
+    /// The node's identity key did not sign this, for this deployment.
+    #[error("the receipt is not signed by the node's identity key")]
+    Signature,
+    /// The checkpoint is not one that the node's log signed.
+    #[error("the receipt's checkpoint is not the node's")]
+    Checkpoint(#[from] NoteError),
+    /// The entry is not shown to stand in the log of that checkpoint.
+    #[error("the receipt does not show its entry in the log")]
+    Inclusion(#[from] MerkleError),
+}
+
+/// What came of a request. The same at all three nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The probe matches the reference.
+    Match,
+    /// It does not, or there is no reference: both are told alike.
+    NoMatch,
+    /// A reference was taken in.
+    Enrolled,
+    /// The references are destroyed.
+    Erased,
+    /// The subject is locked.
+    Locked,
+    /// The lock is ended.
+    Unlocked,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Match, Self::NoMatch, Self::Enrolled, Self::Erased, Self::Locked, Self::Unlocked];
+
+    /// The word that is signed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Match => "match",
+            Self::NoMatch => "no_match",
+            Self::Enrolled => "enrolled",
+            Self::Erased => "erased",
+            Self::Locked => "locked",
+            Self::Unlocked => "unlocked",
+        }
+    }
+}
+
+/// A receipt before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptBody {
+    /// Who signs.
+    pub party: Party,
+    /// What came of the request.
+    pub outcome: Outcome,
+    /// Transcript of the request, as its log entry has it.
+    pub rq: [u8; 32],
+    /// Digest of what else an outcome vouches for, such as the positions that were erased; zero where there is nothing.
+    pub extra: [u8; 32],
+    /// Index of the entry in the node's log.
+    pub index: u64,
+    /// RFC 6962 leaf hash of the entry.
+    pub leaf: [u8; 32],
+    /// Inclusion proof of that leaf in the tree of the checkpoint, lowest hash first.
+    pub inclusion: Vec<[u8; 32]>,
+    /// Signed note of the node's log: says size and root.
+    pub checkpoint: String,
+}
+
+impl ReceiptBody {
+    /// Signs with the node's identity key.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey, deployment: &Deployment) -> Receipt {
+        let signature = key.sign(&self.transcript(deployment));
+        Receipt { body: self, signature }
+    }
+
+    /// The bytes that are signed: every field with its length in front. The inclusion proof is not among them; it proves
+    /// itself against the checkpoint, which is.
+    fn transcript(&self, deployment: &Deployment) -> Vec<u8> {
+        let checkpoint = digest(&SHA256, self.checkpoint.as_bytes());
+        let index = self.index.to_be_bytes();
+        let fields: [&[u8]; 9] = [
+            b"tumar receipt v1",
+            deployment.as_str().as_bytes(),
+            self.party.as_str().as_bytes(),
+            self.outcome.as_str().as_bytes(),
+            &self.rq,
+            &self.extra,
+            &index,
+            &self.leaf,
+            checkpoint.as_ref(),
+        ];
+        let mut out = Vec::new();
+        for field in fields {
+            out.extend((field.len() as u64).to_be_bytes());
+            out.extend(field);
+        }
+        out
+    }
+}
+
+/// The public keys of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeKeys {
+    /// Whose they are.
+    pub party: Party,
+    /// Ed25519 public key that signs receipts.
+    pub identity: [u8; 32],
+    /// Key and name of its log.
+    pub log: VerifierKey,
+}
+
+/// A signed receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// What is signed.
+    pub body: ReceiptBody,
+    /// Ed25519, by the node's identity key.
+    pub signature: [u8; 64],
+}
+
+impl Receipt {
+    /// Checks signature, checkpoint and inclusion, and returns the checkpoint, which a careful client remembers to ask for
+    /// consistency later.
+    ///
+    /// Whether request, outcome and [`extra`](ReceiptBody::extra) are those that the caller expects, the caller compares.
+    ///
+    /// # Errors
+    /// [`ReceiptError`], by what does not hold.
+    pub fn verify(&self, keys: &NodeKeys, deployment: &Deployment) -> Result<Checkpoint, ReceiptError> {
+        let body = &self.body;
+        if body.party != keys.party {
+            return Err(ReceiptError::Party);
+        }
+        if !is_signed(&keys.identity, &body.transcript(deployment), &self.signature) {
+            return Err(ReceiptError::Signature);
+        }
+        let checkpoint = Checkpoint::open(&body.checkpoint, &keys.log)?;
+        if body.inclusion.len() > MAX_PROOF {
+            return Err(MerkleError::Length.into());
+        }
+        merkle::verify_inclusion(&body.leaf, body.index, checkpoint.size, &body.inclusion, &checkpoint.root)?;
+        Ok(checkpoint)
+    }
+}
