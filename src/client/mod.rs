@@ -217,8 +217,7 @@ impl Client {
     /// [`InputError::Randomness`].
     pub fn prove(&self, access: &str, ask: &Ask, narrowing: Option<&Narrowing>) -> Result<String, ClientError> {
         let key: &ProofKey = &self.config.proof_key;
-        key.prove(access, ask, &self.config.base, narrowing, (self.clock)())
-            .map_err(|_| InputError::Randomness.into())
+        key.prove(access, ask, &self.config.base, narrowing, (self.clock)()).map_err(|_| InputError::Randomness.into())
     }
 
     /// Calls with a proof that was made before, and checks all three receipts.
@@ -294,3 +293,6 @@ fn metadata(text: &str) -> Result<MetadataValue<Ascii>, InputError> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

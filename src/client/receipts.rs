@@ -62,12 +62,7 @@ impl Receipts {
 }
 
 /// Checks three receipts of one request.
-fn check(
-    receipts: &[Receipt; 3],
-    pins: &[NodePin; 3],
-    deployment: &Deployment,
-    ask: &Ask,
-) -> Result<(), ReceiptFault> {
+fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, ask: &Ask) -> Result<(), ReceiptFault> {
     let first = receipts[0].body.outcome;
     for (receipt, pin) in receipts.iter().zip(pins) {
         let party = pin.party;
