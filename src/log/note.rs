@@ -13,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{Context, SHA256};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
+use crate::name::Deployment;
+use crate::party::Party;
+
 /// No longer note is read, in bytes: room for 16 post-quantum signatures, which other tools may add.
 pub const MAX_BYTES: usize = 128 * 1024;
 
@@ -137,6 +140,12 @@ impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The name of a node's log and of its key: `log.a.kz-demo.tumar.internal`.
+#[must_use]
+pub fn log_name(deployment: &Deployment, party: Party) -> KeyName {
+    KeyName(format!("log.{}.{deployment}.tumar.internal", party.as_str().to_ascii_lowercase()))
 }
 
 /// A log's name and public key, with the key id that both determine.

@@ -1,0 +1,157 @@
+//! Who the nodes are, by their own signed word, held against the keys that are pinned.
+
+use tonic::transport::Channel;
+
+use super::config::ClientConfig;
+use super::error::{ClientError, InputError};
+use super::{DEADLINE, NodePin};
+use crate::name::{Modality, ModelId};
+use crate::party::Party;
+use crate::seal::PublicKey;
+use crate::wire::v1::matching_service_client::MatchingServiceClient;
+use crate::wire::{v1, verify_node};
+
+/// The one suite of the envelopes.
+pub const SUITE: &str = "hpke-base+x-wing+hkdf-sha256+aes-256-gcm";
+
+/// The nodes are not those that are pinned, or do not agree. Nothing is sealed to them then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitteeFault {
+    /// Another installation.
+    #[error("it is another deployment's")]
+    Deployment,
+    /// Not one entry for each of A, B, C.
+    #[error("it does not name the nodes A, B and C")]
+    Nodes,
+    /// A node's keys are not signed by the pinned identity.
+    #[error("the keys of node {0} are not signed by its pinned identity")]
+    Signature(Party),
+    /// A node names another log key than the pinned one.
+    #[error("node {0} names another log key than the pinned one")]
+    LogKey(Party),
+    /// A node uses a suite that this client does not.
+    #[error("node {0} uses another suite")]
+    Suite(Party),
+    /// Policy or models differ from the leader's.
+    #[error("node {0} has another policy or other models than the leader")]
+    Context(Party),
+    /// A node has no envelope key, or one that is none, or one under another's id.
+    #[error("an envelope key of node {0} is not one")]
+    EnvelopeKey(Party),
+    /// An entry in the list of models that is none.
+    #[error("a model in its list is not one")]
+    Model,
+}
+
+/// A model that the nodes serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedModel {
+    /// Its name.
+    pub id: ModelId,
+    /// What it takes.
+    pub modality: Modality,
+    /// Components of a template.
+    pub dimension: usize,
+}
+
+/// A checked committee.
+#[derive(Clone, Debug)]
+pub struct Committee {
+    keys: [PublicKey; 3],
+    models: Vec<ServedModel>,
+    context: [u8; 32],
+    limits: v1::Limits,
+}
+
+impl Committee {
+    /// Asks the leader, and checks what it says.
+    pub(super) async fn ask(
+        rpc: &mut MatchingServiceClient<Channel>,
+        config: &ClientConfig,
+    ) -> Result<Self, ClientError> {
+        let mut request = tonic::Request::new(v1::GetCommitteeRequest {});
+        request.set_timeout(DEADLINE);
+        let answer = rpc.get_committee(request).await?.into_inner();
+        Ok(Self::check(&answer, config)?)
+    }
+
+    /// Checks the answer to `GetCommittee` against what is pinned.
+    ///
+    /// # Errors
+    /// [`CommitteeFault`]: the first that is found.
+    pub fn check(answer: &v1::GetCommitteeResponse, config: &ClientConfig) -> Result<Self, CommitteeFault> {
+        if answer.deployment != config.deployment.as_str() {
+            return Err(CommitteeFault::Deployment);
+        }
+        let [a, b, c] = answer.nodes.as_slice() else { return Err(CommitteeFault::Nodes) };
+        let context = &a.context_digest;
+        let checked = |node, pin| check_node(node, pin, context, config);
+        let [pin_a, pin_b, pin_c] = &config.nodes;
+        Ok(Self {
+            keys: [checked(a, pin_a)?, checked(b, pin_b)?, checked(c, pin_c)?],
+            models: answer.models.iter().map(served).collect::<Result<_, _>>()?,
+            context: context.as_slice().try_into().map_err(|_| CommitteeFault::Context(Party::A))?,
+            limits: answer.limits.unwrap_or_default(),
+        })
+    }
+
+    /// The key to seal envelopes to a node with: its current one.
+    #[must_use]
+    pub const fn key(&self, party: Party) -> &PublicKey {
+        &self.keys[party.index()]
+    }
+
+    /// The models that the nodes serve. By the leader's word alone: a false one leads to a refusal, not to a disclosure.
+    #[must_use]
+    pub fn models(&self) -> &[ServedModel] {
+        &self.models
+    }
+
+    /// SHA-256 over the policy and the models in force, the same at all three nodes.
+    #[must_use]
+    pub const fn context(&self) -> &[u8; 32] {
+        &self.context
+    }
+
+    /// What a request may not exceed, by the leader's word.
+    #[must_use]
+    pub const fn limits(&self) -> &v1::Limits {
+        &self.limits
+    }
+
+    pub(super) fn model(&self, id: &ModelId) -> Result<&ServedModel, InputError> {
+        self.models.iter().find(|model| model.id == *id).ok_or(InputError::Model)
+    }
+}
+
+fn check_node(
+    node: &v1::Node,
+    pin: &NodePin,
+    context: &[u8],
+    config: &ClientConfig,
+) -> Result<PublicKey, CommitteeFault> {
+    let party = pin.party;
+    verify_node(node, party, &config.deployment, &pin.identity).map_err(|_| CommitteeFault::Signature(party))?;
+    if node.log_key != pin.log.to_string() {
+        return Err(CommitteeFault::LogKey(party));
+    }
+    if node.suite != SUITE {
+        return Err(CommitteeFault::Suite(party));
+    }
+    if node.context_digest != context {
+        return Err(CommitteeFault::Context(party));
+    }
+    let current = node.envelope_keys.first().ok_or(CommitteeFault::EnvelopeKey(party))?;
+    let key = PublicKey::parse(&current.public_key).map_err(|_| CommitteeFault::EnvelopeKey(party))?;
+    if current.id == key.id().as_bytes() { Ok(key) } else { Err(CommitteeFault::EnvelopeKey(party)) }
+}
+
+fn served(model: &v1::Model) -> Result<ServedModel, CommitteeFault> {
+    let modality = match model.modality() {
+        v1::Modality::Face => Modality::Face,
+        v1::Modality::Unspecified => return Err(CommitteeFault::Model),
+    };
+    let id = model.id.parse().map_err(|_| CommitteeFault::Model)?;
+    let dimension = usize::try_from(model.dimension).map_err(|_| CommitteeFault::Model)?;
+    Ok(ServedModel { id, modality, dimension })
+}

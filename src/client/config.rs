@@ -1,0 +1,170 @@
+//! Whom a client calls, whom it believes, and which key it proves with: `client.toml` and the files beside it.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use serde::Deserialize;
+
+use crate::log::note::VerifierKey;
+use crate::log::receipt::NodeKeys;
+use crate::name::{Deployment, RelyingParty};
+use crate::party::Party;
+use crate::tls::{Dialler, Pinned, TlsError};
+use crate::token::ProofKey;
+
+/// Why a client's configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that can not be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not TOML of the required form; an unknown key is one reason.
+    #[error("{}: {source}", path.display())]
+    Form {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Not one `[[node]]` for each of A, B and C, in this order.
+    #[error("client.toml must pin the nodes A, B and C, in this order")]
+    Nodes,
+    /// A pinned identity that is not 64 digits of hex.
+    #[error("the identity of node {0} is not 64 digits of lower-case hex")]
+    Identity(Party),
+    /// A pinned log key that is none.
+    #[error("the log key of node {0} is not a verifier key")]
+    LogKey(Party),
+    /// The pinned certificate is none.
+    #[error("the pinned certificate: {0}")]
+    Certificate(#[from] TlsError),
+    /// The proof key is none.
+    #[error("the proof key is not an Ed25519 or P-256 key in PKCS#8")]
+    ProofKey,
+}
+
+/// One node as it is pinned: the party, its Ed25519 identity, its log.
+pub type NodePin = NodeKeys;
+
+/// Everything a client needs before it connects.
+pub struct ClientConfig {
+    /// Name of the installation.
+    pub deployment: Deployment,
+    /// Who asks.
+    pub relying_party: RelyingParty,
+    /// The leader, `host:port`.
+    pub address: String,
+    /// The name in the leader's certificate.
+    pub server_name: String,
+    /// What proofs say of the leader's address: `https://HOST[:PORT]`, one of the bases in the nodes' configurations.
+    pub base: String,
+    /// The leader's certificate.
+    pub certificate: Pinned,
+    /// The key that tokens are bound to.
+    pub proof_key: ProofKey,
+    /// A, B, C.
+    pub nodes: [NodePin; 3],
+}
+
+/// Prints whom it names.
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientConfig({} at {} for {})", self.deployment, self.address, self.relying_party)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    deployment: Deployment,
+    relying_party: RelyingParty,
+    address: String,
+    server_name: String,
+    base: String,
+    certificate: PathBuf,
+    proof_key: PathBuf,
+    node: Vec<FileNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileNode {
+    party: Party,
+    identity: String,
+    log_key: String,
+}
+
+impl ClientConfig {
+    /// Reads `client.toml` and the files it names, which are relative to its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the file or node at fault.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let text = String::from_utf8_lossy(&bytes_of(path)?).into_owned();
+        let file: File = toml::from_str(&text)
+            .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })?;
+        let nodes: Vec<NodePin> = file.node.iter().map(pin).collect::<Result<_, _>>()?;
+        let nodes: [NodePin; 3] = nodes.try_into().map_err(|_| ConfigError::Nodes)?;
+        if nodes.iter().map(|node| node.party).ne(Party::ALL) {
+            return Err(ConfigError::Nodes);
+        }
+        let pkcs8 = zeroize::Zeroizing::new(bytes_of(&folder.join(&file.proof_key))?);
+        Ok(Self {
+            deployment: file.deployment,
+            relying_party: file.relying_party,
+            address: file.address,
+            server_name: file.server_name,
+            base: file.base,
+            certificate: Pinned::from_pem(&bytes_of(&folder.join(&file.certificate))?)?,
+            proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|_| ConfigError::ProofKey)?,
+            nodes,
+        })
+    }
+
+    pub(super) fn dialler(&self) -> Result<Dialler, TlsError> {
+        Dialler::new(None, &self.certificate, &self.server_name)
+    }
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    fs::read(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })
+}
+
+fn pin(node: &FileNode) -> Result<NodePin, ConfigError> {
+    let log: VerifierKey = node.log_key.parse().map_err(|_| ConfigError::LogKey(node.party))?;
+    let identity = from_hex(&node.identity).ok_or(ConfigError::Identity(node.party))?;
+    Ok(NodePin { party: node.party, identity, log })
+}
+
+/// Exactly twice as many digits of lower-case hex.
+pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// Lower-case hex.
+pub(super) fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all");
+        text
+    })
+}

@@ -1,0 +1,168 @@
+//! Why a call gave no answer that can be believed, split by whose fault it is.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::committee::CommitteeFault;
+use super::receipts::ReceiptFault;
+use crate::party::Party;
+use crate::seal::NoRandomness;
+use crate::share::ShapeError;
+use crate::tls::{DialError, TlsError};
+use crate::wire::RequestError;
+
+/// The `domain` of the service's reasons.
+const DOMAIN: &str = "tumar.v1";
+
+/// Why a call gave no answer that can be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A node refused, and says why.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// Nobody answered at the leader's address, or not the one whose certificate is pinned.
+    #[error("the leader can not be reached")]
+    Unreachable(#[source] tonic::transport::Error),
+    /// The call ended without the service's own word: a lost connection, a deadline, or a server that is no node.
+    #[error("the call ended without an answer ({})", .0.code())]
+    Unanswered(Box<Status>),
+    /// The nodes are not those that are pinned.
+    #[error("committee not trusted: {0}")]
+    Committee(#[from] CommitteeFault),
+    /// The receipts do not show what the answer says.
+    #[error("receipt not trusted: {0}")]
+    Receipt(#[from] ReceiptFault),
+    /// What was to be sent can not be.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The pinned certificate or the address is none.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What the caller brought does not make a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The nodes serve no such model.
+    #[error("the nodes serve no model of this name")]
+    Model,
+    /// A template of another dimension than the model's.
+    #[error("the model's templates have {expected} components, not {found}")]
+    Dimension {
+        /// The model's.
+        expected: usize,
+        /// The template's.
+        found: usize,
+    },
+    /// A token holds characters that no header takes.
+    #[error("the token is not one line of visible characters")]
+    Token,
+    /// The request is not well formed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The template can not be shared.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Randomness,
+}
+
+impl From<NoRandomness> for InputError {
+    fn from(NoRandomness: NoRandomness) -> Self {
+        Self::Randomness
+    }
+}
+
+impl From<NoRandomness> for ClientError {
+    fn from(none: NoRandomness) -> Self {
+        Self::Input(none.into())
+    }
+}
+
+/// A refusal in the service's own words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}: {message}", .node.map(|node| format!(" (node {node})")).unwrap_or_default())]
+pub struct Refusal {
+    /// The gRPC status code.
+    pub code: Code,
+    /// Stable reason code: match on this.
+    pub reason: String,
+    /// Which node refused, by the leader's account.
+    pub node: Option<Party>,
+    /// A sentence for people.
+    pub message: String,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// What a status says in its `ErrorInfo`; `None` if it has none of ours.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
+        let details = status.get_error_details();
+        let info = details.error_info().filter(|info| info.domain == DOMAIN)?;
+        Some(Self {
+            code: status.code(),
+            reason: info.reason.clone(),
+            node: info.metadata.get("node").and_then(|node| node.parse().ok()),
+            message: status.message().to_owned(),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        })
+    }
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        match Refusal::of(&status) {
+            Some(refusal) => Self::Refused(Box::new(refusal)),
+            None => Self::Unanswered(Box::new(status)),
+        }
+    }
+}
+
+impl From<DialError> for ClientError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Tls(error) => Self::Tls(error),
+            DialError::Transport(error) => Self::Unreachable(error),
+        }
+    }
+}
+
+impl ClientError {
+    /// The refusal, if it is one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Unreachable(_)
+            | Self::Unanswered(_)
+            | Self::Committee(_)
+            | Self::Receipt(_)
+            | Self::Input(_)
+            | Self::Tls(_) => None,
+        }
+    }
+
+    /// A stable word for machines: the service's reason code, or one of the client's own.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => &refusal.reason,
+            Self::Unreachable(_) => "UNREACHABLE",
+            Self::Unanswered(_) => "UNANSWERED",
+            Self::Committee(_) => "COMMITTEE_NOT_TRUSTED",
+            Self::Receipt(_) => "RECEIPT_NOT_TRUSTED",
+            Self::Input(_) => "INPUT_INVALID",
+            Self::Tls(_) => "TLS_INVALID",
+        }
+    }
+
+    /// Whether a node has retired the key that an envelope was sealed to: worth asking for the new one.
+    pub(super) fn wants_new_keys(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.reason == "ENVELOPE_KEY_UNKNOWN")
+    }
+}

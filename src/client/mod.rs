@@ -1,0 +1,298 @@
+//! What a terminal and a backend do: split a template, seal the shares, sign, call, and believe nothing but three receipts.
+//!
+//! ```text
+//! Template --prepare--> Prepared --prove--> proof --call--> Answer
+//! (clear)   split,       request    key,     one     leader, and all three receipts checked
+//!           seal         to repeat  token    time
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `config` | [`ClientConfig`]: whom to call, and the keys that are pinned |
+//! | `committee` | [`Committee`]: the nodes' envelope keys, signed by the pinned identities |
+//! | `prepare` | [`Prepared`]: one request with its shares sealed |
+//! | `receipts` | [`Receipts`], [`ErasureCertificate`]: what is believed of an answer |
+//! | `subject_key` | [`SubjectKey`]: the person's, to find the own log entries by |
+//! | `error` | [`ClientError`] |
+//!
+//! A template is in the clear here and nowhere else. What is wiped: packed templates, masks, shares, subject keys. What is
+//! not: the embedding that the caller read, and the copies that TLS buffers make of envelopes, which are sealed.
+
+mod committee;
+mod config;
+mod error;
+mod prepare;
+mod receipts;
+mod subject_key;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+
+use crate::log::receipt::Outcome;
+use crate::name::{Deployment, ModelId};
+use crate::request::Ask;
+use crate::template::Template;
+use crate::token::{Narrowing, ProofKey};
+use crate::wire::peer::v1::relayed::Request;
+use crate::wire::v1;
+use crate::wire::v1::matching_service_client::MatchingServiceClient;
+
+pub use committee::{Committee, CommitteeFault, SUITE, ServedModel};
+pub use config::{ClientConfig, ConfigError, NodePin};
+pub use error::{ClientError, InputError, Refusal};
+pub use prepare::{Prepared, Target};
+pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
+pub use subject_key::{SubjectKey, SubjectKeyError};
+
+/// How long a call may take before both sides give it up.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Reads the time, in Unix seconds: a proof says when it was made.
+pub type Clock = fn() -> u64;
+
+/// What came of a request, on the word of all three nodes.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The same in all three receipts.
+    pub outcome: Outcome,
+    /// Checked.
+    pub receipts: Receipts,
+}
+
+/// A reference was taken in.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// Checked.
+    pub receipts: Receipts,
+    /// For the person, and kept by nobody else: it finds their entries in the access logs.
+    pub subject_key: SubjectKey,
+}
+
+/// A comparison was made.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The opened bit.
+    pub matched: bool,
+    /// Checked.
+    pub receipts: Receipts,
+}
+
+/// A connection to the leader, and the keys of a committee that was checked.
+pub struct Client {
+    rpc: MatchingServiceClient<Channel>,
+    config: Arc<ClientConfig>,
+    committee: RwLock<Arc<Committee>>,
+    clock: Clock,
+}
+
+/// Prints whom it calls.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({} as {})", self.config.address, self.config.relying_party)
+    }
+}
+
+impl Client {
+    /// Connects to the leader, asks who the nodes are, and checks all three against the pinned keys.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`], [`ClientError::Tls`] or [`ClientError::Committee`].
+    pub async fn connect(config: ClientConfig, clock: Clock) -> Result<Self, ClientError> {
+        let channel = config.dialler()?.dial(&config.address).await?;
+        let mut rpc = MatchingServiceClient::new(channel);
+        let committee = Committee::ask(&mut rpc, &config).await?;
+        Ok(Self { rpc, config: Arc::new(config), committee: RwLock::new(Arc::new(committee)), clock })
+    }
+
+    /// The committee in use.
+    #[must_use]
+    pub fn committee(&self) -> Arc<Committee> {
+        Arc::clone(&self.committee.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// The deployment.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.config.deployment
+    }
+
+    /// Enrols a person: splits the reference, seals the shares together with what each node needs to blind its log entries.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn enroll(
+        &self,
+        access: &str,
+        target: &Target,
+        model: &ModelId,
+        reference: &Template,
+    ) -> Result<Enrolled, ClientError> {
+        let subject_key = SubjectKey::generate()?;
+        let committee = self.committee();
+        let prepared = Prepared::enroll(&self.config, &committee, target, model, reference, &subject_key)?;
+        let answer = match self.send(access, &prepared).await {
+            Err(error) if error.wants_new_keys() => {
+                let committee = self.refresh().await?;
+                let again = Prepared::enroll(&self.config, &committee, target, model, reference, &subject_key)?;
+                self.send(access, &again).await
+            }
+            first => first,
+        }?;
+        Ok(Enrolled { receipts: answer.receipts, subject_key })
+    }
+
+    /// Compares a probe with a person's reference. `amount_kzt` is whole tenge; 0 where none are at stake.
+    ///
+    /// # Errors
+    /// [`ClientError`]. A probe that does not match is none.
+    pub async fn verify(
+        &self,
+        access: &str,
+        target: &Target,
+        model: &ModelId,
+        probe: &Template,
+        amount_kzt: u64,
+    ) -> Result<Verified, ClientError> {
+        let prepared = Prepared::verify(&self.config, &self.committee(), target, model, probe, amount_kzt)?;
+        let answer = match self.send(access, &prepared).await {
+            Err(error) if error.wants_new_keys() => {
+                let committee = self.refresh().await?;
+                let again = Prepared::verify(&self.config, &committee, target, model, probe, amount_kzt)?;
+                self.send(access, &again).await
+            }
+            first => first,
+        }?;
+        Ok(Verified { matched: answer.outcome == Outcome::Match, receipts: answer.receipts })
+    }
+
+    /// Destroys a person's references.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn erase(&self, access: &str, target: &Target) -> Result<ErasureCertificate, ClientError> {
+        let prepared = Prepared::erase(target)?;
+        let answer = self.send(access, &prepared).await?;
+        Ok(ErasureCertificate::new(self.deployment(), prepared.ask(), &answer.receipts))
+    }
+
+    /// Stops every use of a person's reference.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn lock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
+        Ok(self.send(access, &Prepared::lock(target)?).await?.receipts)
+    }
+
+    /// Ends a lock, and forgets the non-matches counted so far.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn unlock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
+        Ok(self.send(access, &Prepared::unlock(target)?).await?.receipts)
+    }
+
+    /// Proves and calls. To try again after a lost connection, send the same [`Prepared`]: a request that was answered is
+    /// answered alike, and is no second use.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn send(&self, access: &str, prepared: &Prepared) -> Result<Answer, ClientError> {
+        let proof = self.prove(access, prepared.ask(), None)?;
+        self.call(access, &proof, prepared).await
+    }
+
+    /// A proof that the holder of the proof key wants `ask`, now.
+    ///
+    /// # Errors
+    /// [`InputError::Randomness`].
+    pub fn prove(&self, access: &str, ask: &Ask, narrowing: Option<&Narrowing>) -> Result<String, ClientError> {
+        let key: &ProofKey = &self.config.proof_key;
+        key.prove(access, ask, &self.config.base, narrowing, (self.clock)()).map_err(|_| InputError::Randomness.into())
+    }
+
+    /// Calls with a proof that was made before, and checks all three receipts.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn call(&self, access: &str, proof: &str, prepared: &Prepared) -> Result<Answer, ClientError> {
+        let authorization = metadata(&format!("DPoP {access}"))?;
+        let proof = metadata(proof)?;
+        let (decision, receipts) = self.exchange(authorization, proof, prepared.request().clone()).await?;
+        let receipts = Receipts::check(&receipts, prepared.ask(), &self.config)?;
+        let outcome = receipts.outcome();
+        let fits = match decision {
+            None => true,
+            Some(v1::Decision::Match) => outcome == Outcome::Match,
+            Some(v1::Decision::NoMatch) => outcome == Outcome::NoMatch,
+            Some(v1::Decision::Unspecified) => false,
+        };
+        if fits { Ok(Answer { outcome, receipts }) } else { Err(ReceiptFault::Decision.into()) }
+    }
+
+    /// Asks anew who the nodes are.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn refresh(&self) -> Result<Arc<Committee>, ClientError> {
+        let committee = Arc::new(Committee::ask(&mut self.rpc.clone(), &self.config).await?);
+        *self.committee.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&committee);
+        Ok(committee)
+    }
+
+    async fn exchange(
+        &self,
+        authorization: MetadataValue<Ascii>,
+        proof: MetadataValue<Ascii>,
+        request: Request,
+    ) -> Result<(Option<v1::Decision>, Vec<v1::Receipt>), ClientError> {
+        /// The request with its two metadata entries and the deadline.
+        fn dressed<T>(
+            message: T,
+            authorization: MetadataValue<Ascii>,
+            proof: MetadataValue<Ascii>,
+        ) -> tonic::Request<T> {
+            let mut request = tonic::Request::new(message);
+            request.metadata_mut().insert("authorization", authorization);
+            request.metadata_mut().insert("dpop", proof);
+            request.set_timeout(DEADLINE);
+            request
+        }
+        let mut rpc = self.rpc.clone();
+        Ok(match request {
+            Request::Enroll(m) => {
+                (None, rpc.enroll_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+            }
+            Request::Verify(m) => {
+                let answer = rpc.verify_subject(dressed(m, authorization, proof)).await?.into_inner();
+                (Some(answer.decision()), answer.receipts)
+            }
+            Request::Erase(m) => {
+                (None, rpc.erase_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+            }
+            Request::Lock(m) => (None, rpc.lock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts),
+            Request::Unlock(m) => {
+                (None, rpc.unlock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+            }
+        })
+    }
+}
+
+/// Marked as sensitive, so that no HTTP/2 table and no `Debug` of a request keeps it.
+fn metadata(text: &str) -> Result<MetadataValue<Ascii>, InputError> {
+    let mut value = MetadataValue::try_from(text).map_err(|_| InputError::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! What is believed of an answer: three receipts that agree, each shown to stand in its node's log.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{from_hex, to_hex};
+use super::{ClientConfig, NodePin};
+use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
+use crate::name::{Deployment, GalleryName, PurposeName, RequestId, Subject};
+use crate::party::Party;
+use crate::request::{Ask, Method};
+use crate::wire::v1;
+
+/// The receipts do not show what the answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptFault {
+    /// Not one for each of A, B, C.
+    #[error("there is not one of each node")]
+    Count,
+    /// A field of another length, or an outcome that is none.
+    #[error("that of node {0} is not well formed")]
+    Form(Party),
+    /// Signature, checkpoint or inclusion does not hold.
+    #[error("that of node {0}: {1}")]
+    Untrusted(Party, ReceiptError),
+    /// It is of another request.
+    #[error("that of node {0} is of another request")]
+    OtherRequest(Party),
+    /// The call has no such outcome, or the nodes say different things.
+    #[error("that of node {0} has another outcome")]
+    Outcome(Party),
+    /// The leader's decision is not the one that the nodes signed.
+    #[error("the decision is not the one that the nodes signed")]
+    Decision,
+}
+
+/// Three receipts, in the order A, B, C, that were checked against pinned keys and against one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipts([Receipt; 3]);
+
+impl Receipts {
+    /// Checks what came with an answer: each is of its node, in its log, of this request; and all have one outcome.
+    ///
+    /// # Errors
+    /// [`ReceiptFault`]: the first that is found.
+    pub fn check(receipts: &[v1::Receipt], ask: &Ask, config: &ClientConfig) -> Result<Self, ReceiptFault> {
+        let [a, b, c] = receipts else { return Err(ReceiptFault::Count) };
+        let receipts = [parse(Party::A, a)?, parse(Party::B, b)?, parse(Party::C, c)?];
+        check(&receipts, &config.nodes, &config.deployment, ask)?;
+        Ok(Self(receipts))
+    }
+
+    /// What came of the request.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.0[0].body.outcome
+    }
+
+    /// A's, B's and C's.
+    pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
+        self.0.iter()
+    }
+}
+
+/// Checks three receipts of one request.
+fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, ask: &Ask) -> Result<(), ReceiptFault> {
+    let first = receipts[0].body.outcome;
+    for (receipt, pin) in receipts.iter().zip(pins) {
+        let party = pin.party;
+        receipt.verify(pin, deployment).map_err(|error| ReceiptFault::Untrusted(party, error))?;
+        if receipt.body.rq != ask.transcript() {
+            return Err(ReceiptFault::OtherRequest(party));
+        }
+        if receipt.body.outcome != first || !may_come_of(ask.method, first) {
+            return Err(ReceiptFault::Outcome(party));
+        }
+    }
+    Ok(())
+}
+
+const fn may_come_of(method: Method, outcome: Outcome) -> bool {
+    matches!(
+        (method, outcome),
+        (Method::Enroll, Outcome::Enrolled)
+            | (Method::Verify, Outcome::Match | Outcome::NoMatch)
+            | (Method::Erase, Outcome::Erased)
+            | (Method::Lock, Outcome::Locked)
+            | (Method::Unlock, Outcome::Unlocked)
+    )
+}
+
+fn parse(party: Party, receipt: &v1::Receipt) -> Result<Receipt, ReceiptFault> {
+    let form = ReceiptFault::Form(party);
+    let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| form);
+    if receipt.party() != v1::Party::from(party) {
+        return Err(ReceiptFault::Count);
+    }
+    let outcome = match receipt.outcome() {
+        v1::Outcome::Match => Outcome::Match,
+        v1::Outcome::NoMatch => Outcome::NoMatch,
+        v1::Outcome::Enrolled => Outcome::Enrolled,
+        v1::Outcome::Erased => Outcome::Erased,
+        v1::Outcome::Locked => Outcome::Locked,
+        v1::Outcome::Unlocked => Outcome::Unlocked,
+        v1::Outcome::Unspecified => return Err(form),
+    };
+    let body = ReceiptBody {
+        party,
+        outcome,
+        rq: hash(&receipt.request_digest)?,
+        extra: [0; 32],
+        index: receipt.log_index,
+        leaf: hash(&receipt.leaf_hash)?,
+        inclusion: receipt.inclusion_proof.iter().map(|node| hash(node)).collect::<Result<_, _>>()?,
+        checkpoint: receipt.checkpoint.clone(),
+    };
+    let signature = receipt.signature.as_slice().try_into().map_err(|_| form)?;
+    Ok(Receipt { body, signature })
+}
+
+/// Why a certificate of erasure proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Not the JSON that [`ErasureCertificate::to_json`] writes.
+    #[error("not a certificate of erasure")]
+    Form,
+    /// Another installation than the pinned one.
+    #[error("the certificate is of another deployment")]
+    Deployment,
+    /// Its receipts do not hold.
+    #[error("receipt not trusted: {0}")]
+    Receipt(#[from] ReceiptFault),
+}
+
+const KIND: &str = "tumar erasure certificate 1";
+
+/// Three nodes' signed word that a person's record key is destroyed, with the places in their logs. Whoever has the nodes'
+/// public keys can check it, now or later, without asking anyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureCertificate {
+    kind: String,
+    deployment: Deployment,
+    request_id: String,
+    gallery: GalleryName,
+    subject: Subject,
+    purpose: PurposeName,
+    receipts: [FileReceipt; 3],
+}
+
+/// A receipt as JSON: hashes and signature in hex. Party, outcome and request follow from the rest of the certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileReceipt {
+    party: Party,
+    extra: String,
+    log_index: u64,
+    leaf_hash: String,
+    inclusion_proof: Vec<String>,
+    checkpoint: String,
+    signature: String,
+}
+
+impl ErasureCertificate {
+    /// From receipts that were checked against `ask`.
+    pub(super) fn new(deployment: &Deployment, ask: &Ask, receipts: &Receipts) -> Self {
+        let file = |receipt: &Receipt| FileReceipt {
+            party: receipt.body.party,
+            extra: to_hex(&receipt.body.extra),
+            log_index: receipt.body.index,
+            leaf_hash: to_hex(&receipt.body.leaf),
+            inclusion_proof: receipt.body.inclusion.iter().map(|hash| to_hex(hash)).collect(),
+            checkpoint: receipt.body.checkpoint.clone(),
+            signature: to_hex(&receipt.signature),
+        };
+        Self {
+            kind: KIND.to_owned(),
+            deployment: deployment.clone(),
+            request_id: ask.request_id.to_string(),
+            gallery: ask.gallery.clone(),
+            subject: ask.subject.clone(),
+            purpose: ask.purpose.clone(),
+            receipts: receipts.0.each_ref().map(file),
+        }
+    }
+
+    /// Reads the JSON of a certificate. It proves nothing until it is [verified](Self::verify).
+    ///
+    /// # Errors
+    /// [`CertificateError::Form`].
+    pub fn from_json(text: &str) -> Result<Self, CertificateError> {
+        let certificate: Self = serde_json::from_str(text).map_err(|_| CertificateError::Form)?;
+        if certificate.kind == KIND { Ok(certificate) } else { Err(CertificateError::Form) }
+    }
+
+    /// As JSON, to keep.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("names, numbers and text become JSON");
+        text.push('\n');
+        text
+    }
+
+    /// Who was erased.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// From where.
+    #[must_use]
+    pub const fn gallery(&self) -> &GalleryName {
+        &self.gallery
+    }
+
+    /// Index of the request's entry in each node's log: A's, B's, C's.
+    #[must_use]
+    pub fn log_places(&self) -> [u64; 3] {
+        self.receipts.each_ref().map(|receipt| receipt.log_index)
+    }
+
+    /// Checks all three signatures and log places, offline.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn verify(&self, pins: &[NodePin; 3], deployment: &Deployment) -> Result<(), CertificateError> {
+        if self.deployment != *deployment {
+            return Err(CertificateError::Deployment);
+        }
+        let ask = Ask {
+            method: Method::Erase,
+            request_id: self.request_id.parse::<RequestId>().map_err(|_| CertificateError::Form)?,
+            gallery: self.gallery.clone(),
+            subject: self.subject.clone(),
+            purpose: self.purpose.clone(),
+            amount_kzt: 0,
+            samples: Vec::new(),
+        };
+        let rq = ask.transcript();
+        let [a, b, c] = self.receipts.each_ref().map(|receipt| receipt.read(rq).ok_or(CertificateError::Form));
+        Ok(check(&[a?, b?, c?], pins, deployment, &ask)?)
+    }
+}
+
+impl FileReceipt {
+    fn read(&self, rq: [u8; 32]) -> Option<Receipt> {
+        let body = ReceiptBody {
+            party: self.party,
+            outcome: Outcome::Erased,
+            rq,
+            extra: from_hex(&self.extra)?,
+            index: self.log_index,
+            leaf: from_hex(&self.leaf_hash)?,
+            inclusion: self.inclusion_proof.iter().map(|hash| from_hex(hash)).collect::<Option<_>>()?,
+            checkpoint: self.checkpoint.clone(),
+        };
+        Some(Receipt { body, signature: from_hex(&self.signature)? })
+    }
+}

@@ -1,0 +1,325 @@
+//! What a client must not believe, each with the fault that it names.
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::log::merkle::{Tree, leaf_hash};
+use crate::log::note::{Checkpoint, NoteSigner, SigningKey, log_name};
+use crate::log::receipt::{ReceiptBody, ReceiptError};
+use crate::party::Party;
+use crate::seal::{Binding, Envelope, PrivateKey};
+use crate::share::Summands;
+use crate::template::face::quantise;
+use crate::template::model::Models;
+use crate::tls::Pinned;
+use crate::token::Algorithm;
+use crate::wire::{envelope_of, sign_node};
+use ring::signature::Ed25519KeyPair;
+
+/// A committee without its service: what signs, and what is pinned of it.
+struct World {
+    config: ClientConfig,
+    envelope_keys: [PrivateKey; 3],
+}
+
+fn seed(party: Party, use_: u8) -> [u8; 32] {
+    let mut seed = [use_; 32];
+    seed[0] = party.as_str().as_bytes()[0];
+    seed
+}
+
+fn identity(party: Party) -> SigningKey {
+    SigningKey::from_seed(&seed(party, 1))
+}
+
+fn log_of(party: Party) -> NoteSigner {
+    NoteSigner::new(log_name(&"dev".parse().unwrap(), party), SigningKey::from_seed(&seed(party, 2)))
+}
+
+fn world() -> World {
+    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let nodes = Party::ALL.map(|party| NodePin {
+        party,
+        identity: identity(party).public(),
+        log: log_of(party).verifier().clone(),
+    });
+    let config = ClientConfig {
+        deployment: "dev".parse().unwrap(),
+        relying_party: "banks/b17".parse().unwrap(),
+        address: "127.0.0.1:1".to_owned(),
+        server_name: "localhost".to_owned(),
+        base: "https://localhost:1".to_owned(),
+        certificate: Pinned::from_pem(certificate.cert.pem().as_bytes()).unwrap(),
+        proof_key: ProofKey::generate(Algorithm::EdDsa).unwrap().0,
+        nodes,
+    };
+    World { config, envelope_keys: Party::ALL.map(|party| PrivateKey::from_seed(&Zeroizing::new(seed(party, 3)))) }
+}
+
+impl World {
+    fn committee_answer(&self) -> v1::GetCommitteeResponse {
+        let nodes = Party::ALL.map(|party| {
+            let key = self.envelope_keys[party.index()].public();
+            let mut node = v1::Node {
+                party: v1::Party::from(party).into(),
+                identity_key: identity(party).public().to_vec(),
+                log_key: log_of(party).verifier().to_string(),
+                envelope_keys: vec![v1::EnvelopeKey {
+                    id: key.id().as_bytes().to_vec(),
+                    public_key: key.as_bytes().to_vec(),
+                }],
+                suite: SUITE.to_owned(),
+                context_digest: vec![9; 32],
+                signature: Vec::new(),
+            };
+            self.sign(party, &mut node);
+            node
+        });
+        let model = v1::Model { id: "sface128".to_owned(), modality: v1::Modality::Face.into(), dimension: 128 };
+        v1::GetCommitteeResponse {
+            deployment: "dev".to_owned(),
+            nodes: nodes.to_vec(),
+            models: vec![model],
+            limits: Some(v1::Limits::default()),
+        }
+    }
+
+    fn sign(&self, party: Party, node: &mut v1::Node) {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed(party, 1)).unwrap();
+        sign_node(node, &self.config.deployment, &pair);
+    }
+
+    fn committee(&self) -> Committee {
+        Committee::check(&self.committee_answer(), &self.config).unwrap()
+    }
+
+    /// What three honest nodes answer to `ask`.
+    fn receipts(&self, ask: &Ask, outcome: Outcome) -> [v1::Receipt; 3] {
+        Party::ALL.map(|party| {
+            let mut tree = Tree::new();
+            for entry in [b"before".as_slice(), b"ours", b"after"] {
+                tree.push(leaf_hash(entry));
+            }
+            let signer = log_of(party);
+            let checkpoint =
+                Checkpoint { origin: signer.verifier().name().clone(), size: 3, root: tree.root(3).unwrap() };
+            let body = ReceiptBody {
+                party,
+                outcome,
+                rq: ask.transcript(),
+                extra: [0; 32],
+                index: 1,
+                leaf: leaf_hash(b"ours"),
+                inclusion: tree.inclusion(1, 3).unwrap(),
+                checkpoint: checkpoint.sign(&signer).unwrap(),
+            };
+            let receipt = body.sign(&identity(party), &self.config.deployment);
+            wire_form(&receipt)
+        })
+    }
+}
+
+fn wire_form(receipt: &crate::log::receipt::Receipt) -> v1::Receipt {
+    let body = &receipt.body;
+    let outcome = match body.outcome {
+        Outcome::Match => v1::Outcome::Match,
+        Outcome::NoMatch => v1::Outcome::NoMatch,
+        Outcome::Enrolled => v1::Outcome::Enrolled,
+        Outcome::Erased => v1::Outcome::Erased,
+        Outcome::Locked => v1::Outcome::Locked,
+        Outcome::Unlocked => v1::Outcome::Unlocked,
+    };
+    v1::Receipt {
+        party: v1::Party::from(body.party).into(),
+        outcome: outcome.into(),
+        request_digest: body.rq.to_vec(),
+        log_index: body.index,
+        leaf_hash: body.leaf.to_vec(),
+        tree_size: 3,
+        inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
+        checkpoint: body.checkpoint.clone(),
+        signature: receipt.signature.to_vec(),
+    }
+}
+
+fn target(purpose: &str) -> Target {
+    Target {
+        gallery: "banks/b17/customers".parse().unwrap(),
+        subject: "c-0042".parse().unwrap(),
+        purpose: purpose.parse().unwrap(),
+    }
+}
+
+fn sface() -> ModelId {
+    "sface128".parse().unwrap()
+}
+
+fn template(turn: f32) -> Template {
+    let embedding: Vec<f32> = (0..128_u8).map(|place| (f32::from(place) * turn).sin()).collect();
+    quantise(&embedding, Models::built_in().find(&sface()).unwrap()).unwrap()
+}
+
+#[test]
+fn a_committee_is_believed_only_as_a_whole() {
+    let world = world();
+    let fault = |change: &dyn Fn(&mut v1::GetCommitteeResponse)| {
+        let mut answer = world.committee_answer();
+        change(&mut answer);
+        Committee::check(&answer, &world.config).unwrap_err()
+    };
+    let resigned = |answer: &mut v1::GetCommitteeResponse, party: Party, change: &dyn Fn(&mut v1::Node)| {
+        let node = &mut answer.nodes[party.index()];
+        change(node);
+        world.sign(party, node);
+    };
+    assert_eq!(fault(&|a| a.deployment = "prod".to_owned()), CommitteeFault::Deployment);
+    assert_eq!(fault(&|a| a.nodes.truncate(2)), CommitteeFault::Nodes);
+    assert_eq!(fault(&|a| a.nodes.swap(0, 1)), CommitteeFault::Signature(Party::A));
+    assert_eq!(fault(&|a| a.nodes[2].envelope_keys.clear()), CommitteeFault::Signature(Party::C));
+    assert_eq!(fault(&|a| a.nodes[1].signature[5] ^= 1), CommitteeFault::Signature(Party::B));
+    let other_log = log_of(Party::A).verifier().to_string();
+    let cases: [(&dyn Fn(&mut v1::Node), CommitteeFault); 5] = [
+        (&|n| n.log_key.clone_from(&other_log), CommitteeFault::LogKey(Party::B)),
+        (&|n| n.suite.push('x'), CommitteeFault::Suite(Party::B)),
+        (&|n| n.context_digest[0] ^= 1, CommitteeFault::Context(Party::B)),
+        (&|n| n.envelope_keys.clear(), CommitteeFault::EnvelopeKey(Party::B)),
+        (&|n| n.envelope_keys[0].id[0] ^= 1, CommitteeFault::EnvelopeKey(Party::B)),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(fault(&|a| resigned(a, Party::B, change)), expected);
+    }
+    assert_eq!(fault(&|a| a.models[0].id.clear()), CommitteeFault::Model);
+    assert_eq!(world.committee().models()[0].dimension, 128);
+}
+
+#[test]
+fn receipts_are_believed_only_if_all_three_show_this_request_and_one_outcome() {
+    let world = world();
+    let ask =
+        Prepared::verify(&world.config, &world.committee(), &target("cash_withdrawal"), &sface(), &template(0.7), 0)
+            .unwrap()
+            .ask()
+            .clone();
+    let check = |receipts: &[v1::Receipt]| Receipts::check(receipts, &ask, &world.config);
+    let honest = world.receipts(&ask, Outcome::Match);
+    assert_eq!(check(&honest).unwrap().outcome(), Outcome::Match);
+
+    let fault = |change: &dyn Fn(&mut Vec<v1::Receipt>)| {
+        let mut receipts = honest.to_vec();
+        change(&mut receipts);
+        check(&receipts).unwrap_err()
+    };
+    let lie = world.receipts(&ask, Outcome::NoMatch);
+    let enrolled = world.receipts(&ask, Outcome::Enrolled);
+    let mut other_ask = ask.clone();
+    other_ask.amount_kzt += 1;
+    let other = world.receipts(&other_ask, Outcome::Match);
+    assert_eq!(fault(&|r| r.truncate(2)), ReceiptFault::Count);
+    assert_eq!(fault(&|r| r.swap(1, 2)), ReceiptFault::Count);
+    assert_eq!(fault(&|r| r[0].leaf_hash.truncate(31)), ReceiptFault::Form(Party::A));
+    assert_eq!(fault(&|r| r[1].outcome = 0), ReceiptFault::Form(Party::B));
+    assert_eq!(fault(&|r| r[2].outcome = 2), ReceiptFault::Untrusted(Party::C, ReceiptError::Signature));
+    assert_eq!(fault(&|r| r[0].log_index = 2), ReceiptFault::Untrusted(Party::A, ReceiptError::Signature));
+    assert!(matches!(
+        fault(&|r| r[1].inclusion_proof[0][0] ^= 1),
+        ReceiptFault::Untrusted(Party::B, ReceiptError::Inclusion(_))
+    ));
+    assert_eq!(fault(&|r| r[1] = other[1].clone()), ReceiptFault::OtherRequest(Party::B));
+    assert_eq!(fault(&|r| r[2] = lie[2].clone()), ReceiptFault::Outcome(Party::C));
+    assert_eq!(fault(&|r| *r = enrolled.to_vec()), ReceiptFault::Outcome(Party::A));
+}
+
+#[test]
+fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
+    let world = world();
+    let erase = Prepared::erase(&target("erasure")).unwrap();
+    let receipts = world.receipts(erase.ask(), Outcome::Erased);
+    let receipts = Receipts::check(&receipts, erase.ask(), &world.config).unwrap();
+    let text = ErasureCertificate::new(&world.config.deployment, erase.ask(), &receipts).to_json();
+    let verify = |text: &str| {
+        ErasureCertificate::from_json(text)
+            .and_then(|certificate| certificate.verify(&world.config.nodes, &world.config.deployment))
+    };
+    assert_eq!(verify(&text), Ok(()));
+    let changed = |from: &str, to: &str| {
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text);
+        verify(&other).unwrap_err()
+    };
+    assert_eq!(changed("\"dev\"", "\"prod\""), CertificateError::Deployment);
+    assert_eq!(changed("certificate 1", "certificate 2"), CertificateError::Form);
+    assert_eq!(changed("\"kind\"", "\"sort\""), CertificateError::Form);
+    for (from, to) in [("c-0042", "c-0043"), ("b17/customers", "b17/staff"), ("\"log_index\": 1", "\"log_index\": 2")] {
+        let signature = ReceiptFault::Untrusted(Party::A, ReceiptError::Signature);
+        assert_eq!(changed(from, to), CertificateError::Receipt(signature), "{from}");
+    }
+}
+
+#[test]
+fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template() {
+    let world = world();
+    let (target, template, key) = (target("enrolment"), template(1.3), SubjectKey::generate().unwrap());
+    let prepared = Prepared::enroll(&world.config, &world.committee(), &target, &sface(), &template, &key).unwrap();
+    let (mut whole, model) = (vec![0_u8; 64], sface());
+    for party in Party::ALL {
+        let bytes = envelope_of(prepared.request(), party).unwrap();
+        let envelope = Envelope::parse(bytes, 128 + 32).unwrap();
+        let binding = Binding {
+            party,
+            deployment: &world.config.deployment,
+            relying_party: &world.config.relying_party,
+            purpose: &target.purpose,
+            request_id: &prepared.ask().request_id,
+            gallery: &target.gallery,
+            subject: &target.subject,
+            modality: crate::name::Modality::Face,
+            model: &model,
+        };
+        let keys = |of: Party| {
+            let seed = world.envelope_keys[of.index()].to_seed();
+            crate::seal::EnvelopeKeys::new(PrivateKey::from_seed(&seed), None)
+        };
+        assert!(keys(party.next()).open(&envelope, &binding).is_err());
+        let plaintext = keys(party).open(&envelope, &binding).unwrap();
+        assert_eq!(plaintext[128..], *key.for_node(party).as_slice());
+        let summands = Summands::from_envelope(128, Zeroizing::new(plaintext[..128].to_vec())).unwrap();
+        for (sum, own) in whole.iter_mut().zip(summands.own()) {
+            *sum ^= own;
+        }
+    }
+    assert_eq!(whole, **template.pack());
+}
+
+#[test]
+fn what_does_not_make_a_request_is_found_before_anything_is_sealed() {
+    let world = world();
+    let target = target("cash_withdrawal");
+    let error = |id: &str, template: &Template| {
+        Prepared::verify(&world.config, &world.committee(), &target, &id.parse().unwrap(), template, 0).unwrap_err()
+    };
+    let long: Vec<f32> = (0..512_u16).map(|place| f32::from(place).sin()).collect();
+    let long = quantise(&long, Models::built_in().find(&"fr512".parse().unwrap()).unwrap()).unwrap();
+    assert_eq!(error("fr512", &template(0.3)), InputError::Model);
+    assert_eq!(error("sface128", &long), InputError::Dimension { expected: 128, found: 512 });
+}
+
+#[test]
+fn a_status_is_a_refusal_only_with_a_reason_of_this_service() {
+    use tonic::{Code, Status};
+    use tonic_types::{ErrorDetails, StatusExt as _};
+    let with = |domain: &str| {
+        let mut details = ErrorDetails::with_error_info("TOKEN_EXPIRED", domain, [("node".to_owned(), "B".to_owned())]);
+        details.set_retry_info(Some(Duration::from_millis(250)));
+        ClientError::from(Status::with_error_details(Code::Unauthenticated, "The access token has expired.", details))
+    };
+    let ours = with("tumar.v1");
+    let refusal = ours.refusal().unwrap();
+    assert_eq!(
+        (refusal.reason.as_str(), refusal.node, refusal.code),
+        ("TOKEN_EXPIRED", Some(Party::B), Code::Unauthenticated)
+    );
+    assert_eq!(refusal.retry_after, Some(Duration::from_millis(250)));
+    assert_eq!(ours.to_string(), "TOKEN_EXPIRED (node B): The access token has expired.");
+    assert!(matches!(with("elsewhere.example"), ClientError::Unanswered(_)));
+    assert!(matches!(ClientError::from(Status::unavailable("gone")), ClientError::Unanswered(_)));
+}
