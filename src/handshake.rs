@@ -28,6 +28,7 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::seal::{

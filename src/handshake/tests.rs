@@ -2,7 +2,6 @@
 
 use std::array;
 
-use ring::signature::KeyPair as _;
 
 use super::*;
 use crate::seal::{shows, vectors};
@@ -28,12 +27,12 @@ impl Node {
     }
 }
 
-fn identity(party: Party) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[party.as_str().as_bytes()[0]; 32]).unwrap()
+fn identity(party: Party) -> SigningKey {
+    SigningKey::from_seed(&[party.as_str().as_bytes()[0]; 32])
 }
 
 fn public(party: Party) -> [u8; 32] {
-    identity(party).public_key().as_ref().try_into().unwrap()
+    identity(party).public()
 }
 
 /// What goes over the wire from A to B and back.
@@ -164,7 +163,7 @@ fn whoever_holds_no_identity_key_cannot_stand_between() {
     let (a, hello_a) = Node::new(Party::A, Party::B).start();
     let (m, hello_m) = Node::new(Party::B, Party::A).start();
     let (a, _) = a.hello(&hello_m, &identity(Party::A)).unwrap();
-    let mallory = Ed25519KeyPair::from_seed_unchecked(&[0x4d; 32]).unwrap();
+    let mallory = SigningKey::from_seed(&[0x4d; 32]);
     let (_, finish_m) = m.hello(&hello_a, &mallory).unwrap();
     assert_eq!(a.finish(&finish_m, &public(Party::B)).unwrap_err(), HandshakeError::Identity);
     // M lets B sign its own run with M, and hands that signature on to A.
