@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn words(number: usize) -> Vec<u16> {
-        (0..64).map(|k| u16::try_from(number * 64 + k & 0xffff).unwrap()).collect()
+        (0..64).map(|k| u16::try_from((number * 64 + k) & 0xffff).unwrap()).collect()
     }
 
     #[test]

@@ -442,7 +442,9 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
 fn assert_continues(shown: &[Checkpoint], entries: &[Vec<u8>], log: &AccessLog) {
     let now = Checkpoint::open(&log.head().1, signer().verifier()).unwrap();
     let mut tree = merkle::Tree::new();
-    entries.iter().for_each(|entry| _ = tree.push(leaf_hash(entry)));
+    for entry in entries {
+        tree.push(leaf_hash(entry));
+    }
     for before in shown {
         let whole = tree.root(before.size).unwrap();
         assert_eq!(before.root, whole);
@@ -483,4 +485,65 @@ async fn the_checkpoint_follows_within_a_second() {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, size);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_written_delays_the_checkpoint_and_breaks_nothing() {
+    for obstacle in ["tile", "checkpoint.new"] {
+        let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+        let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path()).await.unwrap();
+        let (reader, second) = (Reader::new(directory.path()), std::time::Duration::from_secs(1));
+        tokio::time::sleep(second).await;
+        let obstacle = directory.path().join(obstacle);
+        // A directory where a file must be, or the other way round.
+        if obstacle.ends_with("tile") {
+            std::fs::write(&obstacle, "").unwrap();
+        } else {
+            std::fs::create_dir(&obstacle).unwrap();
+        }
+        let permit = log.admit(bank.fresh::<Enroll>("c-1", NOW), NOW).await.unwrap();
+        tokio::time::sleep(second).await;
+        assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, 0, "{obstacle:?}");
+        assert_eq!(log.inclusion(permit.index()).unwrap().size, 1);
+        if obstacle.ends_with("tile") {
+            std::fs::remove_file(&obstacle).unwrap();
+        } else {
+            std::fs::remove_dir(&obstacle).unwrap();
+        }
+        tokio::time::sleep(second).await;
+        let published = reader.checkpoint(signer().verifier()).unwrap();
+        assert_eq!(published.size, 1, "{obstacle:?}");
+        reader.audit(&published).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let calls: Vec<_> = (0..4).map(|_| bank.call(&bank.ask(Method::Verify, "c-1"), NOW)).collect();
+    for call in &calls {
+        let mut admission = Box::pin(node.log.admit(bank.grant::<Verify>(call, NOW), NOW));
+        // One poll hands the grant over; then the caller is gone.
+        assert!(polled_once(&mut admission).await.is_none());
+        drop(admission);
+        // The next commit closes it, and gives the attempt back.
+        let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
+        for _ in 0..2 {
+            node.log.deny(record.clone(), spends.transcript, Reason::fixed("ANY"), NOW).await.unwrap();
+        }
+    }
+    let cancelled = Event::Failed(Reason::fixed("CANCELLED"));
+    assert_eq!(node.entries().await.iter().filter(|entry| entry.event == cancelled).count(), calls.len());
+    node.compare(&bank, Closing::Matched, NOW).await;
+}
+
+/// What a future says at its first poll.
+async fn polled_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
+        std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
 }

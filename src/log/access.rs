@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::name::RequestId;
+use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Spends, Terms, Use};
 
@@ -128,16 +129,7 @@ impl<P: For> Permit<P> {
 
     /// What closes it, for whoever keeps the books while the engine uses the permit up.
     pub fn ticket(&self) -> Ticket {
-        let Admitted { spends, record, terms, subject, .. } = &self.admitted;
-        Ticket {
-            record: record.clone(),
-            client: spends.client.clone(),
-            request_id: spends.request_id,
-            transcript: spends.transcript,
-            subject: subject.map(|(record, _)| record),
-            limit: if P::METHOD == crate::request::Method::Verify { terms.attempts } else { 0 },
-            lock_seconds: terms.lock_seconds,
-        }
+        Ticket::of(&self.admitted)
     }
 }
 
@@ -152,6 +144,20 @@ pub struct Ticket {
     /// Attempts until the lock; 0 where none was reserved.
     pub(super) limit: u32,
     pub(super) lock_seconds: u64,
+}
+
+impl Ticket {
+    pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
+        Self {
+            record: record.clone(),
+            client: spends.client.clone(),
+            request_id: spends.request_id,
+            transcript: spends.transcript,
+            subject: subject.map(|(record, _)| record),
+            limit: if record.method == Method::Verify { terms.attempts } else { 0 },
+            lock_seconds: terms.lock_seconds,
+        }
+    }
 }
 
 /// Prints the request id only: `Ticket(8f0c..)`.
@@ -266,7 +272,7 @@ impl AccessLog {
 
     /// Appends the use of `grant` and, once that is durable, makes it a permit. `now` is in unix seconds.
     ///
-    /// Whoever stops waiting has spent the grant all the same.
+    /// Whoever stops waiting has spent the grant all the same; what was admitted then is closed as `error:CANCELLED`.
     ///
     /// # Errors
     /// [`NotAdmitted`] for whatever stands against it. What was spent stays spent, and the grant is gone.

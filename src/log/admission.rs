@@ -204,12 +204,14 @@ impl Batch {
         std::mem::take(&mut self.entries)
     }
 
-    /// Tells everyone what became of it. Who has gone away is not told; what was admitted stays spent.
+    /// Tells everyone what became of it. What was admitted for who has gone away meanwhile is closed with the next commit.
     pub(super) fn answer(&mut self) {
-        for (work, outcome) in self.works.drain(..).zip(self.outcomes.drain(..)) {
+        for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
             match (work, outcome) {
-                (Work::Admit { spends, record, terms, reply, .. }, Outcome::Admitted { index, subject }) => {
-                    drop(reply.send(Ok(Admitted { spends, record, terms, index, subject })));
+                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { index, subject }) => {
+                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, index, subject })) {
+                        self.works.push(cancelled(&lost, now));
+                    }
                 }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (Work::Deny { reply, .. } | Work::Close { reply, .. }, Outcome::Written(index)) => {
@@ -371,6 +373,13 @@ impl Batch {
         self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
         Ok(bytes)
     }
+}
+
+/// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
+fn cancelled(lost: &Admitted, now: u64) -> Work {
+    const CANCELLED: Reason = Reason::fixed("CANCELLED");
+    let (reply, _) = oneshot::channel();
+    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
 }
 
 /// Reserves one of the subject's attempts now: comparisons that run at the same time cannot share the last one.

@@ -115,7 +115,9 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             (std::mem::take(&mut shown.unpublished), shown.checkpoint(size).1)
         };
         if !entries.is_empty() || behind {
-            entries.into_iter().for_each(|entry| publisher.push(entry));
+            for entry in entries {
+                publisher.push(entry);
+            }
             let written = tokio::task::spawn_blocking(move || {
                 let written = publisher.publish(&checkpoint);
                 (publisher, written)

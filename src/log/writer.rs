@@ -38,7 +38,7 @@ pub(super) async fn run<L: Ledger>(
                 waiting.close();
                 continue;
             },
-            count = waiting.recv_many(batch.works(), GROUP) => if count == 0 { break },
+            count = waiting.recv_many(batch.works(), GROUP) => if count == 0 && batch.works().is_empty() { break },
         }
         if shown(&shared).halted {
             break;
