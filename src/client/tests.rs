@@ -14,7 +14,6 @@ use crate::template::model::Models;
 use crate::tls::Pinned;
 use crate::token::Algorithm;
 use crate::wire::{envelope_of, sign_node};
-use ring::signature::Ed25519KeyPair;
 
 /// A committee without its service: what signs, and what is pinned of it.
 struct World {
@@ -85,8 +84,7 @@ impl World {
     }
 
     fn sign(&self, party: Party, node: &mut v1::Node) {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed(party, 1)).unwrap();
-        sign_node(node, &self.config.deployment, &pair);
+        sign_node(node, &self.config.deployment, &SigningKey::from_seed(&seed(party, 1)));
     }
 
     fn committee(&self) -> Committee {
@@ -135,7 +133,6 @@ fn wire_form(receipt: &crate::log::receipt::Receipt) -> v1::Receipt {
         request_digest: body.rq.to_vec(),
         log_index: body.index,
         leaf_hash: body.leaf.to_vec(),
-        tree_size: 3,
         inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
         checkpoint: body.checkpoint.clone(),
         signature: receipt.signature.to_vec(),
