@@ -25,12 +25,15 @@
 use std::fmt;
 
 use ring::hkdf::{HKDF_SHA256, Salt};
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::party::Party;
-use crate::seal::{ENCAPSULATED, NoRandomness, PUBLIC_KEY, PrivateKey, PublicKey, framed, random, sha256};
+use crate::seal::{
+    ENCAPSULATED, Encapsulation, NoRandomness, PUBLIC_KEY, PrivateKey, PublicKey, framed, random, sha256,
+};
 
 /// The version in every hello. Another one is refused: there is nothing to negotiate.
 pub const VERSION: u16 = 1;
@@ -142,14 +145,14 @@ impl Start {
     /// # Errors
     /// What is wrong with the hello, in this order: length, version, deployment, party, context, ephemeral key; or
     /// [`HandshakeError::Randomness`].
-    pub fn hello(self, peer_hello: &[u8], identity: &Ed25519KeyPair) -> Result<(Waiting, Box<[u8]>), HandshakeError> {
+    pub fn hello(self, peer_hello: &[u8], identity: &SigningKey) -> Result<(Waiting, Box<[u8]>), HandshakeError> {
         let peer_key = self.check(peer_hello)?;
         let Self { own, peer, hello, ephemeral } = self;
         let hellos = Hellos::new(own, hello, peer_hello.into(), peer);
-        let (encapsulated, secret) = peer_key.encapsulate(&hellos.info(own))?;
-        let signature = identity.sign(&hellos.signed(own, &encapsulated));
-        let finish = [encapsulated.as_slice(), signature.as_ref()].concat().into_boxed_slice();
-        Ok((Waiting { own, peer, hellos, ephemeral, encapsulated, secret }, finish))
+        let drawn = peer_key.encapsulate(&hellos.info(own))?;
+        let signature = identity.sign(&hellos.signed(own, &drawn.bytes));
+        let finish = [drawn.bytes.as_slice(), signature.as_ref()].concat().into_boxed_slice();
+        Ok((Waiting { own, peer, hellos, ephemeral, drawn }, finish))
     }
 
     fn check(&self, peer_hello: &[u8]) -> Result<PublicKey, HandshakeError> {
@@ -194,8 +197,7 @@ pub struct Waiting {
     peer: Party,
     hellos: Hellos,
     ephemeral: PrivateKey,
-    encapsulated: Box<[u8; ENCAPSULATED]>,
-    secret: Zeroizing<[u8; 32]>,
+    drawn: Encapsulation,
 }
 
 impl Waiting {
@@ -214,7 +216,7 @@ impl Waiting {
             .verify(&self.hellos.signed(self.peer, theirs), signature)
             .map_err(|_| HandshakeError::Identity)?;
         let their_secret = self.ephemeral.decapsulate(theirs, &self.hellos.info(self.peer));
-        let (own, peer) = ((&*self.encapsulated, &self.secret), (theirs, &their_secret));
+        let (own, peer) = ((&*self.drawn.bytes, &self.drawn.secret), (theirs, &their_secret));
         let (low, high) = if self.own < self.peer { (own, peer) } else { (peer, own) };
         let salt = self.hellos.transcript(low.0, high.0);
         Ok(Established { seed: seed(&salt, low.1, high.1), peer: self.peer })
@@ -302,3 +304,6 @@ fn header(own: Party, name: &[u8]) -> Vec<u8> {
 const fn code(party: Party) -> u8 {
     party.as_str().as_bytes()[0]
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,342 @@
-//! (being built)
+//! From a configuration to a node that runs: reads keys, opens log and store, links up, listens, and drains when told.
+
+mod config;
+mod keys;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::digest::{Context, SHA256};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+
+pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
+pub use keys::Keys;
+
+use crate::engine::{Clock, Counters, Engine, Parts};
+use crate::log::access::{AccessLog, LogError};
+use crate::log::note::NoteSigner;
+use crate::party::Party;
+use crate::peer::{Listener, MAX_FRAME, Own, Peers, Remote};
+use crate::seal::PublicKey;
+use crate::service::{MAX_REQUEST, Matching, SUITE};
+use crate::store::{Store, StoreError};
+use crate::template::model::{Models, ModelsError};
+use crate::tls::{Pinned, TlsError};
+use crate::token::{Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
+use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
+use crate::wire::v1::matching_service_server::MatchingServiceServer;
+use crate::wire::{DESCRIPTORS, sign_node, v1};
+
+/// Seconds between two sweeps of what has expired.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// A node that can not start. Fix the configuration; nothing was served.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A file that can not be read.
+    #[error("{0} can not be read")]
+    File(PathBuf, #[source] std::io::Error),
+    /// A configuration that does not have its form.
+    #[error("{0} is no configuration of a node")]
+    Config(PathBuf, #[source] Box<toml::de::Error>),
+    /// Peers that are not the two others, each once.
+    #[error("peers must be the two other parties, each once")]
+    Peers,
+    /// A key file that does not hold its key.
+    #[error("{0} does not hold its key")]
+    Key(PathBuf),
+    /// An address that can not be listened on.
+    #[error("{0} can not be listened on")]
+    Listen(String, #[source] std::io::Error),
+    /// The models table.
+    #[error("the models table is not valid")]
+    Models(#[from] ModelsError),
+    /// The policy.
+    #[error("the policy is not valid")]
+    Policy(#[from] PolicyError),
+    /// The issuers of tokens.
+    #[error("the issuers' keys are not valid")]
+    Trust(#[from] TrustError),
+    /// A certificate or its key.
+    #[error("a certificate is not valid")]
+    Tls(#[from] TlsError),
+    /// The store.
+    #[error("the store can not be opened")]
+    Store(#[from] StoreError),
+    /// The access log.
+    #[error("the access log can not be opened")]
+    Log(#[from] LogError),
+    /// The server reflection of the service.
+    #[error("the service's descriptors are not valid")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A node that runs.
+pub struct Node {
+    engine: Arc<Engine>,
+    peers: Arc<Peers>,
+    store: Store,
+    log: AccessLog,
+    public: SocketAddr,
+    peer: SocketAddr,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// Opens everything that the configuration names, and listens.
+///
+/// # Errors
+/// [`NodeError`], by what is wrong; then nothing listens.
+pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
+    let Setup { engine, peers, store, log, proposals } = set_up(&config, &clock).await?;
+    let keys_dir = config.path(&config.keys);
+    let peer_identity = keys::tls(&keys_dir, "peer")?;
+    let public_identity = keys::tls(&keys_dir, "tls")?;
+    let callers = config.clients.iter().map(|path| pinned(&config, path)).collect::<Result<Vec<_>, _>>()?;
+    let public_listener = listen(&config.public).await?;
+    let peer_listener = listen(&config.peer).await?;
+    let (public, peer) = (bound(&public_listener, &config.public)?, bound(&peer_listener, &config.peer)?);
+    let (stop, stopping) = watch::channel(false);
+
+    let pins: Vec<Pinned> =
+        config.peers.iter().map(|peer| pinned(&config, &peer.certificate)).collect::<Result<_, _>>()?;
+    let peer_tls = crate::tls::pinned_server(&peer_identity, &pins)?;
+    let links = PeerServiceServer::new(Listener(Arc::clone(&peers)))
+        .max_decoding_message_size(MAX_FRAME)
+        .max_encoding_message_size(MAX_FRAME);
+    let peer_server = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .add_service(links)
+        .serve_with_incoming_shutdown(crate::tls::accept(peer_listener, peer_tls), stopped(stopping.clone()));
+
+    let public_tls = crate::tls::open_server(&public_identity, &callers)?;
+    let matching = Matching::new(Arc::clone(&engine), Arc::clone(&peers), config.deployment.clone());
+    let matching = MatchingServiceServer::new(matching).max_decoding_message_size(MAX_REQUEST);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(health, Arc::clone(&peers)));
+    let reflection =
+        tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1()?;
+    let public_server = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .max_concurrent_streams(Some(1024))
+        .add_service(matching)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(crate::tls::accept(public_listener, public_tls), stopped(stopping.clone()));
+
+    engine.connect(Arc::clone(&peers), proposals);
+    Arc::clone(&peers).dial(&peer_identity)?;
+    tokio::spawn(sweep(Arc::clone(&engine), stopping));
+    let servers = vec![serve(public_server), serve(peer_server)];
+    tracing::info!(party = %config.party, %public, %peer, "listening");
+    Ok(Node { engine, peers, store, log, public, peer, stop, servers })
+}
+
+impl Node {
+    /// Where clients are listened to.
+    #[must_use]
+    pub const fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where peers are listened to.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Waits until both links are up.
+    pub async fn ready(&self) {
+        self.peers.ready().await;
+    }
+
+    /// What it counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        self.engine.counters()
+    }
+
+    /// Takes nothing more in, lets what is under way end, and writes what waits.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not be closed cleanly; nothing durable is lost.
+    pub async fn stop(self) -> Result<(), StoreError> {
+        self.stop.send_replace(true);
+        self.peers.hang_up();
+        for server in self.servers {
+            // A server that panicked is down as well.
+            let _ = server.await;
+        }
+        self.log.shutdown().await;
+        self.store.close().await
+    }
+}
+
+struct Setup {
+    engine: Arc<Engine>,
+    peers: Arc<Peers>,
+    store: Store,
+    log: AccessLog,
+    proposals: mpsc::Receiver<crate::peer::Proposed>,
+}
+
+/// Everything but the sockets.
+async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
+    let models_text = config.text(&config.models)?;
+    let models = Models::parse(&models_text)?;
+    let policy = Policy::parse(&config.text(&config.policy)?, &models)?;
+    let context = context(&policy, &models);
+    let jwks: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|issuer| Ok((issuer.name.as_str(), config.text(&issuer.jwks)?)))
+        .collect::<Result<_, NodeError>>()?;
+    let issuers: Vec<_> = jwks.iter().map(|(issuer, jwks)| TrustedIssuer { issuer, jwks }).collect();
+    let verifier = Verifier::new(&config.deployment, &issuers, config.bases.clone())?;
+    let keys = Keys::read(&config.path(&config.keys))?;
+    let identity = Arc::new(keys.identity);
+    let data = config.path(&config.data);
+    std::fs::create_dir_all(&data).map_err(|error| NodeError::File(data.clone(), error))?;
+    let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
+    let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
+    let node = own_node(config, &identity, &signer, &keys.envelope, context);
+    let log = AccessLog::open(store.clone(), policy.limits().clone(), signer, &data.join("log")).await?;
+    let limits = config.limits();
+    let parts = Parts {
+        party: config.party,
+        deployment: config.deployment.clone(),
+        verifier,
+        policy,
+        models,
+        envelope_keys: keys.envelope,
+        identity: Arc::clone(&identity),
+        log: log.clone(),
+        store: store.clone(),
+        limits,
+        clock: Arc::clone(clock),
+    };
+    let engine = Engine::open(parts).await?;
+    let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
+    let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
+    let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _);
+    Ok(Setup { engine, peers, store, log, proposals })
+}
+
+/// Equal at all three nodes, or they do not connect.
+fn context(policy: &Policy, models: &Models) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(b"tumar context v1");
+    hash.update(policy.digest());
+    hash.update(models.digest());
+    let mut out = [0; 32];
+    out.copy_from_slice(hash.finish().as_ref());
+    out
+}
+
+/// This node's keys for clients, signed.
+fn own_node(
+    config: &Config,
+    identity: &crate::log::note::SigningKey,
+    signer: &NoteSigner,
+    envelope: &crate::seal::EnvelopeKeys,
+    context: [u8; 32],
+) -> v1::Node {
+    let envelope_key =
+        |key: &PublicKey| v1::EnvelopeKey { id: key.id().as_bytes().to_vec(), public_key: key.as_bytes().to_vec() };
+    let mut node = v1::Node {
+        party: v1::Party::from(config.party).into(),
+        identity_key: identity.public().to_vec(),
+        log_key: signer.verifier().to_string(),
+        envelope_keys: envelope.public().map(envelope_key).collect(),
+        suite: SUITE.to_owned(),
+        context_digest: context.to_vec(),
+        signature: Vec::new(),
+    };
+    sign_node(&mut node, &config.deployment, identity);
+    node
+}
+
+fn remotes(config: &Config) -> Result<[Remote; 2], NodeError> {
+    let mut remotes = Vec::with_capacity(2);
+    for peer in &config.peers {
+        remotes.push(Remote {
+            party: peer.party,
+            address: peer.address.clone(),
+            certificate: pinned(config, &peer.certificate)?,
+            identity: peer.identity().ok_or(NodeError::Peers)?,
+        });
+    }
+    remotes.sort_by_key(|remote| remote.party);
+    let others: Vec<Party> = Party::ALL.into_iter().filter(|&party| party != config.party).collect();
+    if remotes.iter().map(|remote| remote.party).ne(others) {
+        return Err(NodeError::Peers);
+    }
+    remotes.try_into().map_err(|_| NodeError::Peers)
+}
+
+fn pinned(config: &Config, path: &std::path::Path) -> Result<Pinned, NodeError> {
+    Ok(Pinned::from_pem(config.text(path)?.as_bytes())?)
+}
+
+async fn listen(address: &str) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|error| NodeError::Listen(address.to_owned(), error))
+}
+
+fn bound(listener: &TcpListener, address: &str) -> Result<SocketAddr, NodeError> {
+    listener.local_addr().map_err(|error| NodeError::Listen(address.to_owned(), error))
+}
+
+fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a server ended");
+        }
+    })
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Without a sender, the node is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Serving exactly while both links are up: a node alone can do nothing.
+async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<Peers>) {
+    loop {
+        health.set_not_serving::<MatchingServiceServer<Matching>>().await;
+        peers.ready().await;
+        health.set_serving::<MatchingServiceServer<Matching>>().await;
+        peers.broken().await;
+    }
+}
+
+async fn sweep(engine: Arc<Engine>, stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    let stopped = stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = &mut stopped => return,
+        }
+        if let Err(error) = engine.sweep().await {
+            tracing::error!(%error, "a sweep failed");
+        }
+    }
+}
+
+/// Keeps this process out of core dumps, and its memory from other processes of the same user.
+///
+/// Says so where the system does not allow it; a node then runs all the same.
+pub fn harden_process() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if dumpable.is_err() || core.is_err() {
+        tracing::warn!("core dumps could not be turned off");
+    }
+}

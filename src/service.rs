@@ -1,1 +1,256 @@
-//! (being built)
+//! The public gRPC service: what comes in becomes one question to the engine, what comes out one message or one status.
+//!
+//! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::engine::{Answered, Engine, Refusal};
+use crate::log::receipt::{Outcome, Receipt};
+use crate::name::{Deployment, Modality};
+use crate::peer::Peers;
+use crate::token::{ALL_REASONS, Class};
+use crate::wire::peer::v1::{Relayed, relayed};
+use crate::wire::{receipt_to, sha256, v1};
+use v1::matching_service_server::MatchingService;
+
+/// Domain of all reason codes.
+pub const DOMAIN: &str = "tumar.v1";
+
+/// Largest request, in bytes: one sample's three envelopes, twice over.
+pub const MAX_REQUEST: usize = 16 * 1024;
+
+/// The one suite of the envelopes.
+pub const SUITE: &str = "hpke-base+x-wing+hkdf-sha256+aes-256-gcm";
+
+/// One reason code, with its status and its fixed sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct ReasonRow {
+    /// Stable code.
+    pub code: &'static str,
+    /// gRPC status.
+    pub status: Code,
+    /// What a client reads.
+    pub text: &'static str,
+}
+
+const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow {
+    ReasonRow { code, status, text }
+}
+
+/// All reasons beyond those of tokens and policies.
+const ROWS: [ReasonRow; 30] = [
+    row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
+    row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
+    row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
+    row("REQUEST_IN_FLIGHT", Code::Aborted, "The same request is being worked on; ask for its answer again."),
+    row("REQUEST_ID_REUSED", Code::AlreadyExists, "The request id stands for another request."),
+    row("PROOF_REPLAYED", Code::Unauthenticated, "The proof was used before."),
+    row("TOKEN_SPENT", Code::PermissionDenied, "The token allows no more uses."),
+    row("RATE_LIMITED", Code::ResourceExhausted, "The relying party asks too often."),
+    row("SUBJECT_UNKNOWN", Code::NotFound, "There is no such subject: never enrolled, erased or expired."),
+    row("SUBJECT_EXISTS", Code::AlreadyExists, "The subject is enrolled already."),
+    row("SUBJECT_LOCKED", Code::FailedPrecondition, "The subject is locked; identify the person in another way."),
+    row("ENVELOPE_MALFORMED", Code::InvalidArgument, "An envelope does not have the length that the model asks for."),
+    row("ENVELOPE_KEY_UNKNOWN", Code::InvalidArgument, "An envelope is sealed to a key that the node does not have."),
+    row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
+    row("TEMPLATE_INCONSISTENT", Code::InvalidArgument, "The three shares do not belong to one template."),
+    row("TEMPLATE_LENGTH", Code::InvalidArgument, "The template does not have the required length."),
+    row("NODES_OUT_OF_STEP", Code::Unavailable, "The nodes do not hold the same row of the subject; one must catch up."),
+    row("CHANGE_REFUSED", Code::Aborted, "Not all three nodes could make the change, so none did."),
+    row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
+    row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
+    row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),
+    row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
+    row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),
+    row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in, so the node does nothing."),
+    row("STORE_FAILED", Code::Unavailable, "A node's store failed."),
+    row("NOT_LEADER", Code::FailedPrecondition, "This node is not the one that clients call."),
+    row("OVERLOADED", Code::ResourceExhausted, "More requests wait than the node takes."),
+    row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected."),
+    row("ANSWER_MISSING", Code::Internal, "The nodes' ends do not fit the call."),
+    row("UNKNOWN", Code::Internal, "A node gave a reason that this version does not know."),
+];
+
+/// Every reason code that a client can meet, in the order of the checks: the README's table.
+pub fn reasons() -> impl Iterator<Item = ReasonRow> {
+    let of_tokens = ALL_REASONS.iter().map(|reason| ReasonRow {
+        code: reason.code,
+        status: match reason.class {
+            Class::Unauthenticated => Code::Unauthenticated,
+            Class::PermissionDenied => Code::PermissionDenied,
+            Class::InvalidArgument => Code::InvalidArgument,
+        },
+        text: reason.text,
+    });
+    let (before, after) = ROWS.split_at(3);
+    before.iter().copied().chain(of_tokens).chain(after.iter().copied())
+}
+
+fn status(refusal: &Refusal) -> Status {
+    let code = refusal.reason.as_str();
+    let known = reasons().find(|row| row.code == code);
+    let row = known.unwrap_or(ROWS[ROWS.len() - 1]);
+    let mut metadata = HashMap::from([("node".to_owned(), refusal.node.to_string())]);
+    if let Some(field) = refusal.field {
+        metadata.insert("field".to_owned(), field.to_owned());
+    }
+    let mut details = ErrorDetails::with_error_info(row.code, DOMAIN, metadata);
+    if let Some(wait) = refusal.retry_after_ms {
+        details.set_retry_info(Some(Duration::from_millis(wait)));
+    }
+    Status::with_error_details(row.status, row.text, details)
+}
+
+fn refuse(engine: &Engine, code: &'static str) -> Status {
+    status(&Refusal::new(engine.party(), crate::log::entry::Reason::fixed(code)))
+}
+
+/// The service of one node. Only the leader's answers more than [`GetCommittee`](v1::GetCommitteeRequest).
+pub struct Matching {
+    engine: Arc<Engine>,
+    peers: Arc<Peers>,
+    deployment: Deployment,
+}
+
+impl Matching {
+    /// The service of this engine and its links.
+    #[must_use]
+    pub const fn new(engine: Arc<Engine>, peers: Arc<Peers>, deployment: Deployment) -> Self {
+        Self { engine, peers, deployment }
+    }
+
+    /// Takes a request with its token and proof through the three nodes.
+    async fn submit<T>(
+        &self,
+        request: Request<T>,
+        wrap: fn(T) -> relayed::Request,
+        expected: &[Outcome],
+    ) -> Result<(Outcome, Vec<v1::Receipt>), Status> {
+        let token = self.metadata(&request, "authorization").and_then(|value| value.strip_prefix("DPoP "));
+        let token = token.ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?.to_owned();
+        let proof = self.metadata(&request, "dpop").ok_or_else(|| refuse(&self.engine, "PROOF_ABSENT"))?.to_owned();
+        let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+        let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
+        let relayed = Relayed {
+            token,
+            proof,
+            client_certificate: certificate.map(|der| sha256(&der).to_vec()).unwrap_or_default(),
+            position: 0,
+            request: Some(wrap(request.into_inner())),
+        };
+        let answered = self.engine.submit(relayed).await.map_err(|refusal| status(&refusal))?;
+        let Answered { outcome, receipts } = answered;
+        if !expected.contains(&outcome) {
+            return Err(refuse(&self.engine, "ANSWER_MISSING"));
+        }
+        Ok((outcome, receipts.iter().map(|receipt: &Receipt| receipt_to(receipt)).collect()))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what it is: this call's metadata")]
+    fn metadata<'r, T>(&self, request: &'r Request<T>, name: &str) -> Option<&'r str> {
+        let mut values = request.metadata().get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        // Twice is never: which of the two counts would be a matter of taste.
+        if values.next().is_some() { None } else { Some(value) }
+    }
+}
+
+#[tonic::async_trait]
+impl MatchingService for Matching {
+    async fn enroll_subject(
+        &self,
+        request: Request<v1::EnrollSubjectRequest>,
+    ) -> Result<Response<v1::EnrollSubjectResponse>, Status> {
+        let (_, receipts) = self.submit(request, relayed::Request::Enroll, &[Outcome::Enrolled]).await?;
+        Ok(Response::new(v1::EnrollSubjectResponse { receipts }))
+    }
+
+    async fn verify_subject(
+        &self,
+        request: Request<v1::VerifySubjectRequest>,
+    ) -> Result<Response<v1::VerifySubjectResponse>, Status> {
+        let bits = [Outcome::Match, Outcome::NoMatch];
+        let (outcome, receipts) = self.submit(request, relayed::Request::Verify, &bits).await?;
+        let decision = if outcome == Outcome::Match { v1::Decision::Match } else { v1::Decision::NoMatch };
+        Ok(Response::new(v1::VerifySubjectResponse { decision: decision.into(), receipts }))
+    }
+
+    async fn erase_subject(
+        &self,
+        request: Request<v1::EraseSubjectRequest>,
+    ) -> Result<Response<v1::EraseSubjectResponse>, Status> {
+        let (_, receipts) = self.submit(request, relayed::Request::Erase, &[Outcome::Erased]).await?;
+        Ok(Response::new(v1::EraseSubjectResponse { receipts }))
+    }
+
+    async fn lock_subject(
+        &self,
+        request: Request<v1::LockSubjectRequest>,
+    ) -> Result<Response<v1::LockSubjectResponse>, Status> {
+        let (_, receipts) = self.submit(request, relayed::Request::Lock, &[Outcome::Locked]).await?;
+        Ok(Response::new(v1::LockSubjectResponse { receipts }))
+    }
+
+    async fn unlock_subject(
+        &self,
+        request: Request<v1::UnlockSubjectRequest>,
+    ) -> Result<Response<v1::UnlockSubjectResponse>, Status> {
+        let (_, receipts) = self.submit(request, relayed::Request::Unlock, &[Outcome::Unlocked]).await?;
+        Ok(Response::new(v1::UnlockSubjectResponse { receipts }))
+    }
+
+    async fn get_committee(
+        &self,
+        _: Request<v1::GetCommitteeRequest>,
+    ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
+        let nodes = self.peers.nodes();
+        if nodes.len() != 3 {
+            return Err(refuse(&self.engine, "COMMITTEE_INCOMPLETE"));
+        }
+        let models = self.engine.models().iter().filter(|model| model.modality() == Modality::Face);
+        let models = models.map(|model| v1::Model {
+            id: model.id().to_string(),
+            modality: v1::Modality::Face.into(),
+            dimension: u32::try_from(model.dimension()).unwrap_or(u32::MAX),
+        });
+        Ok(Response::new(v1::GetCommitteeResponse {
+            deployment: self.deployment.to_string(),
+            nodes,
+            models: models.collect(),
+            limits: Some(v1::Limits {
+                max_request_bytes: u32::try_from(MAX_REQUEST).unwrap_or(u32::MAX),
+                max_samples: 1,
+                request_retention_seconds: self.engine.policy().limits().request_retention_seconds,
+            }),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_code_stands_in_the_table_once() {
+        let mut codes: Vec<_> = reasons().map(|row| row.code).collect();
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+    }
+
+    #[test]
+    fn the_table_of_the_readme_is_this_table() {
+        let readme = include_str!("../README.md");
+        for ReasonRow { code, status, text } in reasons() {
+            let line = format!("| `{code}` | `{status:?}` | {text} |");
+            assert!(readme.contains(&line), "not in README.md: {line}");
+        }
+    }
+}

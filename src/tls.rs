@@ -87,16 +87,19 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A server that everybody may call: it shows its certificate and asks for none.
+/// A server that everybody may call. A caller may show a certificate that one of `callers` signed or is.
 ///
 /// # Errors
-/// [`TlsError`] if the identity is not one.
-pub fn open_server(own: &TlsIdentity) -> Result<TlsAcceptor, TlsError> {
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(own.chain.clone(), own.key.clone_key())?;
-    Ok(acceptor(config))
+/// [`TlsError`] if the identity or a pin is not one.
+pub fn open_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAcceptor, TlsError> {
+    let config = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])?;
+    let config = if callers.is_empty() {
+        config.with_no_client_auth()
+    } else {
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(callers)?), provider());
+        config.with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
+    };
+    Ok(acceptor(config.with_single_cert(own.chain.clone(), own.key.clone_key())?))
 }
 
 /// A server that only the holders of the pinned certificates may call.

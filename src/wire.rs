@@ -3,12 +3,15 @@
 //! What prost decodes is not wiped: shares cross it only inside envelopes.
 
 use ring::digest::{SHA256, digest};
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
+use crate::log::note::{SigningKey, is_signed};
+use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, Modality, NameError};
 use crate::party::Party;
 use crate::request::{Ask, Method, Sample};
 use peer::v1::relayed::Request;
+use peer::v1::{Ending, Outcomes};
+use prost::Message as _;
 
 /// `tumar.v1`: what clients call.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic)]
@@ -206,8 +209,8 @@ fn node_transcript(node: &v1::Node, deployment: &Deployment) -> Vec<u8> {
 }
 
 /// Signs a node's keys in place.
-pub fn sign_node(node: &mut v1::Node, deployment: &Deployment, identity: &Ed25519KeyPair) {
-    node.signature = identity.sign(&node_transcript(node, deployment)).as_ref().to_vec();
+pub fn sign_node(node: &mut v1::Node, deployment: &Deployment, identity: &SigningKey) {
+    node.signature = identity.sign(&node_transcript(node, deployment)).to_vec();
 }
 
 /// Whether a node's keys are those of this party, signed by its pinned identity for this deployment.
@@ -223,7 +226,75 @@ pub fn verify_node(
     if node.party != v1::Party::from(party) as i32 || node.identity_key != identity {
         return Err(NodeError);
     }
-    UnparsedPublicKey::new(&ED25519, identity)
-        .verify(&node_transcript(node, deployment), &node.signature)
-        .map_err(|_| NodeError)
+    if is_signed(identity, &node_transcript(node, deployment), &node.signature) { Ok(()) } else { Err(NodeError) }
+}
+
+/// A receipt as it is sent.
+#[must_use]
+pub fn receipt_to(receipt: &Receipt) -> v1::Receipt {
+    let Receipt { body, signature } = receipt;
+    v1::Receipt {
+        party: v1::Party::from(body.party).into(),
+        outcome: outcome_to(body.outcome).into(),
+        request_digest: body.rq.to_vec(),
+        log_index: body.index,
+        leaf_hash: body.leaf.to_vec(),
+        inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
+        checkpoint: body.checkpoint.clone(),
+        signature: signature.to_vec(),
+    }
+}
+
+/// A receipt as it came; `None` if a field does not have its length. Not verified yet.
+#[must_use]
+pub fn receipt_from(receipt: &v1::Receipt) -> Option<Receipt> {
+    let body = ReceiptBody {
+        party: receipt.party().try_into().ok()?,
+        outcome: outcome_from(receipt.outcome())?,
+        rq: receipt.request_digest.as_slice().try_into().ok()?,
+        extra: [0; 32],
+        index: receipt.log_index,
+        leaf: receipt.leaf_hash.as_slice().try_into().ok()?,
+        inclusion: receipt.inclusion_proof.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>()?,
+        checkpoint: receipt.checkpoint.clone(),
+    };
+    Some(Receipt { body, signature: receipt.signature.as_slice().try_into().ok()? })
+}
+
+const fn outcome_to(outcome: Outcome) -> v1::Outcome {
+    match outcome {
+        Outcome::Match => v1::Outcome::Match,
+        Outcome::NoMatch => v1::Outcome::NoMatch,
+        Outcome::Enrolled => v1::Outcome::Enrolled,
+        Outcome::Erased => v1::Outcome::Erased,
+        Outcome::Locked => v1::Outcome::Locked,
+        Outcome::Unlocked => v1::Outcome::Unlocked,
+    }
+}
+
+const fn outcome_from(outcome: v1::Outcome) -> Option<Outcome> {
+    match outcome {
+        v1::Outcome::Match => Some(Outcome::Match),
+        v1::Outcome::NoMatch => Some(Outcome::NoMatch),
+        v1::Outcome::Enrolled => Some(Outcome::Enrolled),
+        v1::Outcome::Erased => Some(Outcome::Erased),
+        v1::Outcome::Locked => Some(Outcome::Locked),
+        v1::Outcome::Unlocked => Some(Outcome::Unlocked),
+        v1::Outcome::Unspecified => None,
+    }
+}
+
+/// What the leader keeps of an answer: its three receipts.
+#[must_use]
+pub fn answer_bytes(receipts: &[Receipt; 3]) -> Vec<u8> {
+    let endings = receipts.iter().map(|receipt| Ending { failure: String::new(), receipt: Some(receipt_to(receipt)) });
+    Outcomes { batch: Vec::new(), endings: endings.collect() }.encode_to_vec()
+}
+
+/// The three receipts of a kept answer.
+#[must_use]
+pub fn answer_from(bytes: &[u8]) -> Option<[Receipt; 3]> {
+    let outcomes = Outcomes::decode(bytes).ok()?;
+    let receipts: Option<Vec<_>> = outcomes.endings.iter().map(|e| e.receipt.as_ref().and_then(receipt_from)).collect();
+    receipts?.try_into().ok()
 }

@@ -10,18 +10,24 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::name::RequestId;
+use crate::request::Method;
+use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Spends, Terms, Use};
 
-use super::admission::{Admitted, Batch, NotAdmitted, Rate, Work};
+use super::admission::{Admitted, Batch, NotAdmitted, Work};
 use super::entry::Reason;
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
 use super::merkle::{Tree, leaf_hash};
-use super::writer;
+use super::note::{Checkpoint, NoteSigner};
+use super::publisher::{self, Publisher};
+use super::tiles::TilesError;
+use super::writer::{self, Stop};
 
 /// Work that may wait for the writer; who comes later waits for room.
 const QUEUE: usize = 1024;
@@ -32,6 +38,23 @@ pub enum LogError {
     /// The ledger failed when the log was opened.
     #[error("the ledger cannot be read")]
     Ledger(#[from] LedgerFault),
+    /// What was published cannot be read or is not this log's.
+    #[error("the published log cannot be used")]
+    Published(#[from] TilesError),
+    /// More was published than the ledger holds: it lost entries, or an old copy was put in its place.
+    #[error("{published} entries were published, and the ledger holds {durable}")]
+    Lost {
+        /// Entries under the published checkpoint.
+        published: u64,
+        /// Entries in the ledger.
+        durable: u64,
+    },
+    /// What was published is not what the ledger holds: somebody changed one of them.
+    #[error("the ledger's first {published} entries are not those that were published")]
+    Forked {
+        /// Entries under the published checkpoint.
+        published: u64,
+    },
     /// A commit failed earlier, so what the ledger holds is not known. The node must be started again.
     #[error("the access log is halted")]
     Halted,
@@ -106,16 +129,7 @@ impl<P: For> Permit<P> {
 
     /// What closes it, for whoever keeps the books while the engine uses the permit up.
     pub fn ticket(&self) -> Ticket {
-        let Admitted { spends, record, terms, subject, .. } = &self.admitted;
-        Ticket {
-            record: record.clone(),
-            client: spends.client.clone(),
-            request_id: spends.request_id,
-            transcript: spends.transcript,
-            subject: subject.map(|(record, _)| record),
-            limit: if P::METHOD == crate::request::Method::Verify { terms.attempts } else { 0 },
-            lock_seconds: terms.lock_seconds,
-        }
+        Ticket::of(&self.admitted)
     }
 }
 
@@ -130,6 +144,20 @@ pub struct Ticket {
     /// Attempts until the lock; 0 where none was reserved.
     pub(super) limit: u32,
     pub(super) lock_seconds: u64,
+}
+
+impl Ticket {
+    pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
+        Self {
+            record: record.clone(),
+            client: spends.client.clone(),
+            request_id: spends.request_id,
+            transcript: spends.transcript,
+            subject: subject.map(|(record, _)| record),
+            limit: if record.method == Method::Verify { terms.attempts } else { 0 },
+            lock_seconds: terms.lock_seconds,
+        }
+    }
 }
 
 /// Prints the request id only: `Ticket(8f0c..)`.
@@ -167,24 +195,57 @@ pub struct Inclusion {
     pub checkpoint: String,
 }
 
-/// The log of one node. Clones are the same log.
+/// The log of one node. Clones are the same log; when the last is gone, what waits is written and published.
 #[derive(Clone)]
 pub struct AccessLog {
     queue: mpsc::Sender<Work>,
     shared: Arc<Mutex<Shown>>,
+    stop: Arc<Notify>,
+    stopped: watch::Receiver<()>,
 }
 
-/// What is durable, as readers see it.
+/// What is durable, and what of it was signed.
 pub(super) struct Shown {
     pub(super) tree: Tree,
+    /// Durable entries that the publisher has not taken yet.
+    pub(super) unpublished: Vec<Vec<u8>>,
+    /// The publisher has failed for good: what is not seen must not go on.
+    pub(super) halted: bool,
+    signer: NoteSigner,
+    last: Option<(u64, String)>,
+}
+
+impl Shown {
+    /// A signed checkpoint of at least `size` entries: the last one if it will do, or one of all there are.
+    pub(super) fn checkpoint(&mut self, size: u64) -> (u64, String) {
+        if let Some(last) = self.last.as_ref().filter(|(signed, _)| *signed >= size) {
+            return last.clone();
+        }
+        let size = self.tree.size();
+        let root = self.tree.root(size).expect("a tree has a root at its own size");
+        let origin = self.signer.verifier().name().clone();
+        let note = Checkpoint { origin, size, root }.sign(&self.signer).expect("the origin is the signer's own name");
+        self.last = Some((size, note.clone()));
+        (size, note)
+    }
 }
 
 impl AccessLog {
-    /// Reads all entries of `ledger`, checks them against what was published, and starts the writer.
+    /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish.
+    ///
+    /// Must be called on a tokio runtime. A restart is kinder than it looks: requests that it cut off may be asked again, but
+    /// what they spent, and the attempts they reserved, stay spent.
     ///
     /// # Errors
-    /// [`LogError::Ledger`] if the entries cannot be read.
-    pub async fn open<L: Ledger>(mut ledger: L, rate: Rate) -> Result<Self, LogError> {
+    /// [`LogError::Ledger`] or [`LogError::Published`] if something cannot be read, [`LogError::Lost`] or
+    /// [`LogError::Forked`] if the ledger does not continue what was published: start nothing then.
+    pub async fn open<L: Ledger>(
+        mut ledger: L,
+        limits: Limits,
+        signer: NoteSigner,
+        directory: &Path,
+    ) -> Result<Self, LogError> {
+        let mut publisher = Publisher::open(directory)?;
         ledger.resume().await?;
         let mut tree = Tree::new();
         loop {
@@ -192,16 +253,26 @@ impl AccessLog {
             if page.is_empty() {
                 break;
             }
-            page.iter().for_each(|entry| _ = tree.push(leaf_hash(entry)));
+            for entry in page {
+                tree.push(leaf_hash(&entry));
+                publisher.push(entry);
+            }
         }
-        let batch = Batch::new(rate, tree.size());
-        let shared = Arc::new(Mutex::new(Shown { tree }));
+        publisher.check(&tree, signer.verifier())?;
+        let batch = Batch::new(limits, tree.size());
+        let shown = Shown { tree, unpublished: Vec::new(), halted: false, signer, last: None };
+        let shared = Arc::new(Mutex::new(shown));
         let (queue, waiting) = mpsc::channel(QUEUE);
-        drop(tokio::spawn(writer::run(ledger, batch, waiting, Arc::clone(&shared))));
-        Ok(Self { queue, shared })
+        let (stop, (done, stopped)) = (Arc::new(Notify::new()), watch::channel(()));
+        let publishing = publisher::start(publisher, Arc::clone(&shared));
+        let stop_writer = Stop { asked: Arc::clone(&stop), publishing, done };
+        drop(tokio::spawn(writer::run(ledger, batch, waiting, Arc::clone(&shared), stop_writer)));
+        Ok(Self { queue, shared, stop, stopped })
     }
 
     /// Appends the use of `grant` and, once that is durable, makes it a permit. `now` is in unix seconds.
+    ///
+    /// Whoever stops waiting has spent the grant all the same; what was admitted then is closed as `error:CANCELLED`.
     ///
     /// # Errors
     /// [`NotAdmitted`] for whatever stands against it. What was spent stays spent, and the grant is gone.
@@ -219,9 +290,7 @@ impl AccessLog {
     /// [`LogError::Halted`].
     pub async fn deny(&self, record: Use, transcript: [u8; 32], reason: Reason, now: u64) -> Result<u64, LogError> {
         let (reply, told) = oneshot::channel();
-        let work = Work::Deny { record, transcript, reason, now, reply };
-        self.queue.send(work).await.map_err(|_| LogError::Halted)?;
-        told.await.map_err(|_| LogError::Halted)?
+        self.write(Work::Deny { record, transcript, reason, now, reply }, told).await
     }
 
     /// Logs how an admitted request ended, settles its attempt, and keeps `answer` for who asks the same again. Returns the
@@ -237,15 +306,55 @@ impl AccessLog {
         now: u64,
     ) -> Result<u64, LogError> {
         let (reply, told) = oneshot::channel();
-        let work = Work::Close { ticket, closing, answer, now, reply };
+        self.write(Work::Close { ticket, closing, answer, now, reply }, told).await
+    }
+
+    /// Like [`close`](Self::close), but returns as soon as the closing stands in the queue: whatever is admitted later sees it.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`].
+    pub async fn close_soon(
+        &self,
+        ticket: Ticket,
+        closing: Closing,
+        answer: Option<Answer>,
+        now: u64,
+    ) -> Result<(), LogError> {
+        let (reply, _nobody_waits) = oneshot::channel();
+        self.queue.send(Work::Close { ticket, closing, answer, now, reply }).await.map_err(|_| LogError::Halted)
+    }
+
+    async fn write(&self, work: Work, told: oneshot::Receiver<Result<u64, LogError>>) -> Result<u64, LogError> {
         self.queue.send(work).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
     }
 
-    /// Durable entries.
+    /// Number of durable entries, and a signed checkpoint of them.
     #[must_use]
-    pub fn size(&self) -> u64 {
-        shown(&self.shared).tree.size()
+    pub fn head(&self) -> (u64, String) {
+        let mut shown = shown(&self.shared);
+        let size = shown.tree.size();
+        shown.checkpoint(size)
+    }
+
+    /// What shows that entry `index` stands in the log, under a signed checkpoint.
+    ///
+    /// # Errors
+    /// [`LogError::Beyond`] if it is not durable.
+    pub fn inclusion(&self, index: u64) -> Result<Inclusion, LogError> {
+        let mut shown = shown(&self.shared);
+        let leaf = shown.tree.leaf(index).ok_or(LogError::Beyond)?;
+        let (size, checkpoint) = shown.checkpoint(index + 1);
+        let proof = shown.tree.inclusion(index, size).map_err(|_| LogError::Beyond)?;
+        Ok(Inclusion { index, leaf, size, proof, checkpoint })
+    }
+
+    /// Writes and publishes what waits, and takes nothing more in. Returns when that is done, or cannot be done.
+    pub async fn shutdown(&self) {
+        self.stop.notify_one();
+        let mut stopped = self.stopped.clone();
+        // The writer never sends; it lets go of its end when all is done.
+        drop(stopped.changed().await);
     }
 }
 

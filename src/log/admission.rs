@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::name::RelyingParty;
 use crate::request::Method;
+use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
 
 use super::access::{Closing, LogError, Ticket};
@@ -18,9 +19,6 @@ use super::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
-
-/// Seconds that a request id and its answer are kept after its token has run out, for a client that tries again (AIP-155).
-pub const ANSWER_SECONDS: u64 = 3600;
 
 /// A genuine grant that was not admitted, or need not be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,38 +81,24 @@ impl NotAdmitted {
 #[error("the system gives no randomness")]
 struct NoRandomness;
 
-/// How often a relying party may ask. Counted in memory: a restart fills the bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests a minute in the long run.
-    pub per_minute: u32,
-    /// Requests at once after a pause.
-    pub burst: u32,
-}
-
-/// One token bucket, in sixtieths of a request: `per_minute` of them flow in each second.
+/// What is left of a relying party's burst, in requests. In memory: a restart fills it again.
 struct Bucket {
     level: u64,
     at: u64,
 }
 
-const ONE_REQUEST: u64 = 60;
+impl Bucket {
+    fn full(limits: &Limits, now: u64) -> Self {
+        Self { level: u64::from(limits.burst), at: now }
+    }
 
-impl Rate {
-    fn take(self, bucket: &mut Bucket, now: u64) -> Result<(), NotAdmitted> {
-        let flow = u64::from(self.per_minute);
-        let full = u64::from(self.burst) * ONE_REQUEST;
-        let filled = bucket.level.saturating_add(flow.saturating_mul(now.saturating_sub(bucket.at))).min(full);
-        *bucket = Bucket { level: filled, at: bucket.at.max(now) };
-        match bucket.level.checked_sub(ONE_REQUEST) {
-            Some(rest) => {
-                bucket.level = rest;
-                Ok(())
-            }
-            None => {
-                Err(NotAdmitted::RateLimited { retry_after_ms: ((ONE_REQUEST - filled) * 1000).div_ceil(flow.max(1)) })
-            }
-        }
+    fn take(&mut self, limits: &Limits, now: u64) -> Result<(), NotAdmitted> {
+        let flow = u64::from(limits.requests_per_second).saturating_mul(now.saturating_sub(self.at));
+        self.level = self.level.saturating_add(flow).min(u64::from(limits.burst));
+        self.at = self.at.max(now);
+        // Time comes in whole seconds, and in the next one there is room: no limit is below one a second.
+        self.level = self.level.checked_sub(1).ok_or(NotAdmitted::RateLimited { retry_after_ms: 1000 })?;
+        Ok(())
     }
 }
 
@@ -167,19 +151,19 @@ pub struct Batch {
     outcomes: Vec<Outcome>,
     entries: Vec<Vec<u8>>,
     next_index: u64,
-    rate: Rate,
+    limits: Limits,
     buckets: HashMap<RelyingParty, Bucket>,
     random: SystemRandom,
 }
 
 impl Batch {
-    pub(super) fn new(rate: Rate, size: u64) -> Self {
+    pub(super) fn new(limits: Limits, size: u64) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
             entries: Vec::new(),
             next_index: size,
-            rate,
+            limits,
             buckets: HashMap::new(),
             random: SystemRandom::new(),
         }
@@ -220,12 +204,14 @@ impl Batch {
         std::mem::take(&mut self.entries)
     }
 
-    /// Tells everyone what became of it. Who has gone away is not told; what was admitted stays spent.
+    /// Tells everyone what became of it. What was admitted for who has gone away meanwhile is closed with the next commit.
     pub(super) fn answer(&mut self) {
-        for (work, outcome) in self.works.drain(..).zip(self.outcomes.drain(..)) {
+        for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
             match (work, outcome) {
-                (Work::Admit { spends, record, terms, reply, .. }, Outcome::Admitted { index, subject }) => {
-                    drop(reply.send(Ok(Admitted { spends, record, terms, index, subject })));
+                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { index, subject }) => {
+                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, index, subject })) {
+                        self.works.push(cancelled(&lost, now));
+                    }
                 }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (Work::Deny { reply, .. } | Work::Close { reply, .. }, Outcome::Written(index)) => {
@@ -249,8 +235,14 @@ impl Batch {
     ) -> Result<Outcome, LedgerFault> {
         match self.judge(rows, spends, record, terms, now).await? {
             Ok(subject) => {
-                let until = spends.token_until.saturating_add(SKEW_SECONDS + ANSWER_SECONDS);
-                rows.open_request(&spends.client, spends.request_id, &spends.transcript, until).await?;
+                let until = spends.token_until.max(now.saturating_add(self.limits.request_retention_seconds));
+                rows.open_request(
+                    &spends.client,
+                    spends.request_id,
+                    &spends.transcript,
+                    until.saturating_add(SKEW_SECONDS),
+                )
+                .await?;
                 let of = subject.map(|(record, _)| record);
                 let index = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
                 Ok(Outcome::Admitted { index, subject })
@@ -288,8 +280,8 @@ impl Batch {
         if rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await? > spends.max_uses {
             return Ok(Err(NotAdmitted::TokenSpent));
         }
-        let full = Bucket { level: u64::from(self.rate.burst) * ONE_REQUEST, at: now };
-        if let Err(limited) = self.rate.take(self.buckets.entry(record.relying_party.clone()).or_insert(full), now) {
+        let bucket = self.buckets.entry(record.relying_party.clone()).or_insert(Bucket::full(&self.limits, now));
+        if let Err(limited) = bucket.take(&self.limits, now) {
             return Ok(Err(limited));
         }
         let standing = rows.standing(&record.gallery, &record.subject).await?;
@@ -381,6 +373,13 @@ impl Batch {
         self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
         Ok(bytes)
     }
+}
+
+/// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
+fn cancelled(lost: &Admitted, now: u64) -> Work {
+    const CANCELLED: Reason = Reason::fixed("CANCELLED");
+    let (reply, _) = oneshot::channel();
+    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
 }
 
 /// Reserves one of the subject's attempts now: comparisons that run at the same time cannot share the last one.

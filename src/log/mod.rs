@@ -1,6 +1,8 @@
 //! From a grant to a line that anyone can check later, and to the proof that the line is there.
 //!
 //! ```text
+//! Grant<P> --access::AccessLog::admit--> admission (the ledger's part of the door) --ledger::Ledger, durable--> Permit<P>
+//!
 //! Use ------> entry::Draft --finish(handle)--> canonical bytes --merkle::leaf_hash--> merkle::Tree
 //! (token)     who, what for,  at most 1 KiB,    one durable                            root, proofs
 //!             under a salt    no name in it     row                                          |
@@ -20,6 +22,7 @@ pub mod entry;
 pub mod ledger;
 pub mod merkle;
 pub mod note;
+mod publisher;
 pub mod receipt;
 pub mod tiles;
 mod writer;

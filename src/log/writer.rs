@@ -2,32 +2,61 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::access::{Shown, shown};
 use super::admission::{Batch, Work};
 use super::ledger::Ledger;
 use super::merkle::leaf_hash;
+use super::publisher::Publishing;
 
-/// Work committed in one transaction at most. One sync to disk serves them all.
+/// Work committed in one transaction at most. One sync to disk serves it all.
 const GROUP: usize = 256;
 
-/// Until nobody can send work any more, or a commit fails. Whoever waits then finds the queue closed: the log is halted.
+/// How the writer is told to stop, and how it tells that it has.
+pub(super) struct Stop {
+    pub(super) asked: Arc<Notify>,
+    pub(super) publishing: Publishing,
+    /// Dropped last.
+    pub(super) done: watch::Sender<()>,
+}
+
+/// Until it is asked to stop, nobody can send work any more, or something fails. Whoever waits then finds the queue closed:
+/// the log is halted.
 pub(super) async fn run<L: Ledger>(
     mut ledger: L,
     mut batch: Batch,
     mut waiting: mpsc::Receiver<Work>,
     shared: Arc<Mutex<Shown>>,
+    stop: Stop,
 ) {
-    while waiting.recv_many(batch.works(), GROUP).await > 0 {
+    let Stop { asked, publishing, done } = stop;
+    loop {
+        tokio::select! {
+            () = asked.notified() => {
+                // What is in the queue already is still worked on.
+                waiting.close();
+                continue;
+            },
+            count = waiting.recv_many(batch.works(), GROUP) => if count == 0 && batch.works().is_empty() { break },
+        }
+        if shown(&shared).halted {
+            break;
+        }
         if let Err(fault) = ledger.commit(&mut batch).await {
             tracing::error!(error = &fault as &dyn std::error::Error, "a commit failed: the access log is halted");
-            return;
+            break;
         }
-        let entries = batch.take_entries();
-        let mut shown = shown(&shared);
-        entries.iter().for_each(|entry| _ = shown.tree.push(leaf_hash(entry)));
-        drop(shown);
+        {
+            let mut shown = shown(&shared);
+            for entry in batch.take_entries() {
+                shown.tree.push(leaf_hash(&entry));
+                shown.unpublished.push(entry);
+            }
+        }
         batch.answer();
     }
+    drop((waiting, batch, ledger));
+    publishing.finish().await;
+    drop(done);
 }

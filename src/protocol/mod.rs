@@ -1,1 +1,118 @@
-//! (being built)
+//! What the three parties compute together: a batch of requests is one run over one [`Session`].
+//!
+//! ```text
+//! Summands --intake--> Replicated + consistent?      2 rounds
+//!            local: squared length, point, weighted point, dot with the reference's row
+//! scores   --signs-->  bits: score >= threshold      7 rounds: hand on, share bits, generate, four levels of carries
+//! bits     --open-->   length outcomes               1 round
+//! bits     --open-->   match outcomes of valid ones  1 round
+//! ```
+//!
+//! All of a batch moves together, message by message: a run has as many rounds for a thousand faces as for one. What is wrong
+//! with one template is that template's own [`Invalid`]; what is wrong with a message ends the run at all three parties.
+//! Security: honest majority of three, semi-honest (Araki et al. 2016/768; ABY3, 2018/403). `reference/model.py` of the design
+//! is followed message by message, with the parties' roles turned from part to part so that all send alike.
+
+pub mod compare;
+pub mod dot;
+pub mod intake;
+pub mod open;
+pub mod session;
+pub mod verify;
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+pub use compare::{Signs, compare, signs};
+pub use intake::{Taken, intake};
+pub use open::open;
+pub use session::{Came, Meter, Round, Session};
+pub use verify::{VerifyInput, enrol_intake, verify};
+
+use crate::net::{Cause, Lost, Step};
+use crate::party::Party;
+use crate::prss::PrssError;
+use crate::share::ShapeError;
+
+/// Why a run stopped. No variant carries a share, a score or a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// Two peers who hold the same value sent different ones. One lies; which, cannot be told. Alarm, do not retry.
+    #[error("{0:?}: two peers who hold the same value sent different ones")]
+    Disagree(Step),
+    /// A peer or a message was lost. Retry in a new session, never in this one.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// Our own bug: the service checks shapes before it calls.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The session's shared randomness is used up: too large a batch.
+    #[error(transparent)]
+    Randomness(#[from] PrssError),
+}
+
+impl ProtocolError {
+    /// What the peers are told.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::Disagree(_) => Cause::Disagree,
+            Self::Lost(lost) => lost.cause(),
+            Self::Shape(_) => Cause::Shape,
+            Self::Randomness(_) => Cause::Randomness,
+        }
+    }
+}
+
+/// What is wrong with one template of a batch. The client's fault; all three parties find the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Two parties were sent different bytes for a summand that both hold.
+    #[error("the shares of the template do not belong together")]
+    Inconsistent,
+    /// The squared length is not 6 d within 2 %.
+    #[error("the template does not have the required length")]
+    Length,
+}
+
+/// Three parts of `0..count` that differ by one at most, one for each party to be host of.
+fn thirds(count: usize) -> [Range<usize>; 3] {
+    let first = count / 3;
+    let second = first + (count - first) / 2;
+    [0..first, first..second, second..count]
+}
+
+/// The part that a host serves.
+fn part_of(host: Party, parts: &[Range<usize>; 3]) -> Range<usize> {
+    parts[host.index()].clone()
+}
+
+/// Two bytes a word, little-endian, after what is in `out` already.
+fn put_words(out: &mut Vec<u8>, words: &[u16]) {
+    out.reserve_exact(2 * words.len());
+    for word in words {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// The words of a message whose length is checked.
+fn take_words(bytes: &[u8]) -> Zeroizing<Vec<u16>> {
+    Zeroizing::new(bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirds_cover_everything_once_and_evenly() {
+        for count in 0..200 {
+            let parts = thirds(count);
+            assert_eq!((parts[0].start, parts[2].end), (0, count));
+            assert_eq!((parts[0].end, parts[1].end), (parts[1].start, parts[2].start));
+            let lengths = parts.map(|part| part.len());
+            assert!(lengths.iter().max().unwrap() - lengths.iter().min().unwrap() <= 1);
+        }
+    }
+}

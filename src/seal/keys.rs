@@ -139,28 +139,35 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`NoRandomness`] if the system gives none.
-    pub(crate) fn encapsulate(
-        &self,
-        info: &[u8],
-    ) -> Result<(Box<[u8; ENCAPSULATED]>, Zeroizing<[u8; 32]>), NoRandomness> {
-        let seed = random()?;
+    pub(crate) fn encapsulate(&self, info: &[u8]) -> Result<Encapsulation, NoRandomness> {
+        Ok(self.encapsulate_from(info, &*random()?))
+    }
+
+    pub(super) fn encapsulate_from(&self, info: &[u8], seed: &EncapsulationSeed) -> Encapsulation {
         let (encapped, context) = hpke::setup_sender_with_rng::<ExportOnlyAead, HkdfSha256, XWing>(
             &OpModeS::Base,
             &self.inner,
             info,
-            &mut Drawn::new(&seed),
+            &mut Drawn::new(seed),
         )
         .expect("X-Wing encapsulates to every checked key");
-        let mut encapsulated = Box::new([0; ENCAPSULATED]);
-        encapped.write_exact(encapsulated.as_mut_slice());
-        let mut secret = Zeroizing::new([0; 32]);
-        context.export(EXPORT, secret.as_mut_slice()).expect("HKDF-SHA256 gives 32 bytes");
-        Ok((encapsulated, secret))
+        let mut made = Encapsulation { bytes: Box::new([0; ENCAPSULATED]), secret: Zeroizing::new([0; 32]) };
+        encapped.write_exact(made.bytes.as_mut_slice());
+        context.export(EXPORT, made.secret.as_mut_slice()).expect("HKDF-SHA256 gives 32 bytes");
+        made
     }
 
     pub(super) const fn inner(&self) -> &<XWing as Kem>::PublicKey {
         &self.inner
     }
+}
+
+/// A fresh secret, and the bytes from which the holder of the private key finds it.
+pub(crate) struct Encapsulation {
+    /// To send.
+    pub(crate) bytes: Box<[u8; ENCAPSULATED]>,
+    /// To keep.
+    pub(crate) secret: Zeroizing<[u8; 32]>,
 }
 
 /// The exporter context of the handshake's secrets.
@@ -267,10 +274,15 @@ impl EnvelopeKeys {
         self.current.public()
     }
 
+    /// The public keys of all that open here, the current one first.
+    pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
+        std::iter::once(&self.current).chain(&self.previous).map(PrivateKey::public)
+    }
+
     /// Whether envelopes to this key can open here. The id is public, so this may be refused openly, before opening.
     #[must_use]
     pub fn knows(&self, id: &KeyId) -> bool {
-        self.find(id).is_some()
+        self.find(*id).is_some()
     }
 
     /// Opens an envelope that was sealed to one of these keys for exactly the use that `binding` describes.
@@ -278,11 +290,11 @@ impl EnvelopeKeys {
     /// # Errors
     /// [`OpenError`] for every cause.
     pub fn open(&self, envelope: &Envelope, binding: &Binding<'_>) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
-        envelope.open(self.find(&envelope.key()).ok_or(OpenError)?, binding)
+        envelope.open(self.find(envelope.key()).ok_or(OpenError)?, binding)
     }
 
-    fn find(&self, id: &KeyId) -> Option<&PrivateKey> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.public.id == *id)
+    fn find(&self, id: KeyId) -> Option<&PrivateKey> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.public.id == id)
     }
 }
 

@@ -10,10 +10,11 @@
 //! recorded today must withstand a quantum computer later; X-Wing holds as long as ML-KEM-768 or X25519 does.
 //!
 //! # What is wiped
-//! Seeds, shared secrets and opened plaintext that this module holds are wiped when dropped. The `hpke` and `x-wing`
-//! crates wipe the seed, the KEM's shared secret, and the AEAD's key and nonce; the `aes` crate wipes its key schedule.
-//! Not wiped: `ring`'s expanded keys, the `GHASH` state, hash states inside HKDF and SHAKE, and copies that a move
-//! or a register spill leaves on the stack.
+//! Seeds, shared secrets and opened plaintext that this module holds are wiped when dropped. The `hpke`, `x-wing`,
+//! `ml-kem` and `x25519-dalek` crates wipe the seed, the private keys expanded from it, the KEM's shared secret, and the
+//! AEAD's key and nonce; the `aes` crate wipes its key schedule, since this crate turns its `zeroize` feature on.
+//! Not wiped: the ML-KEM half of a shared secret and the seed as read from SHAKE inside `x-wing`, `ring`'s expanded
+//! keys, the state of GHASH and of the hashes within HKDF, and copies that a move or a register spill leaves on the stack.
 
 mod envelope;
 mod keys;
@@ -24,6 +25,10 @@ mod tests;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
+
+pub(crate) use keys::Encapsulation;
+#[cfg(test)]
+pub(crate) use tests::{shows, vectors};
 
 pub use envelope::{Binding, Envelope, EnvelopeError};
 pub use keys::{EnvelopeKeys, KeyId, KeyIdError, PrivateKey, PublicKey, PublicKeyError};

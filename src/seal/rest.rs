@@ -90,6 +90,11 @@ impl RecordKey {
         Ok(Self(*random()?))
     }
 
+    #[cfg(test)]
+    pub(super) fn from_bytes_for_test(bytes: &Zeroizing<[u8; 32]>) -> Self {
+        Self(**bytes)
+    }
+
     /// The key under `store`, for the record that `context` describes. Destroying it erases the record.
     ///
     /// # Errors

@@ -6,8 +6,9 @@
 //! helpers     commit    when the leader tells them, or when they ask after a restart
 //! ```
 //!
-//! A helper that finds a change pending asks the leader. The leader answers [`Store::decided`]; what it does not know it never
-//! decided, so that is aborted (presumed abort).
+//! The leader prepares before it asks a helper to. A helper that finds a change pending asks the leader, who answers
+//! [`Store::decided`]; what the leader does not know it never decided, so that is aborted (presumed abort). A leader that finds
+//! one pending when it starts never decided it either, and aborts it.
 
 use std::fmt;
 
@@ -146,13 +147,16 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn next_position(&self, gallery: &GalleryName) -> Result<Position, StoreError> {
         let mut held = self.connection().await;
+        // A transaction of its own: only its commit says that the number is durable.
+        let mut transaction = held.begin().await?;
         let given: i64 = query_scalar(
             "INSERT INTO positions (gallery, given) VALUES (?, 1)
              ON CONFLICT (gallery) DO UPDATE SET given = given + 1 RETURNING given",
         )
         .bind(gallery.as_str())
-        .fetch_one(held.plain()?)
+        .fetch_one(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(Position(number(given) - 1))
     }
 
@@ -169,8 +173,10 @@ impl Store {
             Some(_) => return Ok(()),
             None => {}
         }
+        let mut replaced = false;
         let (kind, record) = match what {
             Change::Enroll(enrolment) => {
+                replaced = destroy_expired(&mut transaction, enrolment, now).await?;
                 (ChangeKind::Enroll, self.insert_pending(&mut transaction, enrolment, now).await?)
             }
             Change::Erase(gallery, subject) => {
@@ -189,7 +195,9 @@ impl Store {
             .bind(record)
             .execute(&mut *transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        drop(held);
+        if replaced { self.finish_erasures().await } else { Ok(()) }
     }
 
     /// Makes a prepared change. At the leader this is the decision. To commit again changes nothing.
@@ -309,14 +317,6 @@ impl Store {
         if share.holder() != self.party() {
             return Err(StoreError::ForeignShare);
         }
-        // An expired record that was not swept yet makes room; its key is overwritten in this transaction.
-        query("UPDATE records SET wrapped_key = NULL WHERE gallery = ? AND subject = ? AND live = 1 AND expires <= ?")
-            .bind(gallery.as_str())
-            .bind(subject.as_str())
-            .bind(column(now))
-            .execute(&mut *connection)
-            .await?;
-        query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
         for (error, there) in [
             (StoreError::SubjectExists, "SELECT 1 FROM records WHERE gallery = ?1 AND subject = ?2 AND ?3 >= 0"),
             (StoreError::PositionTaken, "SELECT 1 FROM records WHERE gallery = ?1 AND ?2 <> '' AND position = ?3"),
@@ -348,6 +348,23 @@ impl Store {
         .fetch_one(&mut *connection)
         .await?)
     }
+}
+
+/// An expired record that was not swept yet makes room: its key is overwritten and its row goes. True if there was one.
+async fn destroy_expired(
+    connection: &mut SqliteConnection,
+    Enrolment { gallery, subject, .. }: &Enrolment,
+    now: u64,
+) -> Result<bool, StoreError> {
+    let destroyed =
+        query("UPDATE records SET wrapped_key = NULL WHERE gallery = ? AND subject = ? AND live = 1 AND expires <= ?")
+            .bind(gallery.as_str())
+            .bind(subject.as_str())
+            .bind(column(now))
+            .execute(&mut *connection)
+            .await?;
+    query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
+    Ok(destroyed.rows_affected() > 0)
 }
 
 struct Known {

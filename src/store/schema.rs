@@ -34,6 +34,8 @@ CREATE TABLE records (
     UNIQUE (gallery, subject),
     UNIQUE (gallery, position)
 ) STRICT;
+CREATE INDEX records_expires ON records (expires);
+CREATE INDEX records_destroyed ON records (record) WHERE wrapped_key IS NULL;
 CREATE TABLE positions (gallery TEXT PRIMARY KEY, given INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Changes that the three nodes make together. Names a record by number only: after an erasure nothing tells whose it was.

@@ -58,7 +58,9 @@ pub fn quantise(embedding: &[f32], model: &Model) -> Result<Template, TemplateEr
     let unit: Zeroizing<Vec<f64>> = Zeroizing::new(embedding.iter().map(|&x| f64::from(x) / length).collect());
     let (lower, upper) = band(dimension);
     let mut template = Template { components: vec![0; dimension].into_boxed_slice() };
-    let (mut low, mut high) = (0.0, 64.0 * f64::from(upper).sqrt());
+    // Every terminal bisects the same interval, so that an embedding has one template.
+    #[expect(clippy::cast_precision_loss, reason = "at most 512")]
+    let (mut low, mut high) = (0.0, 64.0 * (dimension as f64).sqrt());
     for _ in 0..HALVINGS {
         let scale = f64::midpoint(low, high);
         let norm = round(&unit, scale, &mut template.components);

@@ -17,7 +17,7 @@
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
 //! | `details` | what a token allows, and what a proof narrows it to |
 //! | `policy` | what the operators allow: [`Policy`] |
-//! | `purpose` | the outcome, as a type: [`Grant`](purpose::Grant) |
+//! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
 //!
 //! No clock is read here and nothing is remembered: what is spent, [`Spends`] tells the
@@ -41,7 +41,7 @@ use crate::request::{Ask, Method};
 pub use details::{Action, Details, Narrowing};
 pub use jws::{Algorithm, PublicKey, SigningKey};
 pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
-pub use policy::{Decision, Fmr, Policy, PolicyError, Thresholds};
+pub use policy::{Decision, Policy, PolicyError, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
 

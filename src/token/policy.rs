@@ -11,6 +11,7 @@ use super::details::Action;
 use super::jws::sha256;
 use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
 use crate::request::Method;
+use crate::template::model::{Fmr, Model, Models};
 
 /// The policy that `tumar init` writes.
 pub const DEFAULT: &str = include_str!("policy.toml");
@@ -27,18 +28,18 @@ pub trait Thresholds {
     fn serves(&self, modality: Modality) -> bool;
 }
 
-/// False match rate: the share of comparisons between two people that are let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-pub enum Fmr {
-    /// One in a thousand.
-    #[serde(rename = "1e-3")]
-    E3,
-    /// One in ten thousand.
-    #[serde(rename = "1e-4")]
-    E4,
-    /// One in a hundred thousand.
-    #[serde(rename = "1e-5")]
-    E5,
+impl Thresholds for Models {
+    fn modality(&self, model: &ModelId) -> Option<Modality> {
+        self.find(model).map(Model::modality)
+    }
+
+    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16> {
+        self.find(model).map(|model| model.threshold(fmr))
+    }
+
+    fn serves(&self, modality: Modality) -> bool {
+        self.iter().any(|model| model.modality() == modality)
+    }
 }
 
 /// By what a rule decides.

@@ -108,7 +108,20 @@ pub struct Terms {
 
 /// The right to do one `P`, once. Not yet in the log, so not yet usable.
 ///
-/// Its one constructor stands behind the checks of [`Verified::grant`](super::Verified::grant).
+/// Its one constructor stands behind the checks of [`Verified::grant`](super::Verified::grant). What is granted for one
+/// purpose does not pass for another:
+///
+/// ```compile_fail,E0308
+/// use tumar::token::purpose::{Enroll, Grant, Verify};
+/// fn take_in(_: Grant<Enroll>) {}
+/// fn misuse(grant: Grant<Verify>) { take_in(grant) }
+/// ```
+///
+/// ```
+/// use tumar::token::purpose::{Enroll, Grant};
+/// fn take_in(_: Grant<Enroll>) {}
+/// fn proper(grant: Grant<Enroll>) { take_in(grant) }
+/// ```
 #[must_use = "an unspent grant does nothing; log it with AccessLog::admit"]
 #[derive(Debug)]
 pub struct Grant<P: For> {

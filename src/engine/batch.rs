@@ -1,0 +1,354 @@
+//! One batch, as each of the three nodes runs it. This is the way from checked requests to the opened bits.
+//!
+//! ```text
+//! Checked --admit--> Admitted --Ready, to and from both--> agreed: admitted at all three, session id from all three
+//!                                                            |
+//!   Verify: intake, dot, compare, open one bit each  <-------+------->  Enroll: intake;  Erase, Lock, Unlock: nothing
+//!                      |                                                          |
+//!                      v                                                   two-phase change (changes.rs)
+//!                   Ended  <------------------------------------------------------+
+//!                      |  closed in the log, receipt signed
+//! ```
+
+use std::sync::Arc;
+
+use ring::digest::{Context, SHA256};
+use zeroize::Zeroizing;
+
+use super::changes::Prepared;
+use super::door::{Admitted, Checked, Permitted, Reference};
+use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
+use super::{Engine, changes};
+use crate::log::access::{Closing, Ticket};
+use crate::log::ledger::Position;
+use crate::log::receipt::Outcome;
+use crate::net::SessionId;
+use crate::party::Party;
+use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
+use crate::protocol::{self, VerifyInput};
+use crate::request::{Ask, Method};
+use crate::store::{Change, Enrolment};
+use crate::wire::peer::v1 as wire;
+use crate::wire::peer::v1::frame::Kind;
+
+/// A batch under way at this node.
+pub(super) struct Batch {
+    /// Its name: 16 bytes that the leader drew.
+    pub(super) id: BatchId,
+    /// The links it runs over, from beginning to end.
+    pub(super) links: Links,
+    /// What the others say of it.
+    pub(super) mail: Mailbox,
+    /// Unix seconds when it came in.
+    pub(super) now: u64,
+}
+
+/// A request that ran to its end, and is yet to be closed.
+pub(super) struct Ended {
+    /// What came of it.
+    pub(super) outcome: Outcome,
+    /// What closes it.
+    pub(super) ticket: Ticket,
+    /// Place of its entry in the log.
+    pub(super) index: u64,
+    /// Its transcript.
+    pub(super) rq: [u8; 32],
+}
+
+impl Engine {
+    /// Runs a batch. Each request ends for itself; all of them end the same way at all three nodes, unless a link breaks.
+    ///
+    /// `items` are in the leader's order, each with the row that the leader gives it, should it be an enrolment.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        items: Vec<(Result<Checked, Refusal>, Position)>,
+    ) -> Vec<Result<Ended, Refusal>> {
+        let kinds: Vec<_> = items.iter().flat_map(|(item, _)| item.as_ref().map(Checked::kind)).collect();
+        let mixed = kinds.windows(2).any(|pair| pair[0] != pair[1]);
+        let method = kinds.first().map(|(method, _)| *method);
+        let (items, positions): (Vec<_>, Vec<_>) = items
+            .into_iter()
+            .map(|(item, position)| {
+                (item.and_then(|i| if mixed { Err(Mixed.at(self.party)) } else { Ok(i) }), position)
+            })
+            .unzip();
+        let admitted = self.admit_all(items, batch.now).await;
+        let (session, agreed) = self.agree(batch, admitted, &positions).await;
+        let (Some(session), Some(method)) = (session, method) else {
+            return agreed.into_iter().map(|item| item.and_then(|_| Err(OutOfStep.at(self.party)))).collect();
+        };
+        match method {
+            Method::Verify => self.compare(batch, session, agreed).await,
+            Method::Enroll => {
+                let taken = self.take_in(batch, session, agreed, &positions).await;
+                self.change(batch, taken).await
+            }
+            Method::Erase | Method::Lock | Method::Unlock => {
+                let changes = agreed.into_iter().map(|item| item.map(changes::of)).collect();
+                self.change(batch, changes).await
+            }
+        }
+    }
+
+    /// Admits all at once: they share the log's next write, and their envelopes are opened on all cores.
+    async fn admit_all(
+        self: &Arc<Self>,
+        items: Vec<Result<Checked, Refusal>>,
+        now: u64,
+    ) -> Vec<Result<Admitted, Refusal>> {
+        let tasks: Vec<_> = items
+            .into_iter()
+            .map(|item| {
+                item.map(|checked| {
+                    let engine = Arc::clone(self);
+                    tokio::spawn(async move { engine.admit(checked, now).await })
+                })
+            })
+            .collect();
+        let mut admitted = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            admitted.push(match task {
+                Ok(task) => task.await.unwrap_or_else(|_| Err(NoWord::Gone(self.party).at(self.party))),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        admitted
+    }
+
+    /// Tells the others what was admitted here, hears what was there, and keeps what all three admitted.
+    ///
+    /// The session id comes from all three: no two of them can make the third use one again.
+    async fn agree(
+        &self,
+        batch: &mut Batch,
+        admitted: Vec<Result<Admitted, Refusal>>,
+        positions: &[Position],
+    ) -> (Option<SessionId>, Vec<Result<Admitted, Refusal>>) {
+        let verdicts: Vec<_> = admitted.iter().zip(positions).map(|(item, &given)| verdict(item, given)).collect();
+        let heard = self.hear(batch, verdicts).await;
+        let ready = match heard {
+            Ok(ready) => ready,
+            Err(no_word) => {
+                let mut failed = Vec::new();
+                for item in admitted {
+                    failed.push(match item {
+                        Ok(item) => Err(self.fail(item.ticket, no_word.at(self.party), batch.now).await),
+                        Err(refusal) => Err(refusal),
+                    });
+                }
+                return (None, failed);
+            }
+        };
+        let mut agreed = Vec::with_capacity(admitted.len());
+        for (place, item) in admitted.into_iter().enumerate() {
+            agreed.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok(item) => match objection(self.party, &ready, place) {
+                    None => Ok(item),
+                    Some(refusal) => Err(self.fail(item.ticket, refusal, batch.now).await),
+                },
+            });
+        }
+        (Some(session_id(&batch.id, &ready)), agreed)
+    }
+
+    /// All three parties' words, in the order A, B, C.
+    async fn hear(&self, batch: &mut Batch, verdicts: Vec<wire::Verdict>) -> Result<[wire::Ready; 3], NoWord> {
+        let nonce = self.draw::<16>().to_vec();
+        let count = verdicts.len();
+        let own = wire::Ready { batch: batch.id.to_vec(), nonce, verdicts };
+        let (next, prev) = (self.party.next(), self.party.prev());
+        batch.links.next.say(Kind::Ready(own.clone())).await?;
+        batch.links.prev.say(Kind::Ready(own.clone())).await?;
+        let mut all = [own.clone(), own.clone(), own];
+        for party in [next, prev] {
+            let ready = batch
+                .mail
+                .take(party, self.limits.patience, |note| match note {
+                    Note::Ready(ready) => Ok(ready),
+                    other => Err(other),
+                })
+                .await?;
+            if ready.verdicts.len() != count || ready.nonce.len() != 16 {
+                return Err(NoWord::Gone(party));
+            }
+            all[party.index()] = ready;
+        }
+        Ok(all)
+    }
+
+    /// Compares all probes in one run of the protocol.
+    async fn compare(
+        &self,
+        batch: &Batch,
+        session: SessionId,
+        agreed: Vec<Result<Admitted, Refusal>>,
+    ) -> Vec<Result<Ended, Refusal>> {
+        let mut inputs = Vec::new();
+        let mut entered = Vec::new();
+        for item in agreed {
+            entered.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, summands) }) => {
+                    // One modality, one bar: the policy's rule was applied when the permit was granted.
+                    let bar = permit.terms().bars.first().map(|bar| bar.threshold);
+                    let sample = ask.samples.first().map(|sample| &sample.model);
+                    let row = sample.and_then(|model| self.row(&ask.gallery, model, &ask.subject));
+                    // The run is the same at all three nodes: an item that fails here alone takes part with a row of zeros,
+                    // and its outcome is dropped.
+                    let usable = bar.is_some() && row.is_some();
+                    let row = row.unwrap_or_else(|| Zeroizing::new(vec![0; summands.dimension()]));
+                    inputs.push((summands, row, bar.unwrap_or(i16::MAX / 2)));
+                    Ok((ticket, index, ask.transcript(), usable))
+                }
+                Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
+            });
+        }
+        let outcomes = self.compare_in_session(batch, session, inputs).await;
+        let mut ended = Vec::with_capacity(entered.len());
+        let mut outcomes = outcomes.map(Vec::into_iter);
+        for item in entered {
+            ended.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok((ticket, index, rq, usable)) => {
+                    let outcome = match &mut outcomes {
+                        Ok(outcomes) => match outcomes.next() {
+                            Some(Ok(bit)) if usable => Ok(if bit { Outcome::Match } else { Outcome::NoMatch }),
+                            Some(Err(invalid)) => Err(invalid.at(self.party)),
+                            Some(Ok(_)) | None => Err(OutOfStep.at(self.party)),
+                        },
+                        Err(error) => Err(error.at(self.party)),
+                    };
+                    match outcome {
+                        Ok(outcome) => Ok(Ended { outcome, ticket, index, rq }),
+                        Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+                    }
+                }
+            });
+        }
+        ended
+    }
+
+    async fn compare_in_session(
+        &self,
+        batch: &Batch,
+        session: SessionId,
+        inputs: Vec<(crate::share::Summands, Zeroizing<Vec<u16>>, i16)>,
+    ) -> Result<Vec<Result<bool, protocol::Invalid>>, protocol::ProtocolError> {
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (summands, rows): (Vec<_>, Vec<_>) = inputs.into_iter().map(|(s, row, bar)| (s, (row, bar))).unzip();
+        let inputs = summands
+            .into_iter()
+            .zip(&rows)
+            .map(|(summands, (row, threshold))| VerifyInput { summands, reference: row, threshold: *threshold })
+            .collect();
+        let session = batch.links.session(session, self.limits.patience)?;
+        self.counters.run(&session.meter());
+        protocol::verify(session, inputs).await
+    }
+
+    /// Takes all references in, in one run of the protocol; what is valid becomes a change.
+    async fn take_in(
+        &self,
+        batch: &Batch,
+        session: SessionId,
+        agreed: Vec<Result<Admitted, Refusal>>,
+        positions: &[Position],
+    ) -> Vec<Result<Prepared, Refusal>> {
+        let mut summands = Vec::new();
+        let mut entered = Vec::new();
+        for (item, &position) in agreed.into_iter().zip(positions) {
+            entered.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, reference) }) => {
+                    let Reference { summands: shares, subject_key, model } = reference;
+                    summands.push(shares);
+                    Ok((ask, ticket, index, permit, subject_key, model, position))
+                }
+                Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
+            });
+        }
+        let taken = if summands.is_empty() {
+            Ok(Vec::new())
+        } else {
+            match batch.links.session(session, self.limits.patience) {
+                Ok(session) => {
+                    self.counters.run(&session.meter());
+                    protocol::enrol_intake(session, summands).await
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        let mut taken = taken.map(Vec::into_iter);
+        let mut prepared = Vec::with_capacity(entered.len());
+        for item in entered {
+            prepared.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok((ask, ticket, index, permit, subject_key, model, position)) => {
+                    let share = match &mut taken {
+                        Ok(taken) => match taken.next() {
+                            Some(share) => share.map_err(|invalid| invalid.at(self.party)),
+                            None => Err(OutOfStep.at(self.party)),
+                        },
+                        Err(error) => Err(error.at(self.party)),
+                    };
+                    match share {
+                        Ok(share) => {
+                            let expires = batch.now.saturating_add(permit.terms().retention_seconds);
+                            let rq = ask.transcript();
+                            let Ask { gallery, subject, .. } = ask;
+                            let enrolment =
+                                Enrolment { gallery, subject, position, model, expires, share, subject_key };
+                            let ended = Ended { outcome: Outcome::Enrolled, ticket, index, rq };
+                            Ok(Prepared { ended, change: Change::Enroll(Box::new(enrolment)) })
+                        }
+                        Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+                    }
+                }
+            });
+        }
+        prepared
+    }
+
+    /// Closes a request that came to nothing: its attempt is given back.
+    pub(super) async fn fail(&self, ticket: Ticket, refusal: Refusal, now: u64) -> Refusal {
+        self.close(ticket, Closing::Failed(refusal.reason.clone()), None, now).await;
+        refusal
+    }
+}
+
+fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire::Verdict {
+    match item {
+        Ok(item) => wire::Verdict { refusal: String::new(), position: item.position().unwrap_or(given).0 },
+        Err(refusal) => wire::Verdict { refusal: refusal.reason.as_str().to_owned(), position: 0 },
+    }
+}
+
+/// Why a request that was admitted here must not run: another node refuses it, or holds another row.
+fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refusal> {
+    let mine = ready[own.index()].verdicts[place].position;
+    for party in [own.next(), own.prev()] {
+        let theirs = &ready[party.index()].verdicts[place];
+        if !theirs.refusal.is_empty() {
+            return Some(Refusal::from_peer(party, &theirs.refusal));
+        }
+        if theirs.position != mine {
+            return Some(OutOfStep.at(party));
+        }
+    }
+    None
+}
+
+/// First 16 bytes of SHA-256 over the batch and all three nonces.
+fn session_id(batch: &BatchId, ready: &[wire::Ready; 3]) -> SessionId {
+    let mut hash = Context::new(&SHA256);
+    hash.update(b"tumar session v1");
+    hash.update(batch);
+    ready.iter().for_each(|ready| hash.update(&ready.nonce));
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.finish().as_ref()[..16]);
+    SessionId(id)
+}

@@ -1,0 +1,291 @@
+//! The door that all three nodes have: from what a client sent to a permit and an opened envelope.
+//!
+//! ```text
+//! Relayed --check--> Checked                 --admit--> Admitted
+//!  bytes   token, proof, purpose, envelope's   the log holds the use;   permit, and this node's two summands
+//!          form: nothing is spent yet          ids are spent
+//! ```
+
+use zeroize::Zeroizing;
+
+use super::Engine;
+use super::refusal::{Cause as _, Refusal, UnknownKey};
+use crate::log::access::{Closing, Permit, Ticket};
+use crate::log::entry::Reason;
+use crate::log::ledger::Position;
+use crate::name::ModelId;
+use crate::request::{Ask, Method, Sample};
+use crate::seal::{Binding, Envelope, OpenError};
+use crate::share::Summands;
+use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Unlock, Verify};
+use crate::token::{Token, Verified};
+use crate::wire::peer::v1::Relayed;
+use crate::wire::{ask_of, envelope_of};
+
+/// Bytes of the key that an enrolment brings for the subject's handles in this node's log, behind the summands.
+pub const SUBJECT_KEY: usize = 32;
+
+/// A request that this node would help with, were it in the log.
+pub struct Checked {
+    ask: Ask,
+    granted: Granted,
+}
+
+enum Granted {
+    Enroll(Grant<Enroll>, Sealed),
+    Verify(Grant<Verify>, Sealed),
+    Erase(Grant<Erase>),
+    Lock(Grant<Lock>),
+    Unlock(Grant<Unlock>),
+}
+
+/// This node's envelope, well formed and not yet opened.
+struct Sealed {
+    envelope: Envelope,
+    sample: Sample,
+    dimension: usize,
+}
+
+impl Checked {
+    /// Which requests may run in one batch with it: those of the same call and model.
+    pub(super) fn kind(&self) -> (Method, Option<&ModelId>) {
+        (self.ask.method, self.ask.samples.first().map(|sample| &sample.model))
+    }
+
+    /// Whether both are of one subject: then they take their turns.
+    pub(super) fn collides_with(&self, other: &Self) -> bool {
+        self.ask.gallery == other.ask.gallery && self.ask.subject == other.ask.subject
+    }
+
+    /// The request.
+    pub(super) const fn ask(&self) -> &Ask {
+        &self.ask
+    }
+}
+
+/// A request that stands in this node's log, with its envelope opened.
+pub(super) struct Admitted {
+    /// What was asked.
+    pub(super) ask: Ask,
+    /// What closes it.
+    pub(super) ticket: Ticket,
+    /// Place of its entry in the log.
+    pub(super) index: u64,
+    /// What it permits, and on what.
+    pub(super) permitted: Permitted,
+}
+
+/// A reference on its way in.
+pub(super) struct Reference {
+    /// This node's two summands of the template.
+    pub(super) summands: Summands,
+    /// This node's key for the subject's handles in its log.
+    pub(super) subject_key: Zeroizing<[u8; SUBJECT_KEY]>,
+    /// The extractor.
+    pub(super) model: ModelId,
+}
+
+/// What is permitted.
+pub(super) enum Permitted {
+    /// To take this reference in.
+    Enroll(Permit<Enroll>, Reference),
+    /// To compare this probe.
+    Verify(Permit<Verify>, Summands),
+    /// To erase.
+    Erase(Permit<Erase>),
+    /// To lock.
+    Lock(Permit<Lock>),
+    /// To unlock.
+    Unlock(Permit<Unlock>),
+}
+
+impl Admitted {
+    /// The row of the subject's reference at this node; none for a subject that has none yet.
+    pub(super) fn position(&self) -> Option<Position> {
+        match &self.permitted {
+            Permitted::Enroll(..) => None,
+            Permitted::Verify(permit, _) => permit.position(),
+            Permitted::Erase(permit) => permit.position(),
+            Permitted::Lock(permit) => permit.position(),
+            Permitted::Unlock(permit) => permit.position(),
+        }
+    }
+}
+
+impl Engine {
+    /// All that can be checked without spending anything: token, proof, purpose, and the form of this node's envelope.
+    ///
+    /// # Errors
+    /// [`Refusal`]; where the token is genuine, it stands in the log by the time this returns.
+    pub async fn check(&self, relayed: &Relayed, now: u64) -> Result<Checked, Refusal> {
+        let own = self.party;
+        let request = relayed.request.as_ref().ok_or_else(|| crate::wire::RequestError::Absent.at(own))?;
+        let ask = ask_of(request).map_err(|error| error.at(own))?;
+        let certificate = <[u8; 32]>::try_from(relayed.client_certificate.as_slice()).ok();
+        let token = Token::new(relayed.token.clone(), relayed.proof.clone(), certificate);
+        let verified = token.verify(&self.verifier, &ask, now).map_err(|error| {
+            // Anyone can send a forged token: it is counted, and never logged.
+            self.counters.forged();
+            error.at(own)
+        })?;
+        let envelope = envelope_of(request, own);
+        let granted = match ask.method {
+            Method::Enroll => {
+                let (grant, sealed) = self.sealed(verified, &ask, envelope, now).await?;
+                Granted::Enroll(grant, sealed)
+            }
+            Method::Verify => {
+                let (grant, sealed) = self.sealed(verified, &ask, envelope, now).await?;
+                Granted::Verify(grant, sealed)
+            }
+            Method::Erase => Granted::Erase(self.grant(verified, &ask, now).await?),
+            Method::Lock => Granted::Lock(self.grant(verified, &ask, now).await?),
+            Method::Unlock => Granted::Unlock(self.grant(verified, &ask, now).await?),
+        };
+        Ok(Checked { ask, granted })
+    }
+
+    async fn grant<P: For>(&self, verified: Verified<'_>, ask: &Ask, now: u64) -> Result<Grant<P>, Refusal> {
+        match verified.grant::<P>(&self.policy, &self.models) {
+            Ok(grant) => Ok(grant),
+            Err(denied) => {
+                let refusal = (&denied).at(self.party);
+                self.log_denial(*denied.record, ask, refusal.reason.clone(), now).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A grant together with an envelope of the right size, to a key that this node has.
+    async fn sealed<P: For>(
+        &self,
+        verified: Verified<'_>,
+        ask: &Ask,
+        envelope: Option<&[u8]>,
+        now: u64,
+    ) -> Result<(Grant<P>, Sealed), Refusal> {
+        let grant = self.grant::<P>(verified, ask, now).await?;
+        let sealed = self.well_formed(ask, envelope);
+        if let Err(refusal) = &sealed {
+            self.log_denial(grant.record().clone(), ask, refusal.reason.clone(), now).await;
+        }
+        Ok((grant, sealed?))
+    }
+
+    fn well_formed(&self, ask: &Ask, envelope: Option<&[u8]>) -> Result<Sealed, Refusal> {
+        let absent = || crate::wire::RequestError::Samples.at(self.party);
+        let sample = ask.samples.first().cloned().ok_or_else(absent)?;
+        let bytes = envelope.ok_or_else(absent)?;
+        let model = self.models.find(&sample.model).ok_or_else(absent)?;
+        let dimension = model.dimension();
+        let plaintext = dimension + if ask.method == Method::Enroll { SUBJECT_KEY } else { 0 };
+        let envelope = Envelope::parse(bytes, plaintext).map_err(|error| error.at(self.party))?;
+        if self.envelope_keys.knows(&envelope.key()) {
+            Ok(Sealed { envelope, sample, dimension })
+        } else {
+            Err(UnknownKey.at(self.party))
+        }
+    }
+
+    /// A log that is halted refuses the next admission anyway: nothing is lost by not hearing of it here.
+    async fn log_denial(&self, record: crate::token::purpose::Use, ask: &Ask, reason: Reason, now: u64) {
+        if let Err(error) = self.log.deny(record, ask.transcript(), reason, now).await {
+            tracing::error!(%error, "a denial could not be logged");
+        }
+    }
+
+    /// Spends what the request uses up, waits until its entry is durable, and only then opens the envelope.
+    ///
+    /// # Errors
+    /// [`Refusal`]; an envelope that does not open is closed in the log as an error.
+    pub(super) async fn admit(&self, checked: Checked, now: u64) -> Result<Admitted, Refusal> {
+        let Checked { ask, granted } = checked;
+        match granted {
+            Granted::Enroll(grant, sealed) => {
+                let (permit, ticket) = self.permit(grant, now).await?;
+                let index = permit.index();
+                let opened =
+                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| reference(opened, sealed.dimension));
+                let (summands, subject_key) = match opened {
+                    Ok(opened) => opened,
+                    Err(error) => return Err(self.give_up(ticket, error, now).await),
+                };
+                let reference = Reference { summands, subject_key, model: sealed.sample.model };
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, reference) })
+            }
+            Granted::Verify(grant, sealed) => {
+                let (permit, ticket) = self.permit(grant, now).await?;
+                let index = permit.index();
+                let opened =
+                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| probe(opened, sealed.dimension));
+                let summands = match opened {
+                    Ok(summands) => summands,
+                    Err(error) => return Err(self.give_up(ticket, error, now).await),
+                };
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, summands) })
+            }
+            Granted::Erase(grant) => self.bare(ask, grant, Permitted::Erase, now).await,
+            Granted::Lock(grant) => self.bare(ask, grant, Permitted::Lock, now).await,
+            Granted::Unlock(grant) => self.bare(ask, grant, Permitted::Unlock, now).await,
+        }
+    }
+
+    async fn permit<P: For>(&self, grant: Grant<P>, now: u64) -> Result<(Permit<P>, Ticket), Refusal> {
+        let permit = self.log.admit(grant, now).await.map_err(|error| error.at(self.party))?;
+        let ticket = permit.ticket();
+        Ok((permit, ticket))
+    }
+
+    async fn bare<P: For>(
+        &self,
+        ask: Ask,
+        grant: Grant<P>,
+        permitted: fn(Permit<P>) -> Permitted,
+        now: u64,
+    ) -> Result<Admitted, Refusal> {
+        let (permit, ticket) = self.permit(grant, now).await?;
+        Ok(Admitted { ask, ticket, index: permit.index(), permitted: permitted(permit) })
+    }
+
+    fn open_envelope<P: For>(
+        &self,
+        permit: &Permit<P>,
+        ask: &Ask,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
+        let binding = Binding {
+            party: self.party,
+            deployment: &self.deployment,
+            relying_party: &permit.record().relying_party,
+            purpose: &ask.purpose,
+            request_id: &ask.request_id,
+            gallery: &ask.gallery,
+            subject: &ask.subject,
+            modality: sealed.sample.modality,
+            model: &sealed.sample.model,
+        };
+        self.envelope_keys.open(&sealed.envelope, &binding)
+    }
+
+    async fn give_up(&self, ticket: Ticket, error: OpenError, now: u64) -> Refusal {
+        let refusal = error.at(self.party);
+        self.close(ticket, Closing::Failed(refusal.reason.clone()), None, now).await;
+        refusal
+    }
+}
+
+/// Two summands of `dimension / 2` bytes each.
+fn probe(opened: Zeroizing<Box<[u8]>>, dimension: usize) -> Result<Summands, OpenError> {
+    Summands::from_envelope(dimension, Zeroizing::new(opened.to_vec())).map_err(|_| OpenError)
+}
+
+/// Two summands, and behind them this node's subject key.
+fn reference(
+    opened: Zeroizing<Box<[u8]>>,
+    dimension: usize,
+) -> Result<(Summands, Zeroizing<[u8; SUBJECT_KEY]>), OpenError> {
+    let (summands, key) = opened.split_at_checked(dimension).ok_or(OpenError)?;
+    let key = Zeroizing::new(key.try_into().map_err(|_| OpenError)?);
+    let summands = Summands::from_envelope(dimension, Zeroizing::new(summands.to_vec())).map_err(|_| OpenError)?;
+    Ok((summands, key))
+}

@@ -1,0 +1,255 @@
+//! The leader's part: queue, batch, propose, and gather the three signed ends. A helper's part: run what is proposed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::Engine;
+use super::batch::{Batch, Ended};
+use super::door::Checked;
+use super::refusal::{Cause as _, Refusal};
+use crate::log::access::Closing;
+use crate::log::ledger::{Answer, Position};
+use crate::log::receipt::{Outcome, Receipt};
+use crate::party::Party;
+use crate::peer::{BatchId, NoWord, Note, Proposed};
+use crate::request::Method;
+use crate::wire::peer::v1 as wire;
+use crate::wire::peer::v1::frame::Kind;
+use crate::wire::{answer_bytes, answer_from, receipt_from, receipt_to};
+
+/// What came of a request, signed by all three nodes.
+#[derive(Debug)]
+pub struct Answered {
+    /// The same in all three receipts.
+    pub outcome: Outcome,
+    /// In the order A, B, C.
+    pub receipts: [Receipt; 3],
+}
+
+/// A request that waits for a batch.
+pub(super) struct Waiting {
+    relayed: wire::Relayed,
+    checked: Checked,
+    reply: oneshot::Sender<Result<Answered, Refusal>>,
+}
+
+impl Engine {
+    /// Takes a client's request through all three nodes. At the leader only.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the reason and the node of whoever refused first.
+    pub async fn submit(self: &Arc<Self>, relayed: wire::Relayed) -> Result<Answered, Refusal> {
+        if self.party != Party::LEADER {
+            return Err(Refusal::new(self.party, super::refusal::NOT_LEADER));
+        }
+        let checked = self.check(&relayed, (self.clock)()).await?;
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Waiting { relayed, checked, reply }).map_err(|_| Refusal {
+            retry_after_ms: Some(1000),
+            ..Refusal::new(self.party, super::refusal::OVERLOADED)
+        })?;
+        let answered = answer.await.unwrap_or_else(|_| Err(NoWord::Gone(self.party).at(self.party)));
+        match answered {
+            Err(Refusal { answer: Some(stored), .. }) => {
+                let receipts = answer_from(&stored.0).ok_or_else(|| NoWord::Gone(self.party).at(self.party))?;
+                Ok(Answered { outcome: receipts[0].body.outcome, receipts })
+            }
+            other => other,
+        }
+    }
+
+    /// Forms batches of what waits: a lone request goes at once, a crowd goes together.
+    pub(super) async fn dispatch(self: Arc<Self>, mut queue: mpsc::Receiver<Waiting>) {
+        let slots = Arc::new(Semaphore::new(self.limits.in_flight));
+        let mut backlog: VecDeque<Waiting> = VecDeque::new();
+        loop {
+            if backlog.is_empty() {
+                match queue.recv().await {
+                    Some(first) => backlog.push_back(first),
+                    None => return,
+                }
+            }
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            while let Ok(more) = queue.try_recv() {
+                backlog.push_back(more);
+            }
+            let group = self.next_group(&mut backlog);
+            tokio::spawn(Arc::clone(&self).lead(group, slot));
+        }
+    }
+
+    /// The oldest request, and what can run with it.
+    fn next_group(&self, backlog: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+        let mut group: Vec<Waiting> = Vec::new();
+        let mut rest = VecDeque::with_capacity(backlog.len());
+        for waiting in backlog.drain(..) {
+            let fits = group.len() < self.limits.batch
+                && group.first().is_none_or(|first| {
+                    first.checked.kind() == waiting.checked.kind()
+                        // Two changes of one subject take their turns.
+                        && !group.iter().any(|other| other.checked.collides_with(&waiting.checked))
+                });
+            if fits { group.push(waiting) } else { rest.push_back(waiting) }
+        }
+        *backlog = rest;
+        group
+    }
+
+    /// Takes one batch through all three nodes, and answers whoever waits.
+    async fn lead(self: Arc<Self>, group: Vec<Waiting>, _slot: OwnedSemaphorePermit) {
+        let mut replies = Vec::with_capacity(group.len());
+        let mut requests = Vec::with_capacity(group.len());
+        for waiting in group {
+            replies.push(waiting.reply);
+            requests.push((waiting.relayed, waiting.checked));
+        }
+        let answers = match self.lead_batch(requests).await {
+            Ok(answers) => answers,
+            Err(refusal) => replies.iter().map(|_| Err(refusal.clone())).collect(),
+        };
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // A client that went away does not hear what came of its request; the logs tell.
+            let _ = reply.send(answer);
+        }
+    }
+
+    async fn lead_batch(
+        self: &Arc<Self>,
+        requests: Vec<(wire::Relayed, Checked)>,
+    ) -> Result<Vec<Result<Answered, Refusal>>, Refusal> {
+        let changes = requests.first().is_some_and(|(_, checked)| checked.kind().0 != Method::Verify);
+        // Held from before the proposal to after the decision: see Settle::decide.
+        let _deciding = if changes { Some(self.deciding.read().await) } else { None };
+        let id: BatchId = self.draw();
+        let peers = self.peers()?;
+        let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
+        let mut batch = Batch { id, links, mail: peers.mailbox(id), now: (self.clock)() };
+        let mut items = Vec::with_capacity(requests.len());
+        let mut relayed = Vec::with_capacity(requests.len());
+        for (mut request, checked) in requests {
+            let position = if checked.kind().0 == Method::Enroll {
+                self.store.next_position(&checked.ask().gallery).await.map_err(|error| error.at(self.party))?
+            } else {
+                Position(0)
+            };
+            request.position = position.0;
+            relayed.push(request);
+            items.push((Ok(checked), position));
+        }
+        let proposal = wire::Proposal { batch: id.to_vec(), requests: relayed };
+        for helper in [Party::B, Party::C] {
+            let told = batch.links.to(helper).say(Kind::Proposal(proposal.clone())).await;
+            told.map_err(|no_word| no_word.at(self.party))?;
+        }
+        drop(proposal);
+        let ended = self.run(&mut batch, items).await;
+        Ok(self.gather(&mut batch, ended).await)
+    }
+
+    /// The helpers' signed ends beside our own.
+    async fn gather(&self, batch: &mut Batch, ended: Vec<Result<Ended, Refusal>>) -> Vec<Result<Answered, Refusal>> {
+        let mut theirs = Vec::new();
+        for helper in [Party::B, Party::C] {
+            let outcomes = batch.mail.take(helper, self.limits.patience, |note| match note {
+                Note::Outcomes(endings) => Ok(endings),
+                other => Err(other),
+            });
+            theirs.push(outcomes.await);
+        }
+        let mut answers = Vec::with_capacity(ended.len());
+        for (place, ended) in ended.into_iter().enumerate() {
+            answers.push(match ended {
+                Err(refusal) => Err(refusal),
+                Ok(ended) => {
+                    let [b, c] = [&theirs[0], &theirs[1]].map(|endings| ending(endings, place));
+                    self.answer(batch, ended, [(Party::B, b), (Party::C, c)]).await
+                }
+            });
+        }
+        answers
+    }
+
+    /// Closes a request at the leader; with all three receipts, the answer is kept for who asks the same again.
+    async fn answer(
+        &self,
+        batch: &Batch,
+        ended: Ended,
+        helpers: [(Party, Result<&wire::Ending, NoWord>); 2],
+    ) -> Result<Answered, Refusal> {
+        let Ended { outcome, ticket, index, rq } = ended;
+        let receipts = (|| {
+            let own = self.receipt(outcome, index, rq)?;
+            let [b, c] = helpers.map(|(party, ending)| {
+                let ending = ending.map_err(|no_word| no_word.at(self.party))?;
+                let absent = || Refusal::from_peer(party, &ending.failure);
+                let receipt = ending.receipt.as_ref().and_then(receipt_from).ok_or_else(absent)?;
+                if receipt.body.outcome == outcome && receipt.body.party == party { Ok(receipt) } else { Err(absent()) }
+            });
+            Ok([own, b?, c?])
+        })();
+        let stored = receipts.as_ref().ok().map(|receipts| Answer(answer_bytes(receipts).into()));
+        self.close(ticket, closing(outcome), stored, batch.now).await;
+        receipts.map(|receipts| Answered { outcome, receipts })
+    }
+
+    /// A helper's whole part in a batch.
+    pub(super) async fn help(self: Arc<Self>, proposed: Proposed) {
+        let Proposed { leader, proposal } = proposed;
+        let now = (self.clock)();
+        let Ok(id) = BatchId::try_from(proposal.batch.as_slice()) else {
+            return leader.hang_up();
+        };
+        let Ok(peers) = self.peers() else { return };
+        let Ok(links) = peers.links() else {
+            // The leader runs out of time; there is nobody to run with.
+            return;
+        };
+        let mut batch = Batch { id, links, mail: peers.mailbox(id), now };
+        if proposal.requests.len() > self.limits.batch {
+            return leader.hang_up();
+        }
+        let mut items = Vec::with_capacity(proposal.requests.len());
+        for request in &proposal.requests {
+            items.push((self.check(request, now).await, Position(request.position)));
+        }
+        drop(proposal);
+        let ended = self.run(&mut batch, items).await;
+        let mut endings = Vec::with_capacity(ended.len());
+        for ended in ended {
+            endings.push(self.end(ended, now).await);
+        }
+        // A leader that is gone gets no receipts; the logs hold what happened.
+        let _ = leader.say(Kind::Outcomes(wire::Outcomes { batch: id.to_vec(), endings })).await;
+    }
+
+    async fn end(&self, ended: Result<Ended, Refusal>, now: u64) -> wire::Ending {
+        let receipt = match ended {
+            Ok(Ended { outcome, ticket, index, rq }) => {
+                self.close(ticket, closing(outcome), None, now).await;
+                self.receipt(outcome, index, rq)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match receipt {
+            Ok(receipt) => wire::Ending { failure: String::new(), receipt: Some(receipt_to(&receipt)) },
+            Err(refusal) => wire::Ending { failure: refusal.reason.as_str().to_owned(), receipt: None },
+        }
+    }
+}
+
+fn ending(endings: &Result<Vec<wire::Ending>, NoWord>, place: usize) -> Result<&wire::Ending, NoWord> {
+    match endings {
+        Ok(endings) => endings.get(place).ok_or(NoWord::Gone(Party::LEADER)),
+        Err(no_word) => Err(*no_word),
+    }
+}
+
+const fn closing(outcome: Outcome) -> Closing {
+    match outcome {
+        Outcome::Match => Closing::Matched,
+        Outcome::NoMatch => Closing::NotMatched,
+        Outcome::Enrolled | Outcome::Erased | Outcome::Locked | Outcome::Unlocked => Closing::Completed,
+    }
+}

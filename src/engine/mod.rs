@@ -1,0 +1,301 @@
+//! Enrol, verify, erase, lock: what the three nodes do together. All of it takes permits; none of it reads a socket or a clock.
+//!
+//! ```text
+//! door.rs     what a client sent --> a permit and an opened envelope: the same checks at all three nodes
+//! batch.rs    permits --> opened bits, agreed references: the same run at all three nodes
+//! changes.rs  what changes, changes at all three nodes or at none
+//! lead.rs     the leader: queue, propose, gather; the helpers: run what is proposed
+//! refusal.rs  why not
+//! ```
+
+mod batch;
+mod changes;
+mod door;
+mod lead;
+pub mod refusal;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+pub use door::Checked;
+pub use lead::Answered;
+pub use refusal::Refusal;
+
+use crate::gallery::{Galleries, GalleryError};
+use crate::log::access::{AccessLog, Closing, Ticket};
+use crate::log::ledger::Answer;
+use crate::log::note::SigningKey;
+use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
+use crate::name::{Deployment, GalleryName, ModelId, Subject};
+use crate::party::Party;
+use crate::peer::{Peers, Proposed};
+use crate::protocol::Meter;
+use crate::seal::EnvelopeKeys;
+use crate::store::{Record, Store, StoreError};
+use crate::template::model::Models;
+use crate::token::{Policy, Verifier};
+use lead::Waiting;
+use refusal::Cause as _;
+
+/// Unix seconds, from whoever may read the clock.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// How much a node takes on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Batches under way at a time.
+    pub in_flight: usize,
+    /// Requests of one batch.
+    pub batch: usize,
+    /// Requests that wait at the leader for a batch.
+    pub waiting: usize,
+    /// How long another node may take for each of its words.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 4, batch: 64, waiting: 1024, patience: Duration::from_secs(5) }
+    }
+}
+
+/// What a node works with.
+pub struct Parts {
+    /// Which party.
+    pub party: Party,
+    /// The installation.
+    pub deployment: Deployment,
+    /// Checks tokens and proofs.
+    pub verifier: Verifier,
+    /// What is allowed.
+    pub policy: Policy,
+    /// Which templates are compared.
+    pub models: Models,
+    /// Opens envelopes.
+    pub envelope_keys: EnvelopeKeys,
+    /// Signs receipts.
+    pub identity: Arc<SigningKey>,
+    /// Where uses stand before they happen.
+    pub log: AccessLog,
+    /// What lasts.
+    pub store: Store,
+    /// How much at once.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What a node counts. No count is of a person.
+#[derive(Debug, Default)]
+pub struct Counters {
+    forged: AtomicU64,
+    runs: AtomicU64,
+    meters: Mutex<Vec<Arc<Meter>>>,
+    settled: AtomicU64,
+}
+
+impl Counters {
+    fn forged(&self) {
+        self.forged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn run(&self, meter: &Arc<Meter>) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        // A meter that only we hold is of a run that is over.
+        meters.retain(|meter| {
+            let over = Arc::strong_count(meter) == 1;
+            if over {
+                self.settled.fetch_add(meter.bytes(), Ordering::Relaxed);
+            }
+            !over
+        });
+        meters.push(Arc::clone(meter));
+    }
+
+    /// Requests whose token or proof was not genuine, for us, now.
+    pub fn forged_requests(&self) -> u64 {
+        self.forged.load(Ordering::Relaxed)
+    }
+
+    /// Runs of the protocol.
+    pub fn protocol_runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Payload bytes that this node sent in them.
+    pub fn protocol_bytes(&self) -> u64 {
+        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        self.settled.load(Ordering::Relaxed) + meters.iter().map(|meter| meter.bytes()).sum::<u64>()
+    }
+}
+
+/// One node's engine.
+pub struct Engine {
+    party: Party,
+    deployment: Deployment,
+    verifier: Verifier,
+    policy: Policy,
+    models: Models,
+    envelope_keys: EnvelopeKeys,
+    identity: Arc<SigningKey>,
+    log: AccessLog,
+    store: Store,
+    limits: Limits,
+    clock: Clock,
+    galleries: RwLock<Galleries>,
+    /// Read by each batch of changes under way at the leader, written by who must know that none is.
+    deciding: tokio::sync::RwLock<()>,
+    queue: mpsc::Sender<Waiting>,
+    peers: OnceLock<Arc<Peers>>,
+    counters: Counters,
+    random: SystemRandom,
+}
+
+impl Engine {
+    /// Loads the galleries, forgets what was never decided, and starts to form batches.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store can not be read.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
+        let Parts { party, deployment, verifier, policy, models, envelope_keys, identity, log, store, limits, clock } =
+            parts;
+        let mut galleries = Galleries::new();
+        let mut misfit = None;
+        store
+            .load(clock(), |record| {
+                if let Err(error) = keep(&mut galleries, record) {
+                    misfit = Some(error);
+                }
+            })
+            .await?;
+        if let Some(error) = misfit {
+            tracing::error!(%error, "a stored record has no place in its gallery");
+            return Err(StoreError::Form);
+        }
+        let (queue, waiting) = mpsc::channel(limits.waiting);
+        let engine = Arc::new(Self {
+            party,
+            deployment,
+            verifier,
+            policy,
+            models,
+            envelope_keys,
+            identity,
+            log,
+            store,
+            limits,
+            clock,
+            galleries: RwLock::new(galleries),
+            deciding: tokio::sync::RwLock::new(()),
+            queue,
+            peers: OnceLock::new(),
+            counters: Counters::default(),
+            random: SystemRandom::new(),
+        });
+        changes::forget_undecided(&engine).await?;
+        tokio::spawn(Arc::clone(&engine).dispatch(waiting));
+        Ok(engine)
+    }
+
+    /// Connects the engine with its links, and serves what the leader proposes over them.
+    pub fn connect(self: &Arc<Self>, peers: Arc<Peers>, mut proposals: mpsc::Receiver<Proposed>) {
+        // A second call would be a second wiring of one node: the first stays.
+        let _ = self.peers.set(peers);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Some(proposed) = proposals.recv().await {
+                tokio::spawn(Arc::clone(&engine).help(proposed));
+            }
+        });
+    }
+
+    /// Destroys what has expired, and forgets what may be forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed; the next sweep takes up what is left.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let swept = self.store.sweep((self.clock)()).await?;
+        let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
+        for gone in swept {
+            galleries.remove(&gone.gallery, &gone.model, &gone.subject);
+        }
+        Ok(())
+    }
+
+    /// Which party this is.
+    #[must_use]
+    pub const fn party(&self) -> Party {
+        self.party
+    }
+
+    /// The models that are compared here.
+    #[must_use]
+    pub const fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn peers(&self) -> Result<&Arc<Peers>, Refusal> {
+        self.peers.get().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
+    }
+
+    /// This node's share of a subject's reference.
+    fn row(&self, gallery: &GalleryName, model: &ModelId, subject: &Subject) -> Option<Zeroizing<Vec<u16>>> {
+        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, row) = galleries.of(gallery, model)?.row(subject)?;
+        Some(Zeroizing::new(row.to_vec()))
+    }
+
+    /// A signed receipt for an entry of the log.
+    fn receipt(&self, outcome: Outcome, index: u64, rq: [u8; 32]) -> Result<Receipt, Refusal> {
+        let inclusion = self.log.inclusion(index).map_err(|error| error.at(self.party))?;
+        let body = ReceiptBody {
+            party: self.party,
+            outcome,
+            rq,
+            extra: [0; 32],
+            index,
+            leaf: inclusion.leaf,
+            inclusion: inclusion.proof,
+            checkpoint: inclusion.checkpoint,
+        };
+        Ok(body.sign(&self.identity, &self.deployment))
+    }
+
+    /// Closes a request in the log. In the log's queue by the time this returns, durable with its next write.
+    async fn close(&self, ticket: Ticket, closing: Closing, answer: Option<Answer>, now: u64) {
+        if let Err(error) = self.log.close_soon(ticket, closing, answer, now).await {
+            tracing::error!(%error, "a request could not be closed in the log");
+        }
+    }
+
+    /// Fresh random bytes for names and nonces.
+    fn draw<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes).expect("the operating system gives randomness, or the keys could not be loaded");
+        bytes
+    }
+}
+
+/// A record's place among the references in memory.
+fn keep(galleries: &mut Galleries, record: Record) -> Result<(), GalleryError> {
+    let Record { gallery, subject, model, position, share, .. } = record;
+    galleries.insert(gallery, model, position, subject, share.words())
+}

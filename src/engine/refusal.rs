@@ -1,0 +1,195 @@
+//! Why a request was not answered: one reason code, and whose it is.
+
+use std::sync::Arc;
+
+use crate::log::access::LogError;
+use crate::log::admission::NotAdmitted;
+use crate::log::entry::Reason;
+use crate::log::ledger::Answer;
+use crate::party::Party;
+use crate::peer::NoWord;
+use crate::protocol::{Invalid, ProtocolError};
+use crate::seal::{EnvelopeError, OpenError};
+use crate::store::StoreError;
+use crate::token::{Denied, TokenError};
+use crate::wire::RequestError;
+
+/// A request that was refused, or failed, at one node. Holds nothing about the subject.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Stable code; the service has a sentence and a status for each.
+    pub reason: Reason,
+    /// The node that refused.
+    pub node: Party,
+    /// The field at fault, for a request that is not well formed.
+    pub field: Option<&'static str>,
+    /// When to try again, for a refusal that passes.
+    pub retry_after_ms: Option<u64>,
+    /// The stored answer, where the same request was answered before: no refusal at all.
+    pub answer: Option<Arc<Answer>>,
+}
+
+impl Refusal {
+    /// A refusal for a reason, at a node.
+    #[must_use]
+    pub const fn new(node: Party, reason: Reason) -> Self {
+        Self { reason, node, field: None, retry_after_ms: None, answer: None }
+    }
+
+    /// What a peer said, if it is a code at all.
+    #[must_use]
+    pub fn from_peer(node: Party, reason: &str) -> Self {
+        Self::new(node, Reason::new(reason).unwrap_or(PEER_BROKEN))
+    }
+}
+
+/// A peer said something that has no meaning.
+const PEER_BROKEN: Reason = Reason::fixed("PEER_BROKEN");
+
+/// Clients call the leader.
+pub(super) const NOT_LEADER: Reason = Reason::fixed("NOT_LEADER");
+
+/// More waits than this node takes.
+pub(super) const OVERLOADED: Reason = Reason::fixed("OVERLOADED");
+
+/// A cause that has a reason code.
+pub trait Cause {
+    /// The refusal that it makes at a node.
+    fn at(self, node: Party) -> Refusal;
+}
+
+impl Cause for RequestError {
+    fn at(self, node: Party) -> Refusal {
+        Refusal { field: Some(self.field()), ..Refusal::new(node, const { Reason::fixed(Self::REASON) }) }
+    }
+}
+
+impl Cause for TokenError {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, Reason::fixed(self.reason()))
+    }
+}
+
+impl Cause for &Denied {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, Reason::fixed(self.reason()))
+    }
+}
+
+impl Cause for EnvelopeError {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("ENVELOPE_MALFORMED") })
+    }
+}
+
+/// The envelope is sealed to a key that this node does not, or no longer, have.
+pub(super) struct UnknownKey;
+
+impl Cause for UnknownKey {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("ENVELOPE_KEY_UNKNOWN") })
+    }
+}
+
+impl Cause for OpenError {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("ENVELOPE_INVALID") })
+    }
+}
+
+impl Cause for NotAdmitted {
+    fn at(self, node: Party) -> Refusal {
+        let reason = self.reason().unwrap_or(const { Reason::fixed("LOG_HALTED") });
+        let mut refusal = Refusal::new(node, reason);
+        match self {
+            Self::Answered(answer) => refusal.answer = Some(Arc::new(answer)),
+            Self::RateLimited { retry_after_ms } => refusal.retry_after_ms = Some(retry_after_ms),
+            Self::RequestInFlight
+            | Self::RequestIdReused
+            | Self::ProofReplayed
+            | Self::TokenSpent
+            | Self::SubjectExists
+            | Self::SubjectUnknown
+            | Self::SubjectLocked
+            | Self::Halted => {}
+        }
+        refusal
+    }
+}
+
+impl Cause for Invalid {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(
+            node,
+            match self {
+                Self::Inconsistent => const { Reason::fixed("TEMPLATE_INCONSISTENT") },
+                Self::Length => const { Reason::fixed("TEMPLATE_LENGTH") },
+            },
+        )
+    }
+}
+
+impl Cause for NoWord {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("PEER_LOST") })
+    }
+}
+
+impl Cause for ProtocolError {
+    fn at(self, node: Party) -> Refusal {
+        let reason = match self {
+            Self::Disagree(_) => const { Reason::fixed("PEERS_DISAGREE") },
+            Self::Lost(_) => const { Reason::fixed("PEER_LOST") },
+            Self::Shape(_) | Self::Randomness(_) => const { Reason::fixed("RUN_FAILED") },
+        };
+        Refusal::new(node, reason)
+    }
+}
+
+impl Cause for LogError {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("LOG_HALTED") })
+    }
+}
+
+impl Cause for StoreError {
+    fn at(self, node: Party) -> Refusal {
+        let reason = match self {
+            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
+            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
+            // Prepared here, and not at another node.
+            Self::ChangeUnknown => const { Reason::fixed("CHANGE_REFUSED") },
+            Self::PositionTaken
+            | Self::NoExpiry
+            | Self::AlreadyCommitted
+            | Self::ForeignShare
+            | Self::ForeignStore
+            | Self::Schema
+            | Self::Sealed(_)
+            | Self::Form
+            | Self::NoRandomness(_)
+            | Self::Closed
+            | Self::File(_)
+            | Self::Sqlite(_) => const { Reason::fixed("STORE_FAILED") },
+        };
+        Refusal::new(node, reason)
+    }
+}
+
+/// Nodes that do not hold the same row for a subject: one of them must catch up.
+pub(super) struct OutOfStep;
+
+impl Cause for OutOfStep {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("NODES_OUT_OF_STEP") })
+    }
+}
+
+/// A proposal that mixes what must not be mixed.
+pub(super) struct Mixed;
+
+impl Cause for Mixed {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("BATCH_MIXED") })
+    }
+}

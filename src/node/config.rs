@@ -1,0 +1,137 @@
+//! A node's configuration: TOML, nothing unknown in it, paths relative to its own folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::NodeError;
+use crate::engine::Limits;
+use crate::name::Deployment;
+use crate::party::Party;
+
+/// What a node is told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which party.
+    pub party: Party,
+    /// The installation.
+    pub deployment: Deployment,
+    /// Where clients are listened to, `host:port`.
+    pub public: String,
+    /// Where peers are listened to, `host:port`.
+    pub peer: String,
+    /// What is allowed: the same file at all three nodes.
+    pub policy: PathBuf,
+    /// Which templates are compared: the same file at all three nodes.
+    pub models: PathBuf,
+    /// Folder of store and log.
+    pub data: PathBuf,
+    /// Folder of keys and certificates.
+    pub keys: PathBuf,
+    /// Bases of the `htu` that proofs may name, `https://host:port`: how clients call the leader.
+    pub bases: Vec<String>,
+    /// Certificates of clients or their authorities, for tokens bound to a certificate (`x5t#S256`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<PathBuf>,
+    /// Who may issue tokens.
+    pub issuers: Vec<IssuerConfig>,
+    /// The two other nodes.
+    pub peers: Vec<PeerConfig>,
+    /// How much at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsConfig>,
+    /// Folder of the file: what relative paths are relative to.
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// An issuer of tokens.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Its `iss`.
+    pub name: String,
+    /// Its keys, a JWK set.
+    pub jwks: PathBuf,
+}
+
+/// Another node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Which party.
+    pub party: Party,
+    /// Its peer listener, `host:port`.
+    pub address: String,
+    /// Its certificate for peers, PEM.
+    pub certificate: PathBuf,
+    /// Its Ed25519 identity key, 64 hexadecimal digits.
+    pub identity: String,
+}
+
+impl PeerConfig {
+    /// The identity key's 32 bytes.
+    pub(super) fn identity(&self) -> Option<[u8; 32]> {
+        let text = self.identity.as_bytes();
+        let mut key = [0; 32];
+        if text.len() != 64 {
+            return None;
+        }
+        for (byte, pair) in key.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(key)
+    }
+}
+
+/// How much a node takes on at once.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Batches under way at a time.
+    pub in_flight: usize,
+    /// Requests of one batch.
+    pub batch: usize,
+    /// Milliseconds that another node may take for each of its words.
+    pub patience_ms: u64,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// [`NodeError::File`], [`NodeError::Config`].
+    pub fn read(path: &Path) -> Result<Self, NodeError> {
+        let text = read(path)?;
+        let config = toml::from_str(&text).map_err(|error| NodeError::Config(path.to_owned(), Box::new(error)))?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { folder, ..config })
+    }
+
+    /// A path of the configuration, from where the process stands.
+    pub(super) fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The text of a file that the configuration names.
+    pub(super) fn text(&self, path: &Path) -> Result<String, NodeError> {
+        read(&self.path(path))
+    }
+
+    /// The limits, or what is good without any.
+    pub(super) fn limits(&self) -> Limits {
+        let default = Limits::default();
+        self.limits.as_ref().map_or(default, |limits| Limits {
+            in_flight: limits.in_flight.max(1),
+            batch: limits.batch.max(1),
+            patience: Duration::from_millis(limits.patience_ms),
+            ..default
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<String, NodeError> {
+    std::fs::read_to_string(path).map_err(|error| NodeError::File(path.to_owned(), error))
+}

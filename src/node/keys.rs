@@ -1,0 +1,64 @@
+//! A node's key files.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::NodeError;
+use crate::log::note::SigningKey;
+use crate::seal::{EnvelopeKeys, PrivateKey, StoreKey};
+use crate::tls::TlsIdentity;
+
+/// What a node signs, opens and seals with.
+pub struct Keys {
+    /// Signs receipts, key agreements and the node's keys for clients (`identity.pk8`, Ed25519).
+    pub identity: SigningKey,
+    /// Signs checkpoints of the access log (`log.pk8`, Ed25519).
+    pub log: SigningKey,
+    /// Wraps the keys of records (`store.key`, 32 bytes).
+    pub store: StoreKey,
+    /// Open envelopes (`envelope-current.seed` and, while clients change over, `envelope-previous.seed`; 32 bytes each).
+    pub envelope: EnvelopeKeys,
+}
+
+impl Keys {
+    /// Reads the key files of a folder.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] for one that can not be read, [`NodeError::Key`] for one that does not hold its key.
+    pub fn read(folder: &Path) -> Result<Self, NodeError> {
+        let previous = folder.join("envelope-previous.seed");
+        let previous = if previous.exists() { Some(PrivateKey::from_seed(&bytes_32(&previous)?)) } else { None };
+        Ok(Self {
+            identity: signing(&folder.join("identity.pk8"))?,
+            log: signing(&folder.join("log.pk8"))?,
+            store: StoreKey::from_bytes(&bytes_32(&folder.join("store.key"))?),
+            envelope: EnvelopeKeys::new(PrivateKey::from_seed(&bytes_32(&folder.join("envelope-current.seed"))?), previous),
+        })
+    }
+}
+
+/// A certificate and its key, `NAME.crt` and `NAME.key`.
+pub(super) fn tls(folder: &Path, name: &str) -> Result<TlsIdentity, NodeError> {
+    let certificate = bytes(&folder.join(format!("{name}.crt")))?;
+    let key = bytes(&folder.join(format!("{name}.key")))?;
+    Ok(TlsIdentity::from_pem(&certificate, &key)?)
+}
+
+fn signing(path: &Path) -> Result<SigningKey, NodeError> {
+    SigningKey::from_pkcs8(&bytes(path)?).map_err(|_| NodeError::Key(path.to_owned()))
+}
+
+fn bytes_32(path: &Path) -> Result<Zeroizing<[u8; 32]>, NodeError> {
+    let bytes = bytes(path)?;
+    let mut key = Zeroizing::new([0; 32]);
+    if bytes.len() != key.len() {
+        return Err(NodeError::Key(path.to_owned()));
+    }
+    key.copy_from_slice(&bytes);
+    Ok(key)
+}
+
+fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+    std::fs::read(path).map(Zeroizing::new).map_err(|error| NodeError::File(path.to_owned(), error))
+}

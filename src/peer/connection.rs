@@ -1,0 +1,146 @@
+//! One link that is up.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use zeroize::Zeroizing;
+
+use super::mailroom::NoWord;
+use super::{LinkError, QUEUE};
+use crate::handshake::Established;
+use crate::net::{Frame, PIPE_DEPTH, Pipe, SessionId, Step};
+use crate::party::Party;
+use crate::prss::PairSeed;
+use crate::wire::peer::v1 as wire;
+use crate::wire::v1::Node;
+use wire::frame::Kind;
+
+/// Messages of runs that have not begun here yet: a peer is ahead by a message or two at most.
+const EARLY: usize = 256;
+
+/// The sending ends of a link.
+pub(super) struct Outbound {
+    notes: mpsc::Sender<Kind>,
+    messages: mpsc::Sender<Frame>,
+}
+
+impl Outbound {
+    pub(super) async fn say(&self, kind: Kind) -> Result<(), LinkError> {
+        self.notes.send(kind).await.map_err(|_| LinkError::Gone)
+    }
+}
+
+/// The two queues of a link, and the one stream that carries both.
+pub(super) fn outbound() -> (Outbound, impl Stream<Item = wire::Frame> + Send + 'static) {
+    let (notes, waiting_notes) = mpsc::channel(QUEUE);
+    let (messages, waiting_messages) = mpsc::channel(QUEUE);
+    let messages_out = ReceiverStream::new(waiting_messages).map(|frame: Frame| {
+        Kind::Message(wire::Message {
+            session: frame.session.0.to_vec(),
+            number: frame.number,
+            step: u32::from(frame.step.code()),
+            body: frame.body,
+            tag: frame.tag.to_vec(),
+        })
+    });
+    let frames = ReceiverStream::new(waiting_notes).merge(messages_out).map(|kind| wire::Frame { kind: Some(kind) });
+    (Outbound { notes, messages }, frames)
+}
+
+#[derive(Default)]
+struct Runs {
+    open: HashMap<SessionId, mpsc::Sender<Frame>>,
+    early: VecDeque<Frame>,
+}
+
+/// One link that is up.
+pub struct Connection {
+    /// Who is at the other end.
+    pub peer: Party,
+    /// Its keys for clients.
+    pub(super) node: Node,
+    seed: Zeroizing<[u8; 32]>,
+    out: Outbound,
+    runs: Mutex<Runs>,
+    hung_up: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
+        let seed = Zeroizing::new(*established.seed);
+        Self { peer, node, seed, out, runs: Mutex::default(), hung_up: Notify::new() }
+    }
+
+    /// What the pair agreed on when it connected.
+    pub(super) fn seed(&self) -> PairSeed {
+        PairSeed::from_handshake(&self.seed)
+    }
+
+    /// Says one thing to the peer.
+    ///
+    /// # Errors
+    /// [`NoWord::Gone`] if the link is down.
+    pub async fn say(&self, kind: Kind) -> Result<(), NoWord> {
+        self.out.say(kind).await.map_err(|_| NoWord::Gone(self.peer))
+    }
+
+    /// This link's end of a run.
+    pub(super) fn pipe(&self, id: SessionId) -> Pipe {
+        let (arrived, from) = mpsc::channel(PIPE_DEPTH);
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        // Runs that are over have dropped their receiving end.
+        runs.open.retain(|_, run| !run.is_closed());
+        let (ours, others) = std::mem::take(&mut runs.early).into_iter().partition(|frame| frame.session == id);
+        runs.early = others;
+        let ours: VecDeque<Frame> = ours;
+        for frame in ours {
+            // A peer that sends more than a pipe holds before the run began is no peer: the run will miss a message.
+            let _ = arrived.try_send(frame);
+        }
+        runs.open.insert(id, arrived);
+        Pipe { to: self.out.messages.clone(), from }
+    }
+
+    /// Brings a message to its run.
+    pub(super) fn deliver(&self, message: wire::Message) -> Result<(), LinkError> {
+        let frame = frame(message).ok_or(LinkError::OutOfPlace)?;
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = runs.open.get(&frame.session) {
+            let id = frame.session;
+            if run.try_send(frame).is_err() {
+                // Over, or overrun: in lockstep, no honest peer gets that far ahead. The run ends; the link stays.
+                runs.open.remove(&id);
+            }
+        } else {
+            if runs.early.len() == EARLY {
+                runs.early.pop_front();
+            }
+            runs.early.push_back(frame);
+        }
+        Ok(())
+    }
+
+    /// Ends the link; both sides connect anew.
+    pub fn hang_up(&self) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).open.clear();
+        self.hung_up.notify_one();
+    }
+
+    /// Returns once this side has hung up.
+    pub(super) async fn hung_up(&self) {
+        self.hung_up.notified().await;
+    }
+}
+
+fn frame(message: wire::Message) -> Option<Frame> {
+    Some(Frame {
+        session: SessionId(message.session.try_into().ok()?),
+        number: message.number,
+        step: Step::from_code(u8::try_from(message.step).ok()?)?,
+        body: message.body,
+        tag: message.tag.try_into().ok()?,
+    })
+}

@@ -1,0 +1,431 @@
+//! The links to the two other nodes: one gRPC stream for each pair, over mutual TLS with pinned certificates.
+//!
+//! ```text
+//! dial or accept --> certificate is the peer's --> Hello, Finish (fresh keys, signed) --> missed decisions settled --> up
+//!
+//! up:  protocol messages  --by session id-->  the Pipe of that run        (connection.rs)
+//!      Ready Vote ..      --by batch id---->  the Mailbox of that batch   (mailroom.rs)
+//!      Proposal           ----------------->  the engine
+//! ```
+//!
+//! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
+
+mod connection;
+mod mailroom;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt as _;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Response, Status, Streaming};
+
+pub use connection::Connection;
+pub use mailroom::{BatchId, Mailbox, NoWord, Note};
+
+use crate::handshake::{Ends, HandshakeError, Start};
+use crate::log::note::SigningKey;
+use crate::name::Deployment;
+use crate::net::SessionId;
+use crate::party::Party;
+use crate::protocol::Session;
+use crate::prss::{Epoch, PrssError};
+use crate::tls::{Dialler, Pinned};
+use crate::wire::peer::v1 as wire;
+use crate::wire::v1::Node;
+use connection::Outbound;
+use mailroom::Mailroom;
+use wire::frame::Kind;
+use wire::peer_service_client::PeerServiceClient;
+use wire::peer_service_server::PeerService;
+
+/// How long a peer may take for each frame of the opening.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Largest frame that a peer may send, in bytes: a batch of requests, or a round of a large run.
+pub const MAX_FRAME: usize = 16 << 20;
+
+/// Frames that may wait for a peer before its sender is made to wait as well.
+const QUEUE: usize = 256;
+
+/// A link that did not come up, or came down.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The stream ended, or the other side took too long.
+    #[error("the peer went away")]
+    Gone,
+    /// The keys could not be agreed on.
+    #[error("the handshake failed")]
+    Handshake(#[from] HandshakeError),
+    /// A frame that does not belong there.
+    #[error("the peer sent a frame out of place")]
+    OutOfPlace,
+    /// The node's own message to clients is not signed by the pinned identity.
+    #[error("the peer's node keys are not signed by its identity")]
+    Node,
+    /// Changes could not be settled: our own store.
+    #[error("changes in doubt could not be settled")]
+    Unsettled,
+}
+
+/// What the links need of the engine when a pair connects: no batch runs while a change is in doubt.
+#[tonic::async_trait]
+pub trait Settle: Send + Sync + 'static {
+    /// At a helper: transcripts of the changes that stand prepared and undecided.
+    async fn undecided(&self) -> Result<Vec<[u8; 32]>, LinkError>;
+    /// At the leader: whether each was committed. From this answer on, one that was not never will be.
+    async fn decide(&self, changes: &[[u8; 32]]) -> Result<Vec<bool>, LinkError>;
+    /// At a helper: ends each as the leader said.
+    async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError>;
+}
+
+/// A batch that the leader asks this node to check and run.
+pub struct Proposed {
+    /// The link to the leader.
+    pub leader: Arc<Connection>,
+    /// What it asks.
+    pub proposal: wire::Proposal,
+}
+
+/// One peer, as configured.
+pub struct Remote {
+    /// Which party.
+    pub party: Party,
+    /// `host:port` of its peer listener.
+    pub address: String,
+    /// Its certificate for mutual TLS.
+    pub certificate: Pinned,
+    /// Its Ed25519 identity key.
+    pub identity: [u8; 32],
+}
+
+/// Who this node is on every link.
+pub struct Own {
+    /// Which party.
+    pub party: Party,
+    /// The installation.
+    pub deployment: Deployment,
+    /// Signs the key agreements.
+    pub identity: Arc<SigningKey>,
+    /// Digest of policy and models: nodes that differ do not connect.
+    pub context: [u8; 32],
+    /// Keys for clients, signed.
+    pub node: Node,
+}
+
+/// Both links, for the runs that go over them.
+#[derive(Clone)]
+pub struct Links {
+    /// To the next party.
+    pub next: Arc<Connection>,
+    /// To the previous party.
+    pub prev: Arc<Connection>,
+    epoch: Arc<Mutex<Epoch>>,
+}
+
+impl Links {
+    fn new(own: Party, next: Arc<Connection>, prev: Arc<Connection>) -> Self {
+        let epoch = Epoch::new(own, next.seed(), prev.seed());
+        Self { next, prev, epoch: Arc::new(Mutex::new(epoch)) }
+    }
+
+    /// The link to a party.
+    #[must_use]
+    pub fn to(&self, party: Party) -> &Connection {
+        if self.next.peer == party { &self.next } else { &self.prev }
+    }
+
+    /// A run over these links.
+    ///
+    /// # Errors
+    /// [`PrssError`] if the id was used before, or so many runs went over these links that they must connect anew: they are
+    /// hung up then.
+    pub fn session(&self, id: SessionId, patience: Duration) -> Result<Session, PrssError> {
+        let keys = self.epoch.lock().unwrap_or_else(PoisonError::into_inner).session(id);
+        let keys = keys.inspect_err(|_| {
+            self.next.hang_up();
+            self.prev.hang_up();
+        })?;
+        Ok(Session::new(keys, self.next.pipe(id), self.prev.pipe(id), patience))
+    }
+}
+
+/// Both links of a node.
+pub struct Peers {
+    own: Own,
+    remotes: [Remote; 2],
+    up: [watch::Sender<Option<Arc<Connection>>>; 3],
+    mailroom: Arc<Mailroom>,
+    proposals: mpsc::Sender<Proposed>,
+    settle: Arc<dyn Settle>,
+    epoch: Mutex<Option<Links>>,
+}
+
+impl Peers {
+    /// Links that are down. Proposals from the leader go to `proposals`.
+    pub fn new(
+        own: Own,
+        remotes: [Remote; 2],
+        proposals: mpsc::Sender<Proposed>,
+        settle: Arc<dyn Settle>,
+    ) -> Arc<Self> {
+        let up = Party::ALL.map(|_| watch::Sender::new(None));
+        Arc::new(Self { own, remotes, up, mailroom: Arc::default(), proposals, settle, epoch: Mutex::default() })
+    }
+
+    /// The link to a party.
+    ///
+    /// # Errors
+    /// [`NoWord::Gone`] while it is down.
+    pub fn link(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
+        self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))
+    }
+
+    /// Both links as they are now, with the randomness that belongs to them, for one run.
+    ///
+    /// # Errors
+    /// [`NoWord::Gone`] while one is down.
+    pub fn links(&self) -> Result<Links, NoWord> {
+        let (next, prev) = (self.link(self.own.party.next())?, self.link(self.own.party.prev())?);
+        let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*epoch {
+            Some(links) if Arc::ptr_eq(&links.next, &next) && Arc::ptr_eq(&links.prev, &prev) => Ok(links.clone()),
+            Some(_) | None => Ok(epoch.insert(Links::new(self.own.party, next, prev)).clone()),
+        }
+    }
+
+    /// Ends both links; what runs on them ends with them.
+    pub fn hang_up(&self) {
+        for remote in &self.remotes {
+            if let Ok(link) = self.link(remote.party) {
+                link.hang_up();
+            }
+        }
+    }
+
+    /// Waits until a link is down.
+    pub async fn broken(&self) {
+        let [mut one, mut other] = self.remotes.each_ref().map(|remote| self.up[remote.party.index()].subscribe());
+        // The senders live as long as self.
+        tokio::select! {
+            _ = one.wait_for(Option::is_none) => {}
+            _ = other.wait_for(Option::is_none) => {}
+        }
+    }
+
+    /// Waits until both links are up.
+    pub async fn ready(&self) {
+        for remote in &self.remotes {
+            let mut link = self.up[remote.party.index()].subscribe();
+            // The sender lives as long as self.
+            let _ = link.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// A mailbox for the notes of one batch.
+    pub fn mailbox(&self, batch: BatchId) -> Mailbox {
+        Mailroom::open(&self.mailroom, batch)
+    }
+
+    /// The keys for clients of all nodes that are connected, and our own.
+    pub fn nodes(&self) -> Vec<Node> {
+        let node = |party: Party| {
+            if party == self.own.party {
+                Some(self.own.node.clone())
+            } else {
+                self.link(party).ok().map(|l| l.node.clone())
+            }
+        };
+        Party::ALL.into_iter().filter_map(node).collect()
+    }
+
+    /// Dials the peers that come after this party, for ever: a link that breaks is dialled again.
+    pub fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
+        for place in 0..self.remotes.len() {
+            let remote = &self.remotes[place];
+            if remote.party > self.own.party {
+                let dialler = Dialler::new(Some(own), &remote.certificate, &tls_name(remote.party))?;
+                tokio::spawn(Self::keep_up(Arc::clone(&self), place, dialler));
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_up(self: Arc<Self>, place: usize, dialler: Dialler) {
+        let peer = self.remotes[place].party;
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match self.dial_once(&self.remotes[place], &dialler).await {
+                Ok(()) => wait = Duration::from_millis(50),
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "no link");
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Connects, and stays until the link breaks.
+    async fn dial_once(&self, remote: &Remote, dialler: &Dialler) -> Result<(), LinkError> {
+        let channel = dialler.dial(&remote.address).await.map_err(|_| LinkError::Gone)?;
+        let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_FRAME);
+        let (out, frames) = connection::outbound();
+        let frames = frames.map(|frame| wire::ConnectRequest { frame: Some(frame) });
+        let inbound = client.connect(frames).await.map_err(|_| LinkError::Gone)?.into_inner();
+        let inbound = inbound.filter_map(|message| message.ok()?.frame?.kind);
+        self.run(remote, inbound, out).await
+    }
+
+    /// Opens the link, serves it until it breaks, and takes it down again.
+    async fn run<S>(&self, remote: &Remote, mut inbound: S, out: Outbound) -> Result<(), LinkError>
+    where
+        S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
+    {
+        let connection = Arc::new(self.open(remote, &mut inbound, out).await?);
+        let slot = &self.up[remote.party.index()];
+        slot.send_replace(Some(Arc::clone(&connection)));
+        tracing::info!(peer = %remote.party, "link up");
+        loop {
+            let kind = tokio::select! {
+                kind = inbound.next() => kind,
+                () = connection.hung_up() => None,
+            };
+            let Some(kind) = kind else { break };
+            if let Err(error) = self.deliver(&connection, kind) {
+                tracing::warn!(peer = %remote.party, %error, "link dropped");
+                break;
+            }
+        }
+        connection.hang_up();
+        slot.send_if_modified(|up| {
+            let ours = up.as_ref().is_some_and(|now| Arc::ptr_eq(now, &connection));
+            if ours {
+                *up = None;
+            }
+            ours
+        });
+        self.mailroom.gone(remote.party);
+        tracing::info!(peer = %remote.party, "link down");
+        Ok(())
+    }
+
+    async fn open<S>(&self, remote: &Remote, inbound: &mut S, out: Outbound) -> Result<Connection, LinkError>
+    where
+        S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
+    {
+        let Own { party, deployment, context, .. } = &self.own;
+        let (start, hello) = Start::new(&Ends { own: *party, peer: remote.party, deployment, context })?;
+        out.say(Kind::Hello(wire::Hello { hello: hello.into_vec(), node: Some(self.own.node.clone()) })).await?;
+        let Kind::Hello(theirs) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
+        let (waiting, finish) = start.hello(&theirs.hello, &self.own.identity)?;
+        out.say(Kind::Finish(wire::Finish { finish: finish.into_vec() })).await?;
+        let Kind::Finish(finish) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
+        let established = waiting.finish(&finish.finish, &remote.identity)?;
+        let node = theirs.node.ok_or(LinkError::Node)?;
+        crate::wire::verify_node(&node, remote.party, &self.own.deployment, &remote.identity)
+            .map_err(|_| LinkError::Node)?;
+        self.settle(remote.party, inbound, &out).await?;
+        Ok(Connection::new(remote.party, &established, node, out))
+    }
+
+    /// Helpers ask the leader what became of the changes that they were left with; nothing runs on the link before that.
+    async fn settle<S>(&self, peer: Party, inbound: &mut S, out: &Outbound) -> Result<(), LinkError>
+    where
+        S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
+    {
+        if peer == Party::LEADER {
+            let changes = self.settle.undecided().await?;
+            out.say(Kind::Undecided(wire::Undecided { changes: changes.iter().map(|c| c.to_vec()).collect() })).await?;
+            let Kind::Decided(decided) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
+            if decided.commit.len() != changes.len() {
+                return Err(LinkError::OutOfPlace);
+            }
+            self.settle.conclude(&changes, &decided.commit).await
+        } else if self.own.party == Party::LEADER {
+            let Kind::Undecided(asked) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
+            let changes: Result<Vec<[u8; 32]>, _> = asked.changes.into_iter().map(<[u8; 32]>::try_from).collect();
+            let commit = self.settle.decide(&changes.map_err(|_| LinkError::OutOfPlace)?).await?;
+            out.say(Kind::Decided(wire::Decided { commit })).await
+        } else {
+            Ok(())
+        }
+    }
+
+    fn deliver(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
+        let peer = from.peer;
+        match kind {
+            Kind::Message(message) => from.deliver(message)?,
+            Kind::Proposal(proposal) if peer == Party::LEADER => {
+                // A leader that proposes more than this node takes is not waited for: its batch runs out of time.
+                if self.proposals.try_send(Proposed { leader: Arc::clone(from), proposal }).is_err() {
+                    tracing::warn!("a proposal was dropped: too many at once");
+                }
+            }
+            Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), Note::Ready(ready))?,
+            Kind::Vote(vote) if self.own.party == Party::LEADER => {
+                self.mailroom.post(peer, &vote.batch.clone(), Note::Vote(vote.prepared))?;
+            }
+            Kind::Outcomes(outcomes) if self.own.party == Party::LEADER => {
+                self.mailroom.post(peer, &outcomes.batch.clone(), Note::Outcomes(outcomes.endings))?;
+            }
+            Kind::Decision(decision) if peer == Party::LEADER => {
+                self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
+            }
+            Kind::Hello(_)
+            | Kind::Finish(_)
+            | Kind::Proposal(_)
+            | Kind::Vote(_)
+            | Kind::Outcomes(_)
+            | Kind::Decision(_)
+            | Kind::Undecided(_)
+            | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
+        }
+        Ok(())
+    }
+}
+
+/// The name in a node's certificate for its peers.
+#[must_use]
+pub fn tls_name(party: Party) -> String {
+    format!("node-{}.tumar.internal", party.as_str().to_ascii_lowercase())
+}
+
+async fn next<S>(inbound: &mut S) -> Result<Kind, LinkError>
+where
+    S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
+{
+    tokio::time::timeout(PATIENCE, inbound.next()).await.ok().flatten().ok_or(LinkError::Gone)
+}
+
+/// The side that is dialled.
+pub struct Listener(pub Arc<Peers>);
+
+#[tonic::async_trait]
+impl PeerService for Listener {
+    type ConnectStream =
+        std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<wire::ConnectResponse, Status>> + Send + 'static>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<wire::ConnectRequest>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let peers = Arc::clone(&self.0);
+        let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+        let shown = info.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
+        let caller = shown.and_then(|certificate| peers.remotes.iter().position(|r| r.certificate.is(&certificate)));
+        // Of each pair, the one that comes first dials.
+        let place = caller.filter(|&place| peers.remotes[place].party < peers.own.party);
+        let place = place.ok_or_else(|| Status::permission_denied("not a peer that dials this node"))?;
+        let inbound = request.into_inner().filter_map(|message| message.ok()?.frame?.kind);
+        let (out, frames) = connection::outbound();
+        tokio::spawn(async move {
+            let remote = &peers.remotes[place];
+            if let Err(error) = peers.run(remote, inbound, out).await {
+                tracing::warn!(peer = %remote.party, %error, "a connect came to nothing");
+            }
+        });
+        Ok(Response::new(Box::pin(frames.map(|frame| Ok(wire::ConnectResponse { frame: Some(frame) })))))
+    }
+}

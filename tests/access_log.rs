@@ -1,0 +1,549 @@
+//! The access log: who is admitted, what is written of it, and what a crash cannot do.
+#![allow(clippy::unwrap_used)]
+
+mod door;
+mod memory;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use door::{Bank, LIMITS, LOCK_SECONDS, NOW};
+use memory::{Break, Memory};
+use tumar::log::access::{AccessLog, Closing, LogError, Permit};
+use tumar::log::admission::NotAdmitted;
+use tumar::log::entry::{Entry, Event, Reason, blinded_handle};
+use tumar::log::ledger::{Answer, Ledger as _, Position};
+use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
+use tumar::log::note::{Checkpoint, NoteSigner, SigningKey};
+use tumar::log::tiles::Reader;
+use tumar::party::Party;
+use tumar::request::Method;
+use tumar::seal::StoreKey;
+use tumar::share::PointShare;
+use tumar::store::{Change, ChangeId, Enrolment, Store};
+use tumar::token::policy::Limits;
+use tumar::token::purpose::{Enroll, Erase, Lock, Unlock, Verify};
+use zeroize::Zeroizing;
+
+/// Names each change otherwise.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+const DAY: u64 = 24 * 3600;
+const SUBJECT_KEY: [u8; 32] = [0x42; 32];
+
+fn signer() -> NoteSigner {
+    NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]))
+}
+
+/// A node's log and store in a directory, which can be stopped and started again.
+struct Node {
+    log: AccessLog,
+    store: Store,
+}
+
+impl Node {
+    async fn start(directory: &Path) -> Self {
+        Self::limited(directory, LIMITS).await
+    }
+
+    async fn limited(directory: &Path, limits: Limits) -> Self {
+        let key = StoreKey::from_bytes(&Zeroizing::new([7; 32]));
+        let file = directory.join("store.db");
+        let store = Store::open(&file, "kz-test".parse().unwrap(), Party::A, key).await.unwrap();
+        let log = AccessLog::open(store.clone(), limits, signer(), &directory.join("log")).await.unwrap();
+        Self { log, store }
+    }
+
+    async fn stop(self) {
+        self.log.shutdown().await;
+        self.store.close().await.unwrap();
+    }
+
+    async fn change(&self, change: &Change, now: u64) {
+        let id = ChangeId(leaf_hash(&CHANGES.fetch_add(1, Ordering::Relaxed).to_be_bytes()));
+        self.store.prepare(id, change, now).await.unwrap();
+        self.store.commit(id, now).await.unwrap();
+    }
+
+    async fn enroll(&self, subject: &str, position: u64) {
+        self.change(&enrolment(subject, position), NOW).await;
+    }
+
+    /// The log's entries, from the last `count`.
+    async fn entries(&self) -> Vec<Entry> {
+        let bytes = self.store.clone().entries(0).await.unwrap();
+        bytes.iter().map(|bytes| Entry::parse(bytes).unwrap()).collect()
+    }
+
+    /// What the last entry says happened.
+    async fn last(&self) -> Event {
+        self.entries().await.pop().unwrap().event
+    }
+
+    async fn verify(&self, bank: &Bank, subject: &str, now: u64) -> Result<Permit<Verify>, NotAdmitted> {
+        self.log.admit(bank.fresh::<Verify>(subject, now), now).await
+    }
+
+    /// One whole comparison with this outcome.
+    async fn compare(&self, bank: &Bank, closing: Closing, now: u64) {
+        let permit = self.verify(bank, "c-1", now).await.unwrap();
+        self.log.close(permit.ticket(), closing, None, now).await.unwrap();
+    }
+}
+
+fn enrolment(subject: &str, position: u64) -> Change {
+    Change::Enroll(Box::new(Enrolment {
+        gallery: "banks/b17/customers".parse().unwrap(),
+        subject: subject.parse().unwrap(),
+        position: Position(position),
+        model: "fr512".parse().unwrap(),
+        expires: NOW + DAY,
+        share: PointShare::from_unsealed_bytes(Party::A, 512, &[5; 1024]).unwrap(),
+        subject_key: Zeroizing::new(SUBJECT_KEY),
+    }))
+}
+
+fn denied(code: &str) -> Event {
+    Event::Denied(Reason::new(code).unwrap())
+}
+
+#[tokio::test]
+async fn a_request_is_told_by_its_id_and_its_transcript() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let call = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
+    let permit = node.log.admit(bank.grant::<Verify>(&call, NOW), NOW).await.unwrap();
+    assert_eq!((permit.position(), permit.index()), (Some(Position(0)), 0));
+    assert_eq!(node.last().await, Event::Admitted);
+
+    // The very same call, and the same request by another token and proof.
+    let again = bank.call(&call.ask, NOW);
+    for call in [&call, &again] {
+        let refused = node.log.admit(bank.grant::<Verify>(call, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::RequestInFlight);
+        assert_eq!(node.last().await, denied("REQUEST_IN_FLIGHT"));
+    }
+    let mut other = call.ask.clone();
+    other.amount_kzt = 1;
+    let refused = node.log.admit(bank.grant::<Verify>(&bank.call(&other, NOW), NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::RequestIdReused);
+    assert_eq!(node.last().await, denied("REQUEST_ID_REUSED"));
+
+    let answer = || Answer(Box::from(*b"no match"));
+    node.log.close(permit.ticket(), Closing::NotMatched, Some(answer()), NOW).await.unwrap();
+    let entries = node.entries().await.len();
+    for call in [&call, &again] {
+        let refused = node.log.admit(bank.grant::<Verify>(call, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::Answered(answer()));
+    }
+    assert_eq!(node.entries().await.len(), entries, "an answer given again is no new use");
+}
+
+#[tokio::test]
+async fn a_proof_works_once_and_a_token_as_often_as_it_says() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let token = bank.token(Method::Verify, 2, NOW);
+    let call = || bank.prove(&token, &bank.ask(Method::Verify, "c-1"), NOW);
+    let first = call();
+    let permit = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap();
+    // Closed without an answer, the request may be made again, but not by the same proof.
+    let failed = Closing::Failed(Reason::fixed("PEER_LOST"));
+    node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
+    assert_eq!(node.last().await, Event::Failed(Reason::fixed("PEER_LOST")));
+    let refused = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::ProofReplayed);
+    assert_eq!(node.last().await, denied("PROOF_REPLAYED"));
+
+    let again = bank.prove(&token, &first.ask, NOW);
+    let permit = node.log.admit(bank.grant::<Verify>(&again, NOW), NOW).await.expect("a replay used nothing up");
+    node.log.close(permit.ticket(), failed, None, NOW).await.unwrap();
+    let refused = node.log.admit(bank.grant::<Verify>(&call(), NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::TokenSpent);
+    assert_eq!(node.last().await, denied("TOKEN_SPENT"));
+}
+
+#[tokio::test]
+async fn a_relying_party_that_asks_too_often_waits() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let limits = Limits { requests_per_second: 2, burst: 3, ..LIMITS };
+    let node = Node::limited(directory.path(), limits).await;
+    let enroll = async |number: u32, now| {
+        node.log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), now), now).await.map(|_| ())
+    };
+    for number in 0..3 {
+        enroll(number, NOW).await.unwrap();
+    }
+    let limited = Err(NotAdmitted::RateLimited { retry_after_ms: 1000 });
+    assert_eq!(enroll(3, NOW).await, limited);
+    assert_eq!(node.last().await, denied("RATE_LIMITED"));
+    assert_eq!(
+        [enroll(4, NOW + 1).await, enroll(5, NOW + 1).await, enroll(6, NOW + 1).await],
+        [Ok(()), Ok(()), limited]
+    );
+}
+
+#[tokio::test]
+async fn only_who_is_there_can_be_compared_and_only_who_is_not_enrolled() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.store.prepare(ChangeId([1; 32]), &enrolment("c-1", 0), NOW).await.unwrap();
+    for expires in [NOW, NOW + DAY] {
+        // Pending, then live.
+        let exists = node.log.admit(bank.fresh::<Enroll>("c-1", NOW), NOW).await.unwrap_err();
+        assert_eq!(exists, NotAdmitted::SubjectExists, "{expires}");
+        assert_eq!(node.last().await, denied("SUBJECT_EXISTS"));
+        if expires == NOW {
+            assert_eq!(node.verify(&bank, "c-1", NOW).await.unwrap_err(), NotAdmitted::SubjectUnknown);
+            node.store.commit(ChangeId([1; 32]), NOW).await.unwrap();
+        }
+    }
+    let unknown = NotAdmitted::SubjectUnknown;
+    for (subject, now) in [("c-9", NOW), ("c-1", NOW + DAY)] {
+        assert_eq!(node.log.admit(bank.fresh::<Verify>(subject, now), now).await.unwrap_err(), unknown);
+        assert_eq!(node.log.admit(bank.fresh::<Erase>(subject, now), now).await.unwrap_err(), unknown);
+        assert_eq!(node.log.admit(bank.fresh::<Lock>(subject, now), now).await.unwrap_err(), unknown);
+        assert_eq!(node.log.admit(bank.fresh::<Unlock>(subject, now), now).await.unwrap_err(), unknown);
+        assert_eq!(node.last().await, denied("SUBJECT_UNKNOWN"));
+    }
+    let permit = node.log.admit(bank.fresh::<Enroll>("c-1", NOW + DAY), NOW + DAY).await.unwrap();
+    assert_eq!(permit.position(), None);
+    let permit = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
+    node.change(&Change::Erase("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), NOW).await;
+    node.log.close(permit.ticket(), Closing::Completed, None, NOW).await.unwrap();
+    assert_eq!(node.verify(&bank, "c-1", NOW).await.unwrap_err(), unknown);
+}
+
+#[tokio::test]
+async fn a_subject_is_locked_after_three_attempts_until_the_lock_runs_out() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    // A match in between starts the count anew.
+    for closing in [Closing::NotMatched, Closing::NotMatched, Closing::Matched] {
+        node.compare(&bank, closing, NOW).await;
+    }
+    for _ in 0..3 {
+        node.compare(&bank, Closing::NotMatched, NOW).await;
+    }
+    let end = NOW + LOCK_SECONDS;
+    for now in [NOW, end - 1] {
+        assert_eq!(node.verify(&bank, "c-1", now).await.unwrap_err(), NotAdmitted::SubjectLocked);
+        assert_eq!(node.last().await, denied("SUBJECT_LOCKED"));
+    }
+    node.stop().await;
+    let node = Node::start(directory.path()).await;
+    assert_eq!(node.verify(&bank, "c-1", end - 1).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    for _ in 0..3 {
+        node.compare(&bank, Closing::NotMatched, end).await;
+    }
+    assert_eq!(node.verify(&bank, "c-1", end).await.unwrap_err(), NotAdmitted::SubjectLocked);
+}
+
+#[tokio::test]
+async fn an_attempt_is_reserved_at_once_and_given_back_where_nothing_was_opened() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    for _ in 0..10 {
+        node.compare(&bank, Closing::Failed(Reason::fixed("PEER_LOST")), NOW).await;
+    }
+    let permits = [
+        node.verify(&bank, "c-1", NOW).await.unwrap(),
+        node.verify(&bank, "c-1", NOW).await.unwrap(),
+        node.verify(&bank, "c-1", NOW).await.unwrap(),
+    ];
+    assert_eq!(node.verify(&bank, "c-1", NOW).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    // Closing one twice gives nothing back twice.
+    for permit in &permits[..2] {
+        node.log.close(permit.ticket(), Closing::NotMatched, None, NOW).await.unwrap();
+        let twice = node.log.close(permit.ticket(), Closing::Failed(Reason::fixed("PEER_LOST")), None, NOW).await;
+        assert!(matches!(twice, Err(LogError::NotOpen)), "{twice:?}");
+    }
+    // The third is cut off by a restart: nobody knows whether its bit was opened, so its attempt stays used.
+    node.stop().await;
+    let node = Node::start(directory.path()).await;
+    let after = NOW + LOCK_SECONDS - 1;
+    assert_eq!(node.verify(&bank, "c-1", after).await.unwrap_err(), NotAdmitted::SubjectLocked);
+}
+
+#[tokio::test]
+async fn a_lock_by_hand_holds_until_it_is_ended_by_hand() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let (gallery, subject) = (|| "banks/b17/customers".parse().unwrap(), || "c-1".parse().unwrap());
+    node.change(&Change::Lock(gallery(), subject()), NOW).await;
+    for now in [NOW, NOW + DAY - 1] {
+        assert_eq!(node.verify(&bank, "c-1", now).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    }
+    // Who is locked can still be unlocked, and erased.
+    let _ = node.log.admit(bank.fresh::<Unlock>("c-1", NOW), NOW).await.unwrap();
+    let _ = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
+    node.change(&Change::Unlock(gallery(), subject()), NOW).await;
+    for _ in 0..3 {
+        node.compare(&bank, Closing::NotMatched, NOW).await;
+    }
+    node.change(&Change::Unlock(gallery(), subject()), NOW).await;
+    node.compare(&bank, Closing::Matched, NOW).await;
+}
+
+#[tokio::test]
+async fn what_was_spent_stays_spent_over_a_restart_until_its_time_has_passed() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let answered = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
+    let permit = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Closing::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
+    let cut_off = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
+    let _ = node.log.admit(bank.grant::<Verify>(&cut_off, NOW), NOW).await.unwrap();
+    node.stop().await;
+
+    let node = Node::start(directory.path()).await;
+    for sweep in [NOW, NOW + 60] {
+        node.store.sweep(sweep).await.unwrap();
+        let refused = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::Answered(Answer(Box::from(*b"match"))));
+        let refused = node.log.admit(bank.grant::<Verify>(&cut_off, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::ProofReplayed);
+    }
+    // Long after, all ids are forgotten: their tokens are refused for their time.
+    node.store.sweep(NOW + DAY / 2).await.unwrap();
+    let _ = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.expect("the ids are forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_are_admitted_under_indexes_of_their_own() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), std::sync::Arc::new(Bank::new()));
+    let node = Node::start(directory.path()).await;
+    let tasks: Vec<_> = (0..300)
+        .map(|number| {
+            let (log, bank) = (node.log.clone(), std::sync::Arc::clone(&bank));
+            tokio::spawn(async move {
+                let permit = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), NOW), NOW).await.unwrap();
+                (permit.index(), permit.spends().transcript, log.inclusion(permit.index()).unwrap())
+            })
+        })
+        .collect();
+    let mut seen = std::collections::BTreeMap::new();
+    for task in tasks {
+        let (index, transcript, inclusion) = task.await.unwrap();
+        let checkpoint = Checkpoint::open(&inclusion.checkpoint, signer().verifier()).unwrap();
+        assert_eq!(checkpoint.size, inclusion.size);
+        verify_inclusion(&inclusion.leaf, index, inclusion.size, &inclusion.proof, &checkpoint.root).unwrap();
+        assert_eq!(seen.insert(index, transcript), None, "index {index} was given twice");
+    }
+    assert!(seen.keys().copied().eq(0..300));
+    let entries = node.entries().await;
+    assert!(entries.iter().map(|entry| entry.rq).eq(seen.into_values()), "each permit is for its own entry");
+    assert!(matches!(node.log.inclusion(300), Err(LogError::Beyond)));
+}
+
+#[tokio::test]
+async fn the_person_finds_the_own_entries_and_after_erasure_nobody_does() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    let unknown = node.verify(&bank, "c-1", NOW).await.unwrap_err();
+    assert_eq!(unknown, NotAdmitted::SubjectUnknown);
+    node.enroll("c-1", 0).await;
+    node.compare(&bank, Closing::Matched, NOW).await;
+    let permit = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
+    node.change(&Change::Erase("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), NOW).await;
+    node.log.close(permit.ticket(), Closing::Completed, None, NOW).await.unwrap();
+    let own: Vec<_> = (0..9).map(|counter| blinded_handle(&SUBJECT_KEY, counter)).collect();
+    let entries = node.entries().await;
+    let found: Vec<_> = entries.iter().map(|entry| own.iter().position(|handle| *handle == entry.handle)).collect();
+    assert_eq!(found, [None, Some(0), Some(1), Some(2), None]);
+}
+
+#[tokio::test]
+async fn a_genuine_token_refused_at_the_door_is_logged() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
+    let reason = Reason::fixed("PURPOSE_NOT_GRANTED");
+    let index = node.log.deny(record, spends.transcript, reason, NOW).await.unwrap();
+    let entry = node.entries().await.swap_remove(usize::try_from(index).unwrap());
+    assert_eq!((entry.event, entry.rq), (denied("PURPOSE_NOT_GRANTED"), spends.transcript));
+}
+
+#[tokio::test]
+async fn what_was_written_is_published_and_any_reader_can_check_it() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let reader = Reader::new(&directory.path().join("log"));
+    let mut shown: Vec<Checkpoint> = Vec::new();
+    for round in 0..3 {
+        let node = Node::start(directory.path()).await;
+        for number in 0..150 {
+            let subject = format!("c-{round}-{number}");
+            let _ = node.log.admit(bank.fresh::<Enroll>(&subject, NOW), NOW).await.unwrap();
+        }
+        let (size, head) = node.log.head();
+        let entries = node.store.clone().entries(0).await.unwrap();
+        node.stop().await;
+        let published = reader.checkpoint(signer().verifier()).unwrap();
+        assert_eq!((published.size, 150 * (round + 1)), (size, size));
+        assert_eq!(published, Checkpoint::open(&head, signer().verifier()).unwrap());
+        assert_eq!(reader.entry(size - 1, size).unwrap(), entries[usize::try_from(size).unwrap() - 1]);
+        shown.push(published);
+    }
+    let tree = reader.audit(shown.last().unwrap()).unwrap();
+    assert!(shown.iter().all(|before| tree.root(before.size) == Ok(before.root)));
+}
+
+/// Stops where the log does not say what is durable, for each commit and both truths.
+#[tokio::test]
+async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_checkpoint() {
+    let bank = Bank::new();
+    for at in 0..4 {
+        for persisted in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let ledger = Memory::breaking(Break { at, persisted });
+            let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path()).await.unwrap();
+            let (mut permits, mut calls, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+            for number in 0..6 {
+                let call = bank.call(&bank.ask(Method::Enroll, &format!("c-{number}")), NOW);
+                let admitted = log.admit(bank.grant::<Enroll>(&call, NOW), NOW).await;
+                assert_eq!(admitted.is_ok(), number < at, "request {number}, break at {at}, {persisted}");
+                match admitted {
+                    Ok(permit) => permits.push(permit),
+                    Err(error) => assert_eq!(error, NotAdmitted::Halted),
+                }
+                calls.push(call);
+                shown.push(Checkpoint::open(&log.head().1, signer().verifier()).unwrap());
+            }
+            let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
+            let halted = log.deny(record, spends.transcript, Reason::fixed("ANY"), NOW).await;
+            assert!(matches!(halted, Err(LogError::Halted)), "{halted:?}");
+            log.shutdown().await;
+
+            let mended = ledger.mended();
+            let entries = mended.clone().entries(0).await.unwrap();
+            assert_eq!(entries.len(), at + usize::from(persisted));
+            for permit in &permits {
+                let entry = Entry::parse(&entries[usize::try_from(permit.index()).unwrap()]).unwrap();
+                assert_eq!((entry.rq, entry.event), (permit.spends().transcript, Event::Admitted));
+            }
+            let log = AccessLog::open(mended, LIMITS, signer(), directory.path()).await.unwrap();
+            let replayed = async |call| log.admit(bank.grant::<Enroll>(call, NOW), NOW).await.err();
+            for (number, call) in calls.iter().enumerate() {
+                let spent = number < at + usize::from(persisted);
+                assert_eq!(replayed(call).await, spent.then_some(NotAdmitted::ProofReplayed), "request {number}");
+            }
+            assert_continues(&shown, &entries, &log);
+        }
+    }
+}
+
+/// Every checkpoint that was shown is one of the log as it is now.
+fn assert_continues(shown: &[Checkpoint], entries: &[Vec<u8>], log: &AccessLog) {
+    let now = Checkpoint::open(&log.head().1, signer().verifier()).unwrap();
+    let mut tree = merkle::Tree::new();
+    for entry in entries {
+        tree.push(leaf_hash(entry));
+    }
+    for before in shown {
+        let whole = tree.root(before.size).unwrap();
+        assert_eq!(before.root, whole);
+        let proof = tree.consistency(before.size, tree.size()).unwrap();
+        let root = tree.root(tree.size()).unwrap();
+        verify_consistency(before.size, tree.size(), &proof, &before.root, &root).unwrap();
+        assert!(now.size >= before.size);
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_continue_what_was_published_is_refused() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let ledger = Memory::new();
+    let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path()).await.unwrap();
+    for number in 0..3 {
+        let _ = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), NOW), NOW).await.unwrap();
+    }
+    log.shutdown().await;
+    let open = async |ledger, signer| AccessLog::open(ledger, LIMITS, signer, directory.path()).await.err();
+    let lost = open(ledger.with_entries(|entries| _ = entries.pop()), signer()).await;
+    assert!(matches!(lost, Some(LogError::Lost { published: 3, durable: 2 })), "{lost:?}");
+    let forked = open(ledger.with_entries(|entries| entries.swap(0, 1)), signer()).await;
+    assert!(matches!(forked, Some(LogError::Forked { published: 3 })), "{forked:?}");
+    let other_key = NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[1; 32]));
+    let foreign = open(ledger.clone(), other_key).await;
+    assert!(matches!(foreign, Some(LogError::Published(_))), "{foreign:?}");
+    assert!(open(ledger, signer()).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checkpoint_follows_within_a_second() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path()).await.unwrap();
+    let reader = Reader::new(directory.path());
+    for size in 1..4 {
+        let _ = log.admit(bank.fresh::<Enroll>(&format!("c-{size}"), NOW), NOW).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, size);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_written_delays_the_checkpoint_and_breaks_nothing() {
+    for obstacle in ["tile", "checkpoint.new"] {
+        let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+        let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path()).await.unwrap();
+        let (reader, second) = (Reader::new(directory.path()), std::time::Duration::from_secs(1));
+        tokio::time::sleep(second).await;
+        let obstacle = directory.path().join(obstacle);
+        // A directory where a file must be, or the other way round.
+        if obstacle.ends_with("tile") {
+            std::fs::write(&obstacle, "").unwrap();
+        } else {
+            std::fs::create_dir(&obstacle).unwrap();
+        }
+        let permit = log.admit(bank.fresh::<Enroll>("c-1", NOW), NOW).await.unwrap();
+        tokio::time::sleep(second).await;
+        assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, 0, "{obstacle:?}");
+        assert_eq!(log.inclusion(permit.index()).unwrap().size, 1);
+        if obstacle.ends_with("tile") {
+            std::fs::remove_file(&obstacle).unwrap();
+        } else {
+            std::fs::remove_dir(&obstacle).unwrap();
+        }
+        tokio::time::sleep(second).await;
+        let published = reader.checkpoint(signer().verifier()).unwrap();
+        assert_eq!(published.size, 1, "{obstacle:?}");
+        reader.audit(&published).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let calls: Vec<_> = (0..4).map(|_| bank.call(&bank.ask(Method::Verify, "c-1"), NOW)).collect();
+    for call in &calls {
+        let mut admission = Box::pin(node.log.admit(bank.grant::<Verify>(call, NOW), NOW));
+        // One poll hands the grant over; then the caller is gone.
+        assert!(polled_once(&mut admission).await.is_none());
+        drop(admission);
+        // The next commit closes it, and gives the attempt back.
+        let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
+        for _ in 0..2 {
+            node.log.deny(record.clone(), spends.transcript, Reason::fixed("ANY"), NOW).await.unwrap();
+        }
+    }
+    let cancelled = Event::Failed(Reason::fixed("CANCELLED"));
+    assert_eq!(node.entries().await.iter().filter(|entry| entry.event == cancelled).count(), calls.len());
+    node.compare(&bank, Closing::Matched, NOW).await;
+}
+
+/// What a future says at its first poll.
+async fn polled_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
+        std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}

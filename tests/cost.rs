@@ -1,0 +1,121 @@
+//! Rounds and bytes are exact, so they are asserted, not measured.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod world;
+
+use tumar::party::Party;
+use tumar::protocol::{VerifyInput, compare, enrol_intake, intake, verify};
+use tumar::template::{face::quantise, model::Models};
+use world::{World, meters};
+
+#[tokio::test]
+async fn a_comparison_takes_eight_rounds_and_seven_bytes_a_lane_and_a_digest() {
+    let mut world = World::new(1);
+    for lanes in [192, 1920, 192 * 64] {
+        let sessions = world.sessions();
+        let cost = meters(&sessions);
+        let thresholds = vec![5_i16; lanes];
+        // Lane l has the score l % 11, all of it with A.
+        let bits = World::run(sessions, async |mut session| {
+            let whole = u16::from(session.own() == Party::A);
+            let scores: Vec<u16> = (0..lanes).map(|lane| whole * u16::try_from(lane % 11).unwrap()).collect();
+            let outcome = compare(&mut session, &scores, &thresholds).await;
+            session.settle(outcome).unwrap()
+        })
+        .await;
+        for (bits, cost) in bits.iter().zip(&cost) {
+            assert!(bits.iter().enumerate().all(|(lane, &bit)| bit == (lane % 11 >= 5)));
+            assert_eq!((cost.rounds(), cost.bytes()), (8, 7 * lanes as u64 + 16));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_score_near_every_threshold_compares_right_in_any_number_of_lanes() {
+    let mut world = World::new(2);
+    for lanes in [1, 2, 3, 7, 63, 64, 65, 127, 191, 200, 1000] {
+        let scores: Vec<i16> = (0..lanes).map(|_| i16::try_from(world.dice.below(6267)).unwrap() - 3133).collect();
+        let thresholds: Vec<i16> = scores.iter().map(|s| s + i16::try_from(world.dice.below(5)).unwrap() - 2).collect();
+        let masks: Vec<[u16; 2]> =
+            (0..lanes).map(|_| [(); 2].map(|()| u16::try_from(world.dice.word() & 0xffff).unwrap())).collect();
+        let bits = World::run(world.sessions(), async |mut session| {
+            let summand = |(score, [a, b]): (&i16, &[u16; 2])| match session.own() {
+                Party::A => *a,
+                Party::B => *b,
+                Party::C => score.cast_unsigned().wrapping_sub(*a).wrapping_sub(*b),
+            };
+            let shares: Vec<u16> = scores.iter().zip(&masks).map(summand).collect();
+            let outcome = compare(&mut session, &shares, &thresholds).await;
+            session.settle(outcome).unwrap()
+        })
+        .await;
+        let truth: Vec<bool> = scores.iter().zip(&thresholds).map(|(score, threshold)| score >= threshold).collect();
+        assert_eq!(bits, [(); 3].map(|()| truth.clone()), "{lanes} lanes");
+    }
+}
+
+#[tokio::test]
+async fn intake_takes_two_rounds_and_four_and_two_thirds_bytes_a_component_and_four_hashes() {
+    let mut world = World::new(3);
+    // 3 * 512 components, so that thirds are whole.
+    let mut shares: [Vec<_>; 3] = Default::default();
+    for _ in 0..3 {
+        let packed = world.dice.bytes(256);
+        for (list, summands) in shares.iter_mut().zip(world.dice.split(&packed)) {
+            list.push(summands);
+        }
+    }
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    let [a, b, c] = shares;
+    let mut shares = [Some(a), Some(b), Some(c)];
+    let taken = World::run(sessions, |mut session| {
+        let batch = shares[session.own().index()].take().unwrap();
+        async move {
+            let outcome = intake(&mut session, &batch).await;
+            session.settle(outcome).unwrap()
+        }
+    })
+    .await;
+    for (taken, cost) in taken.iter().zip(&cost) {
+        assert!(taken.iter().all(|taken| taken.consistent));
+        assert_eq!((cost.rounds(), cost.bytes()), (2, 14 * 512 + 3 * 64));
+    }
+}
+
+#[tokio::test]
+async fn one_face_is_verified_in_eleven_rounds_and_four_kibibytes_and_enrolled_in_ten() {
+    let mut world = World::new(4);
+    let models = Models::built_in();
+    let model = models.find(&"fr512".parse().unwrap()).unwrap();
+    let packed = quantise(&world.dice.embedding(512), model).unwrap().pack();
+
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    let mut shares = world.dice.split(&packed).map(Some);
+    let points = World::run(sessions, |session| {
+        let batch = vec![shares[session.own().index()].take().unwrap()];
+        async { enrol_intake(session, batch).await.unwrap().pop().unwrap().unwrap() }
+    })
+    .await;
+    for cost in &cost {
+        assert_eq!(cost.rounds(), 10);
+        assert!(cost.bytes() <= 4096, "{} bytes", cost.bytes());
+    }
+
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    let mut shares = world.dice.split(&packed).map(Some);
+    let outcomes = World::run(sessions, |session| {
+        let own = session.own().index();
+        let summands = shares[own].take().unwrap();
+        let batch = vec![VerifyInput { summands, reference: points[own].words(), threshold: 1018 }];
+        verify(session, batch)
+    })
+    .await;
+    for (outcome, cost) in outcomes.into_iter().zip(&cost) {
+        assert_eq!(outcome, Ok(vec![Ok(true)]));
+        assert_eq!(cost.rounds(), 11);
+        assert!(cost.bytes() <= 4096, "{} bytes", cost.bytes());
+    }
+}

@@ -1,0 +1,169 @@
+//! A bank with a real issuer, so that tests hold grants that were checked like any other.
+#![allow(clippy::unwrap_used, dead_code, reason = "shared by several test crates; each uses a part")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tumar::name::{Modality, ModelId, RequestId};
+use tumar::request::{Ask, Method, Sample};
+use tumar::token::Token;
+use tumar::token::details::{Action, Details, DetailsType};
+use tumar::token::jws::{Algorithm, SigningKey};
+use tumar::token::jwt::{Issuer, TokenRequest, TrustedIssuer, Verifier};
+use tumar::token::policy::{Fmr, Limits, Policy, Thresholds};
+use tumar::token::proof::ProofKey;
+use tumar::token::purpose::{For, Grant};
+
+pub(crate) const NOW: u64 = 1_790_000_000;
+pub(crate) const LOCK_SECONDS: u64 = 600;
+pub(crate) const LIMITS: Limits =
+    Limits { requests_per_second: 2000, burst: 2000, log_retention_days: 180, request_retention_seconds: 3600 };
+const BASE: &str = "https://tumar.test:8443";
+const POLICY: &str = r#"
+[limits]
+requests_per_second = 2000
+burst = 2000
+log_retention_days = 180
+request_retention_seconds = 3600
+[purposes.enrolment]
+actions = ["enroll"]
+modalities = ["face"]
+evidence = []
+retention_days = 30
+[purposes.cash_withdrawal]
+actions = ["verify"]
+modalities = ["face"]
+evidence = []
+attempts = 3
+lock_seconds = 600
+[[purposes.cash_withdrawal.rules]]
+decision = "face"
+fmr = "1e-4"
+evidence = []
+[purposes.erasure]
+actions = ["erase"]
+modalities = []
+evidence = []
+[purposes.subject_lock]
+actions = ["lock", "unlock"]
+modalities = []
+evidence = []
+"#;
+
+/// One model, `fr512`.
+struct OneModel;
+
+impl Thresholds for OneModel {
+    fn modality(&self, model: &ModelId) -> Option<Modality> {
+        (model.as_str() == "fr512").then_some(Modality::Face)
+    }
+
+    fn threshold(&self, _: &ModelId, _: Fmr) -> Option<i16> {
+        Some(1000)
+    }
+
+    fn serves(&self, modality: Modality) -> bool {
+        modality == Modality::Face
+    }
+}
+
+/// What a call carries, so that it can be sent again as it was.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) ask: Ask,
+    token: String,
+    proof: String,
+}
+
+pub(crate) struct Bank {
+    issuer: Issuer,
+    key: ProofKey,
+    verifier: Verifier,
+    policy: Policy,
+    drawn: AtomicU64,
+}
+
+impl Bank {
+    pub(crate) fn new() -> Self {
+        let issuer = Issuer::new("https://issuer.test", SigningKey::generate(Algorithm::EdDsa).unwrap().0);
+        let jwks = issuer.jwks();
+        let trusted = [TrustedIssuer { issuer: issuer.name(), jwks: &jwks }];
+        let verifier = Verifier::new(&"kz-test".parse().unwrap(), &trusted, vec![BASE.to_owned()]).unwrap();
+        let key = ProofKey::generate(Algorithm::EdDsa).unwrap().0;
+        let policy = Policy::parse(POLICY, &OneModel).unwrap();
+        Self { issuer, key, verifier, policy, drawn: AtomicU64::new(0) }
+    }
+
+    /// A request that nobody has made before.
+    pub(crate) fn ask(&self, method: Method, subject: &str) -> Ask {
+        let mut random = [0; 16];
+        random[..8].copy_from_slice(&self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let sample = Sample {
+            modality: Modality::Face,
+            model: "fr512".parse().unwrap(),
+            envelopes: [[1; 32], [2; 32], [3; 32]],
+        };
+        Ask {
+            method,
+            request_id: RequestId::from_random(random),
+            gallery: "banks/b17/customers".parse().unwrap(),
+            subject: subject.parse().unwrap(),
+            purpose: purpose(method).parse().unwrap(),
+            amount_kzt: 0,
+            samples: if matches!(method, Method::Enroll | Method::Verify) { vec![sample] } else { vec![] },
+        }
+    }
+
+    pub(crate) fn token(&self, method: Method, max_uses: u32, now: u64) -> String {
+        let details = Details {
+            kind: DetailsType,
+            purpose: purpose(method).parse().unwrap(),
+            actions: vec![Action(method)],
+            relying_party: "banks/b17".parse().unwrap(),
+            galleries: vec!["banks/b17/customers".parse().unwrap()],
+            modalities: vec![Modality::Face],
+            max_uses,
+            legal_basis: None,
+        };
+        let request = TokenRequest {
+            deployment: "kz-test".parse().unwrap(),
+            client: "atm-backend".to_owned(),
+            jkt: self.key.thumbprint(),
+            certificate: None,
+            details,
+            amr: vec![],
+            lifetime: 60,
+        };
+        self.issuer.issue(&request, now).unwrap()
+    }
+
+    /// `ask` by this token, with a fresh proof.
+    pub(crate) fn prove(&self, token: &str, ask: &Ask, now: u64) -> Call {
+        let proof = self.key.prove(token, ask, BASE, None, now).unwrap();
+        Call { ask: ask.clone(), token: token.to_owned(), proof }
+    }
+
+    /// `ask` by a token of its own.
+    pub(crate) fn call(&self, ask: &Ask, now: u64) -> Call {
+        self.prove(&self.token(ask.method, 1, now), ask, now)
+    }
+
+    /// What a node makes of the call.
+    pub(crate) fn grant<P: For>(&self, call: &Call, now: u64) -> Grant<P> {
+        let token = Token::new(&call.token, &call.proof, None);
+        token.verify(&self.verifier, &call.ask, now).unwrap().grant(&self.policy, &OneModel).unwrap()
+    }
+
+    /// A grant for a request and a token of its own.
+    pub(crate) fn fresh<P: For>(&self, subject: &str, now: u64) -> Grant<P> {
+        self.grant(&self.call(&self.ask(P::METHOD, subject), now), now)
+    }
+}
+
+const fn purpose(method: Method) -> &'static str {
+    match method {
+        Method::Enroll => "enrolment",
+        Method::Verify => "cash_withdrawal",
+        Method::Erase => "erasure",
+        Method::Lock | Method::Unlock => "subject_lock",
+    }
+}

@@ -1,0 +1,138 @@
+//! A ledger in memory that breaks when told to, before or after it has persisted.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use tumar::log::admission::Batch;
+use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, RecordId, Rows, Standing};
+use tumar::name::{GalleryName, RequestId, Subject};
+
+/// Which commit fails, from 0, and whether what it wrote is there all the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Break {
+    pub(crate) at: usize,
+    pub(crate) persisted: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("broken on purpose")]
+struct Broken;
+
+/// Nobody is enrolled here: what breaks is the same for all.
+#[derive(Clone, Default)]
+struct State {
+    requests: HashMap<(String, RequestId), ([u8; 32], bool)>,
+    proofs: HashSet<[u8; 32]>,
+    tokens: HashMap<[u8; 32], u32>,
+    entries: Vec<Vec<u8>>,
+}
+
+/// Clones are the same ledger, as two opens of one file.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    disk: Arc<Mutex<State>>,
+    commits: usize,
+    breaks: Option<Break>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self { disk: Arc::default(), commits: 0, breaks: None }
+    }
+
+    pub(crate) fn breaking(breaks: Break) -> Self {
+        Self { breaks: Some(breaks), ..Self::new() }
+    }
+
+    /// The same disk after a restart, in order again.
+    pub(crate) fn mended(&self) -> Self {
+        Self { disk: Arc::clone(&self.disk), ..Self::new() }
+    }
+
+    /// A copy of the disk, tampered with.
+    pub(crate) fn with_entries(&self, tamper: impl FnOnce(&mut Vec<Vec<u8>>)) -> Self {
+        let mut state = self.disk.lock().unwrap().clone();
+        tamper(&mut state.entries);
+        Self { disk: Arc::new(Mutex::new(state)), ..Self::new() }
+    }
+}
+
+impl Ledger for Memory {
+    async fn resume(&mut self) -> Result<(), LedgerFault> {
+        self.disk.lock().unwrap().requests.values_mut().for_each(|(_, open)| *open = false);
+        Ok(())
+    }
+
+    async fn entries(&mut self, from: u64) -> Result<Vec<Vec<u8>>, LedgerFault> {
+        Ok(self.disk.lock().unwrap().entries.iter().skip(usize::try_from(from).unwrap()).cloned().collect())
+    }
+
+    async fn commit(&mut self, batch: &mut Batch) -> Result<(), LedgerFault> {
+        let mut state = self.disk.lock().unwrap().clone();
+        batch.run(&mut state).await?;
+        let broken = self.breaks.filter(|breaks| breaks.at == self.commits);
+        self.commits += 1;
+        if broken.is_none_or(|breaks| breaks.persisted) {
+            *self.disk.lock().unwrap() = state;
+        }
+        if broken.is_some() { Err(LedgerFault::new(Broken)) } else { Ok(()) }
+    }
+}
+
+impl Rows for State {
+    async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
+        Ok(self
+            .requests
+            .get(&(client.to_owned(), id))
+            .map(|&(transcript, open)| Asked { transcript, course: if open { Course::Open } else { Course::Ended } }))
+    }
+
+    async fn open_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        transcript: &[u8; 32],
+        _: u64,
+    ) -> Result<(), LedgerFault> {
+        self.requests.insert((client.to_owned(), id), (*transcript, true));
+        Ok(())
+    }
+
+    async fn close_request(&mut self, client: &str, id: RequestId, _: Option<&Answer>) -> Result<bool, LedgerFault> {
+        let known = self.requests.get_mut(&(client.to_owned(), id));
+        Ok(known.is_some_and(|(_, open)| std::mem::take(open)))
+    }
+
+    async fn spend_proof(&mut self, proof: &[u8; 32], _: u64) -> Result<bool, LedgerFault> {
+        Ok(self.proofs.insert(*proof))
+    }
+
+    async fn spend_token(&mut self, token: &[u8; 32], _: u64) -> Result<u32, LedgerFault> {
+        let uses = self.tokens.entry(*token).or_default();
+        *uses += 1;
+        Ok(*uses)
+    }
+
+    async fn standing(&mut self, _: &GalleryName, _: &Subject) -> Result<Option<Standing>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn standing_of(&mut self, _: RecordId) -> Result<Option<Standing>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn set_attempts(&mut self, _: RecordId, _: u32, _: u64) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn next_handle(&mut self, _: RecordId) -> Result<Option<[u8; 32]>, LedgerFault> {
+        Ok(None)
+    }
+
+    async fn append(&mut self, index: u64, entry: &[u8]) -> Result<(), LedgerFault> {
+        assert_eq!(index, self.entries.len() as u64);
+        self.entries.push(entry.to_vec());
+        Ok(())
+    }
+}

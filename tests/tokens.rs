@@ -1,0 +1,815 @@
+//! Tokens, proofs and policy: what is let through, and every reason for which something is not.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tumar::name::{Modality, ModelId, RequestId};
+use tumar::request::{Ask, Method, Sample};
+use tumar::template::model::Fmr;
+use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
+use tumar::token::purpose::{Bar, Enroll, Erase, For, Grant, Lock, Unlock, Verify};
+use tumar::token::{
+    ALL_REASONS, Algorithm, Class, Denied, Details, Issuer, MAX_BYTES, Narrowing, Policy, ProofKey, PublicKey,
+    SigningKey, Thresholds, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
+};
+
+const NOW: u64 = 1_800_000_000;
+const BASE: &str = "https://tumar.example:8443";
+const ISSUER: &str = "https://issuer.example";
+
+fn draw(algorithm: Algorithm) -> SigningKey {
+    SigningKey::generate(algorithm).unwrap().0
+}
+
+static ED_ISSUER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
+static ES_ISSUER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
+static ED_CLIENT: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
+static ES_CLIENT: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
+static STRANGER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
+
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+    let keys = [&*ED_ISSUER, &*ES_ISSUER].map(|key| {
+        let mut jwk = key.public().to_jwk();
+        jwk["kid"] = json!(key.public().algorithm().as_str());
+        jwk
+    });
+    let jwks = json!({ "keys": keys }).to_string();
+    verifier(&jwks).unwrap()
+});
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let more = r#"
+        [purposes.one_bank]
+        actions = ["erase"]
+        modalities = []
+        evidence = []
+        relying_parties = ["banks/b99"]
+
+        [purposes.vault]
+        actions = ["enroll", "verify", "lock"]
+        modalities = ["face", "finger"]
+        evidence = ["pin"]
+        attempts = 1
+        lock_seconds = 60
+        retention_days = 2
+        [[purposes.vault.rules]]
+        decision = "both"
+        fmr = "1e-3"
+        evidence = []
+    "#;
+    Policy::parse(&format!("{}{more}", policy::DEFAULT), &Models(&[FACE, FINGER])).unwrap()
+});
+
+fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
+    let issuers = [TrustedIssuer { issuer: ISSUER, jwks }];
+    Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec!["https://a.example".into(), BASE.into()])
+}
+
+/// The models that a node would serve.
+struct Models(&'static [(&'static str, Modality)]);
+
+const FACE: (&str, Modality) = ("fr512", Modality::Face);
+const FINGER: (&str, Modality) = ("fp256", Modality::Finger);
+
+impl Thresholds for Models {
+    fn modality(&self, model: &ModelId) -> Option<Modality> {
+        self.0.iter().find(|(id, _)| *id == model.as_str()).map(|(_, modality)| *modality)
+    }
+
+    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16> {
+        self.modality(model).map(|_| match fmr {
+            Fmr::E3 => 1000,
+            Fmr::E4 => 1200,
+            Fmr::E5 => 1400,
+        })
+    }
+
+    fn serves(&self, modality: Modality) -> bool {
+        self.0.iter().any(|(_, served)| *served == modality)
+    }
+}
+
+fn sample((model, modality): (&str, Modality)) -> Sample {
+    Sample { modality, model: model.parse().unwrap(), envelopes: [[1; 32], [2; 32], [3; 32]] }
+}
+
+fn ask() -> Ask {
+    Ask {
+        method: Method::Verify,
+        request_id: RequestId::from_random([7; 16]),
+        gallery: "banks/b17/customers".parse().unwrap(),
+        subject: "c-0042".parse().unwrap(),
+        purpose: "cash_withdrawal".parse().unwrap(),
+        amount_kzt: 40_000,
+        samples: vec![sample(FACE)],
+    }
+}
+
+fn details() -> Value {
+    json!({
+        "type": "urn:tumar:match:1", "purpose": "cash_withdrawal", "actions": ["verify"], "relying_party": "banks/b17",
+        "galleries": ["banks/b17/customers"], "modalities": ["face", "finger"], "max_uses": 3, "legal_basis": "kz-aml",
+    })
+}
+
+/// All that goes into one attempt; good as it is, for a test to spoil.
+struct Draft {
+    issuer: &'static SigningKey,
+    client: &'static SigningKey,
+    header: Value,
+    claims: Value,
+    proof_header: Value,
+    /// `htu`, `ath` and `rqh` are filled in where absent, so that they fit whatever else was changed.
+    proof: Value,
+    ask: Ask,
+    call: Method,
+    certificate: Option<[u8; 32]>,
+    access_text: Vec<fn(String) -> String>,
+    proof_text: Vec<fn(String) -> String>,
+    /// Set when a proof is to be moved to another request.
+    asked: Option<Ask>,
+}
+
+impl Draft {
+    fn good() -> Self {
+        let jkt = to_base64(&ED_CLIENT.public().thumbprint());
+        Self {
+            issuer: &ED_ISSUER,
+            client: &ED_CLIENT,
+            header: json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": "EdDSA" }),
+            claims: json!({
+                "iss": ISSUER, "aud": "urn:tumar:kz-test", "client_id": "b17-atm", "sub": "b17-atm", "iat": NOW, "nbf": NOW,
+                "exp": NOW + 300, "jti": "t".repeat(22), "cnf": { "jkt": jkt }, "authorization_details": [details()],
+            }),
+            proof_header: json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": ED_CLIENT.public().to_jwk() }),
+            proof: json!({ "htm": "POST", "iat": NOW, "jti": "p".repeat(22) }),
+            ask: ask(),
+            call: Method::Verify,
+            certificate: None,
+            access_text: Vec::new(),
+            proof_text: Vec::new(),
+            asked: None,
+        }
+    }
+
+    fn details(&mut self) -> &mut Value {
+        &mut self.claims["authorization_details"][0]
+    }
+
+    /// The purpose of token and request at once.
+    fn purpose(&mut self, purpose: &str) {
+        self.details()["purpose"] = json!(purpose);
+        self.ask.purpose = purpose.parse().unwrap();
+    }
+
+    /// The call of token and request at once.
+    fn method(&mut self, method: Method) {
+        self.details()["actions"] = json!([method.action()]);
+        self.ask.method = method;
+        self.call = method;
+    }
+
+    fn narrow(&mut self, member: &str, value: Value) {
+        self.proof["authorization_details"] = json!([{ "type": "urn:tumar:match:1" }]);
+        self.proof["authorization_details"][0][member] = value;
+    }
+
+    fn token(&self) -> Token {
+        let signed = self.issuer.sign(&self.header, &self.claims).unwrap();
+        let access = self.access_text.iter().fold(signed, |text, change| change(text));
+        let mut claims = self.proof.clone();
+        for (name, fitting) in [
+            ("htu", format!("{BASE}{}", self.ask.method.path())),
+            ("ath", to_base64(&sha256(access.as_bytes()))),
+            ("rqh", to_base64(&self.ask.transcript())),
+        ] {
+            if claims.get(name).is_none() {
+                claims[name] = json!(fitting);
+            }
+        }
+        let signed = self.client.sign(&self.proof_header, &claims).unwrap();
+        let proof = self.proof_text.iter().fold(signed, |text, change| change(text));
+        Token::new(access, proof, self.certificate)
+    }
+
+    fn granted<P: For>(&self) -> Result<Grant<P>, Refused> {
+        let ask = self.asked.as_ref().unwrap_or(&self.ask);
+        let verified = self.token().verify(&VERIFIER, ask, NOW).map_err(Refused::Token)?;
+        verified.grant(&POLICY, &Models(&[FACE, FINGER])).map_err(Refused::Denied)
+    }
+
+    /// The code of the refusal, or `OK`.
+    fn outcome(&self) -> &'static str {
+        let refused = match self.call {
+            Method::Enroll => self.granted::<Enroll>().err(),
+            Method::Verify => self.granted::<Verify>().err(),
+            Method::Erase => self.granted::<Erase>().err(),
+            Method::Lock => self.granted::<Lock>().err(),
+            Method::Unlock => self.granted::<Unlock>().err(),
+        };
+        match refused {
+            None => "OK",
+            Some(Refused::Token(error)) => error.reason(),
+            Some(Refused::Denied(denied)) => denied.reason(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Refused {
+    Token(TokenError),
+    Denied(Denied),
+}
+
+type Change = fn(&mut Draft);
+
+/// Refusals, in the order of the checks; the first of each reason is the one that the test of the order uses.
+const REFUSALS: &[(&str, Change)] = &[
+    ("TOKEN_TOO_LARGE", |d| d.claims["pad"] = json!("x".repeat(MAX_BYTES))),
+    ("PROOF_TOO_LARGE", |d| d.proof["pad"] = json!("x".repeat(MAX_BYTES))),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text + "=")),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| String::new())),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text + ".")),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| format!(" {text}"))),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text.rsplit_once('.').unwrap().0.to_owned())),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{\"alg\":1,\"alg\":1}", b"{}").unwrap())),
+    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{}", b"[]").unwrap())),
+    ("TOKEN_MALFORMED", |d| {
+        d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{}", b"{\"a\":[{\"b\":1,\"b\":1}]}").unwrap());
+    }),
+    ("PROOF_MALFORMED", |d| d.proof_text.push(|text| text + "=")),
+    ("PROOF_MALFORMED", |d| {
+        d.proof_text.push(|_| ED_CLIENT.sign_bytes(b"{\"jwk\":{\"x\":1,\"x\":1}}", b"{}").unwrap());
+    }),
+    ("TOKEN_TYPE", |d| d.header["typ"] = json!("JWT")),
+    ("TOKEN_TYPE", |d| d.header["typ"] = json!("dpop+jwt")),
+    ("TOKEN_TYPE", |d| drop(d.header.as_object_mut().unwrap().remove("typ"))),
+    ("TOKEN_ALG", |d| d.header["alg"] = json!("none")),
+    ("TOKEN_ALG", |d| {
+        d.header["alg"] = json!("none");
+        d.access_text.push(|text| text.rsplit_once('.').unwrap().0.to_owned() + ".");
+    }),
+    ("TOKEN_ALG", |d| d.header["alg"] = json!("HS256")),
+    ("TOKEN_ALG", |d| d.header["alg"] = json!("RS256")),
+    ("TOKEN_ALG", |d| d.header["alg"] = json!("eddsa")),
+    ("TOKEN_ALG", |d| d.header["alg"] = json!(["EdDSA"])),
+    ("TOKEN_HEADER", |d| d.header["crit"] = json!(["exp"])),
+    ("TOKEN_HEADER", |d| d.header["jku"] = json!("https://evil.example/jwks")),
+    ("TOKEN_HEADER", |d| d.header["x5u"] = json!("https://evil.example/cert")),
+    ("TOKEN_HEADER", |d| d.header["x5c"] = json!([])),
+    ("TOKEN_HEADER", |d| d.header["jwk"] = STRANGER.public().to_jwk()),
+    ("TOKEN_HEADER", |d| d.header["b64"] = json!(false)),
+    ("TOKEN_KID_UNKNOWN", |d| d.header["kid"] = json!("other")),
+    ("TOKEN_KID_UNKNOWN", |d| d.header["kid"] = json!(null)),
+    ("TOKEN_KID_UNKNOWN", |d| drop(d.header.as_object_mut().unwrap().remove("kid"))),
+    ("TOKEN_ALG_OF_KEY", |d| d.header["alg"] = json!("ES256")),
+    ("TOKEN_ALG_OF_KEY", |d| d.header["kid"] = json!("ES256")),
+    ("TOKEN_SIGNATURE", |d| d.issuer = &STRANGER),
+    ("TOKEN_SIGNATURE", |d| {
+        d.issuer = &ED_ISSUER;
+        d.header["kid"] = json!("ES256");
+        d.header["alg"] = json!("ES256");
+    }),
+    ("TOKEN_CLAIMS", |d| d.claims["iat"] = json!("1")),
+    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(1.5)),
+    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(-1)),
+    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(NOW)),
+    ("TOKEN_CLAIMS", |d| d.claims["client_id"] = json!("")),
+    ("TOKEN_CLAIMS", |d| d.claims["client_id"] = json!("a b")),
+    ("TOKEN_CLAIMS", |d| d.claims["sub"] = json!("x".repeat(129))),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!({})),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["jkt"] = json!("AAAA")),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["kid"] = json!("another way to bind")),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["x5t#S256"] = json!("AAAA")),
+    ("TOKEN_CLAIMS", |d| d.claims["amr"] = json!("pin")),
+    ("TOKEN_CLAIMS", |d| drop(d.claims.as_object_mut().unwrap().remove("nbf"))),
+    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(21))),
+    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(129))),
+    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(21) + "=")),
+    ("TOKEN_DETAILS", |d| d.details()["max_uses"] = json!(0)),
+    ("TOKEN_DETAILS", |d| d.details()["max_uses"] = json!(1001)),
+    ("TOKEN_DETAILS", |d| d.details()["locations"] = json!([])),
+    ("TOKEN_DETAILS", |d| d.details()["type"] = json!("urn:tumar:match:2")),
+    ("TOKEN_DETAILS", |d| d.details()["actions"] = json!([])),
+    ("TOKEN_DETAILS", |d| d.details()["actions"] = json!(["verify", "search"])),
+    ("TOKEN_DETAILS", |d| d.details()["galleries"] = json!([])),
+    ("TOKEN_DETAILS", |d| d.details()["galleries"] = json!(["banks/b17/*"])),
+    ("TOKEN_DETAILS", |d| d.details()["modalities"] = json!(["iris"])),
+    ("TOKEN_DETAILS", |d| drop(d.details().as_object_mut().unwrap().remove("modalities"))),
+    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = json!([])),
+    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = json!([details(), details()])),
+    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = details()),
+    ("TOKEN_DETAILS", |d| drop(d.claims.as_object_mut().unwrap().remove("authorization_details"))),
+    ("TOKEN_ISSUER", |d| d.claims["iss"] = json!("https://issuer.example/")),
+    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!("urn:tumar:kz-other")),
+    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!(["urn:tumar:kz-test", "urn:tumar:kz-other"])),
+    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!([])),
+    ("TOKEN_NOT_YET_VALID", |d| d.claims["nbf"] = json!(NOW + 31)),
+    ("TOKEN_NOT_YET_VALID", |d| {
+        d.claims["iat"] = json!(NOW + 31);
+        d.claims["exp"] = json!(NOW + 300);
+    }),
+    ("TOKEN_EXPIRED", |d| {
+        d.claims["iat"] = json!(NOW - 330);
+        d.claims["exp"] = json!(NOW - 30);
+    }),
+    ("TOKEN_TOO_LONG_LIVED", |d| d.claims["exp"] = json!(NOW + 301)),
+    ("TOKEN_TOO_LONG_LIVED", |d| d.claims["exp"] = json!(u64::MAX)),
+    ("PROOF_TYPE", |d| d.proof_header["typ"] = json!("at+jwt")),
+    ("PROOF_ALG", |d| d.proof_header["alg"] = json!("none")),
+    ("PROOF_ALG", |d| d.proof_header["alg"] = json!("HS256")),
+    ("PROOF_HEADER", |d| d.proof_header["crit"] = json!([])),
+    ("PROOF_HEADER", |d| d.proof_header["kid"] = json!("EdDSA")),
+    ("PROOF_KEY", |d| d.proof_header["jwk"] = json!({ "kty": "oct", "k": "AAAA" })),
+    ("PROOF_KEY", |d| d.proof_header["jwk"]["d"] = json!("AAAA")),
+    ("PROOF_KEY", |d| d.proof_header["jwk"]["crv"] = json!("X25519")),
+    ("PROOF_KEY", |d| d.proof_header["jwk"]["x"] = json!("AAAA")),
+    ("PROOF_KEY", |d| d.proof_header["jwk"]["alg"] = json!("ES256")),
+    ("PROOF_KEY", |d| drop(d.proof_header.as_object_mut().unwrap().remove("jwk"))),
+    ("PROOF_ALG_OF_KEY", |d| d.proof_header["alg"] = json!("ES256")),
+    ("PROOF_ALG_OF_KEY", |d| d.proof_header["jwk"] = ES_CLIENT.public().to_jwk()),
+    ("PROOF_SIGNATURE", |d| d.client = &STRANGER),
+    // A point that is on no curve verifies nothing.
+    ("PROOF_SIGNATURE", |d| d.proof_header["jwk"]["x"] = json!(to_base64(&[0xff; 32]))),
+    ("PROOF_CLAIMS", |d| d.proof["iat"] = json!("1")),
+    ("PROOF_CLAIMS", |d| d.proof["rqh"] = json!(null)),
+    ("PROOF_HTM", |d| d.proof["htm"] = json!("GET")),
+    ("PROOF_HTM", |d| d.proof["htm"] = json!("post")),
+    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("https://evil.example{}", Method::Verify.path()))),
+    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("{BASE}{}", Method::Enroll.path()))),
+    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("{BASE}{}?", Method::Verify.path()))),
+    ("PROOF_NOT_YET_VALID", |d| d.proof["iat"] = json!(NOW + 31)),
+    ("PROOF_NOT_YET_VALID", |d| d.proof["iat"] = json!(u64::MAX)),
+    ("PROOF_EXPIRED", |d| d.proof["iat"] = json!(NOW - 61)),
+    ("PROOF_JTI", |d| d.proof["jti"] = json!("p".repeat(21))),
+    ("PROOF_DETAILS", |d| d.narrow("locations", json!([]))),
+    ("PROOF_DETAILS", |d| d.narrow("type", json!("urn:tumar:match:2"))),
+    ("PROOF_DETAILS", |d| d.narrow("max_uses", json!(0))),
+    ("PROOF_DETAILS", |d| d.proof["authorization_details"] = json!([])),
+    ("PROOF_ATH", |d| d.proof["ath"] = json!(to_base64(&[0; 32]))),
+    ("PROOF_RQH", |d| d.proof["rqh"] = json!(to_base64(&[0; 32]))),
+    ("PROOF_RQH", |d| {
+        d.asked = Some(Ask { amount_kzt: 50_000, ..ask() });
+    }),
+    ("PROOF_KEY_OTHER", |d| d.claims["cnf"]["jkt"] = json!(to_base64(&STRANGER.public().thumbprint()))),
+    ("PROOF_KEY_OTHER", |d| {
+        d.client = &STRANGER;
+        d.proof_header["jwk"] = STRANGER.public().to_jwk();
+    }),
+    ("TOKEN_CERTIFICATE", |d| d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]))),
+    ("TOKEN_CERTIFICATE", |d| {
+        d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]));
+        d.certificate = Some([8; 32]);
+    }),
+    ("ACTION_OTHER", |d| d.call = if d.ask.method == Method::Lock { Method::Unlock } else { Method::Lock }),
+    ("PURPOSE_NOT_GRANTED", |d| d.details()["purpose"] = json!("enrolment")),
+    ("PURPOSE_UNKNOWN", |d| d.purpose("surveillance")),
+    ("ACTION_NOT_GRANTED", |d| d.details()["actions"] = json!(["unlock"])),
+    ("ACTION_NOT_ALLOWED", |d| {
+        d.purpose("cash_withdrawal");
+        d.method(Method::Erase);
+    }),
+    ("GALLERY_NOT_GRANTED", |d| d.details()["galleries"] = json!(["banks/b17/staff"])),
+    ("MODALITY_NOT_GRANTED", |d| {
+        d.ask.samples = vec![sample(FINGER)];
+        d.details()["modalities"] = json!(["face"]);
+    }),
+    ("MODALITY_NOT_ALLOWED", |d| {
+        d.purpose("cash_withdrawal");
+        d.method(Method::Verify);
+        d.ask.samples = vec![sample(FINGER)];
+    }),
+    ("RELYING_PARTY_GALLERY", |d| d.details()["relying_party"] = json!("banks/b1")),
+    ("RELYING_PARTY_NOT_ALLOWED", |d| {
+        d.purpose("one_bank");
+        d.method(Method::Erase);
+        d.ask.samples = Vec::new();
+    }),
+    ("NARROWING_WIDER", |d| d.narrow("galleries", json!(["banks/b17/customers", "banks/b17/staff"]))),
+    ("NARROWING_WIDER", |d| d.narrow("purpose", json!("enrolment"))),
+    ("NARROWING_WIDER", |d| d.narrow("actions", json!(["verify", "erase"]))),
+    ("NARROWING_WIDER", |d| d.narrow("relying_party", json!("banks/b18"))),
+    ("NARROWING_WIDER", |d| d.narrow("max_uses", json!(4))),
+    ("NARROWING_WIDER", |d| d.narrow("legal_basis", json!("other"))),
+    ("NARROWING_EXCLUDES", |d| d.narrow("galleries", json!([]))),
+    ("NARROWING_EXCLUDES", |d| d.narrow("actions", json!([]))),
+    ("NARROWING_EXCLUDES", |d| d.narrow("modalities", json!(["finger"]))),
+    ("SAMPLES_UNEXPECTED", |d| {
+        d.purpose("vault");
+        d.method(Method::Lock);
+        d.ask.samples = vec![sample(FACE)];
+    }),
+    ("SAMPLES_MISSING", |d| d.ask.samples = Vec::new()),
+    ("SAMPLES_MISSING", |d| d.ask.samples = vec![sample(FACE), sample(FACE)]),
+    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("sface128", Modality::Face))]),
+    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp256", Modality::Face))]),
+    ("AMOUNT_OVER_LIMIT", |d| {
+        d.purpose("cash_withdrawal");
+        d.ask.amount_kzt = 5_000_001;
+    }),
+    ("DECISION_SAMPLES", |d| d.purpose("vault")),
+    ("EVIDENCE_MISSING", |d| d.ask.amount_kzt = 500_001),
+    ("EVIDENCE_MISSING", |d| {
+        d.ask.amount_kzt = 500_001;
+        d.claims["amr"] = json!(["pin", "registry_check"]);
+    }),
+    ("EVIDENCE_MISSING", |d| {
+        d.purpose("enrolment");
+        d.method(Method::Enroll);
+    }),
+];
+
+#[test]
+fn every_refusal_has_its_own_reason() {
+    assert_eq!(Draft::good().outcome(), "OK");
+    for (place, (reason, change)) in REFUSALS.iter().enumerate() {
+        let mut draft = Draft::good();
+        change(&mut draft);
+        assert_eq!(draft.outcome(), *reason, "row {place}");
+    }
+}
+
+#[test]
+fn the_table_of_refusals_covers_every_reason_in_the_order_of_the_checks() {
+    let mut codes: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
+    codes.dedup();
+    assert_eq!(codes, ALL_REASONS.map(|reason| reason.code));
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len(), "a code stands twice");
+    for reason in ALL_REASONS {
+        assert!(reason.text.ends_with('.') && reason.text.is_ascii(), "{reason:?}");
+        assert!(reason.code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'), "{reason:?}");
+    }
+    assert_eq!(TokenError::Expired.row().class, Class::Unauthenticated);
+}
+
+#[test]
+fn of_two_faults_the_one_that_is_checked_first_is_told() {
+    let mut firsts = REFUSALS.to_vec();
+    firsts.dedup_by_key(|(reason, _)| *reason);
+    for (place, (reason, earlier)) in firsts.iter().enumerate() {
+        for (other, later) in &firsts[place + 1..] {
+            let mut draft = Draft::good();
+            later(&mut draft);
+            earlier(&mut draft);
+            assert_eq!(draft.outcome(), *reason, "with {other}");
+        }
+    }
+}
+
+#[test]
+fn limits_are_inclusive_where_they_say_so() {
+    let at_the_limit: [Change; 11] = [
+        |d| d.claims["aud"] = json!(["urn:tumar:kz-test"]),
+        |d| d.header["typ"] = json!("application/at+jwt"),
+        |d| {
+            d.claims["iat"] = json!(NOW + 30);
+            d.claims["nbf"] = json!(NOW + 30);
+            d.claims["exp"] = json!(NOW + 330);
+        },
+        |d| {
+            d.claims["iat"] = json!(NOW - 329);
+            d.claims["nbf"] = json!(NOW - 329);
+            d.claims["exp"] = json!(NOW - 29);
+        },
+        |d| d.proof["iat"] = json!(NOW - 60),
+        |d| d.proof["iat"] = json!(NOW + 30),
+        |d| d.proof["htu"] = json!(format!("https://a.example{}", Method::Verify.path())),
+        |d| d.details()["max_uses"] = json!(1000),
+        |d| d.ask.amount_kzt = 500_000,
+        |d| d.certificate = Some([9; 32]),
+        |d| {
+            d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]));
+            d.certificate = Some([9; 32]);
+        },
+    ];
+    for (place, change) in at_the_limit.iter().enumerate() {
+        let mut draft = Draft::good();
+        change(&mut draft);
+        assert_eq!(draft.outcome(), "OK", "change {place}");
+    }
+}
+
+#[test]
+fn a_grant_says_what_is_spent_what_is_logged_and_what_must_be_reached() {
+    let draft = Draft::good();
+    let grant = draft.granted::<Verify>().unwrap();
+    let (spends, record, terms) = grant.into_parts();
+    assert_eq!((spends.max_uses, spends.token_until, spends.proof_until), (3, NOW + 330, NOW + 60));
+    assert_eq!(spends.client, "https://issuer.example b17-atm");
+    assert_eq!((spends.request_id, spends.transcript), (ask().request_id, ask().transcript()));
+    assert_eq!(record.relying_party.as_str(), "banks/b17");
+    assert_eq!((record.method, record.modalities.as_slice()), (Method::Verify, &[Modality::Face][..]));
+    assert_eq!(record.policy, *POLICY.digest());
+    assert_eq!(terms.bars, [Bar { modality: Modality::Face, model: "fr512".parse().unwrap(), threshold: 1200 }]);
+    assert_eq!((terms.attempts, terms.lock_seconds, terms.retention_seconds), (3, 86_400, 0));
+
+    let mut more = Draft::good();
+    more.ask.amount_kzt = 600_000;
+    more.claims["amr"] = json!(["pin", "mobile_auth"]);
+    more.narrow("max_uses", json!(2));
+    let grant = more.granted::<Verify>().unwrap();
+    assert_eq!((grant.terms().bars[0].threshold, grant.spends().max_uses), (1400, 2));
+    assert_eq!(grant.spends().token, spends.token, "the same jti of the same issuer");
+    assert_ne!(grant.record().evidence, record.evidence);
+}
+
+#[test]
+fn a_rule_may_ask_for_both_and_enrolment_compares_nothing() {
+    let mut draft = Draft::good();
+    draft.purpose("vault");
+    draft.ask.samples = vec![sample(FINGER), sample(FACE)];
+    draft.claims["amr"] = json!(["pin"]);
+    let bars = draft.granted::<Verify>().unwrap().terms().bars.clone();
+    assert_eq!(bars.iter().map(|bar| bar.modality).collect::<Vec<_>>(), [Modality::Finger, Modality::Face]);
+
+    draft.method(Method::Enroll);
+    let grant = draft.granted::<Enroll>().unwrap();
+    assert_eq!((grant.terms().bars.len(), grant.terms().retention_seconds), (0, 2 * 86_400));
+}
+
+#[test]
+fn a_denied_request_carries_its_log_entry_and_what_it_spends() {
+    let mut draft = Draft::good();
+    draft.ask.amount_kzt = 5_000_001;
+    let Refused::Denied(denied) = draft.granted::<Verify>().unwrap_err() else { panic!("not genuine") };
+    assert_eq!(denied.record.subject, draft.ask.subject);
+    assert_eq!(denied.record.policy, *POLICY.digest());
+    assert_eq!(denied.spends.transcript, draft.ask.transcript());
+}
+
+#[test]
+fn what_issuer_and_client_make_is_taken_with_either_algorithm() {
+    for issuing in [Algorithm::EdDsa, Algorithm::Es256] {
+        for proving in [Algorithm::EdDsa, Algorithm::Es256] {
+            let issuer = Issuer::new(ISSUER, draw(issuing));
+            let (client, pkcs8) = ProofKey::generate(proving).unwrap();
+            let again = ProofKey::from_pkcs8(&pkcs8).unwrap();
+            assert_eq!(client.thumbprint(), again.thumbprint());
+            let request = TokenRequest {
+                deployment: "kz-test".parse().unwrap(),
+                client: "b17-atm".to_owned(),
+                jkt: client.thumbprint(),
+                certificate: Some([9; 32]),
+                details: serde_json::from_value::<Details>(details()).unwrap(),
+                amr: vec!["mobile_auth".to_owned()],
+                lifetime: 300,
+            };
+            let ask = Ask { amount_kzt: 600_000, ..ask() };
+            let access = issuer.issue(&request, NOW).unwrap();
+            let proof = again.prove(&access, &ask, BASE, Some(&Narrowing::to(&ask)), NOW).unwrap();
+            let trust = verifier(&issuer.jwks()).unwrap();
+            let verified = Token::new(access, proof, Some([9; 32])).verify(&trust, &ask, NOW).unwrap();
+            assert_eq!(verified.relying_party().as_str(), "banks/b17");
+            let grant: Grant<Verify> = verified.grant(&POLICY, &Models(&[FACE])).unwrap();
+            assert_eq!(grant.record().method, Method::Verify);
+        }
+    }
+}
+
+#[test]
+fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
+    let good = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "1", "x": to_base64(&[1; 32]) }] });
+    assert!(verifier(&good.to_string()).is_ok());
+    let mut without_kid = good.clone();
+    without_kid["keys"][0]["kid"] = json!(null);
+    let mut private = good.clone();
+    private["keys"][0]["d"] = json!(to_base64(&[1; 32]));
+    let mut twice = good.clone();
+    twice["keys"] = json!([good["keys"][0], good["keys"][0]]);
+    for (jwks, error) in [
+        ("{}".to_owned(), TrustError::Keys),
+        (r#"{"keys":[]}"#.to_owned(), TrustError::Keys),
+        (r#"{"keys":[],"keys":[]}"#.to_owned(), TrustError::Keys),
+        (without_kid.to_string(), TrustError::KeyId),
+        (twice.to_string(), TrustError::KeyId),
+        (private.to_string(), TrustError::Key(jws::JwsError::Private)),
+        (r#"{"keys":[{"kid":"1","kty":"oct","crv":"","k2":""}]}"#.to_owned(), TrustError::Key(jws::JwsError::Key)),
+    ] {
+        assert_eq!(verifier(&jwks).err(), Some(error), "{jwks}");
+    }
+    let deployment = "kz-test".parse().unwrap();
+    let jwks = good.to_string();
+    let made = |issuer, bases: &[&str]| {
+        let bases = bases.iter().map(|base| (*base).to_owned()).collect();
+        Verifier::new(&deployment, &[TrustedIssuer { issuer, jwks: &jwks }], bases).err()
+    };
+    assert_eq!(made("", &[BASE]), Some(TrustError::IssuerName));
+    assert_eq!(made(ISSUER, &[]), Some(TrustError::NoBase));
+    for bad in ["http://a.example", "https://", "https://a.example/", "https://a.example?x", "https://u@a.example", ""]
+    {
+        assert_eq!(made(ISSUER, &[BASE, bad]), Some(TrustError::Base), "{bad}");
+    }
+    assert_eq!(Verifier::new(&deployment, &[], vec![BASE.into()]).err(), Some(TrustError::NoIssuer));
+}
+
+#[test]
+fn no_debug_output_shows_a_token_or_a_private_key() {
+    let token = Draft::good().token();
+    let shown = format!("{token:?}");
+    assert!(!shown.contains(&token.access()[..20]) && !shown.contains(&token.proof()[..20]), "{shown}");
+    for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+        let (key, pkcs8) = SigningKey::generate(algorithm).unwrap();
+        // Of the document's bytes, those that are shown are those of the public key.
+        let shown = format!("{key:?}");
+        for secret in pkcs8.windows(32) {
+            let public = shown.contains(&format!("{secret:?}"));
+            let in_jwk = key.public().to_jwk().to_string().contains(&to_base64(secret));
+            assert_eq!(public, in_jwk, "{algorithm:?}");
+        }
+    }
+}
+
+/// `key = value` lines, in blocks between blank lines; other lines are for people.
+fn vectors(text: &str) -> Vec<BTreeMap<&str, &str>> {
+    fn read(block: &str) -> BTreeMap<&str, &str> {
+        block.lines().filter_map(|line| line.split_once(" = ")).collect()
+    }
+    text.split("\n\n").map(read).filter(|block| !block.is_empty()).collect()
+}
+
+#[test]
+fn the_examples_of_the_rfcs_verify_and_have_their_thumbprints() {
+    let vectors = vectors(include_str!("vectors/rfc.txt"));
+    assert_eq!(vectors.len(), 4);
+    for vector in vectors {
+        let key = PublicKey::from_jwk(&serde_json::from_str(vector["jwk"]).unwrap()).unwrap();
+        let jws = Jws::parse(vector["jws"]).unwrap();
+        assert_eq!(jws.verify(&key), Ok(()));
+        assert_eq!(jws.verify(STRANGER.public()), Err(jws::JwsError::Signature));
+        assert_eq!(jws.header_text("alg").and_then(Algorithm::named), Some(key.algorithm()));
+        if let Some(thumbprint) = vector.get("thumbprint") {
+            assert_eq!(key.thumbprint(), from_base64_32(thumbprint).unwrap());
+        }
+        if let Some(jwk) = jws.header().get("jwk") {
+            assert_eq!(PublicKey::from_jwk(jwk), Ok(key));
+        }
+        if let Some(access) = vector.get("access") {
+            assert_eq!(jws.claims().unwrap()["ath"], to_base64(&sha256(access.as_bytes())));
+        }
+    }
+}
+
+/// The example of RFC 7638 3.1 is an RSA key, which no proof may have; the hash is the same.
+#[test]
+fn the_thumbprint_of_rfc_7638_comes_out() {
+    let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs\
+             tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbO\
+             pbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+    let members = BTreeMap::from([("kty", "RSA"), ("n", n), ("e", "AQAB")]);
+    assert_eq!(to_base64(&jws::thumbprint(&members)), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+}
+
+#[test]
+fn tokens_that_another_program_made_are_judged_as_it_says() {
+    let vectors = vectors(include_str!("vectors/tokens.txt"));
+    assert!(vectors.len() >= 15);
+    for vector in vectors {
+        let trust = verifier(vector["jwks"]).unwrap();
+        let ask = ask();
+        let verified = Token::new(vector["access"], vector["proof"], None).verify(&trust, &ask, NOW);
+        let reason = verified.as_ref().err().map(|error| error.reason());
+        assert_eq!(reason, vector.get("FAILS").copied(), "{vector:?}");
+        if let Ok(verified) = verified {
+            let _: Grant<Verify> = verified.grant(&POLICY, &Models(&[FACE])).unwrap();
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Policy, String> {
+    Policy::parse(text, &Models(&[FACE])).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
+    let policy = parse(policy::DEFAULT).unwrap();
+    let names: Vec<&str> = policy.purposes().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["card_activation", "cash_withdrawal", "enrolment", "erasure", "subject_lock"]);
+    assert_eq!(policy.limits().log_retention_days, 180);
+    assert_eq!(policy.digest(), &sha256(policy::DEFAULT.as_bytes()));
+    assert_ne!(policy.digest(), parse(&format!("{}\n", policy::DEFAULT)).unwrap().digest());
+}
+
+#[test]
+fn a_policy_with_a_fault_is_refused_with_its_place() {
+    let cases = [
+        ("actions = [\"erase\"]", "actions = []", "purpose erasure: it allows no action"),
+        ("actions = [\"erase\"]", "actions = [\"search\"]", "unknown action"),
+        ("actions = [\"erase\"]", "actions = [\"erase\"]\nmodality = []", "unknown field"),
+        ("actions = [\"erase\"]\nmodalities = []", "actions = [\"erase\"]", "missing field `modalities`"),
+        (
+            "actions = [\"erase\"]\nmodalities = []",
+            "actions = [\"erase\"]\nmodalities = [\"face\"]",
+            "purpose erasure: modalities",
+        ),
+        (
+            "actions = [\"enroll\"]\nmodalities = [\"face\"]",
+            "actions = [\"enroll\"]\nmodalities = []",
+            "purpose enrolment: modalities",
+        ),
+        ("evidence = [\"registry_check\"]", "", "missing field `evidence`"),
+        ("retention_days = 1095", "", "purpose enrolment: retention_days"),
+        ("retention_days = 1095", "retention_days = 0", "purpose enrolment: retention_days"),
+        ("retention_days = 1095", "retention_days = 1095\nattempts = 3", "purpose enrolment: attempts"),
+        ("attempts = 3", "attempts = 0", "purpose cash_withdrawal: attempts"),
+        ("attempts = 3", "attempts = 11", "purpose cash_withdrawal: attempts"),
+        ("lock_seconds = 86400", "lock_seconds = 0", "purpose cash_withdrawal: lock_seconds"),
+        ("lock_seconds = 86400", "lock_seconds = 86400\nretention_days = 1", "purpose cash_withdrawal: retention_days"),
+        ("[[purposes.card_activation.rules]]", "[[purposes.cash_withdrawal.rules]]", "purpose card_activation: rules"),
+        ("up_to_kzt = 500000\n", "", "cash_withdrawal, rule 2: up_to_kzt must rise"),
+        ("up_to_kzt = 500000\n", "up_to_kzt = 5000000\n", "cash_withdrawal, rule 2: up_to_kzt must rise"),
+        ("fmr = \"1e-5\"", "fmr = \"1e-3\"", "cash_withdrawal, rule 2: its fmr is looser"),
+        ("fmr = \"1e-4\"", "fmr = \"1e-6\"", "unknown variant"),
+        ("fmr = \"1e-4\"\nevidence = []", "fmr = \"1e-4\"", "missing field `evidence`"),
+        ("decision = \"face\"", "decision = \"finger\"", "rule 1: its decision needs a modality that the purpose"),
+        ("requests_per_second = 200", "requests_per_second = 0", "[limits]"),
+        ("[purposes.erasure]", "[purposes.Erasure]", "purpose must be"),
+        ("[purposes.erasure]", "[purposes.subject_lock]", "duplicate key"),
+        ("[limits]", "[limit]", "unknown field"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(policy::DEFAULT.contains(from), "{from}");
+        let error = parse(&policy::DEFAULT.replacen(from, to, 1)).unwrap_err();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_rule_that_no_model_can_decide_is_refused_when_the_policy_is_loaded() {
+    for decision in ["finger", "any", "both", "fused"] {
+        let text = policy::DEFAULT.replace("modalities = [\"face\"]", "modalities = [\"face\", \"finger\"]").replacen(
+            "decision = \"face\"",
+            &format!("decision = \"{decision}\""),
+            1,
+        );
+        assert!(parse(&text).unwrap_err().contains("rule 1: no model served here"), "{decision}");
+        assert_eq!(Policy::parse(&text, &Models(&[FACE, FINGER])).is_ok(), decision != "fused", "{decision}");
+    }
+}
+
+/// A good token and proof on Ed25519 and on P-256.
+static GOOD: LazyLock<[Token; 2]> = LazyLock::new(|| {
+    let mut es = Draft::good();
+    (es.issuer, es.client) = (&ES_ISSUER, &ES_CLIENT);
+    es.header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": "ES256" });
+    es.proof_header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": ES_CLIENT.public().to_jwk() });
+    es.claims["cnf"]["jkt"] = json!(to_base64(&ES_CLIENT.public().thumbprint()));
+    assert_eq!(es.outcome(), "OK");
+    [Draft::good().token(), es.token()]
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn a_changed_byte_never_verifies(which in 0..2_usize, in_proof: bool, at: prop::sample::Index, flip in 1..128_u8) {
+        let good = &GOOD[which];
+        let mut parts = [good.access().to_owned(), good.proof().to_owned()].map(String::into_bytes);
+        let part = &mut parts[usize::from(in_proof)];
+        let at = at.index(part.len());
+        part[at] ^= flip;
+        let [access, proof] = parts.map(|part| String::from_utf8(part).unwrap());
+        prop_assert!(Token::new(access, proof, None).verify(&VERIFIER, &ask(), NOW).is_err());
+    }
+
+    #[test]
+    fn parts_of_tokens_put_together_never_verify(cut: prop::sample::Index, insert in "[A-Za-z0-9_.=-]{0,8}", drop in 0..8_usize) {
+        let good = &GOOD[0];
+        let at = cut.index(good.access().len());
+        let rest = &good.access()[(at + drop).min(good.access().len())..];
+        let access = format!("{}{insert}{rest}", &good.access()[..at]);
+        prop_assume!(access != good.access());
+        prop_assert!(Token::new(access, good.proof(), None).verify(&VERIFIER, &ask(), NOW).is_err());
+    }
+
+    #[test]
+    fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,200}") {
+        let _ = json::object(&bytes);
+        let _ = Jws::parse(&text);
+        let _ = parse(&text);
+        prop_assert!(verifier(&text).is_err());
+        prop_assert!(SigningKey::from_pkcs8(&bytes).is_err());
+        prop_assert!(Token::new(text.as_str(), text.as_str(), None).verify(&VERIFIER, &ask(), NOW).is_err());
+        // Past the signature as well: an issuer that we trust signs nonsense.
+        let header = json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": "EdDSA" }).to_string();
+        let access = ED_ISSUER.sign_bytes(header.as_bytes(), &bytes).unwrap();
+        prop_assert!(Token::new(access, GOOD[0].proof(), None).verify(&VERIFIER, &ask(), NOW).is_err());
+    }
+
+    #[test]
+    fn claims_of_any_type_are_refused_and_never_panic(name in 0..12_usize, value in prop_oneof![
+        Just(json!(null)), Just(json!([])), Just(json!({})), Just(json!([[]])), Just(json!(true)), any::<i64>().prop_map(|n| json!(n)),
+        any::<f64>().prop_map(|n| json!(n)), "\\PC{0,30}".prop_map(|text| json!(text)),
+    ]) {
+        let names = ["iss", "aud", "client_id", "sub", "iat", "nbf", "exp", "jti", "cnf", "authorization_details", "amr", "extra"];
+        let mut draft = Draft::good();
+        draft.claims[names[name]] = value.clone();
+        let outcome = draft.outcome();
+        // An unknown claim is skipped, another name of the client is one, and evidence may be empty.
+        let harmless = matches!(names[name], "extra" | "client_id" | "sub" | "amr" | "iat" | "nbf" | "jti");
+        prop_assert!(outcome.starts_with("TOKEN_") || harmless && outcome == "OK", "{} = {value}: {outcome}", names[name]);
+    }
+}

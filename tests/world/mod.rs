@@ -1,0 +1,285 @@
+//! Three parties in one process: what the tests and benches of the protocol run in. Public API only.
+//!
+//! A world has a seed and prints it when a test fails; it stands in for the handshakes and for the network between the nodes, and
+//! lets a test see, change, hold back or swallow every message.
+#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::cast_precision_loss, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, unreachable_pub)]
+
+pub mod data;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tumar::net::{Frame, Pipe, SessionId};
+use tumar::party::Party;
+use tumar::protocol::{Invalid, Meter, ProtocolError, Session, VerifyInput, enrol_intake, verify};
+use tumar::prss::{Epoch, PairSeed, SessionKeys};
+use tumar::share::{Masks, PointShare, Summands, split};
+use tumar::template::face::quantise;
+use tumar::template::model::{Model, Models};
+use zeroize::Zeroizing;
+
+/// How long a party of a world waits.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A small generator (splitmix64), so that a run can be repeated from its printed seed.
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.word() % end as u64).unwrap()
+    }
+
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.word().to_le_bytes()[0]).collect()
+    }
+
+    /// Roughly normal: enough to make embeddings of.
+    pub fn normal(&mut self) -> f32 {
+        (0..12).map(|_| (self.word() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0
+    }
+
+    pub fn embedding(&mut self, dimension: usize) -> Vec<f32> {
+        (0..dimension).map(|_| self.normal()).collect()
+    }
+
+    /// The three parties' shares of a packed template, honest or not.
+    pub fn split(&mut self, packed: &[u8]) -> [Summands; 3] {
+        split(packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
+    }
+
+    /// A packed honest template.
+    pub fn packed(&mut self, model: &Model) -> Vec<u8> {
+        quantise(&self.embedding(model.dimension()), model).unwrap().pack().to_vec()
+    }
+}
+
+/// What a test does with a message on its way.
+pub enum Passage {
+    /// Goes on as it is, or as it was changed.
+    On(Frame),
+    /// Never arrives.
+    Dropped,
+    /// Arrives twice.
+    Twice(Frame),
+    /// Arrives after the next one of the same direction, if there is one.
+    AfterNext(Frame),
+    /// Arrives after this long.
+    Late(Frame, Duration),
+}
+
+/// Where a message is, for a test that looks at it.
+pub struct Message<'a> {
+    pub from: Party,
+    pub to: Party,
+    pub frame: Frame,
+    /// The sender's keys of this session: with them a test can play a party that deviates and signs what it sends.
+    pub keys: &'a SessionKeys,
+}
+
+impl Message<'_> {
+    /// The frame with the sender's own tag over what it now says.
+    pub fn signed(mut self) -> Frame {
+        self.frame.tag = self.keys.tag(self.to, self.frame.number, self.frame.step, &self.frame.body);
+        self.frame
+    }
+}
+
+type Tamper = dyn FnMut(Message<'_>) -> Passage + Send;
+
+/// The three epochs of one set of connections.
+pub struct World {
+    epochs: [Epoch; 3],
+    /// The same seeds again, for the tests that tag what they changed.
+    shadows: [Epoch; 3],
+    pub dice: Dice,
+    /// How long each party waits.
+    pub patience: [Duration; 3],
+    seed: u64,
+}
+
+impl World {
+    /// With a seed of one's own, or from `TUMAR_SEED`.
+    pub fn new(seed: u64) -> Self {
+        let seed = std::env::var("TUMAR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
+        let mut dice = Dice(seed);
+        let seeds: [Vec<u8>; 3] = [(); 3].map(|()| dice.bytes(32));
+        let seed_of = |slot: Party| {
+            let bytes: [u8; 32] = seeds[slot.index()].as_slice().try_into().unwrap();
+            PairSeed::from_handshake(&Zeroizing::new(bytes))
+        };
+        let epochs = || Party::ALL.map(|own| Epoch::new(own, seed_of(own.next()), seed_of(own)));
+        Self { epochs: epochs(), shadows: epochs(), dice, patience: [PATIENCE; 3], seed }
+    }
+
+    fn keys(&mut self) -> ([SessionKeys; 3], [SessionKeys; 3]) {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.dice.bytes(16));
+        let id = SessionId(id);
+        let open = |epochs: &mut [Epoch; 3]| epochs.each_mut().map(|epoch| epoch.session(id).unwrap());
+        (open(&mut self.epochs), open(&mut self.shadows))
+    }
+
+    /// A session with nothing between the parties.
+    pub fn sessions(&mut self) -> [Session; 3] {
+        let [(ab, ba), (bc, cb), (ca, ac)] = [Pipe::pair(), Pipe::pair(), Pipe::pair()];
+        let ([a, b, c], _) = self.keys();
+        [(a, ab, ac), (b, bc, ba), (c, ca, cb)].map(|(keys, next, prev)| {
+            let patience = self.patience[keys.own().index()];
+            Session::new(keys, next, prev, patience)
+        })
+    }
+
+    /// A session whose every message passes through `tamper`.
+    pub fn tampered(&mut self, tamper: impl FnMut(Message<'_>) -> Passage + Send + 'static) -> [Session; 3] {
+        let (keys, shadows) = self.keys();
+        let shadows = Arc::new(shadows);
+        let tamper: Arc<Mutex<Tamper>> = Arc::new(Mutex::new(tamper));
+        // Indexed by sender, then by whether it sends to the next party (0) or the previous one (1).
+        let mut outs = Vec::new();
+        let mut ins = Vec::new();
+        for from in Party::ALL {
+            for to in [from.next(), from.prev()] {
+                let (out, taken) = mpsc::channel(8);
+                let (given, arrived) = mpsc::channel(64);
+                outs.push(Some(out));
+                ins.push(Some(arrived));
+                tokio::spawn(carry(from, to, taken, given, Arc::clone(&shadows), Arc::clone(&tamper)));
+            }
+        }
+        let mut pipe = |own: Party, peer: Party| {
+            let place = |from: Party, to: Party| 2 * from.index() + usize::from(to != from.next());
+            Pipe { to: outs[place(own, peer)].take().unwrap(), from: ins[place(peer, own)].take().unwrap() }
+        };
+        keys.map(|keys| {
+            let own = keys.own();
+            let (next, prev) = (pipe(own, own.next()), pipe(own, own.prev()));
+            Session::new(keys, next, prev, self.patience[own.index()])
+        })
+    }
+
+    /// Runs the three parties side by side.
+    pub async fn run<T, F: Future<Output = T>>(sessions: [Session; 3], mut party: impl FnMut(Session) -> F) -> [T; 3] {
+        let [a, b, c] = sessions.map(|session| Box::pin(party(session)));
+        let (a, b, c) = tokio::join!(a, b, c);
+        [a, b, c]
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the world's seed was TUMAR_SEED={}", self.seed);
+        }
+    }
+}
+
+/// A face model of any dimension, for tests that need a small one.
+pub fn model_of(dimension: usize) -> Model {
+    let table = format!(
+        "[[model]]\nid = \"test\"\nmodality = \"face\"\ndimension = {dimension}\n\
+         thresholds = {{ \"1e-3\" = 0.3, \"1e-4\" = 0.4, \"1e-5\" = 0.5 }}\n"
+    );
+    Models::parse(&table).unwrap().iter().next().unwrap().clone()
+}
+
+/// What each party is sent of a batch: the three parties' parts of many triples, turned into one list a party.
+pub fn by_party(triples: Vec<[Summands; 3]>) -> [Vec<Summands>; 3] {
+    let mut lists = [Vec::new(), Vec::new(), Vec::new()];
+    for triple in triples {
+        for (list, summands) in lists.iter_mut().zip(triple) {
+            list.push(summands);
+        }
+    }
+    lists
+}
+
+/// Takes a batch of references in.
+pub async fn enrol_all(
+    sessions: [Session; 3],
+    references: Vec<[Summands; 3]>,
+) -> [Result<Vec<Result<PointShare, Invalid>>, ProtocolError>; 3] {
+    let mut lists = by_party(references).map(Some);
+    World::run(sessions, |session| {
+        let batch = lists[session.own().index()].take().unwrap();
+        enrol_intake(session, batch)
+    })
+    .await
+}
+
+/// Takes honest references in through the protocol: three parties' points of each.
+pub async fn enrol(world: &mut World, packed: &[Vec<u8>]) -> [Vec<PointShare>; 3] {
+    let triples = packed.iter().map(|packed| world.dice.split(packed)).collect();
+    let points = enrol_all(world.sessions(), triples).await;
+    points.map(|points| points.unwrap().into_iter().map(Result::unwrap).collect())
+}
+
+/// Runs a batch of comparisons: item `i` is `probes[i]` against the points `references[.][rows[i]]`.
+pub async fn verify_all(
+    sessions: [Session; 3],
+    probes: Vec<[Summands; 3]>,
+    references: &[Vec<PointShare>; 3],
+    rows: &[usize],
+    thresholds: &[i16],
+) -> [Result<Vec<Result<bool, Invalid>>, ProtocolError>; 3] {
+    let mut lists = by_party(probes).map(Some);
+    World::run(sessions, |session| {
+        let own = session.own().index();
+        let inputs = lists[own].take().unwrap().into_iter().zip(rows).zip(thresholds);
+        let batch = inputs.map(|((summands, &row), &threshold)| VerifyInput {
+            summands,
+            reference: references[own][row].words(),
+            threshold,
+        });
+        verify(session, batch.collect())
+    })
+    .await
+}
+
+/// The meters of three sessions.
+pub fn meters(sessions: &[Session; 3]) -> [Arc<Meter>; 3] {
+    sessions.each_ref().map(Session::meter)
+}
+
+async fn carry(
+    from: Party,
+    to: Party,
+    mut taken: mpsc::Receiver<Frame>,
+    given: mpsc::Sender<Frame>,
+    shadows: Arc<[SessionKeys; 3]>,
+    tamper: Arc<Mutex<Tamper>>,
+) {
+    let mut held = None;
+    while let Some(frame) = taken.recv().await {
+        let keys = &shadows[from.index()];
+        let passage = tamper.lock().unwrap()(Message { from, to, frame, keys });
+        let (first, second) = match passage {
+            Passage::On(frame) => (Some(frame), held.take()),
+            Passage::Dropped => (None, None),
+            Passage::Twice(frame) => (Some(frame.clone()), Some(frame)),
+            Passage::AfterNext(frame) => {
+                held = Some(frame);
+                (None, None)
+            }
+            Passage::Late(frame, by) => {
+                tokio::time::sleep(by).await;
+                (Some(frame), None)
+            }
+        };
+        for frame in [first, second].into_iter().flatten() {
+            // A receiver that has ended takes nothing; its peers must not notice that from the world.
+            drop(given.send(frame).await);
+        }
+    }
+}
