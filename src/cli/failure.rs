@@ -8,6 +8,7 @@ use tonic::Code;
 use tumar::client::{CertificateError, ClientError, ConfigError};
 use tumar::name::NameError;
 use tumar::node::NodeError;
+use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
 use tumar::template::model::ModelsError;
 use tumar::token::jws::JwsError;
@@ -22,8 +23,11 @@ pub(super) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A node that does not start.
-    #[error("{0}")]
+    #[error("{}", with_causes(.0))]
     Node(#[from] NodeError),
+    /// A node's store.
+    #[error("{}", with_causes(.0))]
+    Store(#[from] StoreError),
     /// A file or folder.
     #[error("{}: {source}", path.display())]
     File {
@@ -105,6 +109,17 @@ fn reason_of(error: &ClientError) -> String {
     if error.refusal().is_some() { String::new() } else { format!("{}: ", error.reason()) }
 }
 
+/// An error and what is behind it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // A parser's message has a drawing of the place below its first line; a refusal is one line.
+        let line = cause.lines().next().unwrap_or_default();
+        format!("{text}: {line}")
+    })
+}
+
 impl Failure {
     /// As `--help` lists them.
     pub(super) fn exit_code(&self) -> ExitCode {
@@ -114,6 +129,7 @@ impl Failure {
             Self::Erasure(CertificateError::Form)
             | Self::Config(_)
             | Self::Node(_)
+            | Self::Store(_)
             | Self::File { .. }
             | Self::NotEmpty(_)
             | Self::Host

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +22,7 @@ pub(super) struct Run {
 
 /// Starts a node from its configuration file.
 pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
-    Ok(node::start(Config::read(config)?, clock::now).await?)
+    Ok(node::start(Config::read(config)?, Arc::new(clock::now)).await?)
 }
 
 impl Run {
@@ -35,14 +36,14 @@ impl Run {
         }
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+        node::harden_process();
         let node = start(&self.config).await?;
-        tracing::info!(public = %node.public(), peer = %node.peer(), "listening");
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("draining");
-        node.stop().await;
+        node.stop().await?;
         Ok(ExitCode::SUCCESS)
     }
 }

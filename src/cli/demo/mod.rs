@@ -44,9 +44,10 @@ impl Demo {
         let world = World::start().await?;
         let mut rounds = rounds::run(&world, &people, self.attempts).await?;
         let protections = protections::run(&world, &people, &mut rounds).await?;
-        let sights = sight::of(&world);
-        let (folder, pins) = world.stop().await;
-        let logs = logs::compare(folder.path(), &pins, &rounds.answered);
+        let runs = world.protocol_runs();
+        let stopped = world.stop().await?;
+        let sights = sight::of(&stopped, &rounds.sent, runs).await?;
+        let logs = logs::compare(stopped.folder(), &stopped.pins, &rounds.answered);
         let report =
             Report { people: &people, rounds: &rounds, protections: &protections, sights: &sights, logs: &logs };
         if json {

@@ -1,6 +1,7 @@
 //! What must not work, tried in earnest, with the error that the client sees.
 
 use tumar::client::{ClientError, Prepared, Target};
+use tumar::log::receipt::Outcome;
 use tumar::party::Party;
 use tumar::request::Method;
 use tumar::template::model::Fmr;
@@ -51,10 +52,7 @@ pub(super) async fn run(world: &World, people: &People, rounds: &mut Rounds) -> 
 
 /// A genuine verification of person 0, ready to be sent.
 fn prepared(world: &World, people: &People, amount: u64) -> Result<Prepared, Failure> {
-    let (config, committee) = (world.client.config(), world.client.committee());
-    let target = cash(world, 0)?;
-    Ok(Prepared::verify(config, &committee, &target, people.model_id(), people.probe(0, 0), amount)
-        .map_err(ClientError::from)?)
+    rounds::prepare(world, people, &cash(world, 0)?, people.probe(0, 0), amount)
 }
 
 fn cash(world: &World, person: usize) -> Result<Target, Failure> {
@@ -145,17 +143,19 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
     let target = cash(world, 0)?;
     rounds::unlock(world, 0, rounds).await?;
     for probe in strangers {
-        let verified = rounds::verify(world, people, &target, probe, 0).await??;
-        rounds.wrong_bits += usize::from(verified.matched);
-        rounds.note(&verified.receipts);
+        let answer = rounds::send(world, &rounds::prepare(world, people, &target, probe, 0)?).await??;
+        rounds.wrong_bits += usize::from(answer.outcome != Outcome::NoMatch);
+        rounds.note(&answer.receipts);
     }
-    let locked = rounds::verify(world, people, &target, people.reference(0), 0).await?;
+    let right = rounds::prepare(world, people, &target, people.reference(0), 0)?;
+    let locked = rounds::send(world, &right).await?;
 
     let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
     let certificate = world.client.erase(&world.token(&erase)?, &world.target(1, "erasure")?).await?;
     let config = world.client.config();
     certificate.verify(&config.nodes, &config.deployment)?;
-    let erased = rounds::verify(world, people, &cash(world, 1)?, people.reference(1), 0).await?;
+    let right = rounds::prepare(world, people, &cash(world, 1)?, people.reference(1), 0)?;
+    let erased = rounds::send(world, &right).await?;
     Ok(vec![
         seen("locked_after_three", "the right person, after three wrong ones", "SUBJECT_LOCKED", locked),
         seen("erased", "the right person, after erasure", "SUBJECT_UNKNOWN", erased),

@@ -51,11 +51,11 @@ impl Report<'_> {
         let sight = |sight: &Sight| {
             json!({
                 "node": sight.party,
-                "share_bytes": sight.received,
+                "share_bytes_sent": sight.sent,
+                "share_bytes_stored": sight.stored,
                 "chi_squared": (sight.chi_squared * 10.0).round() / 10.0,
                 "uniform": sight.is_noise(),
-                "opened_bits": sight.opened,
-                "stored_bytes": sight.stored,
+                "protocol_runs": sight.runs,
             })
         };
         crate::cli::print_json(&json!({
@@ -116,16 +116,18 @@ impl Report<'_> {
     }
 
     fn print_sights(&self) {
-        println!("\nWhat each node could see");
-        let mut table = table(&["node", "bytes of shares", "chi-squared (noise: 255)", "opened bits", "sealed store"]);
+        println!(
+            "\nWhat a thief of one node holds, with all of its keys: the bytes of every share it was sent and keeps"
+        );
+        let mut table = table(&["node", "sent", "stored", "chi-squared (noise: 255)", "runs, no score in any"]);
         for sight in self.sights {
             let verdict = if sight.is_noise() { "noise" } else { "NOT NOISE" };
             table.add_row([
                 sight.party.to_string(),
-                sight.received.to_string(),
-                format!("{:.0}, {verdict}", sight.chi_squared),
-                sight.opened.to_string(),
-                format!("{} KiB", sight.stored / 1024),
+                sight.sent.to_string(),
+                sight.stored.to_string(),
+                format!("{:.0}: {verdict}", sight.chi_squared),
+                sight.runs.to_string(),
             ]);
         }
         println!("{table}");

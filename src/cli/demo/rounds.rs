@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tumar::client::{Client, ClientError, Receipts, Target, Verified};
+use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey, Target};
+use tumar::log::receipt::Outcome;
 use tumar::request::Method;
 use tumar::template::Template;
 use tumar::template::model::Fmr;
@@ -36,7 +37,12 @@ pub(super) struct Rounds {
     pub(super) latencies: Vec<Duration>,
     /// Transcripts of all requests that were answered.
     pub(super) answered: Vec<[u8; 32]>,
+    /// The first requests with samples, as they were sent.
+    pub(super) sent: Vec<Prepared>,
 }
+
+/// So many requests are kept, to see what nodes can see in them.
+const KEPT: usize = 500;
 
 impl Rounds {
     /// The least latency that so many per cent of all stay within.
@@ -45,6 +51,12 @@ impl Rounds {
         sorted.sort_unstable();
         let place = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
         sorted.get(place).copied().unwrap_or_default()
+    }
+
+    fn keep(&mut self, prepared: Prepared) {
+        if self.sent.len() < KEPT {
+            self.sent.push(prepared);
+        }
     }
 
     /// Remembers what the receipts are of.
@@ -99,18 +111,21 @@ fn bar(what: &'static str, length: usize) -> ProgressBar {
 }
 
 async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
+    let (config, committee) = (world.client.config(), world.client.committee());
     let target = world.target(person, "enrolment")?;
+    let key = SubjectKey::generate().map_err(ClientError::from)?;
+    let (model, reference) = (people.model_id(), people.reference(person));
+    let prepared = Prepared::enroll(config, &committee, &target, model, reference, &key).map_err(ClientError::from)?;
     let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
-    loop {
-        let token = world.token(&wanted)?;
-        match world.client.enroll(&token, &target, people.model_id(), people.reference(person)).await {
-            Ok(enrolled) => {
-                rounds.note(&enrolled.receipts);
-                return Ok(());
-            }
+    let answer = loop {
+        match world.client.send(&world.token(&wanted)?, &prepared).await {
+            Ok(answer) => break answer,
             Err(error) => wait_or_give_up(error).await?,
         }
-    }
+    };
+    rounds.note(&answer.receipts);
+    rounds.keep(prepared);
+    Ok(())
 }
 
 async fn attempt_one(
@@ -122,35 +137,44 @@ async fn attempt_one(
     rounds: &mut Rounds,
 ) -> Result<bool, Failure> {
     let target = world.target(claimed, "cash_withdrawal")?;
-    let verified = loop {
+    let (prepared, answer) = loop {
         let begin = Instant::now();
-        match verify(world, people, &target, probe, amount).await? {
-            Ok(verified) => {
+        let prepared = prepare(world, people, &target, probe, amount)?;
+        match send(world, &prepared).await? {
+            Ok(answer) => {
                 rounds.latencies.push(begin.elapsed());
-                break verified;
+                break (prepared, answer);
             }
             Err(error) => wait_or_give_up(error).await?,
         }
     };
     let rate = if amount > 500_000 { Fmr::E5 } else { Fmr::E4 };
     let expected = probe.matches_vartime(people.reference(claimed), people.model.threshold(rate));
-    rounds.wrong_bits += usize::from(verified.matched != expected);
-    rounds.note(&verified.receipts);
-    Ok(verified.matched)
+    let matched = answer.outcome == Outcome::Match;
+    rounds.wrong_bits += usize::from(matched != expected);
+    rounds.note(&answer.receipts);
+    rounds.keep(prepared);
+    Ok(matched)
 }
 
-/// One comparison by a fresh token.
-pub(super) async fn verify(
+/// A comparison, split and sealed.
+pub(super) fn prepare(
     world: &World,
     people: &People,
     target: &Target,
     probe: &Template,
     amount: u64,
-) -> Result<Result<Verified, ClientError>, Failure> {
-    let amr: &[&str] = if amount > 500_000 { &["mobile_auth"] } else { &[] };
+) -> Result<Prepared, Failure> {
+    let (config, committee) = (world.client.config(), world.client.committee());
+    let prepared = Prepared::verify(config, &committee, target, people.model_id(), probe, amount);
+    Ok(prepared.map_err(ClientError::from)?)
+}
+
+/// Sends a comparison with a token of its own, such as its amount needs.
+pub(super) async fn send(world: &World, prepared: &Prepared) -> Result<Result<Answer, ClientError>, Failure> {
+    let amr: &[&str] = if prepared.ask().amount_kzt > 500_000 { &["mobile_auth"] } else { &[] };
     let token = world.token(&Wanted { purpose: "cash_withdrawal", method: Method::Verify, amr })?;
-    let client: &Client = &world.client;
-    Ok(client.verify(&token, target, people.model_id(), probe, amount).await)
+    Ok(world.client.send(&token, prepared).await)
 }
 
 /// Ends a lock, and forgets misses.

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use tempfile::TempDir;
-use tumar::client::{Client, ClientConfig, Target};
-use tumar::name::{GalleryName, RelyingParty};
+use tumar::client::{Client, ClientConfig, NodePin, Target};
+use tumar::name::{Deployment, GalleryName, RelyingParty};
 use tumar::node::Node;
 use tumar::party::Party;
 use tumar::request::Method;
@@ -82,29 +82,45 @@ impl World {
         Ok(self.issuer.issue(&token::request(self.client.config(), details, amr, 120), now)?)
     }
 
-    /// The nodes, A first.
-    pub(super) fn nodes(&self) -> &[Node] {
-        &self.nodes
+    /// Runs of the protocol that each node took part in: A, B, C.
+    pub(super) fn protocol_runs(&self) -> [u64; 3] {
+        let mut runs = [0; 3];
+        for (runs, node) in runs.iter_mut().zip(&self.nodes) {
+            *runs = node.counters().protocol_runs();
+        }
+        runs
     }
 
+    /// Stops the nodes; the files stay until what is returned is dropped.
+    pub(super) async fn stop(self) -> Result<Stopped, Failure> {
+        let config = self.client.config();
+        let (deployment, relying_party) = (config.deployment.clone(), config.relying_party.clone());
+        let pins = config.nodes.clone();
+        drop(self.client);
+        for node in self.nodes {
+            node.stop().await?;
+        }
+        Ok(Stopped { folder: self.folder, deployment, relying_party, pins })
+    }
+}
+
+/// What stopped nodes leave behind. The files are gone with it.
+pub(super) struct Stopped {
+    folder: TempDir,
+    /// Name of the installation.
+    pub(super) deployment: Deployment,
+    /// Who asked.
+    pub(super) relying_party: RelyingParty,
+    /// The nodes' keys, as the client has them pinned.
+    pub(super) pins: [NodePin; 3],
+}
+
+impl Stopped {
     /// Where everything was written.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
-
-    /// Stops the nodes; the files stay until what is returned is dropped.
-    pub(super) async fn stop(self) -> (TempDir, ClientConfigPins) {
-        let pins = self.client.config().nodes.clone();
-        drop(self.client);
-        for node in self.nodes {
-            node.stop().await;
-        }
-        (self.folder, pins)
-    }
 }
-
-/// The nodes' pinned keys.
-pub(super) type ClientConfigPins = [tumar::client::NodePin; 3];
 
 /// Two times three ports that nobody listens on now.
 fn free_ports() -> std::io::Result<[[u16; 3]; 2]> {
