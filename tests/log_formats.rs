@@ -3,11 +3,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use tumar::log::entry::{Draft, Entry, Event, Minute, Reason};
 use tumar::log::merkle::{MerkleError, Tree, leaf_hash};
 use tumar::log::note::{Checkpoint, NoteError, NoteSigner, SigningKey, VerifierKey, is_signed};
 use tumar::log::receipt::{NodeKeys, Outcome, Receipt, ReceiptBody, ReceiptError};
 use tumar::name::Deployment;
 use tumar::party::Party;
+use tumar::request::Method;
+use tumar::token::purpose::Use;
 
 /// The eight leaves of the certificate-transparency reference tests.
 const LEAVES: [&str; 8] =
@@ -77,6 +81,52 @@ fn the_reference_tree_has_the_reference_roots_and_proofs() {
 /// A log's signer from a fixed seed.
 fn signer(name: &str, seed: u8) -> NoteSigner {
     NoteSigner::new(name.parse().unwrap(), SigningKey::from_seed(&[seed; 32]))
+}
+
+#[test]
+fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
+    const LOCKED: Reason = Reason::fixed("SUBJECT_LOCKED");
+    let record = Use {
+        relying_party: "banks/b17".parse().unwrap(),
+        gallery: "banks/b17/customers".parse().unwrap(),
+        subject: "c-0042".parse().unwrap(),
+        purpose: "cash_withdrawal".parse().unwrap(),
+        method: Method::Verify,
+        modalities: vec![],
+        evidence: [0xe1; 32],
+        policy: [0xb0; 32],
+    };
+    let entry = Draft::new(&record, [7; 32], [5; 16], Minute::of(0), Event::Denied(LOCKED)).finish([8; 32]);
+    for bit in 0..entry.len() * 8 {
+        let mut other = entry.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(parsed) = Entry::parse(&other) {
+            assert_eq!(parsed.to_bytes(), other, "bit {bit}");
+            assert_ne!(leaf_hash(&other), leaf_hash(&entry));
+        }
+        assert!(Entry::parse(&entry[..bit / 8]).is_err(), "cut at {}", bit / 8);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_parser_panic_or_read_what_it_would_not_write(
+        text in "(\\PC|\n|[0-9+=/]){0,60}|[a-z]{1,3}\n[0-9+]{1,3}\n[A-Za-z0-9+/]{42}A=\n",
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        if let Ok(checkpoint) = Checkpoint::parse(&text) {
+            prop_assert_eq!(checkpoint.text(), text.clone());
+        }
+        if let Ok(key) = text.parse::<VerifierKey>() {
+            prop_assert_eq!(key.to_string(), text.clone());
+        }
+        let log = signer("log", 1);
+        prop_assert!(log.verifier().open(&text).is_err());
+        let as_note = format!("{text}\n\n\u{2014} {text}\n");
+        prop_assert!(log.verifier().open(&as_note).is_err());
+        prop_assert!(Entry::parse(text.as_bytes()).is_err());
+        prop_assert!(Entry::parse(&bytes).is_err());
+    }
 }
 
 mod notes {

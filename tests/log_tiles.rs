@@ -185,20 +185,21 @@ fn entries_that_are_not_the_trees_are_not_written() {
     let failing = |_| Err(io::ErrorKind::TimedOut.into());
     assert!(matches!(writer.write(&log.tree, failing, &note), Err(TilesError::Io(_))));
     assert!(!directory.path().join("checkpoint").exists());
-    let mut long = Log::new(0);
-    long.push(vec![0; 65_536]);
-    assert!(matches!(long.write(&mut writer), Err(TilesError::Entry(0))), "no room for its length");
+    let mut oversized = Log::new(0);
+    oversized.push(vec![0; 65_536]);
+    assert!(matches!(oversized.write(&mut writer), Err(TilesError::Entry(0))), "no room for its length");
 }
 
 #[test]
 fn a_write_that_breaks_anywhere_leaves_the_earlier_log_whole_and_can_be_done_again() {
-    for broken in [
+    let places = [
         "tile/entries/001.p/45.new",
         "tile/entries/000.new",
         "tile/0/001.p/45.new",
         "tile/1/000.p/1.new",
         "checkpoint.new",
-    ] {
+    ];
+    for (broken, restarted) in places.into_iter().flat_map(|place| [(place, false), (place, true)]) {
         let (directory, mut log) = written(200);
         log.grow(301);
         let mut writer = Writer::open(directory.path()).unwrap();
@@ -210,6 +211,9 @@ fn a_write_that_breaks_anywhere_leaves_the_earlier_log_whole_and_can_be_done_aga
         fs::remove_dir(&obstacle).unwrap();
         // By the same writer, or by one that starts after a crash; with more in the log than the broken write had.
         log.grow(302);
+        if restarted {
+            writer = Writer::open(directory.path()).unwrap();
+        }
         log.write(&mut writer).unwrap();
         assert_eq!(log.audit(directory.path()).unwrap().size(), 302, "{broken}");
     }
@@ -230,8 +234,8 @@ fn a_write_that_was_made_but_not_noticed_can_be_made_again() {
 
 #[test]
 fn every_kind_of_damage_is_found_and_named() {
-    type Found = fn(&TilesError) -> bool;
-    let cases: [(&str, fn(&Path), Found); 11] = [
+    type Case = (&'static str, fn(&Path), fn(&TilesError) -> bool);
+    let cases: [Case; 11] = [
         ("a changed entry", |at| flip(&at.join("tile/entries/000"), 9 + 2), |e| matches!(e, TilesError::Entry(1))),
         ("a changed length", |at| flip(&at.join("tile/entries/000"), 1), |e| matches!(e, TilesError::Bundle(0))),
         (
