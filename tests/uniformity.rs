@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use tumar::net::Step;
 use tumar::party::Party;
+use tumar::protocol::{Came, Round, VerifyInput};
+use tumar::template::face::quantise;
 use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
+use zeroize::Zeroizing;
 
 const DIMENSION: usize = 512;
 /// Three lanes each: whole words for every host.
@@ -114,6 +117,31 @@ async fn all_that_one_node_receives_and_stores_is_uniform_whatever_the_template(
             assert!(deviation(&all).abs() < 6.0, "{name} at {party}");
         }
     }
+}
+
+#[tokio::test]
+async fn no_secret_type_prints_its_content() {
+    let mut world = World::new(34);
+    let model = model_of(64);
+    let template = quantise(&world.dice.embedding(64), &model).unwrap();
+    let packed = template.pack();
+    let shares = world.dice.split(&packed);
+    let [points, ..] = enrol(&mut world, &[packed.to_vec()]).await;
+    let [session, ..] = world.sessions();
+    let id = session.id();
+    let weighted = points[0].weigh();
+    assert_eq!(
+        format!("{template:?} {:?} {:?} {weighted:?} {session:?}", shares[0], points[0]),
+        format!("Template([64]) Summands([64]) PointShare(A, [64]) Weighted([64]) Session(A, {id})")
+    );
+    let [own, ..] = shares;
+    let input = VerifyInput { summands: own, reference: points[0].words(), threshold: 5 };
+    let round = Round { to_next: vec![0xab; 3], ..Round::default() };
+    let came = Came { next: Zeroizing::new(vec![0xab; 4]), prev: Zeroizing::default() };
+    assert_eq!(
+        format!("{input:?} {round:?} {came:?}"),
+        "VerifyInput(Summands([64]), [64], 5) Round(to [3] [0], from [0] [0]) Came([4] [0])"
+    );
 }
 
 #[test]
