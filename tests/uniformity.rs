@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tumar::net::Step;
 use tumar::party::Party;
-use tumar::protocol::{Came, Round, VerifyInput};
+use tumar::protocol::{Came, Round, VerifyInput, compare};
 use tumar::template::face::quantise;
 use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
 use zeroize::Zeroizing;
@@ -115,6 +115,28 @@ async fn all_that_one_node_receives_and_stores_is_uniform_whatever_the_template(
             }
             let all: Vec<u8> = view.values().flatten().copied().collect();
             assert!(deviation(&all).abs() < 6.0, "{name} at {party}");
+        }
+    }
+}
+
+/// Scores' summands that are no noise of their own: here every mask of a comparison must be there.
+#[tokio::test]
+async fn a_comparison_hides_even_summands_that_are_all_the_same() {
+    const LANES: usize = 64 * 192;
+    let mut world = World::new(35);
+    let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
+    let sessions = world.tampered(recording(&seen));
+    let outcomes = World::run(sessions, async |mut session| {
+        let outcome = compare(&mut session, &[0; LANES], &[0; LANES]).await;
+        session.settle(outcome).unwrap()
+    })
+    .await;
+    assert!(outcomes.iter().flatten().all(|&bit| bit));
+    for (party, view) in Party::ALL.into_iter().zip(seen.lock().unwrap().iter()) {
+        assert_eq!(view.len(), 2 + 5 + 2);
+        for (kind, bytes) in view.iter().filter(|(_, bytes)| bytes.len() > 16) {
+            let deviation = deviation(bytes);
+            assert!(deviation.abs() < 6.0, "{kind} at {party}, {} bytes: {deviation}", bytes.len());
         }
     }
 }
