@@ -127,7 +127,7 @@ async fn a_comparison_hides_even_summands_that_are_all_the_same() {
     let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
     let sessions = world.tampered(recording(&seen));
     let outcomes = World::run(sessions, async |mut session| {
-        let outcome = compare(&mut session, &[0; LANES], &[0; LANES]).await;
+        let outcome = compare(&mut session, &vec![0; LANES], &vec![0; LANES]).await;
         session.settle(outcome).unwrap()
     })
     .await;
