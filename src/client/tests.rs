@@ -14,7 +14,6 @@ use crate::template::model::Models;
 use crate::tls::Pinned;
 use crate::token::Algorithm;
 use crate::wire::{envelope_of, receipt_to, sign_node};
-use ring::signature::Ed25519KeyPair;
 
 /// A committee without its service: what signs, and what is pinned of it.
 struct World {
@@ -85,8 +84,7 @@ impl World {
     }
 
     fn sign(&self, party: Party, node: &mut v1::Node) {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed(party, 1)).unwrap();
-        sign_node(node, &self.config.deployment, &pair);
+        sign_node(node, &self.config.deployment, &SigningKey::from_seed(&seed(party, 1)));
     }
 
     fn committee(&self) -> Committee {

@@ -23,7 +23,7 @@ use crate::wire::peer::v1::Relayed;
 use crate::wire::{ask_of, envelope_of};
 
 /// Bytes of the key that an enrolment brings for the subject's handles in this node's log, behind the summands.
-pub const SUBJECT_KEY: usize = 32;
+const SUBJECT_KEY: usize = 32;
 
 /// A request that this node would help with, were it in the log.
 pub struct Checked {

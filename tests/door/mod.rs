@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{Ask, Method, Sample};
+use tumar::template::model::Fmr;
 use tumar::token::Token;
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
 use tumar::token::jwt::{Issuer, TokenRequest, TrustedIssuer, Verifier};
-use tumar::token::policy::{Fmr, Limits, Policy, Thresholds};
+use tumar::token::policy::{Limits, Policy, Thresholds};
 use tumar::token::proof::ProofKey;
 use tumar::token::purpose::{For, Grant};
 
