@@ -193,8 +193,12 @@ impl Dialler {
     }
 
     fn endpoint(&self, address: &str) -> Result<Endpoint, TlsError> {
-        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(|_| TlsError::Address)?;
+        // To tonic this is a plain connection: TLS is our connector's, and tonic would look for its own. What the peer reads as
+        // the scheme and authority of a call is the origin.
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| TlsError::Address)?;
+        let origin = Uri::try_from(format!("https://{address}")).map_err(|_| TlsError::Address)?;
         Ok(endpoint
+            .origin(origin)
             .connect_timeout(HANDSHAKE)
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(5))

@@ -17,7 +17,7 @@ use tumar::token::jws::JwsError;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The call, or its answer.
-    #[error("{}{}", reason_of(.0), .0)]
+    #[error("{}{}", reason_of(.0), with_causes(.0))]
     Client(#[from] ClientError),
     /// The client's configuration.
     #[error(transparent)]
