@@ -61,7 +61,11 @@ const ROWS: [ReasonRow; 30] = [
     row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
     row("TEMPLATE_INCONSISTENT", Code::InvalidArgument, "The three shares do not belong to one template."),
     row("TEMPLATE_LENGTH", Code::InvalidArgument, "The template does not have the required length."),
-    row("NODES_OUT_OF_STEP", Code::Unavailable, "The nodes do not hold the same row of the subject; one must catch up."),
+    row(
+        "NODES_OUT_OF_STEP",
+        Code::Unavailable,
+        "The nodes do not hold the same row of the subject; one must catch up.",
+    ),
     row("CHANGE_REFUSED", Code::Aborted, "Not all three nodes could make the change, so none did."),
     row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),

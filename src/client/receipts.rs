@@ -8,7 +8,7 @@ use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
 use crate::name::{Deployment, GalleryName, PurposeName, RequestId, Subject};
 use crate::party::Party;
 use crate::request::{Ask, Method};
-use crate::wire::v1;
+use crate::wire::{receipt_from, v1};
 
 /// The receipts do not show what the answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,32 +89,8 @@ const fn may_come_of(method: Method, outcome: Outcome) -> bool {
 }
 
 fn parse(party: Party, receipt: &v1::Receipt) -> Result<Receipt, ReceiptFault> {
-    let form = ReceiptFault::Form(party);
-    let hash = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).map_err(|_| form);
-    if receipt.party() != v1::Party::from(party) {
-        return Err(ReceiptFault::Count);
-    }
-    let outcome = match receipt.outcome() {
-        v1::Outcome::Match => Outcome::Match,
-        v1::Outcome::NoMatch => Outcome::NoMatch,
-        v1::Outcome::Enrolled => Outcome::Enrolled,
-        v1::Outcome::Erased => Outcome::Erased,
-        v1::Outcome::Locked => Outcome::Locked,
-        v1::Outcome::Unlocked => Outcome::Unlocked,
-        v1::Outcome::Unspecified => return Err(form),
-    };
-    let body = ReceiptBody {
-        party,
-        outcome,
-        rq: hash(&receipt.request_digest)?,
-        extra: [0; 32],
-        index: receipt.log_index,
-        leaf: hash(&receipt.leaf_hash)?,
-        inclusion: receipt.inclusion_proof.iter().map(|node| hash(node)).collect::<Result<_, _>>()?,
-        checkpoint: receipt.checkpoint.clone(),
-    };
-    let signature = receipt.signature.as_slice().try_into().map_err(|_| form)?;
-    Ok(Receipt { body, signature })
+    let receipt = receipt_from(receipt).ok_or(ReceiptFault::Form(party))?;
+    if receipt.body.party == party { Ok(receipt) } else { Err(ReceiptFault::Count) }
 }
 
 /// Why a certificate of erasure proves nothing.

@@ -13,7 +13,7 @@ use crate::template::face::quantise;
 use crate::template::model::Models;
 use crate::tls::Pinned;
 use crate::token::Algorithm;
-use crate::wire::{envelope_of, sign_node};
+use crate::wire::{envelope_of, receipt_to, sign_node};
 use ring::signature::Ed25519KeyPair;
 
 /// A committee without its service: what signs, and what is pinned of it.
@@ -114,31 +114,8 @@ impl World {
                 checkpoint: checkpoint.sign(&signer).unwrap(),
             };
             let receipt = body.sign(&identity(party), &self.config.deployment);
-            wire_form(&receipt)
+            receipt_to(&receipt)
         })
-    }
-}
-
-fn wire_form(receipt: &crate::log::receipt::Receipt) -> v1::Receipt {
-    let body = &receipt.body;
-    let outcome = match body.outcome {
-        Outcome::Match => v1::Outcome::Match,
-        Outcome::NoMatch => v1::Outcome::NoMatch,
-        Outcome::Enrolled => v1::Outcome::Enrolled,
-        Outcome::Erased => v1::Outcome::Erased,
-        Outcome::Locked => v1::Outcome::Locked,
-        Outcome::Unlocked => v1::Outcome::Unlocked,
-    };
-    v1::Receipt {
-        party: v1::Party::from(body.party).into(),
-        outcome: outcome.into(),
-        request_digest: body.rq.to_vec(),
-        log_index: body.index,
-        leaf_hash: body.leaf.to_vec(),
-        tree_size: 3,
-        inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
-        checkpoint: body.checkpoint.clone(),
-        signature: receipt.signature.to_vec(),
     }
 }
 

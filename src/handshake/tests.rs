@@ -2,7 +2,6 @@
 
 use std::array;
 
-
 use super::*;
 use crate::seal::{shows, vectors};
 

@@ -33,7 +33,10 @@ impl Keys {
             identity: signing(&folder.join("identity.pk8"))?,
             log: signing(&folder.join("log.pk8"))?,
             store: StoreKey::from_bytes(&bytes_32(&folder.join("store.key"))?),
-            envelope: EnvelopeKeys::new(PrivateKey::from_seed(&bytes_32(&folder.join("envelope-current.seed"))?), previous),
+            envelope: EnvelopeKeys::new(
+                PrivateKey::from_seed(&bytes_32(&folder.join("envelope-current.seed"))?),
+                previous,
+            ),
         })
     }
 }

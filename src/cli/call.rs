@@ -1,0 +1,306 @@
+//! The commands that call the leader as a relying party does.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tumar::client::{Client, ClientConfig, ErasureCertificate, Receipts, Target};
+use tumar::name::{GalleryName, PurposeName, Subject};
+use tumar::party::Party;
+
+use super::embedding::Embedding;
+use super::failure::Failure;
+use super::{clock, files, print_json, token};
+
+/// Whom a call is about.
+#[derive(Debug, Args)]
+struct Whom {
+    /// The client's configuration: DIR/client/client.toml
+    #[arg(long)]
+    client: PathBuf,
+    /// File with the access token, or - for standard input
+    #[arg(long)]
+    token: PathBuf,
+    /// Where the person is; the client's `customers` if not given
+    #[arg(long)]
+    gallery: Option<GalleryName>,
+    /// The bank's handle for the person
+    #[arg(long)]
+    subject: Subject,
+}
+
+/// All that is needed to call.
+struct Line {
+    client: Client,
+    token: String,
+    target: Target,
+}
+
+impl Whom {
+    async fn connect(self, purpose: PurposeName) -> Result<Line, Failure> {
+        let config = ClientConfig::read(&self.client)?;
+        let gallery = match self.gallery {
+            Some(gallery) => gallery,
+            None => token::customers(&config.relying_party)?,
+        };
+        let token = files::read_text(&self.token)?;
+        let client = Client::connect(config, clock::now).await?;
+        Ok(Line { client, token, target: Target { gallery, subject: self.subject, purpose } })
+    }
+}
+
+/// Where each node's log shows the request.
+fn places(receipts: &Receipts) -> Value {
+    receipts.iter().map(|receipt| json!({ "node": receipt.body.party, "log_index": receipt.body.index })).collect()
+}
+
+/// The same in words: `A 12, B 12, C 14`.
+fn places_in_words(places: [u64; 3]) -> String {
+    let words: Vec<String> = Party::ALL.iter().zip(places).map(|(party, place)| format!("{party} {place}")).collect();
+    words.join(", ")
+}
+
+fn indices(receipts: &Receipts) -> [u64; 3] {
+    let mut places = [0; 3];
+    for (place, receipt) in places.iter_mut().zip(receipts.iter()) {
+        *place = receipt.body.index;
+    }
+    places
+}
+
+/// Arguments of `tumar enroll`.
+#[derive(Debug, Args)]
+pub(super) struct Enroll {
+    #[command(flatten)]
+    whom: Whom,
+    #[command(flatten)]
+    embedding: Embedding,
+    /// A purpose of the policy that allows it
+    #[arg(long, default_value = "enrolment")]
+    purpose: PurposeName,
+    /// A new file for the person's key to their own log entries; SUBJECT.key if not given
+    #[arg(long)]
+    key_out: Option<PathBuf>,
+}
+
+impl Enroll {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let template = self.embedding.read()?;
+        let key_file = self.key_out.unwrap_or_else(|| PathBuf::from(format!("{}.key", self.whom.subject)));
+        // Found out now, since a key that can not be written after the enrolment would be lost.
+        if key_file.exists() {
+            let source = std::io::ErrorKind::AlreadyExists.into();
+            return Err(Failure::File { path: key_file, source });
+        }
+        let line = self.whom.connect(self.purpose).await?;
+        let enrolled = line.client.enroll(&line.token, &line.target, &self.embedding.model, &template).await?;
+        files::write_secret(&key_file, enrolled.subject_key.to_text().as_bytes())?;
+        if json {
+            print_json(&json!({
+                "outcome": "enrolled",
+                "subject": line.target.subject,
+                "receipts": places(&enrolled.receipts),
+                "subject_key_file": key_file,
+            }));
+        } else {
+            println!(
+                "Enrolled {}. Receipts checked; log places {}. The person's key: {}",
+                line.target.subject,
+                places_in_words(indices(&enrolled.receipts)),
+                key_file.display()
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Arguments of `tumar verify`.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    whom: Whom,
+    #[command(flatten)]
+    embedding: Embedding,
+    /// A purpose of the policy that allows it
+    #[arg(long, default_value = "cash_withdrawal")]
+    purpose: PurposeName,
+    /// Whole tenge at stake
+    #[arg(long, default_value_t = 0)]
+    amount_kzt: u64,
+}
+
+impl Verify {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let template = self.embedding.read()?;
+        let Line { client, token, target } = self.whom.connect(self.purpose).await?;
+        let verified = client.verify(&token, &target, &self.embedding.model, &template, self.amount_kzt).await?;
+        if json {
+            let outcome = if verified.matched { "match" } else { "no_match" };
+            print_json(&json!({
+                "outcome": outcome,
+                "subject": target.subject,
+                "receipts": places(&verified.receipts),
+            }));
+        } else {
+            println!(
+                "{}. Receipts checked; log places {}.",
+                if verified.matched { "Match" } else { "No match" },
+                places_in_words(indices(&verified.receipts))
+            );
+        }
+        Ok(if verified.matched { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Arguments of `tumar erase`.
+#[derive(Debug, Args)]
+pub(super) struct Erase {
+    #[command(flatten)]
+    whom: Whom,
+    /// A purpose of the policy that allows it
+    #[arg(long, default_value = "erasure")]
+    purpose: PurposeName,
+    /// A new file for the certificate
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl Erase {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let Line { client, token, target } = self.whom.connect(self.purpose).await?;
+        let certificate = client.erase(&token, &target).await?;
+        if let Some(out) = &self.out {
+            files::write(out, certificate.to_json().as_bytes())?;
+        }
+        if json {
+            print_json(&json!({ "outcome": "erased", "subject": target.subject, "certificate": certificate }));
+        } else {
+            println!(
+                "Erased {}. Certificate checked; log places {}.",
+                target.subject,
+                places_in_words(certificate.log_places())
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Arguments of `tumar certificate`.
+#[derive(Debug, Args)]
+pub(super) struct Certificate {
+    /// The certificate that `tumar erase --out` wrote
+    file: PathBuf,
+    /// The client's configuration, for the pinned keys
+    #[arg(long)]
+    client: PathBuf,
+}
+
+impl Certificate {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let config = ClientConfig::read(&self.client)?;
+        let certificate = ErasureCertificate::from_json(&read_lossy(&self.file)?)?;
+        certificate.verify(&config.nodes, &config.deployment)?;
+        if json {
+            print_json(&json!({
+                "outcome": "erased",
+                "gallery": certificate.gallery(),
+                "subject": certificate.subject(),
+                "log_places": certificate.log_places(),
+            }));
+        } else {
+            println!(
+                "All three nodes signed that {} of {} was erased; log places {}.",
+                certificate.subject(),
+                certificate.gallery(),
+                places_in_words(certificate.log_places())
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn read_lossy(path: &Path) -> Result<String, Failure> {
+    Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
+}
+
+/// Arguments of `tumar lock` and `tumar unlock`.
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    #[command(flatten)]
+    whom: Whom,
+    /// A purpose of the policy that allows it
+    #[arg(long, default_value = "subject_lock")]
+    purpose: PurposeName,
+}
+
+/// Which way the key is turned.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Turn {
+    /// `tumar lock`.
+    Lock,
+    /// `tumar unlock`.
+    Unlock,
+}
+
+impl Lock {
+    pub(super) async fn run(self, turn: Turn, json: bool) -> Result<ExitCode, Failure> {
+        let Line { client, token, target } = self.whom.connect(self.purpose).await?;
+        let (receipts, outcome, words) = match turn {
+            Turn::Lock => (client.lock(&token, &target).await?, "locked", "Locked"),
+            Turn::Unlock => (client.unlock(&token, &target).await?, "unlocked", "Unlocked"),
+        };
+        if json {
+            let receipts = places(&receipts);
+            print_json(&json!({ "outcome": outcome, "subject": target.subject, "receipts": receipts }));
+        } else {
+            let places = places_in_words(indices(&receipts));
+            println!("{words} {}. Receipts checked; log places {places}.", target.subject);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Arguments of `tumar committee`.
+#[derive(Debug, Args)]
+pub(super) struct ShowCommittee {
+    /// The client's configuration: DIR/client/client.toml
+    #[arg(long)]
+    client: PathBuf,
+}
+
+impl ShowCommittee {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let client = Client::connect(ClientConfig::read(&self.client)?, clock::now).await?;
+        let committee = client.committee();
+        let nodes = &client.config().nodes;
+        if json {
+            print_json(&json!({
+                "deployment": client.deployment(),
+                "nodes": nodes.iter().map(|node| json!({
+                    "party": node.party,
+                    "envelope_key": committee.key(node.party).id().to_string(),
+                    "log_key": node.log.to_string(),
+                })).collect::<Vec<_>>(),
+                "models": committee.models().iter().map(|model| json!({
+                    "id": model.id,
+                    "modality": model.modality,
+                    "dimension": model.dimension,
+                })).collect::<Vec<_>>(),
+                "max_request_bytes": committee.limits().max_request_bytes,
+            }));
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("Deployment {}: all three nodes are the pinned ones, with one policy.", client.deployment());
+        let mut table = super::table(&["node", "envelope key", "log"]);
+        for node in nodes {
+            let key = committee.key(node.party).id().to_string();
+            table.add_row([node.party.to_string(), key, node.log.name().to_string()]);
+        }
+        println!("{table}");
+        for model in committee.models() {
+            println!("Model {}: {}, {} components", model.id, model.modality.as_str(), model.dimension);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,69 @@
+//! The three access logs, read from their files as an auditor would, and held against each other.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tumar::client::NodePin;
+use tumar::log::entry::{Entry, EntryError, Event};
+use tumar::log::tiles::{Reader, TilesError};
+use tumar::party::Party;
+
+/// A log that can not be read, or is not what its checkpoint says.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogFault {
+    /// Files, checkpoint, root.
+    #[error("the log of node {0}: {1}")]
+    Tiles(Party, TilesError),
+    /// An entry that is not in the schema.
+    #[error("the log of node {0}: {1}")]
+    Entry(Party, EntryError),
+}
+
+/// What three logs say.
+#[derive(Debug)]
+pub(super) struct Logs {
+    /// Entries of each: A, B, C.
+    pub(super) entries: [u64; 3],
+    /// Requests that all three admitted.
+    pub(super) requests: usize,
+    /// Whether each shows the same requests, and all that were answered.
+    pub(super) agree: bool,
+}
+
+/// What one log says.
+struct Told {
+    entries: u64,
+    admitted: BTreeSet<[u8; 32]>,
+    completed: BTreeSet<[u8; 32]>,
+}
+
+/// Audits each log, then compares them. Requests that one node refused stand in its own log alone.
+pub(super) fn compare(folder: &Path, pins: &[NodePin; 3], answered: &[[u8; 32]]) -> Result<Logs, LogFault> {
+    let [a, b, c] = pins.each_ref().map(|pin| read(folder, pin));
+    let told = [a?, b?, c?];
+    let [a, b, c] = &told;
+    let agree = a.admitted == b.admitted
+        && b.admitted == c.admitted
+        && told.iter().all(|log| answered.iter().all(|rq| log.admitted.contains(rq) && log.completed.contains(rq)));
+    Ok(Logs { entries: [a.entries, b.entries, c.entries], requests: a.admitted.len(), agree })
+}
+
+fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
+    let party = pin.party;
+    let letter = party.as_str().to_ascii_lowercase();
+    let reader = Reader::new(&folder.join(letter).join("data").join("log"));
+    let tiles = |error| LogFault::Tiles(party, error);
+    let checkpoint = reader.checkpoint(&pin.log).map_err(tiles)?;
+    reader.audit(&checkpoint).map_err(tiles)?;
+    let (mut admitted, mut completed) = (BTreeSet::new(), BTreeSet::new());
+    for index in 0..checkpoint.size {
+        let bytes = reader.entry(index, checkpoint.size).map_err(tiles)?;
+        let entry = Entry::parse(&bytes).map_err(|error| LogFault::Entry(party, error))?;
+        match entry.event {
+            Event::Admitted => admitted.insert(entry.rq),
+            Event::Completed => completed.insert(entry.rq),
+            Event::Failed(_) | Event::Denied(_) => false,
+        };
+    }
+    Ok(Told { entries: checkpoint.size, admitted, completed })
+}

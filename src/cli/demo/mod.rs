@@ -1,0 +1,60 @@
+//! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree.
+
+mod logs;
+mod people;
+mod protections;
+mod report;
+mod rounds;
+mod sight;
+mod world;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::failure::Failure;
+use people::People;
+use report::Report;
+use world::World;
+
+/// Arguments of `tumar demo`.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// A folder with `faces/lfw_dev_fr512.npy` and `faces/lfw_dev_labels.csv`; made-up faces if not given
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// How many people are enrolled
+    #[arg(long, default_value_t = 20)]
+    people: usize,
+    /// How many attempts the people make, and how many others make in their names
+    #[arg(long, default_value_t = 100)]
+    attempts: usize,
+}
+
+impl Demo {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        if !(2..=1000).contains(&self.people) || !(1..=100_000).contains(&self.attempts) {
+            return Err(Failure::Size);
+        }
+        let people = match &self.data {
+            Some(folder) => People::of_set(folder, self.people)?,
+            None => People::synthetic(self.people)?,
+        };
+        let world = World::start().await?;
+        let mut rounds = rounds::run(&world, &people, self.attempts).await?;
+        let protections = protections::run(&world, &people, &mut rounds).await?;
+        let runs = world.protocol_runs();
+        let stopped = world.stop().await?;
+        let sights = sight::of(&stopped, &rounds.sent, runs).await?;
+        let logs = logs::compare(stopped.folder(), &stopped.pins, &rounds.answered);
+        let report =
+            Report { people: &people, rounds: &rounds, protections: &protections, sights: &sights, logs: &logs };
+        if json {
+            report.print_json()
+        } else {
+            report.print()
+        }
+        Ok(if report.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

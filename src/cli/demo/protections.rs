@@ -1,0 +1,163 @@
+//! What must not work, tried in earnest, with the error that the client sees.
+
+use tumar::client::{ClientError, Prepared, Target};
+use tumar::log::receipt::Outcome;
+use tumar::party::Party;
+use tumar::request::Method;
+use tumar::template::model::Fmr;
+use tumar::token::{Algorithm, ProofKey};
+use tumar::wire::peer::v1::relayed::Request;
+
+use super::people::People;
+use super::rounds::{self, LARGE, Rounds};
+use super::world::{Wanted, World};
+use crate::cli::clock;
+use crate::cli::failure::Failure;
+
+/// One protection, and what became of the attempt to get past it.
+#[derive(Debug)]
+pub(super) struct Protection {
+    /// For machines.
+    pub(super) name: &'static str,
+    /// For people.
+    pub(super) tried: &'static str,
+    /// What came back; nothing if it went through.
+    pub(super) reason: Option<String>,
+    /// Who refused.
+    pub(super) node: Option<Party>,
+    /// Whether that is the reason it must be.
+    pub(super) ok: bool,
+}
+
+fn seen<T>(name: &'static str, tried: &'static str, expected: &str, outcome: Result<T, ClientError>) -> Protection {
+    let error = outcome.err();
+    let reason = error.as_ref().map(|error| error.reason().to_owned());
+    let node = error.as_ref().and_then(ClientError::refusal).and_then(|refusal| refusal.node);
+    Protection { name, tried, ok: reason.as_deref() == Some(expected), reason, node }
+}
+
+/// The usual token for cash.
+const CASH: Wanted<'static> = Wanted { purpose: "cash_withdrawal", method: Method::Verify, amr: &[] };
+
+/// All of them. Afterwards person 0 is locked and person 1 erased.
+pub(super) async fn run(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
+    for person in [0, 1] {
+        rounds::unlock(world, person, rounds).await?;
+    }
+    let mut seen = tokens(world, people, rounds).await?;
+    seen.extend(envelopes(world, people).await?);
+    seen.extend(subjects(world, people, rounds).await?);
+    Ok(seen)
+}
+
+/// A genuine verification of person 0, ready to be sent.
+fn prepared(world: &World, people: &People, amount: u64) -> Result<Prepared, Failure> {
+    rounds::prepare(world, people, &cash(world, 0)?, people.probe(0, 0), amount)
+}
+
+fn cash(world: &World, person: usize) -> Result<Target, Failure> {
+    world.target(person, "cash_withdrawal")
+}
+
+async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
+    let client = &world.client;
+    let request = prepared(world, people, 0)?;
+    let other_purpose = world.token(&Wanted { purpose: "card_activation", amr: &["mobile_auth"], ..CASH })?;
+    let staff = format!("{}/staff", client.config().relying_party).parse()?;
+    let other_gallery = world.token_for(&CASH, staff, clock::now())?;
+    let expired = world.token_for(&CASH, world.gallery.clone(), clock::now() - 600)?;
+    let mut all = vec![
+        seen(
+            "wrong_purpose",
+            "a card activation token, for cash",
+            "PURPOSE_NOT_GRANTED",
+            client.send(&other_purpose, &request).await,
+        ),
+        seen(
+            "wrong_gallery",
+            "a token for another gallery",
+            "GALLERY_NOT_GRANTED",
+            client.send(&other_gallery, &request).await,
+        ),
+        seen("expired_token", "a token of ten minutes ago", "TOKEN_EXPIRED", client.send(&expired, &request).await),
+    ];
+    let token = world.token(&CASH)?;
+    let (thief, _) = ProofKey::generate(Algorithm::EdDsa)?;
+    let stolen = thief.prove(&token, request.ask(), &client.config().base, None, clock::now())?;
+    let outcome = client.call(&token, &stolen, &request).await;
+    all.push(seen("stolen_token", "a stolen token, by the thief's own key", "PROOF_KEY_OTHER", outcome));
+
+    rounds.note(&client.send(&token, &request).await?.receipts);
+    let again = prepared(world, people, 0)?;
+    all.push(seen("spent_token", "a token for one request, twice", "TOKEN_SPENT", client.send(&token, &again).await));
+
+    let large = prepared(world, people, LARGE)?;
+    let outcome = client.send(&world.token(&CASH)?, &large).await;
+    all.push(seen("large_amount", "900 000 KZT without the phone", "EVIDENCE_MISSING", outcome));
+    Ok(all)
+}
+
+async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Failure> {
+    let client = &world.client;
+    let honest = prepared(world, people, 0)?;
+    let changed = with_changed_envelope(honest.clone()).map_err(ClientError::from)?;
+    let token = world.token(&CASH)?;
+    let proof = client.prove(&token, honest.ask(), None)?;
+    let on_the_way = client.call(&token, &proof, &changed).await;
+    let proof = client.prove(&token, changed.ask(), None)?;
+    let at_the_source = client.call(&token, &proof, &changed).await;
+    let replayed = client.call(&token, &proof, &changed).await;
+
+    let packed = vec![0x77; people.model.dimension() / 2];
+    let (config, committee) = (client.config(), client.committee());
+    let target = cash(world, 0)?;
+    let maximal = Prepared::danger_verify_packed(config, &committee, &target, people.model_id(), &packed, 0)
+        .map_err(ClientError::from)?;
+    let malformed = client.send(&world.token(&CASH)?, &maximal).await;
+    Ok(vec![
+        seen("changed_request", "an envelope changed on its way", "PROOF_RQH", on_the_way),
+        seen("changed_envelope", "the same, proven anew", "ENVELOPE_INVALID", at_the_source),
+        seen("replayed_proof", "the same proof once more", "PROOF_REPLAYED", replayed),
+        seen("malformed_probe", "a probe of largest components, to match anyone", "TEMPLATE_LENGTH", malformed),
+    ])
+}
+
+/// One bit of B's envelope is turned.
+fn with_changed_envelope(prepared: Prepared) -> Result<Prepared, tumar::client::InputError> {
+    let mut request = prepared.into_request();
+    if let Request::Verify(verify) = &mut request
+        && let Some(last) = verify.samples.first_mut().and_then(|sample| sample.envelope_b.last_mut())
+    {
+        *last ^= 1;
+    }
+    Prepared::new(request)
+}
+
+async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
+    // Three who are not person 0 by the plain comparison either.
+    let threshold = people.model.threshold(Fmr::E4);
+    let strangers = (1..people.count())
+        .flat_map(|person| (0..3).map(move |image| people.probe(person, image)))
+        .filter(|probe| !probe.matches_vartime(people.reference(0), threshold))
+        .take(3);
+    let target = cash(world, 0)?;
+    rounds::unlock(world, 0, rounds).await?;
+    for probe in strangers {
+        let answer = rounds::send(world, &rounds::prepare(world, people, &target, probe, 0)?).await??;
+        rounds.wrong_bits += usize::from(answer.outcome != Outcome::NoMatch);
+        rounds.note(&answer.receipts);
+    }
+    let right = rounds::prepare(world, people, &target, people.reference(0), 0)?;
+    let locked = rounds::send(world, &right).await?;
+
+    let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
+    let certificate = world.client.erase(&world.token(&erase)?, &world.target(1, "erasure")?).await?;
+    let config = world.client.config();
+    certificate.verify(&config.nodes, &config.deployment)?;
+    let right = rounds::prepare(world, people, &cash(world, 1)?, people.reference(1), 0)?;
+    let erased = rounds::send(world, &right).await?;
+    Ok(vec![
+        seen("locked_after_three", "the right person, after three wrong ones", "SUBJECT_LOCKED", locked),
+        seen("erased", "the right person, after erasure", "SUBJECT_UNKNOWN", erased),
+    ])
+}

@@ -1,0 +1,203 @@
+//! People are enrolled and come to the machine: the right ones, and others in their names.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey, Target};
+use tumar::log::receipt::Outcome;
+use tumar::request::Method;
+use tumar::template::Template;
+use tumar::template::model::Fmr;
+
+use super::people::People;
+use super::world::{Wanted, World};
+use crate::cli::failure::Failure;
+
+/// Tenge for which a face is enough by the default policy, compared at a false match rate of 1e-4.
+const SMALL: u64 = 40_000;
+/// Tenge for which the phone must confirm as well, and the comparison is at 1e-5.
+pub(super) const LARGE: u64 = 900_000;
+
+/// How many there were, and how many of them matched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) attempts: usize,
+    pub(super) matches: usize,
+}
+
+/// What came of all attempts.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    pub(super) enrolled_in: Duration,
+    pub(super) genuine: Tally,
+    pub(super) impostor: Tally,
+    /// Answers other than the plain integer comparison's.
+    pub(super) wrong_bits: usize,
+    /// Of each verification, split and sealed and proven and checked.
+    pub(super) latencies: Vec<Duration>,
+    /// Transcripts of all requests that were answered.
+    pub(super) answered: Vec<[u8; 32]>,
+    /// The first requests with samples, as they were sent.
+    pub(super) sent: Vec<Prepared>,
+}
+
+/// So many requests are kept, to see what nodes can see in them.
+const KEPT: usize = 500;
+
+impl Rounds {
+    /// The least latency that so many per cent of all stay within.
+    pub(super) fn percentile(&self, per_cent: usize) -> Duration {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let place = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
+        sorted.get(place).copied().unwrap_or_default()
+    }
+
+    fn keep(&mut self, prepared: Prepared) {
+        if self.sent.len() < KEPT {
+            self.sent.push(prepared);
+        }
+    }
+
+    /// Remembers what the receipts are of.
+    pub(super) fn note(&mut self, receipts: &Receipts) {
+        self.answered.extend(receipts.iter().take(1).map(|receipt| receipt.body.rq));
+    }
+}
+
+/// Enrols all people, then lets each attempt be made once by the person and once by another.
+pub(super) async fn run(world: &World, people: &People, attempts: usize) -> Result<Rounds, Failure> {
+    let mut rounds = Rounds::default();
+    let bar = bar("enrol", people.count());
+    let begin = Instant::now();
+    for person in 0..people.count() {
+        enrol(world, people, person, &mut rounds).await?;
+        bar.inc(1);
+    }
+    rounds.enrolled_in = begin.elapsed();
+    bar.finish_and_clear();
+    let bar = self::bar("verify", 2 * attempts);
+    let mut misses = vec![0; people.count()];
+    for attempt in 0..attempts {
+        let person = attempt % people.count();
+        let turn = attempt / people.count();
+        let other = (person + 1 + turn % (people.count() - 1)) % people.count();
+        for (claimed, probe, genuine) in
+            [(person, people.probe(person, turn), true), (person, people.probe(other, turn), false)]
+        {
+            // Two misses in a row; a third would lock the person out. The bank has seen an identity card.
+            if misses[claimed] == 2 {
+                unlock(world, claimed, &mut rounds).await?;
+                misses[claimed] = 0;
+            }
+            let amount = if attempt % 4 == 3 { LARGE } else { SMALL };
+            let matched = attempt_one(world, people, claimed, probe, amount, &mut rounds).await?;
+            misses[claimed] = if matched { 0 } else { misses[claimed] + 1 };
+            let tally = if genuine { &mut rounds.genuine } else { &mut rounds.impostor };
+            tally.attempts += 1;
+            tally.matches += usize::from(matched);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(rounds)
+}
+
+/// On standard error, and only if that is a terminal.
+fn bar(what: &'static str, length: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:>7} {wide_bar} {pos}/{len}")
+        .expect("the template is a constant that was tried");
+    ProgressBar::new(length as u64).with_style(style).with_prefix(what)
+}
+
+async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
+    let (config, committee) = (world.client.config(), world.client.committee());
+    let target = world.target(person, "enrolment")?;
+    let key = SubjectKey::generate().map_err(ClientError::from)?;
+    let (model, reference) = (people.model_id(), people.reference(person));
+    let prepared = Prepared::enroll(config, &committee, &target, model, reference, &key).map_err(ClientError::from)?;
+    let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
+    let answer = loop {
+        match world.client.send(&world.token(&wanted)?, &prepared).await {
+            Ok(answer) => break answer,
+            Err(error) => wait_or_give_up(error).await?,
+        }
+    };
+    rounds.note(&answer.receipts);
+    rounds.keep(prepared);
+    Ok(())
+}
+
+async fn attempt_one(
+    world: &World,
+    people: &People,
+    claimed: usize,
+    probe: &Template,
+    amount: u64,
+    rounds: &mut Rounds,
+) -> Result<bool, Failure> {
+    let target = world.target(claimed, "cash_withdrawal")?;
+    let (prepared, answer) = loop {
+        let begin = Instant::now();
+        let prepared = prepare(world, people, &target, probe, amount)?;
+        match send(world, &prepared).await? {
+            Ok(answer) => {
+                rounds.latencies.push(begin.elapsed());
+                break (prepared, answer);
+            }
+            Err(error) => wait_or_give_up(error).await?,
+        }
+    };
+    let rate = if amount > 500_000 { Fmr::E5 } else { Fmr::E4 };
+    let expected = probe.matches_vartime(people.reference(claimed), people.model.threshold(rate));
+    let matched = answer.outcome == Outcome::Match;
+    rounds.wrong_bits += usize::from(matched != expected);
+    rounds.note(&answer.receipts);
+    rounds.keep(prepared);
+    Ok(matched)
+}
+
+/// A comparison, split and sealed.
+pub(super) fn prepare(
+    world: &World,
+    people: &People,
+    target: &Target,
+    probe: &Template,
+    amount: u64,
+) -> Result<Prepared, Failure> {
+    let (config, committee) = (world.client.config(), world.client.committee());
+    let prepared = Prepared::verify(config, &committee, target, people.model_id(), probe, amount);
+    Ok(prepared.map_err(ClientError::from)?)
+}
+
+/// Sends a comparison with a token of its own, such as its amount needs.
+pub(super) async fn send(world: &World, prepared: &Prepared) -> Result<Result<Answer, ClientError>, Failure> {
+    let amr: &[&str] = if prepared.ask().amount_kzt > 500_000 { &["mobile_auth"] } else { &[] };
+    let token = world.token(&Wanted { purpose: "cash_withdrawal", method: Method::Verify, amr })?;
+    Ok(world.client.send(&token, prepared).await)
+}
+
+/// Ends a lock, and forgets misses.
+pub(super) async fn unlock(world: &World, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
+    let target = world.target(person, "subject_lock")?;
+    let wanted = Wanted { purpose: "subject_lock", method: Method::Unlock, amr: &[] };
+    let receipts = loop {
+        match world.client.unlock(&world.token(&wanted)?, &target).await {
+            Ok(receipts) => break receipts,
+            Err(error) => wait_or_give_up(error).await?,
+        }
+    };
+    rounds.note(&receipts);
+    Ok(())
+}
+
+/// Waits where a node says for how long: the demo asks faster than the policy lets one bank.
+async fn wait_or_give_up(error: ClientError) -> Result<(), Failure> {
+    match error.refusal().filter(|refusal| refusal.reason == "RATE_LIMITED").and_then(|refusal| refusal.retry_after) {
+        Some(pause) => {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        }
+        None => Err(error.into()),
+    }
+}

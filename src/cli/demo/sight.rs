@@ -1,0 +1,111 @@
+//! What a thief of one node would hold: its disk, all of its keys, and every request that it was sent.
+
+use tumar::client::Prepared;
+use tumar::node::Keys;
+use tumar::party::Party;
+use tumar::seal::{Binding, Envelope, EnvelopeKeys};
+use tumar::store::Store;
+use tumar::wire::envelope_of;
+
+use super::world::Stopped;
+use crate::cli::failure::Failure;
+use crate::cli::{clock, init};
+
+/// The statistic of 256 equally likely bytes has 255 degrees of freedom: mean 255, deviation 22.6. Five deviations either way.
+const NOISE: std::ops::RangeInclusive<f64> = 142.0..=368.0;
+
+/// What one node could see.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) party: Party,
+    /// Bytes of shares in the envelopes, opened with the node's keys.
+    pub(super) sent: u64,
+    /// Bytes of shares in the store, opened with the node's keys.
+    pub(super) stored: u64,
+    /// Of all those bytes, against the uniform distribution.
+    pub(super) chi_squared: f64,
+    /// Runs of the protocol; one bit is opened for each comparison in it, and no score.
+    pub(super) runs: u64,
+}
+
+impl Sight {
+    /// Whether what it holds looks like noise.
+    pub(super) fn is_noise(&self) -> bool {
+        NOISE.contains(&self.chi_squared)
+    }
+}
+
+/// How often each byte was seen.
+struct Histogram([u64; 256]);
+
+impl Histogram {
+    fn count(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0[usize::from(byte)] += 1);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Pearson's statistic.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    fn chi_squared(&self) -> f64 {
+        let expected = self.total() as f64 / 256.0;
+        self.0.iter().map(|&count| (count as f64 - expected).powi(2) / expected).sum()
+    }
+}
+
+/// Opens what each node could open.
+pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> Result<Vec<Sight>, Failure> {
+    let mut sights = Vec::with_capacity(3);
+    for party in Party::ALL {
+        let config = init::node_config(stopped.folder(), party);
+        let keys = Keys::read(&config.with_file_name("keys"))?;
+        let mut histogram = Histogram([0; 256]);
+        for prepared in sent {
+            count_envelope(&mut histogram, stopped, &keys.envelope, party, prepared);
+        }
+        let sent = histogram.total();
+        let file = config.with_file_name("data").join("store.sqlite");
+        let store = Store::open(&file, stopped.deployment.clone(), party, keys.store).await?;
+        store
+            .load(clock::now(), |record| {
+                record.share.words().iter().for_each(|word| histogram.count(&word.to_le_bytes()));
+            })
+            .await?;
+        store.close().await?;
+        let stored = histogram.total() - sent;
+        let chi_squared = histogram.chi_squared();
+        sights.push(Sight { party, sent, stored, chi_squared, runs: runs[party.index()] });
+    }
+    Ok(sights)
+}
+
+/// Counts what is in one envelope: the share and, at enrolment, the key behind it.
+fn count_envelope(
+    histogram: &mut Histogram,
+    stopped: &Stopped,
+    keys: &EnvelopeKeys,
+    party: Party,
+    prepared: &Prepared,
+) {
+    let ask = prepared.ask();
+    let (Some(sample), Some(bytes)) = (ask.samples.first(), envelope_of(prepared.request(), party)) else { return };
+    let binding = Binding {
+        party,
+        deployment: &stopped.deployment,
+        relying_party: &stopped.relying_party,
+        purpose: &ask.purpose,
+        request_id: &ask.request_id,
+        gallery: &ask.gallery,
+        subject: &ask.subject,
+        modality: sample.modality,
+        model: &sample.model,
+    };
+    let opened = Envelope::parse(bytes, bytes.len().saturating_sub(Envelope::OVERHEAD))
+        .ok()
+        .and_then(|envelope| keys.open(&envelope, &binding).ok());
+    if let Some(plaintext) = opened {
+        histogram.count(&plaintext);
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a command failed, in one line, and the exit code that scripts see.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tonic::Code;
+use tumar::client::{CertificateError, ClientError, ConfigError};
+use tumar::name::NameError;
+use tumar::node::NodeError;
+use tumar::store::StoreError;
+use tumar::template::face::TemplateError;
+use tumar::template::model::ModelsError;
+use tumar::token::jws::JwsError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The call, or its answer.
+    #[error("{}{}", reason_of(.0), .0)]
+    Client(#[from] ClientError),
+    /// The client's configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A node that does not start.
+    #[error("{}", with_causes(.0))]
+    Node(#[from] NodeError),
+    /// A node's store.
+    #[error("{}", with_causes(.0))]
+    Store(#[from] StoreError),
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `init` writes into new or empty folders only.
+    #[error("{}: the folder is not empty; nothing was written", .0.display())]
+    NotEmpty(PathBuf),
+    /// Not an address that others could call.
+    #[error("--host must be an IP address or a host name")]
+    Host,
+    /// Three ports and three more must follow each other.
+    #[error("--base-port must be 1 to 65433: the ports up to 102 above it are used as well")]
+    Ports,
+    /// A name in an argument or file.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A file that should hold an array does not.
+    #[error("{}: not an array of float32 in the NPY format, of one or two dimensions", .0.display())]
+    Array(PathBuf),
+    /// The row is not there.
+    #[error("{}: there are {rows} rows; name one of them by --row", path.display())]
+    Row {
+        /// Which file.
+        path: PathBuf,
+        /// How many there are.
+        rows: usize,
+    },
+    /// No model of this name.
+    #[error("there is no model of this name; --models names a table that has it")]
+    Model,
+    /// The table of models.
+    #[error("{}: {source}", path.display())]
+    Models {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: ModelsError,
+    },
+    /// The embedding makes no template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A key, or no randomness for one.
+    #[error("a signing key: {0}")]
+    Key(#[from] JwsError),
+    /// A certificate could not be made.
+    #[error("a development certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// A certificate of erasure.
+    #[error("CERTIFICATE_NOT_TRUSTED: {0}")]
+    Erasure(#[from] CertificateError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Randomness,
+    /// No threads or no event queue.
+    #[error("no runtime: {0}")]
+    Runtime(io::Error),
+    /// The data set has too few people for what was asked.
+    #[error("the data has {found} people with two or more images, {wanted} are needed")]
+    People {
+        /// How many there are.
+        found: usize,
+        /// How many were asked for.
+        wanted: usize,
+    },
+    /// A table of labels that does not fit its array.
+    #[error("{}: not a table of row, identity, fold with a line for each row of the array", .0.display())]
+    Labels(PathBuf),
+    /// A number of people or attempts that is none.
+    #[error("--people must be 2 to 1000, --attempts 1 to 100000")]
+    Size,
+}
+
+/// The reason code, where the error's own text does not begin with it.
+fn reason_of(error: &ClientError) -> String {
+    if error.refusal().is_some() { String::new() } else { format!("{}: ", error.reason()) }
+}
+
+/// An error and what is behind it, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // A parser's message has a drawing of the place below its first line; a refusal is one line.
+        let line = cause.lines().next().unwrap_or_default();
+        format!("{text}: {line}")
+    })
+}
+
+impl Failure {
+    /// As `--help` lists them.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Client(error) => of_client(error),
+            Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
+            Self::Erasure(CertificateError::Form)
+            | Self::Config(_)
+            | Self::Node(_)
+            | Self::Store(_)
+            | Self::File { .. }
+            | Self::NotEmpty(_)
+            | Self::Host
+            | Self::Ports
+            | Self::Name(_)
+            | Self::Array(_)
+            | Self::Row { .. }
+            | Self::Model
+            | Self::Models { .. }
+            | Self::Template(_)
+            | Self::Key(_)
+            | Self::Certificate(_)
+            | Self::Randomness
+            | Self::Runtime(_)
+            | Self::People { .. }
+            | Self::Labels(_)
+            | Self::Size => 2,
+        })
+    }
+}
+
+fn of_client(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Refused(refusal) if matches!(refusal.code, Code::Unavailable | Code::DeadlineExceeded) => 4,
+        ClientError::Refused(_) => 3,
+        ClientError::Unreachable(_) | ClientError::Unanswered(_) => 4,
+        ClientError::Committee(_) | ClientError::Receipt(_) => 5,
+        ClientError::Input(_) | ClientError::Tls(_) => 2,
+    }
+}

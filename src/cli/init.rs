@@ -1,0 +1,271 @@
+//! `tumar init`: everything that three nodes, a token issuer and a client need to try it, on one machine or on three.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::json;
+use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
+use tumar::name::{Deployment, RelyingParty};
+use tumar::party::Party;
+use tumar::template::model;
+use tumar::token::{Algorithm, Issuer, ProofKey, SigningKey, policy};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::{files, print_json};
+
+/// Between a node's public port and its peer port.
+const PEER_PORTS: u16 = 100;
+
+/// The relying party of the client that is written.
+pub(super) const RELYING_PARTY: &str = "banks/b17";
+
+/// Arguments of `tumar init`.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// A new or empty folder
+    dir: PathBuf,
+    /// Name of the installation; tokens and envelopes work in it alone
+    #[arg(long, default_value = "dev")]
+    deployment: Deployment,
+    /// Where the nodes listen and are called
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Port for clients of node A; B and C have the next two, and peers call 100 above
+    #[arg(long, default_value_t = 7400)]
+    base_port: u16,
+}
+
+impl Init {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        if self.base_port == 0 || self.base_port > u16::MAX - PEER_PORTS - 2 {
+            return Err(Failure::Ports);
+        }
+        let public = [0, 1, 2].map(|place| self.base_port + place);
+        let plan =
+            Plan { deployment: self.deployment, host: self.host, public, peer: public.map(|port| port + PEER_PORTS) };
+        plan.write(&self.dir)?;
+        let nodes = Party::ALL.map(|party| node_config(&self.dir, party));
+        let (client, issuer) = (client_config(&self.dir), self.dir.join("issuer"));
+        if json {
+            print_json(&json!({
+                "deployment": plan.deployment,
+                "nodes": nodes.iter().zip(Party::ALL).map(|(config, party)| json!({
+                    "party": party,
+                    "config": config,
+                    "public": plan.at(plan.public[party.index()]),
+                    "peer": plan.at(plan.peer[party.index()]),
+                })).collect::<Vec<_>>(),
+                "client": client,
+                "issuer": issuer,
+            }));
+        } else {
+            println!(
+                "Wrote deployment {} into {}. Start the nodes, each in a terminal of its own:",
+                plan.deployment,
+                self.dir.display()
+            );
+            for config in &nodes {
+                println!("  tumar node --config {}", config.display());
+            }
+            println!("then ask who they are:");
+            println!("  tumar committee --client {}", client.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The configuration of a node under a folder that `init` wrote.
+pub(super) fn node_config(dir: &Path, party: Party) -> PathBuf {
+    dir.join(folder(party)).join("node.toml")
+}
+
+/// The configuration of the client under such a folder.
+pub(super) fn client_config(dir: &Path) -> PathBuf {
+    dir.join("client").join("client.toml")
+}
+
+/// The `iss` of the tokens that `tumar token` gives.
+pub(super) fn issuer_name(deployment: &Deployment) -> String {
+    format!("https://issuer.{deployment}.tumar.internal")
+}
+
+fn folder(party: Party) -> String {
+    party.as_str().to_ascii_lowercase()
+}
+
+/// What is to be written.
+pub(super) struct Plan {
+    /// Name of the installation.
+    pub(super) deployment: Deployment,
+    /// Where the nodes listen.
+    pub(super) host: String,
+    /// Ports for clients: A's, B's, C's.
+    pub(super) public: [u16; 3],
+    /// Ports for peers.
+    pub(super) peer: [u16; 3],
+}
+
+/// What others must know of a node.
+struct NodePublic {
+    identity: String,
+    log_key: VerifierKey,
+}
+
+impl Plan {
+    /// Writes all folders.
+    pub(super) fn write(&self, dir: &Path) -> Result<(), Failure> {
+        let is_name = |text: &str| {
+            (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+        };
+        if self.host.parse::<IpAddr>().is_err() && !is_name(&self.host) {
+            return Err(Failure::Host);
+        }
+        if !files::is_empty(dir)? {
+            return Err(Failure::NotEmpty(dir.to_owned()));
+        }
+        files::make_folder(dir)?;
+        files::write(&dir.join("policy.toml"), policy::DEFAULT.as_bytes())?;
+        files::write(&dir.join("models.toml"), model::BUILT_IN.as_bytes())?;
+        self.write_issuer(&dir.join("issuer"))?;
+        let [a, b, c] = Party::ALL.map(|party| self.write_keys(dir, party));
+        let nodes = [a?, b?, c?];
+        for party in Party::ALL {
+            files::write(&node_config(dir, party), self.node_toml(party, &nodes).as_bytes())?;
+        }
+        self.write_client(dir, &nodes)
+    }
+
+    /// `host:port`.
+    fn at(&self, port: u16) -> String {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, port).to_string(),
+            Err(_) => format!("{}:{port}", self.host),
+        }
+    }
+
+    fn leader_base(&self) -> String {
+        format!("https://localhost:{}", self.public[Party::LEADER.index()])
+    }
+
+    fn write_issuer(&self, folder: &Path) -> Result<(), Failure> {
+        files::make_folder(folder)?;
+        let (key, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
+        files::write_secret(&folder.join("issuer.pk8"), &pkcs8)?;
+        let issuer = Issuer::new(issuer_name(&self.deployment), key);
+        files::write(&folder.join("jwks.json"), issuer.jwks().as_bytes())
+    }
+
+    fn write_keys(&self, dir: &Path, party: Party) -> Result<NodePublic, Failure> {
+        let keys = dir.join(folder(party)).join("keys");
+        files::make_folder(&keys)?;
+        files::make_folder(&dir.join(folder(party)).join("data"))?;
+        let identity = write_ed25519(&keys.join("identity.pk8"))?;
+        let log = write_ed25519(&keys.join("log.pk8"))?;
+        files::write_secret(&keys.join("store.key"), &*random()?)?;
+        files::write_secret(&keys.join("envelope-current.seed"), &*random()?)?;
+        write_certificate(&keys, "peer", vec![format!("node-{}.tumar.internal", folder(party))])?;
+        let loopback = Ipv4Addr::LOCALHOST.to_string();
+        let mut names = vec!["localhost".to_owned(), loopback];
+        if !names.contains(&self.host) {
+            names.push(self.host.clone());
+        }
+        write_certificate(&keys, "tls", names)?;
+        Ok(NodePublic {
+            identity: identity.iter().map(|byte| format!("{byte:02x}")).collect(),
+            log_key: VerifierKey::new(log_name(&self.deployment, party), log),
+        })
+    }
+
+    fn node_toml(&self, party: Party, nodes: &[NodePublic; 3]) -> String {
+        let peer = |other: Party| {
+            let (letter, address, identity) =
+                (folder(other), self.at(self.peer[other.index()]), &nodes[other.index()].identity);
+            format!(
+                "\n[[peers]]\nparty = \"{other}\"\naddress = \"{address}\"\ncertificate = \"../{letter}/keys/peer.crt\"\n\
+                 identity = \"{identity}\"\n"
+            )
+        };
+        format!(
+            "# Node {party}. Relative paths are relative to this file.\n\
+             party = \"{party}\"\n\
+             deployment = \"{deployment}\"\n\
+             public = \"{public}\"             # for clients\n\
+             peer = \"{own_peer}\"               # for the two other nodes\n\
+             policy = \"../policy.toml\"\n\
+             models = \"../models.toml\"\n\
+             data = \"data\"\n\
+             keys = \"keys\"\n\
+             # What proofs may name as the address of a call. Clients call the leader, and each node checks that for itself.\n\
+             bases = [{bases}]\n\
+             \n\
+             [[issuers]]\n\
+             name = \"{issuer}\"\n\
+             jwks = \"../issuer/jwks.json\"\n\
+             {next}{prev}",
+            deployment = self.deployment,
+            public = self.at(self.public[party.index()]),
+            own_peer = self.at(self.peer[party.index()]),
+            bases = self.bases(),
+            issuer = issuer_name(&self.deployment),
+            next = peer(party.next().min(party.prev())),
+            prev = peer(party.next().max(party.prev())),
+        )
+    }
+
+    /// By the certificate's name, and by the host's where that is another.
+    fn bases(&self) -> String {
+        let by_host = format!("https://{}", self.at(self.public[Party::LEADER.index()]));
+        format!("\"{}\", \"{by_host}\"", self.leader_base())
+    }
+
+    fn write_client(&self, dir: &Path, nodes: &[NodePublic; 3]) -> Result<(), Failure> {
+        let folder = dir.join("client");
+        files::make_folder(&folder)?;
+        let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
+        files::write_secret(&folder.join("proof.pk8"), &pkcs8)?;
+        // Checked as what it is: a relying party's name.
+        let relying_party: RelyingParty = RELYING_PARTY.parse()?;
+        let mut text = format!(
+            "# A relying party's client. Relative paths are relative to this file.\n\
+             deployment = \"{deployment}\"\n\
+             relying_party = \"{relying_party}\"\n\
+             address = \"{address}\"\n\
+             server_name = \"localhost\"               # in the leader's certificate\n\
+             base = \"{base}\"         # what proofs say of the leader's address\n\
+             certificate = \"../a/keys/tls.crt\"\n\
+             proof_key = \"proof.pk8\"\n",
+            deployment = self.deployment,
+            address = self.at(self.public[Party::LEADER.index()]),
+            base = self.leader_base(),
+        );
+        for (party, NodePublic { identity, log_key }) in Party::ALL.into_iter().zip(nodes) {
+            text += &format!("\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n");
+        }
+        files::write(&client_config(dir), text.as_bytes())
+    }
+}
+
+/// A new Ed25519 key into a file; its public half.
+fn write_ed25519(path: &Path) -> Result<[u8; 32], Failure> {
+    let (_, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
+    files::write_secret(path, &pkcs8)?;
+    Ok(NoteKey::from_pkcs8(&pkcs8).expect("an Ed25519 key was made").public())
+}
+
+/// A self-signed certificate and its key. It is pinned, not chained, so that it does not run out.
+fn write_certificate(keys: &Path, name: &str, names: Vec<String>) -> Result<(), Failure> {
+    let made = rcgen::generate_simple_self_signed(names)?;
+    files::write(&keys.join(format!("{name}.crt")), made.cert.pem().as_bytes())?;
+    let key = Zeroizing::new(made.signing_key.serialize_pem());
+    files::write_secret(&keys.join(format!("{name}.key")), key.as_bytes())
+}
+
+fn random() -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| Failure::Randomness)?;
+    Ok(bytes)
+}

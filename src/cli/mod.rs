@@ -1,0 +1,101 @@
+//! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
+
+mod call;
+mod clock;
+mod demo;
+mod embedding;
+mod failure;
+mod files;
+mod init;
+mod node;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done; for verify: the probe matches
+  1  verify: it does not match; demo: something was not as it should be
+  2  wrong usage, or files and arguments that do not fit
+  3  refused by a node, with a reason code
+  4  nobody answered, or the service can not answer now: try again
+  5  not trusted: keys, receipts or a certificate do not hold";
+
+/// Matches faces among three nodes of which none ever holds a template.
+#[derive(Debug, Parser)]
+#[command(name = "tumar", version, about, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write keys, development certificates and configurations for three nodes, a token issuer and a client
+    Init(init::Init),
+    /// Run one node until SIGTERM or SIGINT
+    Node(node::Run),
+    /// Give out an access token, as a bank's authorisation server would
+    Token(token::Give),
+    /// Enrol a person by a reference
+    Enroll(call::Enroll),
+    /// Compare a probe with a person's reference
+    Verify(call::Verify),
+    /// Destroy a person's references, and keep the certificate
+    Erase(call::Erase),
+    /// Check a certificate of erasure, offline
+    Certificate(call::Certificate),
+    /// Stop every use of a person's reference
+    Lock(call::Lock),
+    /// End a lock
+    Unlock(call::Lock),
+    /// Show who the nodes are, checked against the pinned keys
+    Committee(call::ShowCommittee),
+    /// Start three nodes here, enrol and verify people, and show each protection at work
+    Demo(demo::Demo),
+}
+
+/// Runs what the arguments say.
+pub(crate) fn run() -> ExitCode {
+    let Arguments { command, json } = Arguments::parse();
+    let outcome = match command {
+        Command::Init(init) => init.run(json),
+        Command::Token(give) => give.run(json),
+        Command::Certificate(certificate) => certificate.run(json),
+        Command::Node(node) => wait(node.run(json)),
+        Command::Enroll(enroll) => wait(enroll.run(json)),
+        Command::Verify(verify) => wait(verify.run(json)),
+        Command::Erase(erase) => wait(erase.run(json)),
+        Command::Lock(lock) => wait(lock.run(call::Turn::Lock, json)),
+        Command::Unlock(lock) => wait(lock.run(call::Turn::Unlock, json)),
+        Command::Committee(show) => wait(show.run(json)),
+        Command::Demo(demo) => wait(demo.run(json)),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("tumar: {failure}");
+        failure.exit_code()
+    })
+}
+
+/// Runs a command that calls or listens.
+fn wait(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?.block_on(work)
+}
+
+/// Prints one JSON object.
+fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}
+
+/// A table with this head.
+fn table(head: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(head.iter().copied());
+    table
+}

@@ -1,0 +1,49 @@
+//! `tumar node`: one of the three.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use tumar::node::{self, Config, Node};
+
+use super::clock;
+use super::failure::Failure;
+
+/// Arguments of `tumar node`.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The node's configuration: DIR/a/node.toml
+    #[arg(long)]
+    config: PathBuf,
+}
+
+/// Starts a node from its configuration file.
+pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
+    Ok(node::start(Config::read(config)?, Arc::new(clock::now)).await?)
+}
+
+impl Run {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        if json {
+            lines.json().init()
+        } else {
+            lines.init()
+        }
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+        node::harden_process();
+        let node = start(&self.config).await?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("draining");
+        node.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,124 @@
+//! `tumar token`: gives out an access token with the development issuer's key.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use tumar::client::ClientConfig;
+use tumar::name::{GalleryName, Modality, PurposeName, RelyingParty};
+use tumar::request::Method;
+use tumar::token::details::DetailsType;
+use tumar::token::jws::from_base64;
+use tumar::token::{Action, Details, Issuer, MAX_LIFETIME, SigningKey, TokenRequest};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::{clock, files, init, print_json};
+
+/// Arguments of `tumar token`.
+#[derive(Debug, Args)]
+pub(super) struct Give {
+    /// The folder that `tumar init` wrote
+    #[arg(long)]
+    dir: PathBuf,
+    /// A purpose of the policy
+    #[arg(long)]
+    purpose: PurposeName,
+    /// What it allows: enroll, verify, erase, lock, unlock
+    #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
+    action: Vec<Method>,
+    /// Where; the client's `customers` if not given
+    #[arg(long, value_delimiter = ',')]
+    gallery: Vec<GalleryName>,
+    /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
+    #[arg(long, value_delimiter = ',')]
+    amr: Vec<String>,
+    /// How many requests it allows
+    #[arg(long, default_value_t = 1)]
+    max_uses: u32,
+    /// Seconds that it lives
+    #[arg(long, default_value_t = MAX_LIFETIME)]
+    lifetime: u64,
+    /// A new file to write it to, instead of standard output
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn action(text: &str) -> Result<Method, &'static str> {
+    Method::ALL
+        .into_iter()
+        .find(|method| method.action() == text)
+        .ok_or("an action is enroll, verify, erase, lock or unlock")
+}
+
+/// The gallery that commands use if none is named.
+pub(super) fn customers(owner: &RelyingParty) -> Result<GalleryName, Failure> {
+    Ok(format!("{owner}/customers").parse()?)
+}
+
+/// The issuer whose key `tumar init` wrote.
+pub(super) fn read_issuer(dir: &Path, config: &ClientConfig) -> Result<Issuer, Failure> {
+    let pkcs8 = Zeroizing::new(files::read(&dir.join("issuer").join("issuer.pk8"))?);
+    Ok(Issuer::new(init::issuer_name(&config.deployment), SigningKey::from_pkcs8(&pkcs8)?))
+}
+
+/// What a token for this client is to say. Its client id is the relying party's workload.
+pub(super) fn request(config: &ClientConfig, details: Details, amr: Vec<String>, lifetime: u64) -> TokenRequest {
+    TokenRequest {
+        deployment: config.deployment.clone(),
+        client: format!("{}/atm-backend", config.relying_party),
+        jkt: config.proof_key.thumbprint(),
+        certificate: None,
+        details,
+        amr,
+        lifetime,
+    }
+}
+
+/// What a token allows. Modalities are named only where samples are taken.
+pub(super) fn details(
+    owner: &RelyingParty,
+    purpose: PurposeName,
+    methods: &[Method],
+    galleries: Vec<GalleryName>,
+    max_uses: u32,
+) -> Details {
+    let takes_samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify));
+    Details {
+        kind: DetailsType,
+        purpose,
+        actions: methods.iter().map(|method| Action(*method)).collect(),
+        relying_party: owner.clone(),
+        galleries,
+        modalities: if takes_samples { vec![Modality::Face] } else { Vec::new() },
+        max_uses,
+        legal_basis: None,
+    }
+}
+
+impl Give {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let config = ClientConfig::read(&init::client_config(&self.dir))?;
+        let issuer = read_issuer(&self.dir, &config)?;
+        let galleries = if self.gallery.is_empty() { vec![customers(&config.relying_party)?] } else { self.gallery };
+        let details = details(&config.relying_party, self.purpose, &self.action, galleries, self.max_uses);
+        let token = issuer.issue(&request(&config, details, self.amr, self.lifetime), clock::now())?;
+        if let Some(out) = &self.out {
+            files::write_secret(out, token.as_bytes())?;
+        }
+        match (&self.out, json) {
+            (Some(out), true) => print_json(&json!({ "token_file": out, "claims": claims_of(&token) })),
+            (Some(out), false) => println!("{}", out.display()),
+            (None, true) => print_json(&json!({ "token": token, "claims": claims_of(&token) })),
+            (None, false) => println!("{token}"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the token just made says.
+fn claims_of(token: &str) -> serde_json::Value {
+    let payload = token.split('.').nth(1).and_then(|part| from_base64(part).ok());
+    payload.and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+}
