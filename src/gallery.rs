@@ -269,6 +269,16 @@ mod tests {
     }
 
     #[test]
+    fn a_dropped_gallery_may_have_been_used_on_any_thread() {
+        let mut gallery = Gallery::new(64);
+        gallery.insert(Position(0), subject(0), &words(3)).unwrap();
+        let shared = std::sync::Arc::new(gallery);
+        let there = std::sync::Arc::clone(&shared);
+        let read = std::thread::spawn(move || there.row(&subject(0)).unwrap().1.to_vec());
+        assert_eq!(read.join().unwrap(), words(3));
+    }
+
+    #[test]
     fn a_gallery_prints_its_shape_only() {
         let mut gallery = Gallery::new(64);
         gallery.insert(Position(0), subject(0), &[0x5aa5; 64]).unwrap();

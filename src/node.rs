@@ -119,14 +119,15 @@ pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let matching = MatchingServiceServer::new(matching).max_decoding_message_size(MAX_REQUEST);
     let (health, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(health, Arc::clone(&peers)));
-    let reflection =
-        tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1()?;
+    // By the older interface as well: most tools that are about still ask by it.
+    let (reflection, older_reflection) = (reflection().build_v1()?, reflection().build_v1alpha()?);
     let public_server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(Some(1024))
         .add_service(matching)
         .add_service(health_service)
         .add_service(reflection)
+        .add_service(older_reflection)
         .serve_with_incoming_shutdown(crate::tls::accept(public_listener, public_tls), stopped(stopping.clone()));
 
     engine.connect(Arc::clone(&peers), proposals);
@@ -297,6 +298,15 @@ fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Sen
             tracing::error!(%error, "a server ended");
         }
     })
+}
+
+/// What a node serves to everybody, for tools that ask: not what nodes say to each other, at another address.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("tumar.v1.MatchingService")
+        .with_service_name("grpc.health.v1.Health")
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

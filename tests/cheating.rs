@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tumar::net::{Cause, Frame, Lost, Step};
 use tumar::party::Party;
-use tumar::protocol::{Invalid, ProtocolError};
+use tumar::protocol::{Invalid, ProtocolError, Round};
 use tumar::share::PointShare;
 use world::{Message, PATIENCE, Passage, World, enrol, model_of, verify_all};
 
@@ -266,6 +266,21 @@ async fn a_false_claim_of_an_inconsistent_template_opens_no_match_and_forges_non
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_over_after_its_first_fault_and_after_a_round_that_was_dropped_midway() {
+    let mut world = World::new(18);
+    let hear = || Round { from_next: 1, ..Round::default() };
+    let [mut a, mut b, mut c] = world.sessions();
+    let dropped = tokio::time::timeout(PATIENCE / 2, a.exchange(Step::Product, hear())).await;
+    assert!(dropped.is_err());
+    assert_eq!(a.exchange(Step::Product, hear()).await.unwrap_err(), Lost::Over { step: Step::Product });
+    let cancelled = Lost::Aborted { step: Step::Product, peer: Party::A, cause: Cause::Cancelled };
+    assert_eq!(c.exchange(Step::Product, hear()).await.unwrap_err(), cancelled);
+    assert_eq!(c.exchange(Step::Product, hear()).await.unwrap_err(), Lost::Over { step: Step::Product });
+    let told = b.exchange(Step::Product, hear()).await.unwrap_err();
+    assert_eq!(told, Lost::Aborted { step: Step::Product, peer: Party::C, cause: Cause::Aborted });
 }
 
 #[tokio::test(start_paused = true)]

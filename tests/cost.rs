@@ -84,6 +84,19 @@ async fn intake_takes_two_rounds_and_four_and_two_thirds_bytes_a_component_and_f
 }
 
 #[tokio::test]
+async fn runs_may_be_spawned_on_other_threads() {
+    let mut world = World::new(5);
+    let runs = world.sessions().map(|session| tokio::spawn(verify(session, Vec::new())));
+    for run in runs {
+        assert_eq!(run.await.unwrap(), Ok(Vec::new()));
+    }
+    let runs = world.sessions().map(|session| tokio::spawn(enrol_intake(session, Vec::new())));
+    for run in runs {
+        assert!(run.await.unwrap().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn one_face_is_verified_in_eleven_rounds_and_four_kibibytes_and_enrolled_in_ten() {
     let mut world = World::new(4);
     let models = Models::built_in();

@@ -354,3 +354,49 @@ async fn two_processes_cannot_share_a_store() {
     let second = try_open(directory.path(), "kz-test", Party::A, [7; 32]).await;
     assert!(matches!(second, Err(StoreError::Sqlite(_))), "{second:?}");
 }
+
+/// A copy of the files as they lie there, as after a power cut.
+fn cut_off(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn after_a_power_cut_each_step_is_there_once_it_has_returned() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let gallery = "banks/b17/customers".parse().unwrap();
+    let seen = async |pending: usize, live: usize, next: u64| {
+        let copy = cut_off(directory.path());
+        let after = open(copy.path()).await;
+        assert_eq!(after.pending().await.unwrap().len(), pending);
+        assert_eq!(loaded(&after, NOW).await.len(), live);
+        assert_eq!(after.next_position(&gallery).await.unwrap(), Position(next));
+    };
+    let (first, second) = (ChangeId([1; 32]), ChangeId([2; 32]));
+    seen(0, 0, 0).await;
+    assert_eq!(store.next_position(&gallery).await.unwrap(), Position(0));
+    seen(0, 0, 1).await;
+    store.prepare(first, &enroll("c-1", 0), NOW).await.unwrap();
+    seen(1, 0, 1).await;
+    store.commit(first, NOW).await.unwrap();
+    seen(0, 1, 1).await;
+    store.prepare(second, &named(Change::Erase, "c-1"), NOW).await.unwrap();
+    seen(1, 1, 1).await;
+    store.commit(second, NOW).await.unwrap();
+    seen(0, 0, 1).await;
+}
+
+#[tokio::test]
+async fn an_aborted_enrolment_leaves_nothing_of_its_subject_in_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.prepare(ChangeId([1; 32]), &enroll("the-one-not-to-come", 0), NOW).await.unwrap();
+    assert!(holds(&bytes_of(directory.path()), b"the-one-not-to-come"));
+    store.abort(ChangeId([1; 32])).await.unwrap();
+    assert!(!holds(&bytes_of(directory.path()), b"the-one-not-to-come"));
+}

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use tumar::net::Step;
 use tumar::party::Party;
+use tumar::protocol::{Came, Round, VerifyInput, compare};
+use tumar::template::face::quantise;
 use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
+use zeroize::Zeroizing;
 
 const DIMENSION: usize = 512;
 /// Three lanes each: whole words for every host.
@@ -114,6 +117,53 @@ async fn all_that_one_node_receives_and_stores_is_uniform_whatever_the_template(
             assert!(deviation(&all).abs() < 6.0, "{name} at {party}");
         }
     }
+}
+
+/// Scores' summands that are no noise of their own: here every mask of a comparison must be there.
+#[tokio::test]
+async fn a_comparison_hides_even_summands_that_are_all_the_same() {
+    const LANES: usize = 64 * 192;
+    let mut world = World::new(35);
+    let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
+    let sessions = world.tampered(recording(&seen));
+    let outcomes = World::run(sessions, async |mut session| {
+        let outcome = compare(&mut session, &vec![0; LANES], &vec![0; LANES]).await;
+        session.settle(outcome).unwrap()
+    })
+    .await;
+    assert!(outcomes.iter().flatten().all(|&bit| bit));
+    for (party, view) in Party::ALL.into_iter().zip(seen.lock().unwrap().iter()) {
+        assert_eq!(view.len(), 2 + 5 + 2);
+        for (kind, bytes) in view.iter().filter(|(_, bytes)| bytes.len() > 16) {
+            let deviation = deviation(bytes);
+            assert!(deviation.abs() < 6.0, "{kind} at {party}, {} bytes: {deviation}", bytes.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_secret_type_prints_its_content() {
+    let mut world = World::new(34);
+    let model = model_of(64);
+    let template = quantise(&world.dice.embedding(64), &model).unwrap();
+    let packed = template.pack();
+    let shares = world.dice.split(&packed);
+    let [points, ..] = enrol(&mut world, &[packed.to_vec()]).await;
+    let [session, ..] = world.sessions();
+    let id = session.id();
+    let weighted = points[0].weigh();
+    assert_eq!(
+        format!("{template:?} {:?} {:?} {weighted:?} {session:?}", shares[0], points[0]),
+        format!("Template([64]) Summands([64]) PointShare(A, [64]) Weighted([64]) Session(A, {id})")
+    );
+    let [own, ..] = shares;
+    let input = VerifyInput { summands: own, reference: points[0].words(), threshold: 5 };
+    let round = Round { to_next: vec![0xab; 3], ..Round::default() };
+    let came = Came { next: Zeroizing::new(vec![0xab; 4]), prev: Zeroizing::default() };
+    assert_eq!(
+        format!("{input:?} {round:?} {came:?}"),
+        "VerifyInput(Summands([64]), [64], 5) Round(to [3] [0], from [0] [0]) Came([4] [0])"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::oneshot;
 
-use crate::name::RelyingParty;
+use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
@@ -145,6 +145,19 @@ enum Outcome {
     NotOpen,
 }
 
+/// What one piece of waiting work is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch<'a> {
+    /// A client's request id.
+    pub request: Option<(&'a str, RequestId)>,
+    /// A token and a proof.
+    pub spends: Option<&'a Spends>,
+    /// A subject, by name.
+    pub subject: (&'a GalleryName, &'a Subject),
+    /// A subject, by record.
+    pub record: Option<RecordId>,
+}
+
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
 pub struct Batch {
     works: Vec<Work>,
@@ -172,6 +185,27 @@ impl Batch {
     /// Where waiting work is put before a commit.
     pub(super) const fn works(&mut self) -> &mut Vec<Work> {
         &mut self.works
+    }
+
+    /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
+    pub fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
+        self.works.iter().map(|work| match work {
+            Work::Admit { spends, record, .. } => Touch {
+                request: Some((spends.client.as_str(), spends.request_id)),
+                spends: Some(spends),
+                subject: (&record.gallery, &record.subject),
+                record: None,
+            },
+            Work::Deny { record, .. } => {
+                Touch { request: None, spends: None, subject: (&record.gallery, &record.subject), record: None }
+            }
+            Work::Close { ticket, .. } => Touch {
+                request: Some((ticket.client.as_str(), ticket.request_id)),
+                spends: None,
+                subject: (&ticket.record.gallery, &ticket.record.subject),
+                record: ticket.subject,
+            },
+        })
     }
 
     /// Decides on all that waits, and writes what comes of it through `rows`.

@@ -120,7 +120,7 @@ fn take_plane(bytes: &[u8]) -> Zeroizing<Vec<u64>> {
 /// Opens for each lane whether its score reaches its threshold: 8 rounds, 7 bytes a lane and party, and a digest.
 ///
 /// # Errors
-/// As [`signs`] and [`open`].
+/// As [`signs`] and [`open()`].
 pub async fn compare(session: &mut Session, scores: &[u16], thresholds: &[i16]) -> Result<Vec<bool>, ProtocolError> {
     let signs = signs(session, scores, thresholds).await?;
     open(session, Step::Open, &signs).await

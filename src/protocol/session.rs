@@ -88,6 +88,8 @@ pub struct Session {
     prev: Link,
     patience: Duration,
     meter: Arc<Meter>,
+    /// A round was begun and is not complete: if its future was dropped, what peers hold of it is not known.
+    midway: bool,
     over: bool,
 }
 
@@ -103,6 +105,7 @@ impl Session {
             keys,
             patience,
             meter: Arc::default(),
+            midway: false,
             over: false,
         }
     }
@@ -135,12 +138,15 @@ impl Session {
     /// Assume what is sent known to its receiver, even if this returns an error or is dropped.
     ///
     /// # Errors
-    /// [`Lost`], after which the session is over at this party and both peers have been told.
+    /// [`Lost`], after which the session is over at this party and both peers have been told. A session whose last round was
+    /// dropped midway is over too.
     pub async fn exchange(&mut self, step: Step, round: Round) -> Result<Came, Lost> {
-        if self.over {
+        if self.over || std::mem::replace(&mut self.midway, true) {
+            self.abort(Cause::Cancelled);
             return Err(Lost::Over { step });
         }
         let outcome = self.try_exchange(step, round).await;
+        self.midway = false;
         if let Err(lost) = &outcome {
             self.abort(lost.cause());
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! schema.rs    tables, and whose store it is
 //! ledger.rs    Ledger for Store: what the access log commits, in one transaction
+//! view.rs      what such a transaction reads and writes, each at one go
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
 //! records.rs   positions, loading at start, expiry
 //! boxes.rs     a record's boxes and their key
@@ -21,6 +22,7 @@ mod changes;
 mod ledger;
 mod records;
 mod schema;
+mod view;
 
 use std::fmt;
 use std::fs::OpenOptions;

@@ -1,0 +1,190 @@
+"""Checks the house: who may use whom, and which crates are named where.
+
+The map in src/lib.rs gives each module a floor. Arrows only point down or stay on a floor, and never in a circle. A crate
+that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing is done. Tests are not looked at.
+"""
+
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+SRC = Path("src")
+
+# Which files may name a crate, or a part of it. Everything else is refused. The longest name counts.
+NAMED = {
+    "tonic": ["wire", "service", "peer", "node", "client", "tls", "cli"],
+    # One attribute macro, and no gRPC: a trait with async methods behind a pointer.
+    "tonic::async_trait": ["engine", "service", "peer"],
+    "tonic_types": ["service", "client"],
+    "tonic_health": ["node"],
+    "tonic_reflection": ["node"],
+    "prost": ["wire"],
+    "hpke": ["seal"],
+    "sqlx": ["store"],
+    # Keys: who signs, seals or derives.
+    "ring": ["seal", "prss", "token", "log", "handshake"],
+    # SHA-256, for transcripts and digests of files: no key is involved.
+    "ring::digest": ["seal", "token", "log", "request", "wire", "template", "engine", "node"],
+    # Random bytes for names, nonces and fresh key files.
+    "ring::rand": ["seal", "token", "log", "engine", "cli"],
+    # One derivation, of the key that a person keeps.
+    "ring::hkdf": ["prss", "handshake", "client"],
+    "aes": ["prss"],
+    "ctr": ["prss"],
+    "ndarray": ["gallery", "protocol", "cli"],
+    "ndarray_npy": ["cli"],
+    "rustls": ["tls"],
+    "tokio_rustls": ["tls"],
+    "rcgen": ["cli"],
+    "clap": ["cli"],
+    "region": ["gallery"],
+    "rustix": ["node"],
+}
+
+# No socket and no clock below this floor (floors of the map: 6 is where links are).
+SOCKETS = re.compile(r"\btokio::net\b|\bstd::net::(Tcp|Udp)|\bSystemTime\b|\bUNIX_EPOCH\b")
+SOCKETS_FROM = 6
+# TLS stands below the links that use it; it is handed its sockets' addresses and nothing else.
+SOCKETS_ALSO = {"tls"}
+
+faults = []
+
+
+def fault(path, line, text):
+    faults.append(f"{path}:{line}: {text}")
+
+
+def floors():
+    """Module -> floor, from the map at the head of lib.rs."""
+    found, floor = {"main": 9, "lib": 9}, None
+    for line in (SRC / "lib.rs").read_text().splitlines():
+        if not line.startswith("//!"):
+            break
+        number = re.match(r"//! (\d)  ", line)
+        if number:
+            floor = int(number[1])
+        if floor is not None:
+            for name in re.findall(r"(?<![\w.>])([a-z]+)(?:\.rs|/)(?=[\s,])", line):
+                found[name] = floor
+    declared = set(re.findall(r"^(?:pub )?mod (\w+);", (SRC / "lib.rs").read_text(), re.M))
+    for name in sorted(declared - found.keys()):
+        fault(SRC / "lib.rs", 1, f"module {name} stands on no floor of the map")
+    for name in sorted(found.keys() - declared - {"main", "lib", "cli"}):
+        fault(SRC / "lib.rs", 1, f"the map names {name}, and there is no such module")
+    return found
+
+
+def module_of(path):
+    return path.relative_to(SRC).parts[0].removesuffix(".rs")
+
+
+def code(path):
+    """Lines of code: no comments, and nothing from the file's `#[cfg(test)] mod` on."""
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.strip() == "#[cfg(test)]" and number < len(lines) and lines[number].startswith("mod tests {"):
+            return
+        if not line.strip().startswith("//"):
+            yield number, line.split(" // ")[0]
+
+
+def targets(text):
+    """What `crate::` or `tumar::` paths in a piece of code lead to: `a` of `crate::a::b`, `a` and `b` of `crate::{a, b}`."""
+    for head in re.finditer(r"\b(?:crate|tumar)::", text):
+        rest = text[head.end():]
+        if not rest.startswith("{"):
+            yield re.match(r"\w*", rest)[0]
+            continue
+        depth, name = 0, ""
+        for char in rest:
+            depth += (char == "{") - (char == "}")
+            if depth == 0 or (depth == 1 and char in "{,"):
+                if name:
+                    yield re.match(r"\w*", name.strip())[0]
+                name = ""
+            elif depth >= 1:
+                name += char
+            if depth == 0:
+                break
+
+
+def crates(line):
+    """Paths into other crates: each as far as it is written on the line."""
+    for path in re.finditer(r"(?<![\w:])([a-z_]\w*)((?:::\w+)*)", line):
+        yield path[1] + path[2]
+
+
+def check_crates(path, module):
+    for number, line in code(path):
+        for named in crates(line):
+            parts = named.split("::")
+            if parts[0] not in NAMED or (len(parts) == 1 and not re.search(rf"\buse {parts[0]}\b|\b{parts[0]}::\{{", line)):
+                continue
+            rule = next(r for n in range(len(parts), 0, -1) if (r := "::".join(parts[:n])) in NAMED)
+            if module not in NAMED[rule]:
+                fault(path, number, f"{named} is for {', '.join(NAMED[rule])} alone")
+
+
+def circles(graph):
+    """Sets of modules that reach each other (Tarjan)."""
+    index, low, stack, on, out = {}, {}, [], set(), []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        on.add(node)
+        for other in graph[node]:
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in on:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            circle = []
+            while True:
+                circle.append(stack.pop())
+                on.discard(circle[-1])
+                if circle[-1] == node:
+                    break
+            if len(circle) > 1:
+                out.append(sorted(circle))
+
+    for node in list(graph):
+        if node not in index:
+            visit(node)
+    return out
+
+
+def main():
+    floor = floors()
+    graph = defaultdict(set)
+    files = [path for path in sorted(SRC.rglob("*.rs")) if path.name != "tests.rs"]
+    for path in files:
+        module = module_of(path)
+        check_crates(path, module)
+        if module in ("main", "cli", "lib"):
+            continue
+        text = "\n".join(line for _, line in code(path))
+        for target in targets(text):
+            if target not in floor:
+                fault(path, 1, f"crate::{target} stands on no floor of the map")
+            elif target != module:
+                graph[module].add(target)
+                if floor[target] > floor[module]:
+                    fault(path, 1, f"floor {floor[module]} uses {target} of floor {floor[target]}")
+        if floor.get(module, 0) < SOCKETS_FROM and module not in SOCKETS_ALSO:
+            for number, line in code(path):
+                if SOCKETS.search(line):
+                    fault(path, number, "a socket or a clock below the links")
+    graph_of_known = defaultdict(set, {module: set(graph[module]) for module in list(graph)})
+    for circle in circles(graph_of_known):
+        fault(SRC, 0, f"modules in a circle: {', '.join(circle)}")
+    for text in faults:
+        print(text)
+    print(f"{len(files)} files, {len(graph)} modules, {sum(map(len, graph.values()))} arrows: {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

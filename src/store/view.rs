@@ -1,0 +1,332 @@
+//! All that one batch of the access log reads, read at one go; and all that it writes, written at one go.
+//!
+//! A statement costs a change of threads there and back, which is more than the statement itself. So a commit takes four of
+//! them, however much it commits. The connection is held all the while, so nothing changes beneath the view.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+use zeroize::Zeroizing;
+
+use super::ledger::{Named, fault};
+use super::{StoreError, column, number};
+use crate::log::admission::{Batch, Touch};
+use crate::log::entry::blinded_handle;
+use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
+use crate::name::{GalleryName, RequestId, Subject};
+use crate::seal::StoreKey;
+
+/// A client's request id.
+type RequestKey = (String, [u8; 16]);
+
+/// A row of `requests`.
+struct Request {
+    transcript: [u8; 32],
+    open: bool,
+    answer: Option<Vec<u8>>,
+    until: i64,
+    changed: bool,
+}
+
+/// A row of `records`, less its share.
+struct Enrolled {
+    standing: Standing,
+    named: Named,
+    handles: u64,
+    wrapped_key: Vec<u8>,
+    subject_key: Vec<u8>,
+    changed: bool,
+}
+
+/// What a batch sees. `None` is read and not there; what was not read is a fault, never taken for not there.
+pub(super) struct View<'k> {
+    key: &'k StoreKey,
+    requests: HashMap<RequestKey, Option<Request>>,
+    /// Whether it is spent, and until when to keep it if this batch spends it.
+    proofs: HashMap<[u8; 32], (bool, Option<u64>)>,
+    /// Uses so far, and until when to keep it if this batch uses it.
+    tokens: HashMap<[u8; 32], (u32, Option<u64>)>,
+    names: HashMap<(GalleryName, Subject), Option<i64>>,
+    records: HashMap<i64, Option<Enrolled>>,
+    entries: BTreeMap<u64, Vec<u8>>,
+}
+
+/// The log asked for what its batch had not named.
+#[derive(Debug, thiserror::Error)]
+#[error("asked for what was not read")]
+struct NotRead;
+
+fn not_read() -> LedgerFault {
+    LedgerFault::new(NotRead)
+}
+
+impl<'k> View<'k> {
+    /// Everything that `batch` touches.
+    pub(super) async fn read(
+        connection: &mut SqliteConnection,
+        batch: &Batch,
+        key: &'k StoreKey,
+    ) -> Result<Self, StoreError> {
+        let mut view = Self {
+            key,
+            requests: HashMap::new(),
+            proofs: HashMap::new(),
+            tokens: HashMap::new(),
+            names: HashMap::new(),
+            records: HashMap::new(),
+            entries: BTreeMap::new(),
+        };
+        batch.touches().for_each(|touch| view.expect(touch));
+        let rows = view.question().build().fetch_all(connection).await?;
+        for row in &rows {
+            view.take(row)?;
+        }
+        Ok(view)
+    }
+
+    fn expect(&mut self, Touch { request, spends, subject: (gallery, subject), record }: Touch<'_>) {
+        if let Some((client, id)) = request {
+            self.requests.insert((client.to_owned(), *id.as_bytes()), None);
+        }
+        if let Some(spends) = spends {
+            self.proofs.insert(spends.proof, (false, None));
+            self.tokens.insert(spends.token, (0, None));
+        }
+        if let Some(RecordId(record)) = record {
+            self.records.insert(record, None);
+        }
+        self.names.insert((gallery.clone(), subject.clone()), None);
+    }
+
+    /// Five statements in one. The small table of what is asked for leads each join, so each answer is found by an index.
+    fn question(&self) -> QueryBuilder<Sqlite> {
+        const RECORD: &str = "r.record, r.gallery, r.subject, r.model, r.position, r.live, r.expires, r.attempts,
+            r.locked_until, r.handles, r.wrapped_key, r.subject_key";
+        let mut ask = QueryBuilder::new("");
+        if !self.requests.is_empty() {
+            ask.push("SELECT 'request' AS kind, r.* FROM (");
+            ask.push_values(&self.requests, |mut row, ((client, id), _)| {
+                row.push_bind(client.clone()).push_bind(id.to_vec());
+            });
+            ask.push(") AS v CROSS JOIN requests AS r ON r.client = v.column1 AND r.request = v.column2;");
+        }
+        if !self.proofs.is_empty() {
+            ask.push("SELECT 'proof' AS kind, r.* FROM (");
+            ask.push_values(self.proofs.keys(), |mut row, proof| _ = row.push_bind(proof.to_vec()));
+            ask.push(") AS v CROSS JOIN proofs AS r ON r.proof = v.column1;");
+            ask.push("SELECT 'token' AS kind, r.* FROM (");
+            ask.push_values(self.tokens.keys(), |mut row, token| _ = row.push_bind(token.to_vec()));
+            ask.push(") AS v CROSS JOIN tokens AS r ON r.token = v.column1;");
+        }
+        ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
+        ask.push_values(self.names.keys(), |mut row, (gallery, subject)| {
+            row.push_bind(gallery.to_string()).push_bind(subject.to_string());
+        });
+        ask.push(") AS v CROSS JOIN records AS r ON r.gallery = v.column1 AND r.subject = v.column2");
+        ask.push(" WHERE r.wrapped_key IS NOT NULL;");
+        if !self.records.is_empty() {
+            ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
+            ask.push_values(self.records.keys(), |mut row, record| _ = row.push_bind(*record));
+            ask.push(") AS v CROSS JOIN records AS r ON r.record = v.column1 WHERE r.wrapped_key IS NOT NULL;");
+        }
+        ask
+    }
+
+    fn take(&mut self, row: &SqliteRow) -> Result<(), StoreError> {
+        match row.try_get("kind")? {
+            "request" => {
+                let request = Request {
+                    transcript: array(row.try_get("transcript")?)?,
+                    open: row.try_get("open")?,
+                    answer: row.try_get("answer")?,
+                    until: row.try_get("until")?,
+                    changed: false,
+                };
+                self.requests.insert((row.try_get("client")?, array(row.try_get("request")?)?), Some(request));
+            }
+            "proof" => _ = self.proofs.insert(array(row.try_get("proof")?)?, (true, None)),
+            "token" => _ = self.tokens.insert(array(row.try_get("token")?)?, (row.try_get("uses")?, None)),
+            "record" => {
+                let (record, named): (i64, _) = (row.try_get("record")?, Named::read(row)?);
+                self.names.insert((named.gallery.clone(), named.subject.clone()), Some(record));
+                let enrolled = Enrolled {
+                    standing: standing(row)?,
+                    handles: number(row.try_get("handles")?),
+                    wrapped_key: row.try_get("wrapped_key")?,
+                    subject_key: row.try_get("subject_key")?,
+                    changed: false,
+                    named,
+                };
+                self.records.insert(record, Some(enrolled));
+            }
+            _ => return Err(StoreError::Form),
+        }
+        Ok(())
+    }
+
+    /// Everything that has changed.
+    pub(super) async fn write(self, connection: &mut SqliteConnection) -> Result<(), LedgerFault> {
+        let mut tell = QueryBuilder::new("");
+        let requests: Vec<_> = self
+            .requests
+            .iter()
+            .filter_map(|(key, row)| Some((key, row.as_ref().filter(|row| row.changed)?)))
+            .collect();
+        if !requests.is_empty() {
+            tell.push("INSERT INTO requests (client, request, transcript, open, answer, until) ");
+            tell.push_values(requests, |mut row, ((client, id), request)| {
+                row.push_bind(client.clone()).push_bind(id.to_vec()).push_bind(request.transcript.to_vec());
+                row.push_bind(request.open).push_bind(request.answer.clone()).push_bind(request.until);
+            });
+            tell.push(" ON CONFLICT (client, request) DO UPDATE");
+            tell.push(" SET open = excluded.open, answer = excluded.answer, until = excluded.until;");
+        }
+        let proofs: Vec<_> = self.proofs.iter().filter_map(|(proof, (_, until))| Some((proof, (*until)?))).collect();
+        if !proofs.is_empty() {
+            tell.push("INSERT INTO proofs (proof, until) ");
+            tell.push_values(proofs, |mut row, (proof, until)| {
+                row.push_bind(proof.to_vec()).push_bind(column(until));
+            });
+            tell.push(";");
+        }
+        let tokens: Vec<_> =
+            self.tokens.iter().filter_map(|(token, (uses, until))| Some((token, *uses, (*until)?))).collect();
+        if !tokens.is_empty() {
+            tell.push("INSERT INTO tokens (token, uses, until) ");
+            tell.push_values(tokens, |mut row, (token, uses, until)| {
+                row.push_bind(token.to_vec()).push_bind(uses).push_bind(column(until));
+            });
+            tell.push(" ON CONFLICT (token) DO UPDATE SET uses = excluded.uses;");
+        }
+        for Enrolled { standing, handles, .. } in self.records.values().flatten().filter(|row| row.changed) {
+            tell.push("UPDATE records SET attempts = ").push_bind(standing.attempts);
+            tell.push(", locked_until = ").push_bind(column(standing.locked_until));
+            tell.push(", handles = ").push_bind(column(*handles));
+            tell.push(" WHERE record = ").push_bind(standing.record.0).push(";");
+        }
+        if !self.entries.is_empty() {
+            tell.push("INSERT INTO entries (place, entry) ");
+            tell.push_values(self.entries, |mut row, (place, entry)| {
+                row.push_bind(column(place)).push_bind(entry);
+            });
+            tell.push(";");
+        }
+        if !tell.sql().as_str().is_empty() {
+            tell.build().execute(connection).await.map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn enrolled(&mut self, RecordId(record): RecordId) -> Result<Option<&mut Enrolled>, LedgerFault> {
+        Ok(self.records.get_mut(&record).ok_or_else(not_read)?.as_mut())
+    }
+}
+
+impl Rows for View<'_> {
+    async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
+        let key = (client.to_owned(), *id.as_bytes());
+        Ok(self.requests.get(&key).ok_or_else(not_read)?.as_ref().map(|request| Asked {
+            transcript: request.transcript,
+            course: match &request.answer {
+                _ if request.open => Course::Open,
+                Some(answer) => Course::Answered(Answer(answer.as_slice().into())),
+                None => Course::Ended,
+            },
+        }))
+    }
+
+    async fn open_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        transcript: &[u8; 32],
+        until: u64,
+    ) -> Result<(), LedgerFault> {
+        let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
+        let until = row.as_ref().map_or(0, |before| before.until).max(column(until));
+        *row = Some(Request { transcript: *transcript, open: true, answer: None, until, changed: true });
+        Ok(())
+    }
+
+    async fn close_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        answer: Option<&Answer>,
+    ) -> Result<bool, LedgerFault> {
+        let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
+        let Some(request) = row.as_mut().filter(|request| request.open) else { return Ok(false) };
+        request.open = false;
+        request.answer = answer.map(|Answer(bytes)| bytes.to_vec());
+        request.changed = true;
+        Ok(true)
+    }
+
+    async fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> Result<bool, LedgerFault> {
+        let (spent, keep) = self.proofs.get_mut(proof).ok_or_else(not_read)?;
+        if !*spent {
+            *keep = Some(until);
+        }
+        Ok(!std::mem::replace(spent, true))
+    }
+
+    async fn spend_token(&mut self, token: &[u8; 32], until: u64) -> Result<u32, LedgerFault> {
+        let (uses, keep) = self.tokens.get_mut(token).ok_or_else(not_read)?;
+        *uses = uses.saturating_add(1);
+        *keep = Some(until);
+        Ok(*uses)
+    }
+
+    async fn standing(&mut self, gallery: &GalleryName, subject: &Subject) -> Result<Option<Standing>, LedgerFault> {
+        match *self.names.get(&(gallery.clone(), subject.clone())).ok_or_else(not_read)? {
+            Some(record) => self.standing_of(RecordId(record)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn standing_of(&mut self, record: RecordId) -> Result<Option<Standing>, LedgerFault> {
+        Ok(self.enrolled(record)?.map(|enrolled| enrolled.standing))
+    }
+
+    async fn set_attempts(&mut self, record: RecordId, attempts: u32, locked_until: u64) -> Result<(), LedgerFault> {
+        if let Some(enrolled) = self.enrolled(record)? {
+            enrolled.standing = Standing { attempts, locked_until, ..enrolled.standing };
+            enrolled.changed = true;
+        }
+        Ok(())
+    }
+
+    async fn next_handle(&mut self, record: RecordId) -> Result<Option<[u8; 32]>, LedgerFault> {
+        let store = self.key;
+        let Some(enrolled) = self.enrolled(record)? else { return Ok(None) };
+        let key: Zeroizing<_> =
+            enrolled.named.place().subject_key(&enrolled.wrapped_key, &enrolled.subject_key, store)?;
+        let handle = blinded_handle(&key, enrolled.handles);
+        enrolled.handles += 1;
+        enrolled.changed = true;
+        Ok(Some(handle))
+    }
+
+    async fn append(&mut self, index: u64, entry: &[u8]) -> Result<(), LedgerFault> {
+        match self.entries.insert(index, entry.to_vec()) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Form.into()),
+        }
+    }
+}
+
+fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
+    Ok(Standing {
+        record: RecordId(row.try_get("record")?),
+        position: Position(number(row.try_get("position")?)),
+        live: row.try_get("live")?,
+        expires: number(row.try_get("expires")?),
+        attempts: row.try_get("attempts")?,
+        locked_until: number(row.try_get("locked_until")?),
+    })
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Form)
+}
