@@ -168,7 +168,7 @@ impl Node {
     /// [`StoreError`] if the store could not be closed cleanly; nothing durable is lost.
     pub async fn stop(self) -> Result<(), StoreError> {
         self.stop.send_replace(true);
-        self.peers.hang_up();
+        self.peers.close();
         for server in self.servers {
             // A server that panicked is down as well.
             let _ = server.await;

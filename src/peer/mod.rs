@@ -138,7 +138,7 @@ impl Links {
 
     /// The link to a party.
     #[must_use]
-    pub fn to(&self, party: Party) -> &Connection {
+    pub fn to(&self, party: Party) -> &Arc<Connection> {
         if self.next.peer == party { &self.next } else { &self.prev }
     }
 
@@ -166,6 +166,7 @@ pub struct Peers {
     proposals: mpsc::Sender<Proposed>,
     settle: Arc<dyn Settle>,
     epoch: Mutex<Option<Links>>,
+    closed: watch::Sender<bool>,
 }
 
 impl Peers {
@@ -177,7 +178,9 @@ impl Peers {
         settle: Arc<dyn Settle>,
     ) -> Arc<Self> {
         let up = Party::ALL.map(|_| watch::Sender::new(None));
-        Arc::new(Self { own, remotes, up, mailroom: Arc::default(), proposals, settle, epoch: Mutex::default() })
+        let closed = watch::Sender::new(false);
+        let (mailroom, epoch) = (Arc::default(), Mutex::default());
+        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, closed })
     }
 
     /// The link to a party.
@@ -201,13 +204,21 @@ impl Peers {
         }
     }
 
-    /// Ends both links; what runs on them ends with them.
-    pub fn hang_up(&self) {
+    /// Ends both links for good; what runs on them ends with them.
+    pub fn close(&self) {
+        // First: a link that comes up from now on goes down by itself, and none is dialled again.
+        self.closed.send_replace(true);
         for remote in &self.remotes {
             if let Ok(link) = self.link(remote.party) {
                 link.hang_up();
             }
         }
+    }
+
+    /// Waits until no link is to be up any more.
+    async fn closed(&self) {
+        // The sender lives as long as self.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     /// Waits until a link is down.
@@ -246,7 +257,7 @@ impl Peers {
         Party::ALL.into_iter().filter_map(node).collect()
     }
 
-    /// Dials the peers that come after this party, for ever: a link that breaks is dialled again.
+    /// Dials the peers that come after this party, until closed: a link that breaks is dialled again.
     pub fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
         for place in 0..self.remotes.len() {
             let remote = &self.remotes[place];
@@ -261,7 +272,7 @@ impl Peers {
     async fn keep_up(self: Arc<Self>, place: usize, dialler: Dialler) {
         let peer = self.remotes[place].party;
         let mut wait = Duration::from_millis(50);
-        loop {
+        while !*self.closed.borrow() {
             match self.dial_once(&self.remotes[place], &dialler).await {
                 Ok(()) => wait = Duration::from_millis(50),
                 Err(error) => {
@@ -269,7 +280,10 @@ impl Peers {
                     wait = (wait * 2).min(Duration::from_secs(2));
                 }
             }
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.closed() => return,
+            }
         }
     }
 
@@ -297,6 +311,7 @@ impl Peers {
             let kind = tokio::select! {
                 kind = inbound.next() => kind,
                 () = connection.hung_up() => None,
+                () = self.closed() => None,
             };
             let Some(kind) = kind else { break };
             if let Err(error) = self.deliver(&connection, kind) {
@@ -312,6 +327,10 @@ impl Peers {
             }
             ours
         });
+        let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        // Else it would hold the stream's sending end, and the stream would not end.
+        epoch.take_if(|links| Arc::ptr_eq(links.to(remote.party), &connection));
+        drop(epoch);
         self.mailroom.gone(remote.party);
         tracing::info!(peer = %remote.party, "link down");
         Ok(())
