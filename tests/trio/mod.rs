@@ -1,0 +1,195 @@
+//! Three real nodes for tests: files by `tumar init`, TLS and gRPC on loopback, in this process or as processes of their own.
+#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::TempDir;
+use tumar::client::{Client, ClientConfig, ClientError, Target};
+use tumar::name::Modality;
+use tumar::node::{Config, Node};
+use tumar::party::Party;
+use tumar::request::Method;
+use tumar::template::Template;
+use tumar::template::face::quantise;
+use tumar::template::model::{Model, Models};
+use tumar::token::details::DetailsType;
+use tumar::token::{Action, Details, Issuer, SigningKey, TokenRequest};
+
+pub const GALLERY: &str = "banks/b17/customers";
+const ISSUER: &str = "https://issuer.dev.tumar.internal";
+
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The files of an installation, and a client of it.
+pub struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let port = free_ports().to_string();
+        let made = Command::new(env!("CARGO_BIN_EXE_tumar"))
+            .args(["init", "--base-port", &port, "--json"])
+            .arg(folder.path().join("dev"))
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let files = Self { folder };
+        // One bank runs thousands of requests a second here: the rate has tests of its own.
+        let policy = files.path("policy.toml");
+        let text = std::fs::read_to_string(&policy).unwrap();
+        let text = text.replace("requests_per_second = 200", "requests_per_second = 1000000");
+        let text = text.replace("burst = 400", "burst = 1000000");
+        assert!(text.contains("burst = 1000000"), "the policy's limits changed their form");
+        std::fs::write(policy, text).unwrap();
+        files
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("dev").join(name)
+    }
+
+    pub fn node(&self, party: Party) -> PathBuf {
+        self.path(&party.as_str().to_ascii_lowercase())
+    }
+
+    pub fn client_config(&self) -> ClientConfig {
+        ClientConfig::read(&self.path("client/client.toml")).unwrap()
+    }
+
+    pub fn issuer(&self) -> Issuer {
+        let pkcs8 = std::fs::read(self.path("issuer/issuer.pk8")).unwrap();
+        Issuer::new(ISSUER, SigningKey::from_pkcs8(&pkcs8).unwrap())
+    }
+
+    /// A token for one use of one call.
+    pub fn token(&self, purpose: &str, method: Method) -> String {
+        self.token_for(purpose, &[method], 1, now())
+    }
+
+    pub fn token_for(&self, purpose: &str, methods: &[Method], max_uses: u32, issued: u64) -> String {
+        let config = self.client_config();
+        let samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify));
+        let request = TokenRequest {
+            deployment: config.deployment.clone(),
+            client: "banks/b17/atm-backend".to_owned(),
+            jkt: config.proof_key.thumbprint(),
+            certificate: None,
+            details: Details {
+                kind: DetailsType,
+                purpose: purpose.parse().unwrap(),
+                actions: methods.iter().map(|&method| Action(method)).collect(),
+                relying_party: config.relying_party.clone(),
+                galleries: vec![GALLERY.parse().unwrap()],
+                modalities: if samples { vec![Modality::Face] } else { Vec::new() },
+                max_uses,
+                legal_basis: None,
+            },
+            amr: ["registry_check", "mobile_auth"].map(str::to_owned).to_vec(),
+            lifetime: 120,
+        };
+        self.issuer().issue(&request, issued).unwrap()
+    }
+
+    /// Starts a node in this process.
+    pub async fn start(&self, party: Party) -> Node {
+        let config = Config::read(&self.node(party).join("node.toml")).unwrap();
+        tumar::node::start(config, Arc::new(now)).await.unwrap()
+    }
+
+    /// Starts a node as a process of its own.
+    pub fn spawn(&self, party: Party) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_tumar"))
+            .args(["node", "--config"])
+            .arg(self.node(party).join("node.toml"))
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    pub async fn client(&self) -> Result<Client, ClientError> {
+        Client::connect(self.client_config(), now).await
+    }
+}
+
+/// Three nodes in this process that are linked, and a client of them.
+pub struct Trio {
+    pub files: Files,
+    pub nodes: Vec<Node>,
+    pub client: Client,
+}
+
+impl Trio {
+    pub async fn start() -> Self {
+        Self::of(Files::new()).await
+    }
+
+    pub async fn of(files: Files) -> Self {
+        let mut nodes = Vec::new();
+        for party in Party::ALL {
+            nodes.push(files.start(party).await);
+        }
+        for node in &nodes {
+            node.ready().await;
+        }
+        let client = files.client().await.unwrap();
+        Self { files, nodes, client }
+    }
+
+    pub async fn stop(self) -> Files {
+        drop(self.client);
+        for node in self.nodes {
+            node.stop().await.unwrap();
+        }
+        self.files
+    }
+}
+
+pub fn target(subject: &str, purpose: &str) -> Target {
+    Target { gallery: GALLERY.parse().unwrap(), subject: subject.parse().unwrap(), purpose: purpose.parse().unwrap() }
+}
+
+pub fn model() -> Model {
+    Models::built_in().find(&"fr512".parse().unwrap()).unwrap().clone()
+}
+
+pub fn template(embedding: &[f32]) -> Template {
+    quantise(embedding, &model()).unwrap()
+}
+
+/// The reason code of a refusal.
+pub fn reason<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
+    answer.unwrap_err().reason().to_owned()
+}
+
+/// Entries of a stopped node's log.
+pub fn entries(folder: &Path) -> Vec<Vec<u8>> {
+    let files = tumar::log::tiles::Reader::new(&folder.join("data/log"));
+    let note = std::fs::read_to_string(folder.join("data/log/checkpoint")).unwrap();
+    let size = note.lines().nth(1).unwrap().parse().unwrap();
+    (0..size).map(|index| files.entry(index, size).unwrap()).collect()
+}
+
+/// The first of six ports that are free: three, and three a hundred above.
+fn free_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let step = NEXT.fetch_add(4, Ordering::Relaxed);
+        let base = 20_000 + (u16::try_from(std::process::id() % 200).unwrap() * 200) % 40_000 + step % 96;
+        let ports = (base..base + 3).chain(base + 100..base + 103);
+        if ports.map(|port| TcpListener::bind(("127.0.0.1", port))).all(|bound| bound.is_ok()) {
+            return base;
+        }
+    }
+}
