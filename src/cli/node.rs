@@ -1,5 +1,6 @@
 //! `tumar node`: one of the three.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let lines = lines.with_ansi(std::io::stderr().is_terminal());
         if json {
             lines.json().init();
         } else {
