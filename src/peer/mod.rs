@@ -31,7 +31,7 @@ use crate::net::SessionId;
 use crate::party::Party;
 use crate::protocol::Session;
 use crate::prss::{Epoch, PrssError};
-use crate::tls::{Dialler, Pinned};
+use crate::tls::{DialError, Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
 use connection::Outbound;
@@ -55,6 +55,12 @@ pub enum LinkError {
     /// The stream ended, or the other side took too long.
     #[error("the peer went away")]
     Gone,
+    /// Nobody there, or not who should be.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The peer does not open a stream.
+    #[error("the peer refuses a stream")]
+    Refused(#[from] Box<Status>),
     /// The keys could not be agreed on.
     #[error("the handshake failed")]
     Handshake(#[from] HandshakeError),
@@ -270,7 +276,7 @@ impl Peers {
             match self.dial_once(&self.remotes[place], &dialler).await {
                 Ok(()) => wait = Duration::from_millis(50),
                 Err(error) => {
-                    tracing::debug!(%peer, %error, "no link");
+                    tracing::debug!(%peer, error = &error as &dyn std::error::Error, "no link");
                     wait = (wait * 2).min(Duration::from_secs(2));
                 }
             }
@@ -283,11 +289,11 @@ impl Peers {
 
     /// Connects, and stays until the link breaks.
     async fn dial_once(&self, remote: &Remote, dialler: &Dialler) -> Result<(), LinkError> {
-        let channel = dialler.dial(&remote.address).await.map_err(|_| LinkError::Gone)?;
+        let channel = dialler.dial(&remote.address).await?;
         let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_FRAME);
         let (out, frames) = connection::outbound();
         let frames = frames.map(|frame| wire::ConnectRequest { frame: Some(frame) });
-        let inbound = client.connect(frames).await.map_err(|_| LinkError::Gone)?.into_inner();
+        let inbound = client.connect(frames).await.map_err(Box::new)?.into_inner();
         let inbound = inbound.filter_map(|message| message.ok()?.frame?.kind);
         self.run(remote, inbound, out).await
     }

@@ -1,0 +1,349 @@
+//! The command line as scripts see it: what it writes, what it prints, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+
+use ndarray::Array2;
+use serde_json::Value;
+use tempfile::TempDir;
+use tumar::client::ClientConfig;
+
+fn tumar() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
+    command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+    command
+}
+
+/// Runs a command line; words are split at spaces.
+fn run(line: &str, input: &str) -> Output {
+    let mut child = tumar()
+        .args(line.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails early does not read what it is given.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    child.wait_with_output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert_eq!(code(output), 0, "{}", errors(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Six ports as `init` lays them out, of which none is in use now.
+fn base_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let mut drawn = (0..1000).map(|_| {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    });
+    drawn
+        .find(|&base| base < 65_000 && [0, 1, 2, 100, 101, 102].into_iter().all(|above| is_free(base + above)))
+        .unwrap()
+}
+
+fn init(folder: &TempDir) -> (PathBuf, Value) {
+    let dir = folder.path().join("try");
+    let written = json(&run(&format!("init {} --base-port {} --json", dir.display(), base_port()), ""));
+    (dir, written)
+}
+
+/// A node in a process of its own, ended when dropped.
+struct Node(Child);
+
+impl Node {
+    /// Starts, without waiting for the others.
+    fn spawn(config: &Path) -> Self {
+        let child = tumar().args(["node", "--config"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        Self(child)
+    }
+
+    /// Waits until both links are up, as the node says on standard error.
+    fn linked(&mut self) {
+        let mut lines = BufReader::new(self.0.stderr.take().unwrap()).lines();
+        let up = lines.by_ref().map_while(Result::ok).filter(|line| line.contains("link up")).take(2).count();
+        assert_eq!(up, 2, "the node ended before it was linked");
+        // Read on, or a full pipe would stop it.
+        thread::spawn(move || lines.count());
+    }
+
+    /// Asks it to end; its exit code.
+    fn end(mut self) -> Option<i32> {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Three unlike embeddings, and a fourth that is like the first.
+fn embeddings(folder: &Path) -> PathBuf {
+    let rows = Array2::from_shape_fn((4, 512), |(row, column)| {
+        let place = f32::from(u16::try_from(column).unwrap());
+        let turn = [1.1, 2.3, 3.7, 1.1][row];
+        (place * turn).sin() + if row == 3 { 0.2 * (place * 5.1).cos() } else { 0.0 }
+    });
+    let file = folder.join("faces.npy");
+    ndarray_npy::write_npy(&file, &rows).unwrap();
+    file
+}
+
+#[test]
+fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
+    let folder = TempDir::new().unwrap();
+    let (dir, written) = init(&folder);
+    assert_eq!(written["deployment"], "dev");
+    assert_eq!(written["nodes"].as_array().unwrap().len(), 3);
+    let config = ClientConfig::read(Path::new(written["client"].as_str().unwrap())).unwrap();
+    assert_eq!(config.relying_party.as_str(), "banks/b17");
+    let mode = |path: &str| fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
+    for node in ["a", "b", "c"] {
+        for key in ["identity.pk8", "log.pk8", "store.key", "envelope-current.seed", "peer.key", "tls.key"] {
+            assert_eq!(mode(&format!("{node}/keys/{key}")), 0o600, "{node} {key}");
+        }
+        tumar::node::Config::read(&dir.join(node).join("node.toml")).unwrap();
+    }
+    assert_eq!((mode("issuer/issuer.pk8"), mode("client/proof.pk8"), mode("a/keys")), (0o600, 0o600, 0o700));
+    assert_eq!(fs::read(dir.join("a/keys/store.key")).unwrap().len(), 32);
+}
+
+#[test]
+fn init_touches_nothing_that_is_there() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("kept"), "kept").unwrap();
+    let refused = run(&format!("init {}", folder.path().display()), "");
+    assert_eq!(code(&refused), 2);
+    assert_eq!(errors(&refused).lines().count(), 1);
+    assert!(errors(&refused).contains("not empty"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_the_caller_got_wrong_is_exit_code_2() {
+    let folder = TempDir::new().unwrap();
+    let (dir, written) = init(&folder);
+    let dir = dir.display();
+    let client = written["client"].as_str().unwrap();
+    let faces = embeddings(folder.path());
+    let faces = faces.display();
+    let other = folder.path().join("other");
+    let other = other.display();
+    let verify = format!("verify --client {client} --token - --subject p1");
+    for line in [
+        "dance".to_owned(),
+        format!("token --dir {dir} --purpose cash_withdrawal --action dance"),
+        format!("token --dir {dir} --purpose Cash --action verify"),
+        "token --dir /nowhere --purpose cash_withdrawal --action verify".to_owned(),
+        format!("{verify} --template {faces}"),
+        format!("{verify} --template {faces} --row 4"),
+        format!("{verify} --template {faces} --row 0 --model sface128"),
+        format!("{verify} --template {faces} --row 0 --model nobody"),
+        format!("{verify} --template {client}"),
+        format!("init {other} --host a/b"),
+        format!("init {other} --base-port 65500"),
+        "demo --people 1".to_owned(),
+        "demo --data /nowhere".to_owned(),
+    ] {
+        let refused = run(&line, "");
+        assert_eq!(code(&refused), 2, "{line}: {}", errors(&refused));
+        assert!(refused.stdout.is_empty(), "{line}");
+    }
+    assert!(!folder.path().join("other").exists());
+}
+
+#[test]
+fn a_token_says_what_was_asked_for_and_goes_to_a_file_of_its_owner() {
+    let folder = TempDir::new().unwrap();
+    let (dir, _) = init(&folder);
+    let ask = format!("token --dir {} --purpose cash_withdrawal --action verify --amr mobile_auth,pin", dir.display());
+    let given = json(&run(&format!("{ask} --max-uses 3 --lifetime 60 --json"), ""));
+    let (claims, token) = (&given["claims"], given["token"].as_str().unwrap());
+    assert_eq!(token.split('.').count(), 3);
+    assert_eq!(claims["aud"], "urn:tumar:dev");
+    assert_eq!(claims["amr"], serde_json::json!(["mobile_auth", "pin"]));
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+    let details = &claims["authorization_details"][0];
+    assert_eq!(details["purpose"], "cash_withdrawal");
+    assert_eq!(details["galleries"], serde_json::json!(["banks/b17/customers"]));
+    assert_eq!(details["max_uses"], 3);
+    let file = folder.path().join("token");
+    assert_eq!(code(&run(&format!("{ask} --out {}", file.display()), "")), 0);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(&file).unwrap().split('.').count(), 3);
+    // Nothing is written over.
+    assert_eq!(code(&run(&format!("{ask} --out {}", file.display()), "")), 2);
+}
+
+#[test]
+fn when_nobody_listens_the_exit_code_is_4() {
+    let folder = TempDir::new().unwrap();
+    let (_, written) = init(&folder);
+    let output = run(&format!("committee --client {}", written["client"].as_str().unwrap()), "");
+    assert_eq!(code(&output), 4);
+    assert!(errors(&output).starts_with("tumar: UNREACHABLE: "), "{}", errors(&output));
+}
+
+/// Three node processes, and the words to call them with.
+struct Deployment {
+    _folder: TempDir,
+    dir: PathBuf,
+    faces: PathBuf,
+    nodes: Vec<Node>,
+}
+
+impl Deployment {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (dir, written) = init(&folder);
+        let config = |place: usize| PathBuf::from(written["nodes"][place]["config"].as_str().unwrap());
+        let mut nodes: Vec<Node> = (0..3).map(|place| Node::spawn(&config(place))).collect();
+        nodes.iter_mut().for_each(Node::linked);
+        let faces = embeddings(folder.path());
+        Self { _folder: folder, dir, faces, nodes }
+    }
+
+    fn client(&self) -> PathBuf {
+        self.dir.join("client").join("client.toml")
+    }
+
+    /// Calls by a fresh token.
+    fn call(&self, token: &str, command: &str, rest: &str) -> Output {
+        let token = run(&format!("token --dir {} {token}", self.dir.display()), "");
+        assert_eq!(code(&token), 0, "{}", errors(&token));
+        let line = format!("{command} --client {} --token - --subject p1{rest}", self.client().display());
+        run(&line, &String::from_utf8(token.stdout).unwrap())
+    }
+
+    fn enrol(&self) -> Output {
+        let (faces, key) = (self.faces.display(), self.dir.join("p1.key"));
+        let rest = format!(" --template {faces} --row 0 --key-out {} --json", key.display());
+        self.call("--purpose enrolment --action enroll --amr registry_check", "enroll", &rest)
+    }
+
+    fn verify(&self, row: usize) -> Output {
+        let rest = format!(" --template {} --row {row} --amount-kzt 40000", self.faces.display());
+        self.call("--purpose cash_withdrawal --action verify", "verify", &rest)
+    }
+
+    fn turn(&self, way: &str) -> Output {
+        self.call(&format!("--purpose subject_lock --action {way}"), way, "")
+    }
+}
+
+#[test]
+fn three_processes_enrol_verify_lock_and_erase_and_exit_codes_tell_what_came_of_it() {
+    let world = Deployment::start();
+    let committee = json(&run(&format!("committee --client {} --json", world.client().display()), ""));
+    assert_eq!(committee["nodes"].as_array().unwrap().len(), 3);
+
+    assert_eq!(code(&world.verify(0)), 3, "nobody is enrolled yet");
+    let enrolled = json(&world.enrol());
+    assert_eq!(enrolled["receipts"].as_array().unwrap().len(), 3);
+    let key = fs::read_to_string(world.dir.join("p1.key")).unwrap();
+    assert!(key.parse::<tumar::client::SubjectKey>().is_ok());
+    assert_eq!(code(&world.verify(3)), 0, "the same person again");
+    assert_eq!(code(&world.verify(1)), 1, "another person");
+
+    let wrong = world.call(
+        "--purpose card_activation --action verify --amr mobile_auth",
+        "verify",
+        &format!(" --template {} --row 0", world.faces.display()),
+    );
+    assert_eq!(code(&wrong), 3);
+    assert!(errors(&wrong).starts_with("tumar: PURPOSE_NOT_GRANTED (node A): "), "{}", errors(&wrong));
+    assert_eq!(errors(&wrong).lines().count(), 1);
+
+    assert_eq!(code(&world.turn("lock")), 0);
+    assert!(errors(&world.verify(0)).contains("SUBJECT_LOCKED"));
+    assert_eq!(code(&world.turn("unlock")), 0);
+    assert_eq!(code(&world.verify(0)), 0);
+    erased_with_a_certificate(&world);
+    not_trusted_with_another_pin(&world);
+    for node in world.nodes {
+        assert_eq!(node.end(), Some(0), "a node that is told to end ends well");
+    }
+}
+
+fn erased_with_a_certificate(world: &Deployment) {
+    let file = world.dir.join("certificate.json");
+    let rest = format!(" --out {}", file.display());
+    let erased = world.call("--purpose erasure --action erase", "erase", &rest);
+    assert_eq!(code(&erased), 0, "{}", errors(&erased));
+    assert!(errors(&world.verify(0)).contains("SUBJECT_UNKNOWN"));
+    let check =
+        |file: &Path| code(&run(&format!("certificate {} --client {}", file.display(), world.client().display()), ""));
+    assert_eq!(check(&file), 0);
+    let forged = world.dir.join("forged.json");
+    fs::write(&forged, fs::read_to_string(&file).unwrap().replace("\"p1\"", "\"p2\"")).unwrap();
+    assert_eq!(check(&forged), 5);
+    fs::write(&forged, "{}").unwrap();
+    assert_eq!(check(&forged), 2);
+}
+
+fn not_trusted_with_another_pin(world: &Deployment) {
+    let text = fs::read_to_string(world.client()).unwrap();
+    let at = text.find("identity = \"").unwrap() + "identity = \"".len();
+    let other: String = text[at..at + 64].chars().rev().collect();
+    let file = world.client().with_file_name("other.toml");
+    fs::write(&file, text.replace(&text[at..at + 64], &other)).unwrap();
+    let refused = run(&format!("committee --client {}", file.display()), "");
+    assert_eq!(code(&refused), 5);
+    assert!(errors(&refused).starts_with("tumar: COMMITTEE_NOT_TRUSTED: "), "{}", errors(&refused));
+}
+
+#[test]
+fn the_demo_is_one_object_in_which_all_is_well() {
+    let report = json(&run("demo --people 3 --attempts 5 --json", ""));
+    assert_eq!((&report["data"], &report["people"]), (&"synthetic".into(), &3.into()));
+    assert_eq!(report["genuine"]["attempts"], 5);
+    assert_eq!(report["impostor"]["matches"], 0);
+    assert_eq!(report["wrong_bits"], 0);
+    assert_eq!(report["logs_agree"], true);
+    assert!(report["latency_ms"]["p50"].as_f64().unwrap() <= report["latency_ms"]["p99"].as_f64().unwrap());
+    let reasons: Vec<(&str, &str)> = report["protections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|protection| (protection["name"].as_str().unwrap(), protection["reason"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("wrong_purpose", "PURPOSE_NOT_GRANTED"),
+        ("wrong_gallery", "GALLERY_NOT_GRANTED"),
+        ("expired_token", "TOKEN_EXPIRED"),
+        ("stolen_token", "PROOF_KEY_OTHER"),
+        ("spent_token", "TOKEN_SPENT"),
+        ("large_amount", "EVIDENCE_MISSING"),
+        ("changed_request", "PROOF_RQH"),
+        ("changed_envelope", "ENVELOPE_INVALID"),
+        ("replayed_proof", "PROOF_REPLAYED"),
+        ("malformed_probe", "TEMPLATE_LENGTH"),
+        ("locked_after_three", "SUBJECT_LOCKED"),
+        ("erased", "SUBJECT_UNKNOWN"),
+    ];
+    assert_eq!(reasons, expected);
+    assert!(report["seen"].as_array().unwrap().iter().all(|seen| seen["uniform"] == true));
+}
