@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod trio;
 #[path = "world/data.rs"]
 mod data;
+mod trio;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,14 +119,8 @@ async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
         assert!(!matches(&trio, &trio.client, "ada", &stranger).await);
     }
     let asked = target("ada", "cash_withdrawal");
-    let prepared = Prepared::verify(
-        trio.client.config(),
-        &trio.client.committee(),
-        &asked,
-        model().id(),
-        &reference,
-        1,
-    );
+    let prepared =
+        Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, model().id(), &reference, 1);
     let token = trio.files.token("cash_withdrawal", Method::Verify);
     assert_eq!(reason(trio.client.send(&token, &prepared.unwrap()).await), "SUBJECT_LOCKED");
     let token = trio.files.token("subject_lock", Method::Unlock);
@@ -159,7 +153,7 @@ async fn a_node_that_goes_away_stops_everything_and_its_return_starts_it_again()
     trio.stop().await;
 }
 
-/// Repeatable embeddings: SplitMix64, twelve uniform words summed to something near a normal one.
+/// Repeatable embeddings: `SplitMix64`, twelve uniform words summed to something near a normal one.
 struct Dice(u64);
 
 impl Dice {

@@ -1,5 +1,5 @@
 //! Three real nodes for tests: files by `tumar init`, TLS and gRPC on loopback, in this process or as processes of their own.
-#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
