@@ -170,7 +170,7 @@ impl FromStr for RequestId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let wrong = NameError { kind: "request id", form: "a lower-case UUID of version 4" };
+        let wrong = NameError { kind: "request_id", form: "a lower-case UUID of version 4" };
         let mut bytes = [0; 16];
         let digits: String = text.chars().filter(|c| *c != '-').collect();
         if digits.len() != 32 || !digits.is_ascii() {

@@ -34,10 +34,15 @@ pub struct Files {
 
 impl Files {
     pub fn new() -> Self {
+        Self::of("dev")
+    }
+
+    /// Those of an installation of this name.
+    pub fn of(deployment: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_ports().to_string();
         let made = Command::new(env!("CARGO_BIN_EXE_tumar"))
-            .args(["init", "--base-port", &port, "--json"])
+            .args(["init", "--deployment", deployment, "--base-port", &port, "--json"])
             .arg(folder.path().join("dev"))
             .stdout(Stdio::null())
             .status()

@@ -1,0 +1,353 @@
+//! Three real nodes that trust the drafts' issuer at the drafts' time, and calls to them as raw as gRPC allows.
+#![allow(dead_code, clippy::unwrap_used, reason = "shared by several test crates; each uses a part")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Request as Rpc, Status};
+use tonic_types::StatusExt as _;
+use tumar::client::{Answer, Client, Prepared, SubjectKey};
+use tumar::log::entry::{Entry, Event};
+use tumar::name::{Modality, RelyingParty};
+use tumar::node::{Config, Node};
+use tumar::party::Party;
+use tumar::request::{Ask, Method};
+use tumar::seal::{Binding, Envelope, PrivateKey};
+use tumar::service::{DOMAIN, reasons};
+use tumar::template::Template;
+use tumar::template::model::BUILT_IN;
+use tumar::tls::{Dialler, Pinned, TlsIdentity};
+use tumar::wire::peer::v1::Relayed;
+use tumar::wire::peer::v1::relayed::Request;
+use tumar::wire::v1::matching_service_client::MatchingServiceClient;
+use tumar::wire::{sha256, v1};
+
+use crate::drafts::{BASE, Draft, ISSUER, NOW, jwks, policy_text};
+use crate::trio::{Files, entries, model, target, template};
+
+/// Components of `fr512`.
+pub(crate) const DIMENSION: usize = 512;
+
+/// Requests that one relying party may make here: the clock stands still, so none is ever given back.
+pub(crate) const BURST: usize = 64;
+
+/// Milliseconds that a node waits here for each word of another one.
+const PATIENCE_MS: u64 = 3000;
+
+pub(crate) fn clock() -> u64 {
+    NOW
+}
+
+/// Files of three nodes that take the drafts' tokens, and of a caller with a certificate of its own.
+pub(crate) struct Installation {
+    pub(crate) files: Files,
+    /// SHA-256 of the caller's certificate.
+    pub(crate) certificate: [u8; 32],
+    caller: TlsIdentity,
+}
+
+impl Installation {
+    pub(crate) fn new() -> Self {
+        let files = Files::of("kz-test");
+        let policy = policy_text().replace("requests_per_second = 200 ", "requests_per_second = 1 ");
+        let policy = policy.replace("burst = 400 ", &format!("burst = {BURST} "));
+        assert!(policy.contains(&format!("burst = {BURST} ")), "the policy's limits changed their form");
+        let (face, _) = BUILT_IN.rsplit_once("[[model]]").unwrap();
+        let finger = "[[model]]\nid = \"fp256\"\nmodality = \"finger\"\ndimension = 256\n\
+                      thresholds = { \"1e-3\" = 0.3, \"1e-4\" = 0.4, \"1e-5\" = 0.5 }\n";
+        let made = rcgen::generate_simple_self_signed(vec!["caller.example".to_owned()]).unwrap();
+        for (name, text) in [
+            ("policy.toml", policy),
+            ("models.toml", format!("{face}{finger}")),
+            ("issuer/jwks.json", jwks()),
+            ("caller.crt", made.cert.pem()),
+        ] {
+            std::fs::write(files.path(name), text).unwrap();
+        }
+        for party in Party::ALL {
+            let path = files.node(party).join("node.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let bases = format!("clients = [\"../caller.crt\"]\nbases = [\"https://a.example\", \"{BASE}\", ");
+            let changed = text.replace("bases = [", &bases).replace("https://issuer.kz-test.tumar.internal", ISSUER)
+                + &format!("\n[limits]\nin_flight = 4\nbatch = 64\npatience_ms = {PATIENCE_MS}\n");
+            assert!(changed.contains(BASE) && changed.contains(ISSUER), "node.toml changed its form");
+            std::fs::write(path, changed).unwrap();
+        }
+        let caller =
+            TlsIdentity::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+        Self { files, certificate: sha256(made.cert.der()), caller }
+    }
+
+    pub(crate) fn config(&self, party: Party) -> Config {
+        Config::read(&self.files.node(party).join("node.toml")).unwrap()
+    }
+
+    pub(crate) async fn start(&self, party: Party) -> Node {
+        tumar::node::start(self.config(party), Arc::new(clock)).await.unwrap()
+    }
+
+    /// A, B and C, linked.
+    pub(crate) async fn start_all(&self) -> [Node; 3] {
+        let [a, b, c] = Party::ALL.map(|party| self.start(party));
+        let nodes = [a.await, b.await, c.await];
+        for node in &nodes {
+            node.ready().await;
+        }
+        nodes
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        let mut config = self.files.client_config();
+        BASE.clone_into(&mut config.base);
+        Client::connect(config, clock).await.unwrap()
+    }
+
+    /// A channel to a node's public port; with a certificate of the caller's own, or without.
+    pub(crate) async fn channel(&self, party: Party, shown: bool) -> Channel {
+        let pem = std::fs::read(self.files.node(party).join("keys/tls.crt")).unwrap();
+        let own = shown.then_some(&self.caller);
+        let dialler = Dialler::new(own, &Pinned::from_pem(&pem).unwrap(), "localhost").unwrap();
+        dialler.dial(&self.config(party).public).await.unwrap()
+    }
+
+    /// What a stopped node's log says of a request.
+    pub(crate) fn logged(&self, party: Party, rq: &[u8; 32]) -> Vec<Event> {
+        let entries = entries(&self.files.node(party));
+        let parsed = entries.iter().map(|entry| Entry::parse(entry).unwrap());
+        parsed.filter(|entry| entry.rq == *rq).map(|entry| entry.event).collect()
+    }
+}
+
+/// Stops all nodes.
+pub(crate) async fn stop(nodes: impl IntoIterator<Item = Node>) {
+    for node in nodes {
+        node.stop().await.unwrap();
+    }
+}
+
+/// An id that no other token or proof of this process has.
+pub(crate) fn fresh_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:0>22}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A draft that is good for one use of this request.
+pub(crate) fn draft_of(ask: &Ask) -> Draft {
+    let mut draft = Draft::good();
+    draft.ask = ask.clone();
+    draft.call = ask.method;
+    let details = draft.details();
+    details["purpose"] = json!(ask.purpose.as_str());
+    details["actions"] = json!([ask.method.action()]);
+    details["max_uses"] = json!(1);
+    draft.claims["amr"] = json!(["registry_check", "mobile_auth"]);
+    draft.claims["jti"] = json!(fresh_id());
+    draft.proof["jti"] = json!(fresh_id());
+    draft
+}
+
+/// Whether any message can say what the draft asks for.
+pub(crate) fn is_carried(draft: &Draft) -> bool {
+    let samples = &draft.ask.samples;
+    let wanted = usize::from(matches!(draft.ask.method, Method::Enroll | Method::Verify));
+    let faces = samples.iter().all(|sample| sample.modality == Modality::Face);
+    draft.call == draft.ask.method && samples.len() == wanted && faces
+}
+
+/// Envelopes that are well formed, and open nowhere.
+pub(crate) fn shut_envelopes(client: &Client, method: Method) -> [Vec<u8>; 3] {
+    let content = DIMENSION + if method == Method::Enroll { 32 } else { 0 };
+    Party::ALL.map(|party| {
+        let mut bytes = client.committee().key(party).id().as_bytes().to_vec();
+        bytes.resize(Envelope::OVERHEAD + content, party.as_str().as_bytes()[0]);
+        bytes
+    })
+}
+
+/// One call, as it goes over the wire.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) metadata: Vec<(&'static str, String)>,
+    pub(crate) request: Request,
+}
+
+impl Call {
+    pub(crate) fn new(access: &str, proof: &str, request: Request) -> Self {
+        let metadata = vec![("authorization", format!("DPoP {access}")), ("dpop", proof.to_owned())];
+        Self { metadata, request }
+    }
+
+    /// A prepared request with token and proof of a draft.
+    pub(crate) fn with(draft: &Draft, prepared: &Prepared) -> Self {
+        let token = draft.token();
+        Self::new(token.access(), token.proof(), prepared.request().clone())
+    }
+
+    /// A prepared request with a token for one use and a proof.
+    pub(crate) fn good(prepared: &Prepared) -> Self {
+        Self::with(&draft_of(prepared.ask()), prepared)
+    }
+
+    fn dressed<T>(&self, message: T) -> Rpc<T> {
+        let mut rpc = Rpc::new(message);
+        for (name, value) in &self.metadata {
+            rpc.metadata_mut().append(*name, MetadataValue::<Ascii>::try_from(value).unwrap());
+        }
+        rpc
+    }
+
+    /// The three receipts, or what was said instead.
+    pub(crate) async fn send(&self, channel: &Channel) -> Result<Vec<v1::Receipt>, Status> {
+        let mut rpc = MatchingServiceClient::new(channel.clone());
+        Ok(match self.request.clone() {
+            Request::Enroll(m) => rpc.enroll_subject(self.dressed(m)).await?.into_inner().receipts,
+            Request::Verify(m) => rpc.verify_subject(self.dressed(m)).await?.into_inner().receipts,
+            Request::Erase(m) => rpc.erase_subject(self.dressed(m)).await?.into_inner().receipts,
+            Request::Lock(m) => rpc.lock_subject(self.dressed(m)).await?.into_inner().receipts,
+            Request::Unlock(m) => rpc.unlock_subject(self.dressed(m)).await?.into_inner().receipts,
+        })
+    }
+}
+
+/// A draft's request as the leader relays it. The envelopes' digests become those of `envelopes`, before the proof is signed.
+pub(crate) fn relayed(draft: &mut Draft, envelopes: &[Vec<u8>; 3]) -> Relayed {
+    let digests = envelopes.each_ref().map(|envelope| sha256(envelope));
+    for ask in std::iter::once(&mut draft.ask).chain(&mut draft.asked) {
+        ask.samples.iter_mut().for_each(|sample| sample.envelopes = digests);
+        if ask.method != Method::Verify {
+            // The messages of the other calls have no amount.
+            ask.amount_kzt = 0;
+        }
+    }
+    let token = draft.token();
+    Relayed {
+        token: token.access().to_owned(),
+        proof: token.proof().to_owned(),
+        client_certificate: draft.certificate.map(|digest| digest.to_vec()).unwrap_or_default(),
+        position: 0,
+        request: Some(message(draft.asked.as_ref().unwrap_or(&draft.ask), envelopes)),
+    }
+}
+
+/// A prepared request with token and proof of a draft, as the leader relays it.
+pub(crate) fn relay(draft: &Draft, prepared: &Prepared) -> Relayed {
+    let token = draft.token();
+    let (access, proof) = (token.access().to_owned(), token.proof().to_owned());
+    let request = Some(prepared.request().clone());
+    Relayed { token: access, proof, client_certificate: Vec::new(), position: 0, request }
+}
+
+/// The message that asks for this, with these envelopes.
+pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
+    let [envelope_a, envelope_b, envelope_c] = envelopes.clone();
+    let samples = ask.samples.iter().map(|sample| v1::Sample {
+        modality: v1::Modality::Face.into(),
+        model: sample.model.to_string(),
+        envelope_a: envelope_a.clone(),
+        envelope_b: envelope_b.clone(),
+        envelope_c: envelope_c.clone(),
+    });
+    let samples = samples.collect();
+    let (request_id, gallery) = (ask.request_id.to_string(), ask.gallery.to_string());
+    let (subject, purpose, amount_kzt) = (ask.subject.to_string(), ask.purpose.to_string(), ask.amount_kzt);
+    match ask.method {
+        Method::Enroll => Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }),
+        Method::Verify => {
+            Request::Verify(v1::VerifySubjectRequest { request_id, gallery, subject, purpose, amount_kzt, samples })
+        }
+        Method::Erase => Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose }),
+        Method::Lock => Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose }),
+        Method::Unlock => Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose }),
+    }
+}
+
+/// Asserts that a refusal says this reason, with its status and sentence, and names this node.
+pub(crate) fn assert_refused(status: &Status, reason: &str, node: Party, about: &str) {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("{about}: no ErrorInfo in {status:?}"));
+    let told = (info.reason.as_str(), info.metadata["node"].as_str(), info.domain.as_str());
+    assert_eq!(told, (reason, node.as_str(), DOMAIN), "{about}");
+    let row = reasons().find(|row| row.code == reason).unwrap();
+    assert_eq!((status.code(), status.message()), (row.status, row.text), "{about}");
+}
+
+/// A face's embedding; another for each seed.
+pub(crate) fn face(seed: u64) -> Template {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+    let mut component = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f32::from(i16::from_le_bytes([state.to_le_bytes()[6], state.to_le_bytes()[7]])) / 32768.0
+    };
+    template(&std::array::from_fn::<f32, DIMENSION, _>(|_| component()))
+}
+
+pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) -> Prepared {
+    let (target, key) = (target(subject, "enrolment"), SubjectKey::generate().unwrap());
+    Prepared::enroll(client.config(), &client.committee(), &target, model().id(), reference, &key).unwrap()
+}
+
+pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
+    let target = target(subject, "cash_withdrawal");
+    Prepared::verify(client.config(), &client.committee(), &target, model().id(), probe, 40_000).unwrap()
+}
+
+/// Sends a good request, and checks the answer's three receipts.
+pub(crate) async fn answer(client: &Client, prepared: &Prepared) -> Answer {
+    let token = draft_of(prepared.ask()).token();
+    client.call(token.access(), token.proof(), prepared).await.unwrap()
+}
+
+/// What a hostile terminal may change in the seal of one envelope.
+#[derive(Clone)]
+pub(crate) struct Seal {
+    /// Whose key.
+    pub(crate) key: Party,
+    /// For whom, by the envelope's own account.
+    pub(crate) party: Party,
+    pub(crate) relying_party: RelyingParty,
+    pub(crate) ask: Ask,
+}
+
+impl Seal {
+    /// As it should be.
+    pub(crate) fn fitting(party: Party, ask: &Ask) -> Self {
+        Self { key: party, party, relying_party: "banks/b17".parse().unwrap(), ask: ask.clone() }
+    }
+
+    pub(crate) fn envelope(&self, client: &Client, content: &[u8]) -> Vec<u8> {
+        let binding = Binding {
+            party: self.party,
+            deployment: client.deployment(),
+            relying_party: &self.relying_party,
+            purpose: &self.ask.purpose,
+            request_id: &self.ask.request_id,
+            gallery: &self.ask.gallery,
+            subject: &self.ask.subject,
+            modality: Modality::Face,
+            model: &self.ask.samples[0].model,
+        };
+        client.committee().key(self.key).seal(&binding, content).unwrap().to_bytes()
+    }
+}
+
+/// The envelope for a party, in the request's one sample.
+pub(crate) fn envelope(request: &mut Request, party: Party) -> &mut Vec<u8> {
+    let samples = match request {
+        Request::Enroll(m) => &mut m.samples,
+        Request::Verify(m) => &mut m.samples,
+        Request::Erase(_) | Request::Lock(_) | Request::Unlock(_) => panic!("takes no sample"),
+    };
+    match party {
+        Party::A => &mut samples[0].envelope_a,
+        Party::B => &mut samples[0].envelope_b,
+        Party::C => &mut samples[0].envelope_c,
+    }
+}
+
+/// The id of a key that no node has.
+pub(crate) fn unknown_key() -> [u8; 8] {
+    *PrivateKey::generate().unwrap().public().id().as_bytes()
+}
