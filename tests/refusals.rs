@@ -10,7 +10,7 @@ mod wired;
 use std::collections::BTreeSet;
 
 use drafts::{Draft, REFUSALS};
-use rogue::Rogue;
+use rogue::{Rogue, Round};
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 /// of another call; and what is not exactly one sample where one is due is no well-formed request.
 const NO_MESSAGE_SAYS: [&str; 3] = ["ACTION_OTHER", "SAMPLES_UNEXPECTED", "SAMPLES_MISSING"];
 
-/// What the leader says beyond the table of drafts; each is met below, by its first letter in `Leader::met`.
+/// What the leader says beyond the table of drafts; `Leader::met` holds those that were.
 const AT_THE_LEADER: [&str; 18] = [
     "COMMITTEE_INCOMPLETE",
     "ENVELOPE_INVALID",
@@ -63,6 +63,18 @@ const AT_THE_LEADER: [&str; 18] = [
 /// What helpers say beyond it when the leader does not do its part.
 const AT_A_HELPER: [&str; 5] =
     ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
+
+/// What helpers are not asked, or find out in a run only: `a_template_that_no_extractor_makes_..` sees all three find that out.
+const NOT_A_HELPERS: [&str; 6] = [
+    // The public service's, before there is a request; the leader relays a token and a proof, be they empty.
+    "TOKEN_ABSENT",
+    "PROOF_ABSENT",
+    "NOT_LEADER",
+    "COMMITTEE_INCOMPLETE",
+    // Of the run.
+    "TEMPLATE_INCONSISTENT",
+    "TEMPLATE_LENGTH",
+];
 
 /// No sequence of calls leads to these with certainty.
 const NOT_CALLED_UP: [&str; 7] = [
@@ -225,18 +237,6 @@ impl Leader {
     }
 
     async fn what_was_used_up(&mut self) {
-        let first = withdrawal(&self.client, "c-1", &face(1));
-        let mut draft = draft_of(first.ask());
-        draft.details()["max_uses"] = json!(2);
-        let token = draft.token();
-        let answered = self.client.call(token.access(), token.proof(), &first).await.unwrap();
-        assert_eq!(answered.outcome, Outcome::Match);
-        // The same again, with a new proof: the answer that was kept.
-        draft.proof["jti"] = json!(fresh_id());
-        let token = draft.token();
-        let again = self.client.call(token.access(), token.proof(), &first).await.unwrap();
-        assert_eq!(again.receipts, answered.receipts);
-
         let other = withdrawal(&self.client, "c-1", &face(1));
         let once = draft_of(other.ask());
         assert!(Call::with(&once, &other).send(&self.channel).await.is_ok());
@@ -247,7 +247,7 @@ impl Leader {
         spent.claims["jti"] = once.claims["jti"].clone();
         self.refused(&Call::with(&spent, &third), "TOKEN_SPENT", Party::A, "a second use").await;
 
-        let Request::Verify(mut message) = first.request().clone() else { unreachable!() };
+        let Request::Verify(mut message) = other.into_request() else { unreachable!() };
         message.amount_kzt += 1;
         let call = Call::good(&Prepared::new(Request::Verify(message)).unwrap());
         self.refused(&call, "REQUEST_ID_REUSED", Party::A, "another amount").await;
@@ -274,7 +274,8 @@ impl Leader {
 
     /// Another bank asks too often; the first one does not feel it.
     async fn rate(&mut self) {
-        let calls: Vec<Call> = (0..=BURST).map(|number| Call::good_for_other_bank(&format!("p-{number}"))).collect();
+        let locks = (0..=BURST).map(|number| lock_of_other_bank(&format!("p-{number}")));
+        let calls: Vec<Call> = locks.map(|(draft, lock)| Call::with(&draft, &lock)).collect();
         let sent: Vec<_> = calls[..BURST]
             .iter()
             .map(|call| {
@@ -307,18 +308,16 @@ impl Leader {
     }
 }
 
-impl Call {
-    /// A lock that another bank may ask for.
-    fn good_for_other_bank(subject: &str) -> Self {
-        let gallery = "banks/b99/customers";
-        let mut target = target(subject, "subject_lock");
-        target.gallery = gallery.parse().unwrap();
-        let prepared = Prepared::lock(&target).unwrap();
-        let mut draft = draft_of(prepared.ask());
-        draft.details()["relying_party"] = json!("banks/b99");
-        draft.details()["galleries"] = json!([gallery]);
-        Self::with(&draft, &prepared)
-    }
+/// A lock that another bank may ask for.
+fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
+    let gallery = "banks/b99/customers";
+    let mut target = target(subject, "subject_lock");
+    target.gallery = gallery.parse().unwrap();
+    let prepared = Prepared::lock(&target).unwrap();
+    let mut draft = draft_of(prepared.ask());
+    draft.details()["relying_party"] = json!("banks/b99");
+    draft.details()["galleries"] = json!([gallery]);
+    (draft, prepared)
 }
 
 type Spoil = fn(&mut Vec<u8>);
@@ -358,6 +357,31 @@ async fn each_fault_beyond_the_token_is_refused_at_the_leader() {
     leader.met.extend(templates); // the next test's
     assert!(leader.met.iter().eq(AT_THE_LEADER.iter()), "{:?}", leader.met);
     stop(leader.nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_answered_is_answered_alike_whatever_the_helpers_make_of_it() {
+    let leader = Leader::with_one().await;
+    let asked = withdrawal(&leader.client, "c-1", &face(1));
+    let mut draft = draft_of(asked.ask());
+    draft.details()["max_uses"] = json!(2);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        draft.proof["jti"] = json!(fresh_id());
+        let token = draft.token();
+        answers.push(leader.client.call(token.access(), token.proof(), &asked).await.unwrap());
+    }
+    assert_eq!(answers[0].outcome, Outcome::Match);
+    assert!(answers.iter().all(|answer| answer.receipts == answers[0].receipts), "the receipts that were kept");
+    stop(leader.nodes).await;
+    let rq = asked.ask().transcript();
+    let once = [Event::Admitted, Event::Completed];
+    assert_eq!(leader.installation.logged(Party::A, &rq), once);
+    let again = [Event::Admitted, Event::Failed(Reason::fixed("REQUEST_ANSWERED"))];
+    let spent = [Event::Denied(Reason::fixed("TOKEN_SPENT"))];
+    for helper in HELPERS {
+        assert_eq!(leader.installation.logged(helper, &rq), [&once[..], &again, &spent].concat(), "{helper}");
+    }
 }
 
 /// A request for one sample, whose shares no honest terminal would make: of these packed nibbles; two holders of one summand
@@ -422,118 +446,137 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
 
 const HELPERS: [Party; 2] = [Party::B, Party::C];
 
-/// Proposes, and is refused for these reasons by both helpers, each by its own checks; nothing comes of it.
-async fn both_refuse(rogue: &Rogue, requests: &[Relayed], expected: &[&str], about: &str) {
-    let mut round = rogue.propose(&HELPERS, requests).await;
+/// What both helpers admitted ends for this reason.
+async fn both_end_in(mut round: Round<'_>, reason: &str, met: &mut BTreeSet<String>) {
     for helper in HELPERS {
-        assert_eq!(round.refusals(helper), expected, "{about} at {helper}");
+        assert_eq!(round.failures(helper).await, [reason], "{helper}");
     }
-    round.agree().await;
-    // Where changes were asked for, the helpers wait for this.
-    round.decide_against().await;
-    for helper in HELPERS {
-        assert_eq!(round.failures(helper).await, expected, "{about} in the end at {helper}");
-    }
+    met.insert(reason.to_owned());
 }
 
-/// What the leader would have refused, were it honest.
-async fn faults_behind_the_leader(rogue: &Rogue, client: &Client) {
-    let rows: Vec<(&str, Relayed)> = REFUSALS
-        .iter()
-        .filter_map(|(reason, change)| {
-            let mut draft = Draft::good();
-            change(&mut draft);
-            let envelopes = shut_envelopes(client, draft.ask.method);
-            is_carried(&draft).then(|| (*reason, relayed(&mut draft, &envelopes)))
-        })
-        .collect();
-    for (place, rows) in rows.chunks(64).enumerate() {
-        let (expected, requests): (Vec<_>, Vec<_>) = rows.iter().cloned().unzip();
-        both_refuse(rogue, &requests, &expected, &format!("chunk {place}")).await;
-    }
-    let good = withdrawal(client, "c-1", &face(1));
-    let mut absent = relay(&draft_of(good.ask()), &good);
-    absent.request = None;
-    both_refuse(rogue, &[absent], &["REQUEST_INVALID"], "no request").await;
-    for (reason, change) in spoilt_envelopes() {
-        let mut request = withdrawal(client, "c-1", &face(1)).into_request();
-        HELPERS.into_iter().for_each(|helper| change(envelope(&mut request, helper)));
-        let prepared = Prepared::new(request).unwrap();
-        both_refuse(rogue, &[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
-    }
-    for (subject, purpose, reason) in
-        [("c-9", "subject_lock", "SUBJECT_UNKNOWN"), ("c-2", "subject_lock", "SUBJECT_LOCKED")]
-    {
-        let prepared = if reason == "SUBJECT_LOCKED" {
-            withdrawal(client, subject, &face(1))
-        } else {
-            Prepared::lock(&target(subject, purpose)).unwrap()
-        };
-        both_refuse(rogue, &[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
-    }
-    let twice = enrolment(client, "c-1", &face(1));
-    both_refuse(rogue, &[relay(&draft_of(twice.ask()), &twice)], &["SUBJECT_EXISTS"], "twice").await;
+/// Two honest helpers behind a rogue leader, and the codes that both were seen to refuse with.
+struct Helpers {
+    rogue: Rogue,
+    client: Client,
+    met: BTreeSet<String>,
 }
 
-/// What only a leader can do wrong.
-async fn faults_of_the_leader(rogue: &Rogue, client: &Client) {
-    let first = withdrawal(client, "c-1", &face(1));
-    let draft = draft_of(first.ask());
-    let mut round = rogue.propose(&HELPERS, &[relay(&draft, &first)]).await;
-    for helper in HELPERS {
-        assert_eq!(round.refusals(helper), [""]);
-        round.claim(helper, vec![Verdict { refusal: String::new(), position: 99 }]).await;
+impl Helpers {
+    /// Proposes, and is refused for these reasons by both helpers, each by its own checks; nothing comes of it.
+    async fn both_refuse(&mut self, requests: &[Relayed], expected: &[&str], about: &str) {
+        self.met.extend(expected.iter().map(|&reason| reason.to_owned()));
+        let mut round = self.rogue.propose(&HELPERS, requests).await;
+        for helper in HELPERS {
+            assert_eq!(round.refusals(helper), expected, "{about} at {helper}");
+        }
+        round.agree().await;
+        // Where changes were asked for, the helpers wait for this.
+        round.decide_against().await;
+        for helper in HELPERS {
+            assert_eq!(round.failures(helper).await, expected, "{about} in the end at {helper}");
+        }
     }
-    for helper in HELPERS {
-        assert_eq!(round.failures(helper).await, ["NODES_OUT_OF_STEP"]);
-    }
-    // What was spent stays spent, at each helper.
-    let other = withdrawal(client, "c-1", &face(1));
-    let (mut replayed, mut spent) = (draft_of(other.ask()), draft_of(other.ask()));
-    replayed.proof["jti"] = draft.proof["jti"].clone();
-    spent.claims["jti"] = draft.claims["jti"].clone();
-    both_refuse(rogue, &[relay(&replayed, &other)], &["PROOF_REPLAYED"], "replayed").await;
-    both_refuse(rogue, &[relay(&spent, &other)], &["TOKEN_SPENT"], "spent").await;
-    let Request::Verify(mut message) = first.request().clone() else { unreachable!() };
-    message.amount_kzt += 1;
-    let reused = Prepared::new(Request::Verify(message)).unwrap();
-    both_refuse(rogue, &[relay(&draft_of(reused.ask()), &reused)], &["REQUEST_ID_REUSED"], "reused").await;
 
-    let broken = withdrawal(client, "c-1", &face(1));
-    let mut round = rogue.propose(&HELPERS, &[relay(&draft_of(broken.ask()), &broken)]).await;
-    for helper in HELPERS {
-        round.claim(helper, vec![Verdict { refusal: "no code".to_owned(), position: 0 }]).await;
+    /// What the leader would have refused, were it honest.
+    async fn faults_behind_the_leader(&mut self) {
+        let rows: Vec<(&str, Relayed)> = REFUSALS
+            .iter()
+            .filter_map(|(reason, change)| {
+                let mut draft = Draft::good();
+                change(&mut draft);
+                let envelopes = shut_envelopes(&self.client, draft.ask.method);
+                is_carried(&draft).then(|| (*reason, relayed(&mut draft, &envelopes)))
+            })
+            .collect();
+        for (place, rows) in rows.chunks(64).enumerate() {
+            let (expected, requests): (Vec<_>, Vec<_>) = rows.iter().cloned().unzip();
+            self.both_refuse(&requests, &expected, &format!("chunk {place}")).await;
+        }
+        let good = withdrawal(&self.client, "c-1", &face(1));
+        let mut absent = relay(&draft_of(good.ask()), &good);
+        absent.request = None;
+        self.both_refuse(&[absent], &["REQUEST_INVALID"], "no request").await;
+        for (reason, change) in spoilt_envelopes() {
+            let mut request = withdrawal(&self.client, "c-1", &face(1)).into_request();
+            HELPERS.into_iter().for_each(|helper| change(envelope(&mut request, helper)));
+            let prepared = Prepared::new(request).unwrap();
+            self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
+        }
+        for (subject, purpose, reason) in
+            [("c-9", "subject_lock", "SUBJECT_UNKNOWN"), ("c-2", "subject_lock", "SUBJECT_LOCKED")]
+        {
+            let prepared = if reason == "SUBJECT_LOCKED" {
+                withdrawal(&self.client, subject, &face(1))
+            } else {
+                Prepared::lock(&target(subject, purpose)).unwrap()
+            };
+            self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
+        }
+        let twice = enrolment(&self.client, "c-1", &face(1));
+        self.both_refuse(&[relay(&draft_of(twice.ask()), &twice)], &["SUBJECT_EXISTS"], "twice").await;
+        let often: Vec<Relayed> = (0..=BURST)
+            .map(|number| lock_of_other_bank(&format!("p-{number}")))
+            .map(|(draft, lock)| relay(&draft, &lock))
+            .collect();
+        self.both_refuse(&often[..BURST], &["SUBJECT_UNKNOWN"; BURST], "within the burst").await;
+        self.both_refuse(&often[BURST..], &["RATE_LIMITED"], "beyond the burst").await;
     }
-    for helper in HELPERS {
-        assert_eq!(round.failures(helper).await, ["PEER_BROKEN"]);
-    }
-    let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();
-    let mixed = [&other, &lock].map(|prepared| relay(&draft_of(prepared.ask()), prepared));
-    both_refuse(rogue, &mixed, &["BATCH_MIXED"; 2], "mixed").await;
 
-    let mut round = rogue.propose(&HELPERS, &[relay(&draft_of(lock.ask()), &lock)]).await;
-    round.agree().await;
-    round.all_vote_for_it().await;
-    round.decide_against().await;
-    for helper in HELPERS {
-        assert_eq!(round.failures(helper).await, ["CHANGE_REFUSED"]);
-    }
-}
+    /// What only a leader can do wrong.
+    async fn faults_of_the_leader(&mut self) {
+        let first = withdrawal(&self.client, "c-1", &face(1));
+        let draft = draft_of(first.ask());
+        let round = self.rogue.propose(&HELPERS, &[relay(&draft, &first)]).await;
+        for helper in HELPERS {
+            assert_eq!(round.refusals(helper), [""]);
+            round.claim(helper, vec![Verdict { refusal: String::new(), position: 99 }]).await;
+        }
+        both_end_in(round, "NODES_OUT_OF_STEP", &mut self.met).await;
+        // What was spent stays spent, at each helper.
+        let other = withdrawal(&self.client, "c-1", &face(1));
+        let (mut replayed, mut spent) = (draft_of(other.ask()), draft_of(other.ask()));
+        replayed.proof["jti"] = draft.proof["jti"].clone();
+        spent.claims["jti"] = draft.claims["jti"].clone();
+        self.both_refuse(&[relay(&replayed, &other)], &["PROOF_REPLAYED"], "replayed").await;
+        self.both_refuse(&[relay(&spent, &other)], &["TOKEN_SPENT"], "spent").await;
+        let Request::Verify(mut message) = first.request().clone() else { unreachable!() };
+        message.amount_kzt += 1;
+        let reused = Prepared::new(Request::Verify(message)).unwrap();
+        self.both_refuse(&[relay(&draft_of(reused.ask()), &reused)], &["REQUEST_ID_REUSED"], "reused").await;
 
-/// A good request, proposed to B alone. Gives its transcript.
-async fn one_helper_alone(rogue: &Rogue, client: &Client) -> [u8; 32] {
-    let good = withdrawal(client, "c-1", &face(1));
-    let mut draft = draft_of(good.ask());
-    draft.details()["max_uses"] = json!(2);
-    let mut round = rogue.propose(&[Party::B], &[relay(&draft, &good)]).await;
-    assert_eq!(round.refusals(Party::B), [""]);
-    round.agree().await;
-    draft.proof["jti"] = json!(fresh_id());
-    let mut again = rogue.propose(&[Party::B], &[relay(&draft, &good)]).await;
-    assert_eq!(again.refusals(Party::B), ["REQUEST_IN_FLIGHT"], "while B waits for C");
-    assert_eq!(round.failures(Party::B).await, ["PEER_LOST"]);
-    assert_eq!(again.failures(Party::B).await, ["REQUEST_IN_FLIGHT"]);
-    good.ask().transcript()
+        let broken = withdrawal(&self.client, "c-1", &face(1));
+        let round = self.rogue.propose(&HELPERS, &[relay(&draft_of(broken.ask()), &broken)]).await;
+        for helper in HELPERS {
+            round.claim(helper, vec![Verdict { refusal: "no code".to_owned(), position: 0 }]).await;
+        }
+        both_end_in(round, "PEER_BROKEN", &mut self.met).await;
+        let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();
+        let mixed = [&other, &lock].map(|prepared| relay(&draft_of(prepared.ask()), prepared));
+        self.both_refuse(&mixed, &["BATCH_MIXED"; 2], "mixed").await;
+
+        let mut round = self.rogue.propose(&HELPERS, &[relay(&draft_of(lock.ask()), &lock)]).await;
+        round.agree().await;
+        round.all_vote_for_it().await;
+        round.decide_against().await;
+        both_end_in(round, "CHANGE_REFUSED", &mut self.met).await;
+    }
+
+    /// A good request, proposed to B alone. Gives its transcript.
+    async fn one_helper_alone(&mut self) -> [u8; 32] {
+        let good = withdrawal(&self.client, "c-1", &face(1));
+        let mut draft = draft_of(good.ask());
+        draft.details()["max_uses"] = json!(2);
+        let mut round = self.rogue.propose(&[Party::B], &[relay(&draft, &good)]).await;
+        assert_eq!(round.refusals(Party::B), [""]);
+        round.agree().await;
+        draft.proof["jti"] = json!(fresh_id());
+        let mut again = self.rogue.propose(&[Party::B], &[relay(&draft, &good)]).await;
+        assert_eq!(again.refusals(Party::B), ["REQUEST_IN_FLIGHT"], "while B waits for C");
+        assert_eq!(round.failures(Party::B).await, ["PEER_LOST"]);
+        assert_eq!(again.failures(Party::B).await, ["REQUEST_IN_FLIGHT"]);
+        self.met.extend(["PEER_LOST", "REQUEST_IN_FLIGHT"].map(str::to_owned));
+        good.ask().transcript()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -549,11 +592,16 @@ async fn each_helper_refuses_for_itself_what_a_rogue_leader_lets_through() {
     let runs = [&b, &c].map(|node| node.counters().protocol_runs());
 
     let rogue = Rogue::link(&installation).await;
-    faults_behind_the_leader(&rogue, &client).await;
-    faults_of_the_leader(&rogue, &client).await;
-    let alone = one_helper_alone(&rogue, &client).await;
+    let mut helpers = Helpers { rogue, client, met: BTreeSet::new() };
+    helpers.faults_behind_the_leader().await;
+    helpers.faults_of_the_leader().await;
+    let alone = helpers.one_helper_alone().await;
+    let elsewhere = NO_MESSAGE_SAYS.iter().chain(&NOT_CALLED_UP).chain(&NOT_A_HELPERS);
+    let mut due: BTreeSet<&str> = reasons().map(|row| row.code).collect();
+    due.retain(|code| !elsewhere.clone().any(|other| other == code));
+    assert!(helpers.met.iter().eq(&due), "{:?}", helpers.met);
     assert_eq!([&b, &c].map(|node| node.counters().protocol_runs()), runs, "no run began, so no bit was opened");
-    rogue.close();
+    helpers.rogue.close();
 
     let a = installation.start(Party::A).await;
     a.ready().await;
