@@ -78,18 +78,13 @@ impl Helpers {
             let prepared = Prepared::new(request).unwrap();
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
         }
-        for (subject, purpose, reason) in
-            [("c-9", "subject_lock", "SUBJECT_UNKNOWN"), ("c-2", "subject_lock", "SUBJECT_LOCKED")]
-        {
-            let prepared = if reason == "SUBJECT_LOCKED" {
-                withdrawal(&self.client, subject, &face(1))
-            } else {
-                Prepared::lock(&target(subject, purpose)).unwrap()
-            };
+        for (reason, prepared) in [
+            ("SUBJECT_UNKNOWN", Prepared::lock(&target("c-9", "subject_lock")).unwrap()),
+            ("SUBJECT_LOCKED", withdrawal(&self.client, "c-2", &face(1))),
+            ("SUBJECT_EXISTS", enrolment(&self.client, "c-1", &face(1))),
+        ] {
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
         }
-        let twice = enrolment(&self.client, "c-1", &face(1));
-        self.both_refuse(&[relay(&draft_of(twice.ask()), &twice)], &["SUBJECT_EXISTS"], "twice").await;
         let often: Vec<Relayed> = (0..=BURST)
             .map(|number| lock_of_other_bank(&format!("p-{number}")))
             .map(|(draft, lock)| relay(&draft, &lock))
