@@ -250,6 +250,21 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// Where the run stood.
+    #[must_use]
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::Silent { step, .. }
+            | Self::Closed { step, .. }
+            | Self::Altered { step, .. }
+            | Self::Order { step, .. }
+            | Self::Step { step, .. }
+            | Self::Length { step, .. }
+            | Self::Aborted { step, .. }
+            | Self::Over { step } => *step,
+        }
+    }
+
     /// What the peers are told.
     #[must_use]
     pub const fn cause(&self) -> Cause {

@@ -33,7 +33,7 @@ use crate::wire::v1::matching_service_server::MatchingServiceServer;
 use crate::wire::{DESCRIPTORS, sign_node, v1};
 
 /// Seconds between two sweeps of what has expired.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// A node that can not start. Fix the configuration; nothing was served.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ pub struct Node {
 /// # Errors
 /// [`NodeError`], by what is wrong; then nothing listens.
 pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
-    let Setup { engine, peers, store, log, proposals } = set_up(&config, &clock).await?;
+    let Setup { engine, peers, store, log, proposals } = Box::pin(set_up(&config, &clock)).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -206,7 +206,7 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
     let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
     let node = own_node(config, &identity, &signer, &keys.envelope, context);
-    let log = AccessLog::open(store.clone(), policy.limits().clone(), signer, &data.join("log")).await?;
+    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log")).await?;
     let limits = config.limits();
     let parts = Parts {
         party: config.party,
@@ -221,7 +221,7 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
         limits,
         clock: Arc::clone(clock),
     };
-    let engine = Engine::open(parts).await?;
+    let engine = Box::pin(Engine::open(parts)).await?;
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _);

@@ -180,7 +180,7 @@ impl Dialler {
     /// # Errors
     /// [`TlsError::Address`] for the address, or the transport's own error.
     pub async fn dial(&self, address: &str) -> Result<Channel, DialError> {
-        let endpoint = self.endpoint(address)?;
+        let endpoint = Self::endpoint(address)?;
         Ok(endpoint.connect_with_connector(self.at(address)).await?)
     }
 
@@ -189,10 +189,10 @@ impl Dialler {
     /// # Errors
     /// [`TlsError::Address`].
     pub fn dial_lazily(&self, address: &str) -> Result<Channel, TlsError> {
-        Ok(self.endpoint(address)?.connect_with_connector_lazy(self.at(address)))
+        Ok(Self::endpoint(address)?.connect_with_connector_lazy(self.at(address)))
     }
 
-    fn endpoint(&self, address: &str) -> Result<Endpoint, TlsError> {
+    fn endpoint(address: &str) -> Result<Endpoint, TlsError> {
         // To tonic this is a plain connection: TLS is our connector's, and tonic would look for its own. What the peer reads as
         // the scheme and authority of a call is the origin.
         let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| TlsError::Address)?;

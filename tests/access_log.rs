@@ -365,9 +365,13 @@ async fn a_genuine_token_refused_at_the_door_is_logged() {
     let node = Node::start(directory.path()).await;
     let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
     let reason = Reason::fixed("PURPOSE_NOT_GRANTED");
-    let index = node.log.deny(record, spends.transcript, reason, NOW).await.unwrap();
+    let index = node.log.deny(record.clone(), spends.clone(), reason.clone(), NOW).await.unwrap();
     let entry = node.entries().await.swap_remove(usize::try_from(index).unwrap());
     assert_eq!((entry.event, entry.rq), (denied("PURPOSE_NOT_GRANTED"), spends.transcript));
+    // The same call again fills no log.
+    let size = node.log.head().0;
+    assert!(matches!(node.log.deny(record, spends, reason, NOW).await, Err(LogError::Replayed)));
+    assert_eq!(node.log.head().0, size);
 }
 
 #[tokio::test]
@@ -416,7 +420,7 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
                 shown.push(Checkpoint::open(&log.head().1, signer().verifier()).unwrap());
             }
             let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
-            let halted = log.deny(record, spends.transcript, Reason::fixed("ANY"), NOW).await;
+            let halted = log.deny(record, spends, Reason::fixed("ANY"), NOW).await;
             assert!(matches!(halted, Err(LogError::Halted)), "{halted:?}");
             log.shutdown().await;
 
@@ -529,9 +533,9 @@ async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
         assert!(polled_once(&mut admission).await.is_none());
         drop(admission);
         // The next commit closes it, and gives the attempt back.
-        let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
         for _ in 0..2 {
-            node.log.deny(record.clone(), spends.transcript, Reason::fixed("ANY"), NOW).await.unwrap();
+            let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
+            node.log.deny(record, spends, Reason::fixed("ANY"), NOW).await.unwrap();
         }
     }
     let cancelled = Event::Failed(Reason::fixed("CANCELLED"));

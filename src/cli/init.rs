@@ -1,5 +1,6 @@
 //! `tumar init`: everything that three nodes, a token issuer and a client need to try it, on one machine or on three.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -174,10 +175,7 @@ impl Plan {
             names.push(self.host.clone());
         }
         write_certificate(&keys, "tls", names)?;
-        Ok(NodePublic {
-            identity: identity.iter().map(|byte| format!("{byte:02x}")).collect(),
-            log_key: VerifierKey::new(log_name(&self.deployment, party), log),
-        })
+        Ok(NodePublic { identity: hex(&identity), log_key: VerifierKey::new(log_name(&self.deployment, party), log) })
     }
 
     fn node_toml(&self, party: Party, nodes: &[NodePublic; 3]) -> String {
@@ -243,10 +241,20 @@ impl Plan {
             base = self.leader_base(),
         );
         for (party, NodePublic { identity, log_key }) in Party::ALL.into_iter().zip(nodes) {
-            text += &format!("\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n");
+            let _ =
+                write!(text, "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n");
         }
         files::write(&client_config(dir), text.as_bytes())
     }
+}
+
+/// Lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A String takes all.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A new Ed25519 key into a file; its public half.

@@ -13,6 +13,7 @@ mod token;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use comfy_table::{LineStyle, TableStyle};
 
 use failure::Failure;
 
@@ -93,9 +94,10 @@ fn print_json(value: &serde_json::Value) {
     println!("{value:#}");
 }
 
-/// A table with this head.
+/// A table with this head, and one line below it: rows must fit a screen.
 fn table(head: &[&str]) -> comfy_table::Table {
+    let line = LineStyle::none().fill('─').junction('─');
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(head.iter().copied());
+    table.load_style(TableStyle::new().header_separator(line)).set_header(head.iter().copied());
     table
 }

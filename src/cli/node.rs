@@ -1,5 +1,6 @@
 //! `tumar node`: one of the three.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,17 +23,19 @@ pub(super) struct Run {
 
 /// Starts a node from its configuration file.
 pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
-    Ok(node::start(Config::read(config)?, Arc::new(clock::now)).await?)
+    // Boxed: what is opened at a start makes a large future.
+    Ok(Box::pin(node::start(Config::read(config)?, Arc::new(clock::now))).await?)
 }
 
 impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let lines = lines.with_ansi(std::io::stderr().is_terminal());
         if json {
-            lines.json().init()
+            lines.json().init();
         } else {
-            lines.init()
+            lines.init();
         }
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;

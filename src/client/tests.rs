@@ -134,6 +134,9 @@ fn template(turn: f32) -> Template {
     quantise(&embedding, Models::built_in().find(&sface()).unwrap()).unwrap()
 }
 
+/// A change of one node's keys, signed again after it.
+type Change<'a> = &'a dyn Fn(&mut v1::Node);
+
 #[test]
 fn a_committee_is_believed_only_as_a_whole() {
     let world = world();
@@ -153,7 +156,7 @@ fn a_committee_is_believed_only_as_a_whole() {
     assert_eq!(fault(&|a| a.nodes[2].envelope_keys.clear()), CommitteeFault::Signature(Party::C));
     assert_eq!(fault(&|a| a.nodes[1].signature[5] ^= 1), CommitteeFault::Signature(Party::B));
     let other_log = log_of(Party::A).verifier().to_string();
-    let cases: [(&dyn Fn(&mut v1::Node), CommitteeFault); 5] = [
+    let cases: [(Change<'_>, CommitteeFault); 5] = [
         (&|n| n.log_key.clone_from(&other_log), CommitteeFault::LogKey(Party::B)),
         (&|n| n.suite.push('x'), CommitteeFault::Suite(Party::B)),
         (&|n| n.context_digest[0] ^= 1, CommitteeFault::Context(Party::B)),

@@ -13,16 +13,15 @@
 use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
-use zeroize::Zeroizing;
 
 use super::changes::Prepared;
-use super::door::{Admitted, Checked, Permitted, Reference};
+use super::door::{Admitted, Checked, Comparison, Permitted, Reference};
 use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
 use super::{Engine, changes};
 use crate::log::access::{Closing, Ticket};
 use crate::log::ledger::Position;
 use crate::log::receipt::Outcome;
-use crate::net::SessionId;
+use crate::net::{SessionId, Step};
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
 use crate::protocol::{self, VerifyInput};
@@ -56,32 +55,25 @@ pub(super) struct Ended {
 }
 
 impl Engine {
-    /// Runs a batch. Each request ends for itself; all of them end the same way at all three nodes, unless a link breaks.
+    /// Runs a batch of what was admitted here. Each request ends for itself; all of them end the same way at all three nodes,
+    /// unless a link breaks.
     ///
-    /// `items` are in the leader's order, each with the row that the leader gives it, should it be an enrolment.
+    /// `admitted` is in the leader's order; `positions` are the rows that the leader gives, should it be enrolments.
     pub(super) async fn run(
-        self: &Arc<Self>,
+        &self,
         batch: &mut Batch,
-        items: Vec<(Result<Checked, Refusal>, Position)>,
+        method: Method,
+        admitted: Vec<Result<Admitted, Refusal>>,
+        positions: &[Position],
     ) -> Vec<Result<Ended, Refusal>> {
-        let kinds: Vec<_> = items.iter().flat_map(|(item, _)| item.as_ref().map(Checked::kind)).collect();
-        let mixed = kinds.windows(2).any(|pair| pair[0] != pair[1]);
-        let method = kinds.first().map(|(method, _)| *method);
-        let (items, positions): (Vec<_>, Vec<_>) = items
-            .into_iter()
-            .map(|(item, position)| {
-                (item.and_then(|i| if mixed { Err(Mixed.at(self.party)) } else { Ok(i) }), position)
-            })
-            .unzip();
-        let admitted = self.admit_all(items, batch.now).await;
-        let (session, agreed) = self.agree(batch, admitted, &positions).await;
-        let (Some(session), Some(method)) = (session, method) else {
+        let (session, agreed) = self.agree(batch, admitted, positions).await;
+        let Some(session) = session else {
             return agreed.into_iter().map(|item| item.and_then(|_| Err(OutOfStep.at(self.party)))).collect();
         };
         match method {
             Method::Verify => self.compare(batch, session, agreed).await,
             Method::Enroll => {
-                let taken = self.take_in(batch, session, agreed, &positions).await;
+                let taken = self.take_in(batch, session, agreed, positions).await;
                 self.change(batch, taken).await
             }
             Method::Erase | Method::Lock | Method::Unlock => {
@@ -92,7 +84,7 @@ impl Engine {
     }
 
     /// Admits all at once: they share the log's next write, and their envelopes are opened on all cores.
-    async fn admit_all(
+    pub(super) async fn admit_all(
         self: &Arc<Self>,
         items: Vec<Result<Checked, Refusal>>,
         now: u64,
@@ -163,13 +155,7 @@ impl Engine {
         batch.links.prev.say(Kind::Ready(own.clone())).await?;
         let mut all = [own.clone(), own.clone(), own];
         for party in [next, prev] {
-            let ready = batch
-                .mail
-                .take(party, self.limits.patience, |note| match note {
-                    Note::Ready(ready) => Ok(ready),
-                    other => Err(other),
-                })
-                .await?;
+            let ready = batch.mail.take(party, self.limits.patience, Note::ready).await?;
             if ready.verdicts.len() != count || ready.nonce.len() != 16 {
                 return Err(NoWord::Gone(party));
             }
@@ -190,17 +176,9 @@ impl Engine {
         for item in agreed {
             entered.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, summands) }) => {
-                    // One modality, one bar: the policy's rule was applied when the permit was granted.
-                    let bar = permit.terms().bars.first().map(|bar| bar.threshold);
-                    let sample = ask.samples.first().map(|sample| &sample.model);
-                    let row = sample.and_then(|model| self.row(&ask.gallery, model, &ask.subject));
-                    // The run is the same at all three nodes: an item that fails here alone takes part with a row of zeros,
-                    // and its outcome is dropped.
-                    let usable = bar.is_some() && row.is_some();
-                    let row = row.unwrap_or_else(|| Zeroizing::new(vec![0; summands.dimension()]));
-                    inputs.push((summands, row, bar.unwrap_or(i16::MAX / 2)));
-                    Ok((ticket, index, ask.transcript(), usable))
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(_, comparison) }) => {
+                    inputs.push(comparison);
+                    Ok((ticket, index, ask.transcript()))
                 }
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
@@ -211,20 +189,24 @@ impl Engine {
         for item in entered {
             ended.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok((ticket, index, rq, usable)) => {
-                    let outcome = match &mut outcomes {
-                        Ok(outcomes) => match outcomes.next() {
-                            Some(Ok(bit)) if usable => Ok(if bit { Outcome::Match } else { Outcome::NoMatch }),
-                            Some(Err(invalid)) => Err(invalid.at(self.party)),
-                            Some(Ok(_)) | None => Err(OutOfStep.at(self.party)),
-                        },
-                        Err(error) => Err(error.at(self.party)),
-                    };
-                    match outcome {
-                        Ok(outcome) => Ok(Ended { outcome, ticket, index, rq }),
-                        Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+                Ok((ticket, index, rq)) => match &mut outcomes {
+                    Ok(outcomes) => match outcomes.next() {
+                        Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, ticket, index, rq }),
+                        Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, ticket, index, rq }),
+                        Some(Err(invalid)) => Err(self.fail(ticket, invalid.at(self.party), batch.now).await),
+                        None => Err(self.fail(ticket, OutOfStep.at(self.party), batch.now).await),
+                    },
+                    Err(error) => {
+                        let refusal = error.at(self.party);
+                        if error.step() == Some(Step::OpenMatch) {
+                            // Another node may have seen the bit before the run broke: the attempt stays used.
+                            self.close(ticket, Closing::NotMatched, None, batch.now).await;
+                            Err(refusal)
+                        } else {
+                            Err(self.fail(ticket, refusal, batch.now).await)
+                        }
                     }
-                }
+                },
             });
         }
         ended
@@ -234,16 +216,19 @@ impl Engine {
         &self,
         batch: &Batch,
         session: SessionId,
-        inputs: Vec<(crate::share::Summands, Zeroizing<Vec<u16>>, i16)>,
+        inputs: Vec<Comparison>,
     ) -> Result<Vec<Result<bool, protocol::Invalid>>, protocol::ProtocolError> {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let (summands, rows): (Vec<_>, Vec<_>) = inputs.into_iter().map(|(s, row, bar)| (s, (row, bar))).unzip();
-        let inputs = summands
+        let (probes, references): (Vec<_>, Vec<_>) = inputs
             .into_iter()
-            .zip(&rows)
-            .map(|(summands, (row, threshold))| VerifyInput { summands, reference: row, threshold: *threshold })
+            .map(|Comparison { probe, reference, threshold }| (probe, (reference, threshold)))
+            .unzip();
+        let inputs = probes
+            .into_iter()
+            .zip(&references)
+            .map(|(summands, (reference, threshold))| VerifyInput { summands, reference, threshold: *threshold })
             .collect();
         let session = batch.links.session(session, self.limits.patience)?;
         self.counters.run(&session.meter());
@@ -322,20 +307,24 @@ impl Engine {
 
 fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire::Verdict {
     match item {
-        Ok(item) => wire::Verdict { refusal: String::new(), position: item.position().unwrap_or(given).0 },
-        Err(refusal) => wire::Verdict { refusal: refusal.reason.as_str().to_owned(), position: 0 },
+        Ok(item) => wire::Verdict {
+            refusal: String::new(),
+            position: item.position().unwrap_or(given).0,
+            request: item.ask.transcript().to_vec(),
+        },
+        Err(refusal) => wire::Verdict { refusal: refusal.reason.as_str().to_owned(), position: 0, request: Vec::new() },
     }
 }
 
-/// Why a request that was admitted here must not run: another node refuses it, or holds another row.
+/// Why a request that was admitted here must not run: another node refuses it, was asked something else, or holds another row.
 fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refusal> {
-    let mine = ready[own.index()].verdicts[place].position;
+    let mine = &ready[own.index()].verdicts[place];
     for party in [own.next(), own.prev()] {
         let theirs = &ready[party.index()].verdicts[place];
         if !theirs.refusal.is_empty() {
             return Some(Refusal::from_peer(party, &theirs.refusal));
         }
-        if theirs.position != mine {
+        if theirs.request != mine.request || theirs.position != mine.position {
             return Some(OutOfStep.at(party));
         }
     }
@@ -347,7 +336,9 @@ fn session_id(batch: &BatchId, ready: &[wire::Ready; 3]) -> SessionId {
     let mut hash = Context::new(&SHA256);
     hash.update(b"tumar session v1");
     hash.update(batch);
-    ready.iter().for_each(|ready| hash.update(&ready.nonce));
+    for ready in ready {
+        hash.update(&ready.nonce);
+    }
     let mut id = [0; 16];
     id.copy_from_slice(&hash.finish().as_ref()[..16]);
     SessionId(id)

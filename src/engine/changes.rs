@@ -59,7 +59,9 @@ impl Engine {
                 Err(_) => None,
             });
         }
-        let prepared: Vec<bool> = written.iter().map(|done| matches!(done, Some(Ok(())))).collect();
+        // Committed already: the same lock or unlock was asked for again after an answer that got lost. It stands.
+        let stands = |done: &Result<(), StoreError>| matches!(done, Ok(()) | Err(StoreError::AlreadyCommitted));
+        let prepared: Vec<bool> = written.iter().map(|done| done.as_ref().is_some_and(stands)).collect();
         let changes: Vec<_> = items.iter().map(|item| item.as_ref().ok().map(|item| ChangeId(item.ended.rq))).collect();
         let decided = if self.party == Party::LEADER {
             self.lead_change(batch, &changes, prepared).await
@@ -70,7 +72,7 @@ impl Engine {
         for (place, (item, written)) in items.into_iter().zip(written).enumerate() {
             ended.push(match (item, written) {
                 (Err(refusal), _) => Err(refusal),
-                (Ok(item), Some(Err(error))) => {
+                (Ok(item), Some(Err(error))) if !matches!(error, StoreError::AlreadyCommitted) => {
                     Err(self.fail(item.ended.ticket, error.at(self.party), batch.now).await)
                 }
                 (Ok(item), _) => match decided.as_ref().map(|decided| decided[place]) {
@@ -94,10 +96,7 @@ impl Engine {
         mut prepared: Vec<bool>,
     ) -> Result<Vec<bool>, Refusal> {
         for helper in [Party::B, Party::C] {
-            let vote = batch.mail.take(helper, self.limits.patience, |note| match note {
-                Note::Vote(vote) => Ok(vote),
-                other => Err(other),
-            });
+            let vote = batch.mail.take(helper, self.limits.patience, Note::vote);
             // No vote is a vote against.
             let vote = vote.await.unwrap_or_default();
             for (place, prepared) in prepared.iter_mut().enumerate() {
@@ -130,13 +129,16 @@ impl Engine {
         let vote = wire::Vote { batch: batch.id.to_vec(), prepared };
         let in_doubt = |refusal: Refusal| {
             leader.hang_up();
+            // The link may have come up anew meanwhile, and been settled before this change was prepared: once more.
+            if let Ok(link) =
+                self.peers().and_then(|peers| peers.link(Party::LEADER).map_err(|gone| gone.at(self.party)))
+            {
+                link.hang_up();
+            }
             refusal
         };
         leader.say(Kind::Vote(vote)).await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
-        let decision = batch.mail.take(Party::LEADER, self.limits.patience * 2, |note| match note {
-            Note::Decision(decision) => Ok(decision),
-            other => Err(other),
-        });
+        let decision = batch.mail.take(Party::LEADER, self.limits.patience * 2, Note::decision);
         let decision = decision.await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
         if decision.len() != count {
             return Err(in_doubt(crate::peer::NoWord::Gone(Party::LEADER).at(self.party)));

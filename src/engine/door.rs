@@ -9,15 +9,15 @@
 use zeroize::Zeroizing;
 
 use super::Engine;
-use super::refusal::{Cause as _, Refusal, UnknownKey};
-use crate::log::access::{Closing, Permit, Ticket};
+use super::refusal::{Cause as _, OutOfStep, Refusal, UnknownKey};
+use crate::log::access::{Closing, LogError, Permit, Ticket};
 use crate::log::entry::Reason;
 use crate::log::ledger::Position;
 use crate::name::ModelId;
 use crate::request::{Ask, Method, Sample};
 use crate::seal::{Binding, Envelope, OpenError};
 use crate::share::Summands;
-use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Unlock, Verify};
+use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Spends, Unlock, Use, Verify};
 use crate::token::{Token, Verified};
 use crate::wire::peer::v1::Relayed;
 use crate::wire::{ask_of, envelope_of};
@@ -56,11 +56,6 @@ impl Checked {
     pub(super) fn collides_with(&self, other: &Self) -> bool {
         self.ask.gallery == other.ask.gallery && self.ask.subject == other.ask.subject
     }
-
-    /// The request.
-    pub(super) const fn ask(&self) -> &Ask {
-        &self.ask
-    }
 }
 
 /// A request that stands in this node's log, with its envelope opened.
@@ -85,12 +80,22 @@ pub(super) struct Reference {
     pub(super) model: ModelId,
 }
 
+/// A probe, and what it is compared with.
+pub(super) struct Comparison {
+    /// This node's two summands of the probe.
+    pub(super) probe: Summands,
+    /// This node's share of the reference, as it stood when the request was admitted.
+    pub(super) reference: Zeroizing<Vec<u16>>,
+    /// Least score that is a match.
+    pub(super) threshold: i16,
+}
+
 /// What is permitted.
 pub(super) enum Permitted {
     /// To take this reference in.
     Enroll(Permit<Enroll>, Reference),
     /// To compare this probe.
-    Verify(Permit<Verify>, Summands),
+    Verify(Permit<Verify>, Comparison),
     /// To erase.
     Erase(Permit<Erase>),
     /// To lock.
@@ -138,19 +143,19 @@ impl Engine {
                 let (grant, sealed) = self.sealed(verified, &ask, envelope, now).await?;
                 Granted::Verify(grant, sealed)
             }
-            Method::Erase => Granted::Erase(self.grant(verified, &ask, now).await?),
-            Method::Lock => Granted::Lock(self.grant(verified, &ask, now).await?),
-            Method::Unlock => Granted::Unlock(self.grant(verified, &ask, now).await?),
+            Method::Erase => Granted::Erase(self.grant(verified, now).await?),
+            Method::Lock => Granted::Lock(self.grant(verified, now).await?),
+            Method::Unlock => Granted::Unlock(self.grant(verified, now).await?),
         };
         Ok(Checked { ask, granted })
     }
 
-    async fn grant<P: For>(&self, verified: Verified<'_>, ask: &Ask, now: u64) -> Result<Grant<P>, Refusal> {
+    async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
         match verified.grant::<P>(&self.policy, &self.models) {
             Ok(grant) => Ok(grant),
             Err(denied) => {
                 let refusal = (&denied).at(self.party);
-                self.log_denial(*denied.record, ask, refusal.reason.clone(), now).await;
+                self.log_denial(*denied.record, *denied.spends, refusal.reason.clone(), now).await;
                 Err(refusal)
             }
         }
@@ -164,10 +169,10 @@ impl Engine {
         envelope: Option<&[u8]>,
         now: u64,
     ) -> Result<(Grant<P>, Sealed), Refusal> {
-        let grant = self.grant::<P>(verified, ask, now).await?;
+        let grant = self.grant::<P>(verified, now).await?;
         let sealed = self.well_formed(ask, envelope);
         if let Err(refusal) = &sealed {
-            self.log_denial(grant.record().clone(), ask, refusal.reason.clone(), now).await;
+            self.log_denial(grant.record().clone(), grant.spends().clone(), refusal.reason.clone(), now).await;
         }
         Ok((grant, sealed?))
     }
@@ -188,9 +193,10 @@ impl Engine {
     }
 
     /// A log that is halted refuses the next admission anyway: nothing is lost by not hearing of it here.
-    async fn log_denial(&self, record: crate::token::purpose::Use, ask: &Ask, reason: Reason, now: u64) {
-        if let Err(error) = self.log.deny(record, ask.transcript(), reason, now).await {
-            tracing::error!(%error, "a denial could not be logged");
+    async fn log_denial(&self, record: Use, spends: Spends, reason: Reason, now: u64) {
+        match self.log.deny(record, spends, reason, now).await {
+            Ok(_) | Err(LogError::Replayed) => {}
+            Err(error) => tracing::error!(%error, "a denial could not be logged"),
         }
     }
 
@@ -205,7 +211,7 @@ impl Engine {
                 let (permit, ticket) = self.permit(grant, now).await?;
                 let index = permit.index();
                 let opened =
-                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| reference(opened, sealed.dimension));
+                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| reference(&opened, sealed.dimension));
                 let (summands, subject_key) = match opened {
                     Ok(opened) => opened,
                     Err(error) => return Err(self.give_up(ticket, error, now).await),
@@ -216,13 +222,18 @@ impl Engine {
             Granted::Verify(grant, sealed) => {
                 let (permit, ticket) = self.permit(grant, now).await?;
                 let index = permit.index();
-                let opened =
-                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| probe(opened, sealed.dimension));
-                let summands = match opened {
-                    Ok(summands) => summands,
+                let opened = self.open_envelope(&permit, &ask, &sealed);
+                let probe = match opened.and_then(|opened| probe(&opened, sealed.dimension)) {
+                    Ok(probe) => probe,
                     Err(error) => return Err(self.give_up(ticket, error, now).await),
                 };
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, summands) })
+                // One modality, one bar: the policy's rule was applied when the permit was granted.
+                let bar = permit.terms().bars.first().map(|bar| bar.threshold);
+                let (Some(reference), Some(threshold)) = (self.reference(&permit, &sealed.sample.model), bar) else {
+                    return Err(self.fail(ticket, OutOfStep.at(self.party), now).await);
+                };
+                let comparison = Comparison { probe, reference, threshold };
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, comparison) })
             }
             Granted::Erase(grant) => self.bare(ask, grant, Permitted::Erase, now).await,
             Granted::Lock(grant) => self.bare(ask, grant, Permitted::Lock, now).await,
@@ -275,15 +286,12 @@ impl Engine {
 }
 
 /// Two summands of `dimension / 2` bytes each.
-fn probe(opened: Zeroizing<Box<[u8]>>, dimension: usize) -> Result<Summands, OpenError> {
+fn probe(opened: &[u8], dimension: usize) -> Result<Summands, OpenError> {
     Summands::from_envelope(dimension, Zeroizing::new(opened.to_vec())).map_err(|_| OpenError)
 }
 
 /// Two summands, and behind them this node's subject key.
-fn reference(
-    opened: Zeroizing<Box<[u8]>>,
-    dimension: usize,
-) -> Result<(Summands, Zeroizing<[u8; SUBJECT_KEY]>), OpenError> {
+fn reference(opened: &[u8], dimension: usize) -> Result<(Summands, Zeroizing<[u8; SUBJECT_KEY]>), OpenError> {
     let (summands, key) = opened.split_at_checked(dimension).ok_or(OpenError)?;
     let key = Zeroizing::new(key.try_into().map_err(|_| OpenError)?);
     let summands = Summands::from_envelope(dimension, Zeroizing::new(summands.to_vec())).map_err(|_| OpenError)?;

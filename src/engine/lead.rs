@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Engine;
 use super::batch::{Batch, Ended};
-use super::door::Checked;
-use super::refusal::{Cause as _, Refusal};
+use super::door::{Admitted, Checked};
+use super::refusal::{Cause as _, Mixed, Refusal};
 use crate::log::access::Closing;
 use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Outcome, Receipt};
@@ -72,7 +72,10 @@ impl Engine {
                 }
             }
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            while let Ok(more) = queue.try_recv() {
+            // No more than a batch or two: what is beyond stays in the queue, which has an end.
+            while backlog.len() < 2 * self.limits.batch
+                && let Ok(more) = queue.try_recv()
+            {
                 backlog.push_back(more);
             }
             let group = self.next_group(&mut backlog);
@@ -126,36 +129,80 @@ impl Engine {
         let peers = self.peers()?;
         let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
         let mut batch = Batch { id, links, mail: peers.mailbox(id), now: (self.clock)() };
-        let mut items = Vec::with_capacity(requests.len());
-        let mut relayed = Vec::with_capacity(requests.len());
-        for (mut request, checked) in requests {
-            let position = if checked.kind().0 == Method::Enroll {
-                self.store.next_position(&checked.ask().gallery).await.map_err(|error| error.at(self.party))?
-            } else {
-                Position(0)
-            };
-            request.position = position.0;
-            relayed.push(request);
-            items.push((Ok(checked), position));
+        let (mut relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+        let Some(method) = checked.first().map(|checked| checked.kind().0) else { return Ok(Vec::new()) };
+        // What this node refuses goes no further: it uses nothing up at the others, and stands in no other log.
+        let admitted = self.admit_all(checked.into_iter().map(Ok).collect(), batch.now).await;
+        let mut refused = Vec::with_capacity(admitted.len());
+        let mut entered = Vec::with_capacity(admitted.len());
+        let mut kept = admitted.iter().map(Result::is_ok).collect::<Vec<_>>().into_iter();
+        relayed.retain(|_| kept.next() == Some(true));
+        for item in admitted {
+            refused.push(match item {
+                Ok(item) => {
+                    entered.push(Ok(item));
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            });
         }
-        let proposal = wire::Proposal { batch: id.to_vec(), requests: relayed };
+        let answers =
+            if entered.is_empty() { Vec::new() } else { self.propose(&mut batch, method, relayed, entered).await };
+        let mut answers = answers.into_iter();
+        let absent = || Err(NoWord::Gone(self.party).at(self.party));
+        Ok(refused
+            .into_iter()
+            .map(|refusal| refusal.map_or_else(|| answers.next().unwrap_or_else(absent), Err))
+            .collect())
+    }
+
+    /// Asks the helpers to join in what was admitted here, and runs it with them.
+    async fn propose(
+        &self,
+        batch: &mut Batch,
+        method: Method,
+        mut relayed: Vec<wire::Relayed>,
+        admitted: Vec<Result<Admitted, Refusal>>,
+    ) -> Vec<Result<Answered, Refusal>> {
+        let mut positions = Vec::with_capacity(relayed.len());
+        let mut placed = Vec::with_capacity(relayed.len());
+        for (request, item) in relayed.iter_mut().zip(admitted) {
+            let (item, position) = self.place(method, item, batch.now).await;
+            request.position = position.0;
+            positions.push(position);
+            placed.push(item);
+        }
+        let proposal = wire::Proposal { batch: batch.id.to_vec(), requests: relayed };
         for helper in [Party::B, Party::C] {
-            let told = batch.links.to(helper).say(Kind::Proposal(proposal.clone())).await;
-            told.map_err(|no_word| no_word.at(self.party))?;
+            // Without a helper that hears it, the batch runs into a link that is gone, and says so.
+            let _ = batch.links.to(helper).say(Kind::Proposal(proposal.clone())).await;
         }
         drop(proposal);
-        let ended = self.run(&mut batch, items).await;
-        Ok(self.gather(&mut batch, ended).await)
+        let ended = self.run(batch, method, placed, &positions).await;
+        self.gather(batch, ended).await
+    }
+
+    /// The row that an enrolment is given; never used twice.
+    async fn place(
+        &self,
+        method: Method,
+        item: Result<Admitted, Refusal>,
+        now: u64,
+    ) -> (Result<Admitted, Refusal>, Position) {
+        match item {
+            Ok(item) if method == Method::Enroll => match self.store.next_position(&item.ask.gallery).await {
+                Ok(position) => (Ok(item), position),
+                Err(error) => (Err(self.fail(item.ticket, error.at(self.party), now).await), Position(0)),
+            },
+            other => (other, Position(0)),
+        }
     }
 
     /// The helpers' signed ends beside our own.
     async fn gather(&self, batch: &mut Batch, ended: Vec<Result<Ended, Refusal>>) -> Vec<Result<Answered, Refusal>> {
         let mut theirs = Vec::new();
         for helper in [Party::B, Party::C] {
-            let outcomes = batch.mail.take(helper, self.limits.patience, |note| match note {
-                Note::Outcomes(endings) => Ok(endings),
-                other => Err(other),
-            });
+            let outcomes = batch.mail.take(helper, self.limits.patience, Note::outcomes);
             theirs.push(outcomes.await);
         }
         let mut answers = Vec::with_capacity(ended.len());
@@ -210,18 +257,32 @@ impl Engine {
         if proposal.requests.len() > self.limits.batch {
             return leader.hang_up();
         }
+        let positions: Vec<_> = proposal.requests.iter().map(|request| Position(request.position)).collect();
         let mut items = Vec::with_capacity(proposal.requests.len());
         for request in &proposal.requests {
-            items.push((self.check(request, now).await, Position(request.position)));
+            items.push(self.check(request, now).await);
         }
         drop(proposal);
-        let ended = self.run(&mut batch, items).await;
+        let (method, items) = self.of_one_kind(items);
+        let admitted = self.admit_all(items, now).await;
+        let ended = self.run(&mut batch, method, admitted, &positions).await;
         let mut endings = Vec::with_capacity(ended.len());
         for ended in ended {
             endings.push(self.end(ended, now).await);
         }
         // A leader that is gone gets no receipts; the logs hold what happened.
         let _ = leader.say(Kind::Outcomes(wire::Outcomes { batch: id.to_vec(), endings })).await;
+    }
+
+    /// A batch has one kind: a leader that mixes them gets nothing.
+    fn of_one_kind(&self, items: Vec<Result<Checked, Refusal>>) -> (Method, Vec<Result<Checked, Refusal>>) {
+        let kinds: Vec<_> = items.iter().flat_map(|item| item.as_ref().map(Checked::kind)).collect();
+        let method = kinds.first().map_or(Method::Verify, |(method, _)| *method);
+        if kinds.windows(2).all(|pair| pair[0] == pair[1]) {
+            return (method, items);
+        }
+        let mixed = |item: Result<Checked, Refusal>| item.and_then(|_| Err(Mixed.at(self.party)));
+        (method, items.into_iter().map(mixed).collect())
     }
 
     async fn end(&self, ended: Result<Ended, Refusal>, now: u64) -> wire::Ending {

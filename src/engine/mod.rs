@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use zeroize::Zeroizing;
 
 pub use door::Checked;
@@ -27,17 +27,18 @@ pub use lead::Answered;
 pub use refusal::Refusal;
 
 use crate::gallery::{Galleries, GalleryError};
-use crate::log::access::{AccessLog, Closing, Ticket};
+use crate::log::access::{AccessLog, Closing, Permit, Ticket};
 use crate::log::ledger::Answer;
 use crate::log::note::SigningKey;
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
-use crate::name::{Deployment, GalleryName, ModelId, Subject};
+use crate::name::{Deployment, ModelId};
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
 use crate::protocol::Meter;
 use crate::seal::EnvelopeKeys;
 use crate::store::{Record, Store, StoreError};
 use crate::template::model::Models;
+use crate::token::purpose::Verify;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
@@ -209,8 +210,14 @@ impl Engine {
         let _ = self.peers.set(peers);
         let engine = Arc::clone(self);
         tokio::spawn(async move {
+            let slots = Arc::new(Semaphore::new(4 * engine.limits.in_flight));
             while let Some(proposed) = proposals.recv().await {
-                tokio::spawn(Arc::clone(&engine).help(proposed));
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let engine = Arc::clone(&engine);
+                tokio::spawn(async move {
+                    engine.help(proposed).await;
+                    drop(slot);
+                });
             }
         });
     }
@@ -256,11 +263,11 @@ impl Engine {
         self.peers.get().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
     }
 
-    /// This node's share of a subject's reference.
-    fn row(&self, gallery: &GalleryName, model: &ModelId, subject: &Subject) -> Option<Zeroizing<Vec<u16>>> {
+    /// This node's share of the reference that a permit is for: of that very row, not of a later one of the same subject.
+    fn reference(&self, permit: &Permit<Verify>, model: &ModelId) -> Option<Zeroizing<Vec<u16>>> {
         let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, row) = galleries.of(gallery, model)?.row(subject)?;
-        Some(Zeroizing::new(row.to_vec()))
+        let (position, row) = galleries.of(&permit.record().gallery, model)?.row(&permit.record().subject)?;
+        (permit.position() == Some(position)).then(|| Zeroizing::new(row.to_vec()))
     }
 
     /// A signed receipt for an entry of the log.
@@ -297,5 +304,7 @@ impl Engine {
 /// A record's place among the references in memory.
 fn keep(galleries: &mut Galleries, record: Record) -> Result<(), GalleryError> {
     let Record { gallery, subject, model, position, share, .. } = record;
+    // One that expired and was not swept yet makes room.
+    galleries.remove(&gallery, &model, &subject);
     galleries.insert(gallery, model, position, subject, share.words())
 }

@@ -52,9 +52,6 @@ pub(super) const NOT_LEADER: Reason = Reason::fixed("NOT_LEADER");
 /// More waits than this node takes.
 pub(super) const OVERLOADED: Reason = Reason::fixed("OVERLOADED");
 
-/// The leader has kept an answer, and gives that. Only nodes say it to each other, and helpers to their logs.
-const REQUEST_ANSWERED: Reason = Reason::fixed("REQUEST_ANSWERED");
-
 /// A cause that has a reason code.
 pub trait Cause {
     /// The refusal that it makes at a node.
@@ -102,11 +99,7 @@ impl Cause for OpenError {
 
 impl Cause for NotAdmitted {
     fn at(self, node: Party) -> Refusal {
-        let reason = match (&self, self.reason()) {
-            (_, Some(reason)) => reason,
-            (Self::Answered(_), None) => REQUEST_ANSWERED,
-            (_, None) => const { Reason::fixed("LOG_HALTED") },
-        };
+        let reason = self.reason().unwrap_or(const { Reason::fixed("LOG_HALTED") });
         let mut refusal = Refusal::new(node, reason);
         match self {
             Self::Answered(answer) => refusal.answer = Some(Arc::new(answer)),

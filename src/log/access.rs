@@ -61,6 +61,9 @@ pub enum LogError {
     /// The request was closed before, or was never admitted in this run of the node.
     #[error("the request is not open")]
     NotOpen,
+    /// The proof of a denied request was used before: it has its entry.
+    #[error("the proof was used before")]
+    Replayed,
     /// No durable entry has this index.
     #[error("there is no such entry")]
     Beyond,
@@ -284,13 +287,13 @@ impl AccessLog {
         told.await.map_err(|_| NotAdmitted::Halted)?.map(Permit::new)
     }
 
-    /// Logs that a genuine token was refused before admission, and returns the entry's index.
+    /// Logs that a genuine token was refused before admission, uses its proof up, and returns the entry's index.
     ///
     /// # Errors
-    /// [`LogError::Halted`].
-    pub async fn deny(&self, record: Use, transcript: [u8; 32], reason: Reason, now: u64) -> Result<u64, LogError> {
+    /// [`LogError::Replayed`] if the proof was used before, and then there is no new entry; [`LogError::Halted`].
+    pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<u64, LogError> {
         let (reply, told) = oneshot::channel();
-        self.write(Work::Deny { record, transcript, reason, now, reply }, told).await
+        self.write(Work::Deny { record, spends, reason, now, reply }, told).await
     }
 
     /// Logs how an admitted request ended, settles its attempt, and keeps `answer` for who asks the same again. Returns the

@@ -123,7 +123,7 @@ pub(super) enum Work {
     },
     Deny {
         record: Use,
-        transcript: [u8; 32],
+        spends: Spends,
         reason: Reason,
         now: u64,
         reply: oneshot::Sender<Result<u64, LogError>>,
@@ -135,6 +135,16 @@ pub(super) enum Work {
         now: u64,
         reply: oneshot::Sender<Result<u64, LogError>>,
     },
+}
+
+impl Work {
+    /// Whether nobody waits for it.
+    pub(super) fn can_wait(&self) -> bool {
+        match self {
+            Self::Close { reply, .. } => reply.is_closed(),
+            Self::Admit { .. } | Self::Deny { .. } => false,
+        }
+    }
 }
 
 /// What became of one [`Work`], told only once it is durable.
@@ -196,8 +206,8 @@ impl Batch {
                 subject: (&record.gallery, &record.subject),
                 record: None,
             },
-            Work::Deny { record, .. } => {
-                Touch { request: None, spends: None, subject: (&record.gallery, &record.subject), record: None }
+            Work::Deny { record, spends, .. } => {
+                Touch { request: None, spends: Some(spends), subject: (&record.gallery, &record.subject), record: None }
             }
             Work::Close { ticket, .. } => Touch {
                 request: Some((ticket.client.as_str(), ticket.request_id)),
@@ -219,10 +229,7 @@ impl Batch {
         for work in &works {
             let outcome = match work {
                 Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
-                Work::Deny { record, transcript, reason, now, .. } => {
-                    let event = Event::Denied(reason.clone());
-                    self.append_named(rows, record, *transcript, event, *now).await.map(Outcome::Written)
-                }
+                Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, reason, *now).await,
                 Work::Close { ticket, closing, answer, now, .. } => {
                     self.close(rows, ticket, closing, answer.as_ref(), *now).await
                 }
@@ -252,11 +259,29 @@ impl Batch {
                     drop(reply.send(Ok(index)));
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
+                (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
                 (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
-                | (Work::Deny { .. } | Work::Close { .. }, Outcome::Admitted { .. } | Outcome::Refused(_))
-                | (Work::Deny { .. }, Outcome::NotOpen) => unreachable!("each work has its own outcomes"),
+                | (Work::Deny { .. } | Work::Close { .. }, Outcome::Admitted { .. } | Outcome::Refused(_)) => {
+                    unreachable!("each work has its own outcomes")
+                }
             }
         }
+    }
+
+    /// A denied request uses its proof up: sent again, it leaves no second entry.
+    async fn deny<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        record: &Use,
+        spends: &Spends,
+        reason: &Reason,
+        now: u64,
+    ) -> Result<Outcome, LedgerFault> {
+        if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
+            return Ok(Outcome::NotOpen);
+        }
+        let event = Event::Denied(reason.clone());
+        self.append_named(rows, record, spends.transcript, event, now).await.map(Outcome::Written)
     }
 
     async fn admit<R: Rows>(

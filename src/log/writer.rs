@@ -1,6 +1,7 @@
 //! The one task that writes: it takes all work that waits, commits it at once, and answers.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -12,6 +13,10 @@ use super::publisher::Publishing;
 
 /// Work committed in one transaction at most. One sync to disk serves it all.
 const GROUP: usize = 256;
+
+/// How long a closing that nobody waits for may wait for an admission to be committed with: one sync to disk the less, and
+/// the next request does not queue behind it.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// How the writer is told to stop, and how it tells that it has.
 pub(super) struct Stop {
@@ -39,6 +44,11 @@ pub(super) async fn run<L: Ledger>(
                 continue;
             },
             count = waiting.recv_many(batch.works(), GROUP) => if count == 0 && batch.works().is_empty() { break },
+        }
+        if batch.works().iter().all(Work::can_wait) {
+            // A closed queue gives nothing more, at once.
+            let more = waiting.recv_many(batch.works(), GROUP);
+            drop(tokio::time::timeout(LINGER, more).await);
         }
         if shown(&shared).halted {
             break;

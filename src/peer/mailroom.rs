@@ -44,6 +44,31 @@ pub enum Note {
     Gone,
 }
 
+macro_rules! picks {
+    ($($(#[$doc:meta])* $name:ident $variant:ident $content:ty,)*) => {
+        impl Note {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// The note itself, if it is another.
+            pub fn $name(self) -> Result<$content, Self> {
+                if let Self::$variant(content) = self { Ok(content) } else { Err(self) }
+            }
+        )*}
+    };
+}
+
+picks! {
+    /// The checks, if it is those.
+    ready Ready wire::Ready,
+    /// The vote, if it is one.
+    vote Vote Vec<bool>,
+    /// The decision, if it is one.
+    decision Decision Vec<bool>,
+    /// The signed ends, if it is those.
+    outcomes Outcomes Vec<wire::Ending>,
+}
+
 enum Slot {
     Early(Vec<(Party, Note)>),
     Open(mpsc::Sender<(Party, Note)>),

@@ -258,6 +258,9 @@ impl Peers {
     }
 
     /// Dials the peers that come after this party, until closed: a link that breaks is dialled again.
+    ///
+    /// # Errors
+    /// [`TlsError`](crate::tls::TlsError) if a certificate is not one.
     pub fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
         for place in 0..self.remotes.len() {
             let remote = &self.remotes[place];

@@ -53,6 +53,16 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// Where the run stopped, if it was under way.
+    #[must_use]
+    pub const fn step(&self) -> Option<Step> {
+        match self {
+            Self::Disagree(step) => Some(*step),
+            Self::Lost(lost) => Some(lost.step()),
+            Self::Shape(_) | Self::Randomness(_) => None,
+        }
+    }
+
     /// What the peers are told.
     #[must_use]
     pub const fn cause(&self) -> Cause {

@@ -100,7 +100,8 @@ impl Helpers {
         let round = self.rogue.propose(&HELPERS, &[relay(&draft, &first)]).await;
         for helper in HELPERS {
             assert_eq!(round.refusals(helper), [""]);
-            round.claim(helper, vec![Verdict { refusal: String::new(), position: 99 }]).await;
+            let heard = round.verdicts[&helper][0].clone();
+            round.claim(helper, vec![Verdict { position: 99, ..heard }]).await;
         }
         both_end_in(round, "NODES_OUT_OF_STEP", &mut self.met).await;
         // What was spent stays spent, at each helper.
@@ -118,7 +119,8 @@ impl Helpers {
         let broken = withdrawal(&self.client, "c-1", &face(1));
         let round = self.rogue.propose(&HELPERS, &[relay(&draft_of(broken.ask()), &broken)]).await;
         for helper in HELPERS {
-            round.claim(helper, vec![Verdict { refusal: "no code".to_owned(), position: 0 }]).await;
+            let heard = round.verdicts[&helper][0].clone();
+            round.claim(helper, vec![Verdict { refusal: "no code".to_owned(), ..heard }]).await;
         }
         both_end_in(round, "PEER_BROKEN", &mut self.met).await;
         let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();

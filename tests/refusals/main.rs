@@ -119,6 +119,7 @@ async fn each_fault_of_a_token_is_refused_at_the_leader() {
 
     // Without a fault, it is let through as far as the subject, who is unknown.
     let [mut good, mut bound] = [Draft::good(), Draft::good()];
+    good.proof["jti"] = json!(fresh_id());
     let call = call_of(&mut good, &client);
     assert_refused(&call.send(&bare).await.unwrap_err(), "SUBJECT_UNKNOWN", Party::A, "without a fault");
     // Bound to a certificate, it counts only with who shows that one.

@@ -1,5 +1,7 @@
 //! The research sets that the tests measure on, where they are at hand.
 
+#![allow(unreachable_pub)]
+
 use std::path::PathBuf;
 
 use ndarray::Array2;

@@ -41,7 +41,7 @@ impl Demo {
             Some(folder) => People::of_set(folder, self.people)?,
             None => People::synthetic(self.people)?,
         };
-        let world = World::start().await?;
+        let world = Box::pin(World::start()).await?;
         let mut rounds = rounds::run(&world, &people, self.attempts).await?;
         let protections = protections::run(&world, &people, &mut rounds).await?;
         let runs = world.protocol_runs();
@@ -51,9 +51,9 @@ impl Demo {
         let report =
             Report { people: &people, rounds: &rounds, protections: &protections, sights: &sights, logs: &logs };
         if json {
-            report.print_json()
+            report.print_json();
         } else {
-            report.print()
+            report.print();
         }
         Ok(if report.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

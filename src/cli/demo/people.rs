@@ -130,7 +130,9 @@ impl Draw {
         let mut vector: Vec<f32> =
             (0..dimension).map(|_| (0..12).map(|_| self.fraction()).sum::<f32>() - 6.0).collect();
         let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|x| *x /= length);
+        for x in &mut vector {
+            *x /= length;
+        }
         vector
     }
 }

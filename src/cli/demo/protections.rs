@@ -65,7 +65,7 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
     let other_purpose = world.token(&Wanted { purpose: "card_activation", amr: &["mobile_auth"], ..CASH })?;
     let staff = format!("{}/staff", client.config().relying_party).parse()?;
     let other_gallery = world.token_for(&CASH, staff, clock::now())?;
-    let expired = world.token_for(&CASH, world.gallery.clone(), clock::now() - 600)?;
+    let expired = world.token_for(&CASH, world.gallery.clone(), clock::now().saturating_sub(600))?;
     let mut all = vec![
         seen(
             "wrong_purpose",

@@ -40,7 +40,9 @@ struct Histogram([u64; 256]);
 
 impl Histogram {
     fn count(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.0[usize::from(byte)] += 1);
+        for &byte in bytes {
+            self.0[usize::from(byte)] += 1;
+        }
     }
 
     fn total(&self) -> u64 {

@@ -1,0 +1,152 @@
+//! The client against nodes that run: what it does again by itself, and what a repeated request gets.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tumar::client::{Client, ClientConfig, ClientError, Prepared, Target};
+use tumar::log::receipt::Outcome;
+use tumar::name::ModelId;
+use tumar::node::{Config, Node};
+use tumar::party::Party;
+use tumar::template::Template;
+use tumar::template::face::quantise;
+use tumar::template::model::Models;
+
+#[expect(clippy::disallowed_methods, reason = "tokens here are made by a process that reads the same clock")]
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn tumar(line: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tumar")).args(line.split(' ')).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Six ports as `init` lays them out, of which none is in use now.
+fn base_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let mut drawn = (0..1000).map(|_| {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    });
+    drawn
+        .find(|&base| base < 65_000 && [0, 1, 2, 100, 101, 102].into_iter().all(|above| is_free(base + above)))
+        .unwrap()
+}
+
+struct World {
+    folder: TempDir,
+    nodes: Vec<Node>,
+}
+
+impl World {
+    async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        tumar(&format!("init {} --base-port {}", folder.path().display(), base_port()));
+        let mut world = Self { folder, nodes: Vec::new() };
+        for party in Party::ALL {
+            let node = world.node(party).await;
+            world.nodes.push(node);
+        }
+        world.ready().await;
+        world
+    }
+
+    fn home(&self, party: Party) -> std::path::PathBuf {
+        self.folder.path().join(party.as_str().to_ascii_lowercase())
+    }
+
+    async fn node(&self, party: Party) -> Node {
+        let config = Config::read(&self.home(party).join("node.toml")).unwrap();
+        Box::pin(tumar::node::start(config, Arc::new(now))).await.unwrap()
+    }
+
+    async fn ready(&self) {
+        for node in &self.nodes {
+            node.ready().await;
+        }
+    }
+
+    async fn client(&self) -> Client {
+        let config = ClientConfig::read(&self.folder.path().join("client").join("client.toml")).unwrap();
+        Client::connect(config, now).await.unwrap()
+    }
+
+    fn token(&self, of: &str) -> String {
+        tumar(&format!("token --dir {} {of}", self.folder.path().display()))
+    }
+
+    async fn enrol(&self, client: &Client) {
+        let token = self.token("--purpose enrolment --action enroll --amr registry_check");
+        client.enroll(&token, &target("enrolment"), &model(), &face(1.1)).await.unwrap();
+    }
+}
+
+fn target(purpose: &str) -> Target {
+    Target {
+        gallery: "banks/b17/customers".parse().unwrap(),
+        subject: "p1".parse().unwrap(),
+        purpose: purpose.parse().unwrap(),
+    }
+}
+
+fn model() -> ModelId {
+    "sface128".parse().unwrap()
+}
+
+fn face(turn: f32) -> Template {
+    let embedding: Vec<f32> = (0..128_u8).map(|place| (f32::from(place) * turn).sin()).collect();
+    quantise(&embedding, Models::built_in().find(&model()).unwrap()).unwrap()
+}
+
+fn replace_seed(home: &Path) {
+    let seed = home.join("keys").join("envelope-current.seed");
+    let other: Vec<u8> = fs::read(&seed).unwrap().iter().map(|byte| byte ^ 0x55).collect();
+    fs::write(seed, other).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_keys_are_retired_asks_for_the_new_ones_once() {
+    let mut world = World::start().await;
+    let client = world.client().await;
+    world.enrol(&client).await;
+    let before = *client.committee().key(Party::B).id();
+
+    world.nodes.remove(1).stop().await.unwrap();
+    replace_seed(&world.home(Party::B));
+    let node = world.node(Party::B).await;
+    world.nodes.insert(1, node);
+    world.ready().await;
+
+    // Two uses: the first is spent on the request that was sealed to the old key.
+    let token = world.token("--purpose cash_withdrawal --action verify --max-uses 2");
+    let verified = client.verify(&token, &target("cash_withdrawal"), &model(), &face(1.1), 0).await.unwrap();
+    assert!(verified.matched);
+    assert_ne!(*client.committee().key(Party::B).id(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_sent_again_has_the_same_answer_and_is_no_second_use() {
+    let world = World::start().await;
+    let client = world.client().await;
+    world.enrol(&client).await;
+    let token = world.token("--purpose cash_withdrawal --action verify");
+    let prepare = |turn| {
+        let (config, committee) = (client.config(), client.committee());
+        Prepared::verify(config, &committee, &target("cash_withdrawal"), &model(), &face(turn), 0).unwrap()
+    };
+    let request = prepare(2.3);
+    let first = client.send(&token, &request).await.unwrap();
+    assert_eq!(first.outcome, Outcome::NoMatch);
+    let again = client.send(&token, &request).await.unwrap();
+    assert_eq!(again.receipts, first.receipts);
+    let reason = |error: ClientError| error.reason().to_owned();
+    assert_eq!(client.send(&token, &prepare(1.1)).await.map_err(reason).unwrap_err(), "TOKEN_SPENT");
+}

@@ -1,0 +1,171 @@
+//! Real faces through three real nodes: TLS, gRPC, envelopes, proofs, logs and stores, all of it.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "world/data.rs"]
+mod data;
+mod trio;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use trio::{Trio, model, reason, target, template};
+use tumar::client::{Client, Prepared};
+use tumar::request::Method;
+use tumar::template::Template;
+use tumar::template::model::Fmr;
+
+/// People of the set, each with a reference, a probe of their own, and two strangers' probes.
+struct Person {
+    subject: String,
+    reference: Template,
+    probes: Vec<Template>,
+}
+
+fn people(count: usize) -> Option<Vec<Person>> {
+    let faces = data::faces("lfw_dev", "fr512")?;
+    let mut rows: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (row, &person) in faces.people.iter().enumerate() {
+        rows.entry(person).or_default().push(row);
+    }
+    let embedding = |row: usize| template(faces.embeddings.row(row).as_slice().unwrap());
+    let chosen: Vec<(u32, Vec<usize>)> = rows.into_iter().filter(|(_, rows)| rows.len() >= 2).take(count).collect();
+    let people = chosen.iter().enumerate().map(|(place, (person, own))| {
+        let stranger = |step: usize| &chosen[(place + step) % count].1;
+        Person {
+            subject: format!("p-{person}"),
+            reference: embedding(own[0]),
+            probes: vec![embedding(own[1]), embedding(stranger(1)[0]), embedding(stranger(7)[1])],
+        }
+    });
+    Some(people.collect())
+}
+
+async fn enrol(trio: &Trio, subject: &str, reference: &Template) {
+    let token = trio.files.token("enrolment", Method::Enroll);
+    let enrolled = trio.client.enroll(&token, &target(subject, "enrolment"), model().id(), reference).await;
+    enrolled.unwrap();
+}
+
+async fn matches(trio: &Trio, client: &Client, subject: &str, probe: &Template) -> bool {
+    let token = trio.files.token("cash_withdrawal", Method::Verify);
+    let verified = client.verify(&token, &target(subject, "cash_withdrawal"), model().id(), probe, 40_000).await;
+    verified.unwrap().matched
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_faces() {
+    let Some(people) = people(120) else { return };
+    let trio = Arc::new(Trio::start().await);
+    let threshold = model().threshold(Fmr::E4);
+    let at_once = Arc::new(Semaphore::new(24));
+    let mut tasks = Vec::new();
+    for person in people {
+        let (trio, at_once) = (Arc::clone(&trio), Arc::clone(&at_once));
+        tasks.push(tokio::spawn(async move {
+            let _turn = at_once.acquire().await.unwrap();
+            enrol(&trio, &person.subject, &person.reference).await;
+            let mut seen = Vec::new();
+            for probe in &person.probes {
+                let opened = matches(&trio, &trio.client, &person.subject, probe).await;
+                seen.push((opened, person.reference.matches_vartime(probe, threshold)));
+            }
+            seen
+        }));
+    }
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.unwrap());
+    }
+    assert_eq!(all.len(), 360);
+    assert_eq!(all.iter().filter(|(opened, plain)| opened != plain).count(), 0, "a wrong bit");
+    assert!(all.iter().filter(|(opened, _)| *opened).count() > 100, "genuine probes match");
+    let trio = Arc::into_inner(trio).unwrap();
+    let files = trio.stop().await;
+    let logs = tumar::party::Party::ALL.map(|party| trio::entries(&files.node(party)).len());
+    // One entry when a request comes in and one when it ends; enrolments and comparisons.
+    assert_eq!(logs, [2 * 480; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_enrolled_before_a_restart_is_compared_after_it() {
+    let mut dice = Dice(7);
+    let (reference, stranger) = (template(&dice.embedding()), template(&dice.embedding()));
+    let trio = Trio::start().await;
+    enrol(&trio, "ada", &reference).await;
+    assert!(matches(&trio, &trio.client, "ada", &reference).await);
+    let trio = Trio::of(trio.stop().await).await;
+    assert!(matches(&trio, &trio.client, "ada", &reference).await);
+    assert!(!matches(&trio, &trio.client, "ada", &stranger).await);
+    let token = trio.files.token("erasure", Method::Erase);
+    let certificate = trio.client.erase(&token, &target("ada", "erasure")).await.unwrap();
+    certificate.verify(&trio.client.config().nodes, trio.client.deployment()).unwrap();
+    let trio = Trio::of(trio.stop().await).await;
+    let token = trio.files.token("cash_withdrawal", Method::Verify);
+    let asked = target("ada", "cash_withdrawal");
+    let gone = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    assert_eq!(reason(gone), "SUBJECT_UNKNOWN");
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
+    let mut dice = Dice(8);
+    let (reference, stranger) = (template(&dice.embedding()), template(&dice.embedding()));
+    let trio = Trio::start().await;
+    enrol(&trio, "ada", &reference).await;
+    for _ in 0..3 {
+        assert!(!matches(&trio, &trio.client, "ada", &stranger).await);
+    }
+    let asked = target("ada", "cash_withdrawal");
+    let prepared =
+        Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, model().id(), &reference, 1);
+    let token = trio.files.token("cash_withdrawal", Method::Verify);
+    assert_eq!(reason(trio.client.send(&token, &prepared.unwrap()).await), "SUBJECT_LOCKED");
+    let token = trio.files.token("subject_lock", Method::Unlock);
+    trio.client.unlock(&token, &target("ada", "subject_lock")).await.unwrap();
+    assert!(matches(&trio, &trio.client, "ada", &reference).await);
+    let token = trio.files.token("subject_lock", Method::Lock);
+    trio.client.lock(&token, &target("ada", "subject_lock")).await.unwrap();
+    let token = trio.files.token("cash_withdrawal", Method::Verify);
+    let locked = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    assert_eq!(reason(locked), "SUBJECT_LOCKED");
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_goes_away_stops_everything_and_its_return_starts_it_again() {
+    let reference = template(&Dice(9).embedding());
+    let mut trio = Trio::start().await;
+    enrol(&trio, "ada", &reference).await;
+    let helper = trio.nodes.remove(1);
+    helper.stop().await.unwrap();
+    let token = trio.files.token("cash_withdrawal", Method::Verify);
+    let asked = target("ada", "cash_withdrawal");
+    let alone = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    assert_eq!(reason(alone), "PEER_LOST");
+    trio.nodes.push(trio.files.start(tumar::party::Party::B).await);
+    for node in &trio.nodes {
+        node.ready().await;
+    }
+    assert!(matches(&trio, &trio.client, "ada", &reference).await);
+    trio.stop().await;
+}
+
+/// Repeatable embeddings: `SplitMix64`, twelve uniform words summed to something near a normal one.
+struct Dice(u64);
+
+impl Dice {
+    fn word(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f32::from(u16::try_from((z ^ (z >> 31)) >> 48).unwrap()) / 65_536.0
+    }
+
+    fn embedding(&mut self) -> Vec<f32> {
+        (0..512).map(|_| (0..12).map(|_| self.word()).sum::<f32>() - 6.0).collect()
+    }
+}
