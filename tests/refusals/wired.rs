@@ -1,5 +1,4 @@
 //! Three real nodes that trust the drafts' issuer at the drafts' time, and calls to them as raw as gRPC allows.
-#![allow(dead_code, clippy::unwrap_used, reason = "shared by several test crates; each uses a part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +10,7 @@ use tonic::{Request as Rpc, Status};
 use tonic_types::StatusExt as _;
 use tumar::client::{Answer, Client, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event};
-use tumar::name::{Modality, RelyingParty};
+use tumar::name::{Modality, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::request::{Ask, Method};
@@ -86,7 +85,7 @@ impl Installation {
     }
 
     pub(crate) async fn start(&self, party: Party) -> Node {
-        tumar::node::start(self.config(party), Arc::new(clock)).await.unwrap()
+        Box::pin(tumar::node::start(self.config(party), Arc::new(clock))).await.unwrap()
     }
 
     /// A, B and C, linked.
@@ -350,4 +349,42 @@ pub(crate) fn envelope(request: &mut Request, party: Party) -> &mut Vec<u8> {
 /// The id of a key that no node has.
 pub(crate) fn unknown_key() -> [u8; 8] {
     *PrivateKey::generate().unwrap().public().id().as_bytes()
+}
+
+/// A lock that another bank may ask for.
+pub(crate) fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
+    let gallery = "banks/b99/customers";
+    let mut target = target(subject, "subject_lock");
+    target.gallery = gallery.parse().unwrap();
+    let prepared = Prepared::lock(&target).unwrap();
+    let mut draft = draft_of(prepared.ask());
+    draft.details()["relying_party"] = json!("banks/b99");
+    draft.details()["galleries"] = json!([gallery]);
+    (draft, prepared)
+}
+
+pub(crate) type Spoil = fn(&mut Vec<u8>);
+
+pub(crate) type Rebind = fn(&mut Seal);
+
+pub(crate) fn spoilt_envelopes() -> [(&'static str, Spoil); 6] {
+    [
+        ("ENVELOPE_MALFORMED", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("ENVELOPE_MALFORMED", |bytes| bytes.push(0)),
+        ("ENVELOPE_MALFORMED", Vec::clear),
+        ("ENVELOPE_KEY_UNKNOWN", |bytes| bytes[..8].copy_from_slice(&unknown_key())),
+        ("ENVELOPE_INVALID", |bytes| bytes[8] ^= 1),
+        ("ENVELOPE_INVALID", |bytes| *bytes.last_mut().unwrap() ^= 1),
+    ]
+}
+
+pub(crate) fn other_bindings() -> [(&'static str, Rebind); 6] {
+    [
+        ("request", |seal| seal.ask.request_id = RequestId::from_random([9; 16])),
+        ("subject", |seal| seal.ask.subject = "c-2".parse().unwrap()),
+        ("purpose", |seal| seal.ask.purpose = "card_activation".parse().unwrap()),
+        ("gallery", |seal| seal.ask.gallery = "banks/b17/staff".parse().unwrap()),
+        ("relying party", |seal| seal.relying_party = "banks/b18".parse().unwrap()),
+        ("party", |seal| seal.party = seal.key.next()),
+    ]
 }

@@ -1,0 +1,135 @@
+//! Every refusal by real nodes: at the leader over gRPC, and at each helper on its own when the leader checks nothing.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../drafts/mod.rs"]
+mod drafts;
+mod helpers;
+mod leader;
+mod rogue;
+#[path = "../trio/mod.rs"]
+mod trio;
+mod wired;
+
+use drafts::{Draft, REFUSALS};
+use serde_json::json;
+use tumar::client::Client;
+use tumar::party::Party;
+use tumar::service::reasons;
+use tumar::token::jws::to_base64;
+use tumar::wire::peer::v1::Relayed;
+use wired::{Call, Installation, assert_refused, fresh_id, is_carried, relayed, shut_envelopes, stop};
+
+const HELPERS: [Party; 2] = [Party::B, Party::C];
+
+/// Checked in `tests/tokens.rs` alone, since no message comes to these checks: the type of the message is the call, so none is
+/// of another call; and what is not exactly one sample where one is due is no well-formed request.
+const NO_MESSAGE_SAYS: [&str; 3] = ["ACTION_OTHER", "SAMPLES_UNEXPECTED", "SAMPLES_MISSING"];
+
+/// What the leader says beyond the table of drafts; `Leader::met` holds those that were.
+const AT_THE_LEADER: [&str; 18] = [
+    "COMMITTEE_INCOMPLETE",
+    "ENVELOPE_INVALID",
+    "ENVELOPE_KEY_UNKNOWN",
+    "ENVELOPE_MALFORMED",
+    "NOT_LEADER",
+    "PEER_LOST",
+    "PROOF_ABSENT",
+    "PROOF_REPLAYED",
+    "RATE_LIMITED",
+    "REQUEST_ID_REUSED",
+    "REQUEST_INVALID",
+    "SUBJECT_EXISTS",
+    "SUBJECT_LOCKED",
+    "SUBJECT_UNKNOWN",
+    "TEMPLATE_INCONSISTENT",
+    "TEMPLATE_LENGTH",
+    "TOKEN_ABSENT",
+    "TOKEN_SPENT",
+];
+
+/// What helpers say beyond it when the leader does not do its part.
+const AT_A_HELPER: [&str; 5] =
+    ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
+
+/// What helpers are not asked, or find out in a run only: `a_template_that_no_extractor_makes_..` sees all three find that out.
+const NOT_A_HELPERS: [&str; 6] = [
+    // The public service's, before there is a request; the leader relays a token and a proof, be they empty.
+    "TOKEN_ABSENT",
+    "PROOF_ABSENT",
+    "NOT_LEADER",
+    "COMMITTEE_INCOMPLETE",
+    // Of the run.
+    "TEMPLATE_INCONSISTENT",
+    "TEMPLATE_LENGTH",
+];
+
+/// No sequence of calls leads to these with certainty.
+const NOT_CALLED_UP: [&str; 7] = [
+    // Messages of the protocol must be falsified: tests/cheating.rs does.
+    "PEERS_DISAGREE",
+    "RUN_FAILED",
+    // The disk must fail: tests/access_log.rs and tests/store.rs see to what happens then.
+    "LOG_HALTED",
+    "STORE_FAILED",
+    // More than a thousand requests must wait at once, which depends on the machine's speed.
+    "OVERLOADED",
+    // A helper must be rogue: it must end a request otherwise than the others, or give a code from the future.
+    "ANSWER_MISSING",
+    "UNKNOWN",
+];
+
+#[test]
+fn every_reason_is_met_here_or_said_to_be_met_elsewhere() {
+    let of_drafts = REFUSALS.iter().map(|(reason, _)| *reason);
+    let mut met: Vec<&str> = of_drafts.chain(AT_THE_LEADER).chain(AT_A_HELPER).chain(NOT_CALLED_UP).collect();
+    met.sort_unstable();
+    met.dedup();
+    let mut all: Vec<&str> = reasons().map(|row| row.code).collect();
+    all.sort_unstable();
+    assert_eq!(met, all);
+}
+
+/// A draft as a call, with envelopes that are well formed.
+fn call_of(draft: &mut Draft, client: &Client) -> Call {
+    let envelopes = shut_envelopes(client, draft.ask.method);
+    let Relayed { token, proof, request, .. } = relayed(draft, &envelopes);
+    Call::new(&token, &proof, request.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_of_a_token_is_refused_at_the_leader() {
+    let installation = Installation::new();
+    let nodes = installation.start_all().await;
+    let client = installation.client().await;
+    let [bare, shown] = [installation.channel(Party::A, false).await, installation.channel(Party::A, true).await];
+    let mut left: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
+    for (place, (reason, change)) in REFUSALS.iter().enumerate() {
+        let mut draft = Draft::good();
+        change(&mut draft);
+        if is_carried(&draft) {
+            let channel = if draft.certificate.is_some() { &shown } else { &bare };
+            let status = call_of(&mut draft, &client).send(channel).await.unwrap_err();
+            assert_refused(&status, reason, Party::A, &format!("row {place}"));
+            left.retain(|code| code != reason);
+        }
+    }
+    left.dedup();
+    assert_eq!(left, NO_MESSAGE_SAYS);
+
+    // Without a fault, it is let through as far as the subject, who is unknown.
+    let [mut good, mut bound] = [Draft::good(), Draft::good()];
+    good.proof["jti"] = json!(fresh_id());
+    let call = call_of(&mut good, &client);
+    assert_refused(&call.send(&bare).await.unwrap_err(), "SUBJECT_UNKNOWN", Party::A, "without a fault");
+    // Bound to a certificate, it counts only with who shows that one.
+    bound.claims["cnf"]["x5t#S256"] = json!(to_base64(&installation.certificate));
+    bound.proof["jti"] = json!(fresh_id());
+    let call = call_of(&mut bound, &client);
+    assert_refused(&call.send(&bare).await.unwrap_err(), "TOKEN_CERTIFICATE", Party::A, "not shown");
+    assert_refused(&call.send(&shown).await.unwrap_err(), "SUBJECT_UNKNOWN", Party::A, "shown");
+    for helper in &nodes[1..] {
+        assert_eq!(helper.counters().forged_requests(), 0, "the leader relays nothing that it refuses");
+    }
+    stop(nodes).await;
+}
