@@ -3,17 +3,17 @@
 //! The map, from the top floor down; arrows only point down.
 //!
 //! ```text
-//! 9  main.rs, cli/   demo init node token enroll verify erase: arguments in, text out
+//! 9  main.rs, cli/   demo init node token enroll verify erase: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
-//! 7  service.rs      public gRPC; the one error -> Status table; the only clock reading
-//! 6  engine.rs       enrol, verify, erase, lock; takes only Permits   peer.rs  links over gRPC and mutual TLS
-//!    client.rs       what a terminal and a backend do: split, seal, sign, call, check receipts
-//! 5  gallery.rs      references in fixed ndarray blocks               protocol/ intake, compare, open
-//!    wire.rs         generated types, and TryFrom to ours
-//! 4  store.rs        sealed records, spent ids, positions             seal.rs  envelopes, boxes at rest
+//! 7  service.rs      public gRPC; the one table of reasons and statuses
+//! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
+//!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts
+//! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
+//!    wire.rs         generated types, and the way from them to ours
+//! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
-//! 2  net.rs          Session, Step, Frame, Lost                       token/   jwt proof purpose policy: Token, Verified, Grant<P>
+//! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript
 //! 1  party.rs  name.rs  template/   embeddings in, small integers out; models; the clear-text oracle
 //! ```
