@@ -25,9 +25,6 @@ pub const DOMAIN: &str = "tumar.v1";
 /// Largest request, in bytes: one sample's three envelopes, twice over.
 pub const MAX_REQUEST: usize = 16 * 1024;
 
-/// The one suite of the envelopes.
-pub const SUITE: &str = "hpke-base+x-wing+hkdf-sha256+aes-256-gcm";
-
 /// One reason code, with its status and its fixed sentence.
 #[derive(Clone, Copy, Debug)]
 pub struct ReasonRow {

@@ -184,14 +184,6 @@ impl Dialler {
         Ok(endpoint.connect_with_connector(self.at(address)).await?)
     }
 
-    /// A gRPC channel to `host:port` that connects at its first use, and again after a loss.
-    ///
-    /// # Errors
-    /// [`TlsError::Address`].
-    pub fn dial_lazily(&self, address: &str) -> Result<Channel, TlsError> {
-        Ok(Self::endpoint(address)?.connect_with_connector_lazy(self.at(address)))
-    }
-
     fn endpoint(address: &str) -> Result<Endpoint, TlsError> {
         // To tonic this is a plain connection: TLS is our connector's, and tonic would look for its own. What the peer reads as
         // the scheme and authority of a call is the origin.

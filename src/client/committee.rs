@@ -8,11 +8,9 @@ use super::{DEADLINE, NodePin};
 use crate::name::{Modality, ModelId};
 use crate::party::Party;
 use crate::seal::PublicKey;
+use crate::seal::SUITE;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 use crate::wire::{v1, verify_node};
-
-/// The one suite of the envelopes.
-pub const SUITE: &str = "hpke-base+x-wing+hkdf-sha256+aes-256-gcm";
 
 /// The nodes are not those that are pinned, or do not agree. Nothing is sealed to them then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

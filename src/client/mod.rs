@@ -41,7 +41,7 @@ use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 
-pub use committee::{Committee, CommitteeFault, SUITE, ServedModel};
+pub use committee::{Committee, CommitteeFault, ServedModel};
 pub use config::{ClientConfig, ConfigError, NodePin};
 pub use error::{ClientError, InputError, Refusal};
 pub use prepare::{Prepared, Target};

@@ -7,6 +7,7 @@ use crate::log::merkle::{Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteSigner, SigningKey, log_name};
 use crate::log::receipt::{ReceiptBody, ReceiptError};
 use crate::party::Party;
+use crate::seal::SUITE;
 use crate::seal::{Binding, Envelope, PrivateKey};
 use crate::share::Summands;
 use crate::template::face::quantise;

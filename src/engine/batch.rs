@@ -231,7 +231,7 @@ impl Engine {
             .map(|(summands, (reference, threshold))| VerifyInput { summands, reference, threshold: *threshold })
             .collect();
         let session = batch.links.session(session, self.limits.patience)?;
-        self.counters.run(&session.meter());
+        self.counters.run();
         protocol::verify(session, inputs).await
     }
 
@@ -261,7 +261,7 @@ impl Engine {
         } else {
             match batch.links.session(session, self.limits.patience) {
                 Ok(session) => {
-                    self.counters.run(&session.meter());
+                    self.counters.run();
                     protocol::enrol_intake(session, summands).await
                 }
                 Err(error) => Err(error.into()),

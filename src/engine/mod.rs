@@ -15,7 +15,7 @@ mod lead;
 pub mod refusal;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -34,7 +34,6 @@ use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, ModelId};
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
-use crate::protocol::Meter;
 use crate::seal::EnvelopeKeys;
 use crate::store::{Record, Store, StoreError};
 use crate::template::model::Models;
@@ -96,8 +95,6 @@ pub struct Parts {
 pub struct Counters {
     forged: AtomicU64,
     runs: AtomicU64,
-    meters: Mutex<Vec<Arc<Meter>>>,
-    settled: AtomicU64,
 }
 
 impl Counters {
@@ -105,18 +102,8 @@ impl Counters {
         self.forged.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn run(&self, meter: &Arc<Meter>) {
+    fn run(&self) {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        // A meter that only we hold is of a run that is over.
-        meters.retain(|meter| {
-            let over = Arc::strong_count(meter) == 1;
-            if over {
-                self.settled.fetch_add(meter.bytes(), Ordering::Relaxed);
-            }
-            !over
-        });
-        meters.push(Arc::clone(meter));
     }
 
     /// Requests whose token or proof was not genuine, for us, now.
@@ -127,12 +114,6 @@ impl Counters {
     /// Runs of the protocol.
     pub fn protocol_runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
-    }
-
-    /// Payload bytes that this node sent in them.
-    pub fn protocol_bytes(&self) -> u64 {
-        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        self.settled.load(Ordering::Relaxed) + meters.iter().map(|meter| meter.bytes()).sum::<u64>()
     }
 }
 

@@ -37,6 +37,9 @@ pub use rest::{BOX_OVERHEAD, Context, RecordKey, StoreKey, WRAPPED_KEY};
 /// Bytes of an X-Wing public key.
 pub const PUBLIC_KEY: usize = 1216;
 
+/// The one suite of envelopes, as nodes announce it and clients demand it.
+pub const SUITE: &str = "hpke-base+x-wing+hkdf-sha256+aes-256-gcm";
+
 /// Bytes of an X-Wing ciphertext: what a sender adds so that the receiver finds the same secret.
 pub const ENCAPSULATED: usize = 1120;
 

@@ -10,7 +10,7 @@ use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
 use tumar::peer::{LinkError, Mailbox, Note, Own, Peers, Proposed, Remote, Settle};
-use tumar::service::SUITE;
+use tumar::seal::SUITE;
 use tumar::template::model::Models;
 use tumar::tls::{Pinned, TlsIdentity};
 use tumar::token::Policy;
