@@ -113,7 +113,7 @@ fn segments(text: &str, count: usize) -> bool {
 pub enum Modality {
     /// A face embedding.
     Face,
-    /// A fingerprint. Named in policies and tokens; no model of it is served yet.
+    /// The minutiae of a fingerprint.
     Finger,
 }
 

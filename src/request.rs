@@ -79,6 +79,18 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// What the samples were made from, each once, in the order in which they first come.
+    #[must_use]
+    pub fn modalities(&self) -> Vec<Modality> {
+        let mut once = Vec::new();
+        for sample in &self.samples {
+            if !once.contains(&sample.modality) {
+                once.push(sample.modality);
+            }
+        }
+        once
+    }
+
     /// SHA-256 over every field, each with its length in front: what a proof signs as `rqh`, and what pairs the three logs.
     ///
     /// Never taken over protobuf bytes, which have more than one form for one message.

@@ -16,14 +16,11 @@ use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::party::Party;
-use crate::template::is_dimension;
+use crate::template::{SEGMENT, Shape};
 
 /// Bytes, words or lanes of another number than the place takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShapeError {
-    /// A template has an even number of components from 64 to 512.
-    #[error("no template has {0} components")]
-    Dimension(usize),
     /// Not the length that the dimension asks for.
     #[error("expected a length of {expected}, found {found}")]
     Length {
@@ -44,10 +41,6 @@ const fn expect_length(expected: usize, found: usize) -> Result<(), ShapeError> 
     if expected == found { Ok(()) } else { Err(ShapeError::Length { expected, found }) }
 }
 
-const fn expect_dimension(count: usize) -> Result<(), ShapeError> {
-    if is_dimension(count) { Ok(()) } else { Err(ShapeError::Dimension(count)) }
-}
-
 /// Fresh randomness for one [`split`]: used up by it.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Masks {
@@ -55,7 +48,7 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// From `d` fresh random bytes for a template of `d` components: the summands of A and of B.
+    /// From as many fresh random bytes as the template has components: the summands of A and of B.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "used up: the caller's copy is wiped here")]
     pub fn from_random(bytes: Zeroizing<Vec<u8>>) -> Self {
@@ -72,31 +65,33 @@ impl fmt::Debug for Masks {
 
 /// Shares a packed template: `s_A ^ s_B ^ s_C = packed`, and party p is to be sent `(s_p, s_next(p))` in its own envelope.
 ///
-/// Any one pair is noise; any two tell the template. `packed` is `d / 2` bytes, `masks` are `d`.
+/// Any one pair is noise; any two tell the template. `packed` has half as many bytes as the template has components, `masks` as
+/// many.
 ///
 /// # Errors
-/// [`ShapeError`] if no template has this many bytes, or the masks are not twice as many.
+/// [`ShapeError`] if the template or the masks have another number of bytes.
 #[expect(clippy::needless_pass_by_value, reason = "used up: masks serve one template")]
-pub fn split(packed: &[u8], masks: Masks) -> Result<[Summands; 3], ShapeError> {
-    let dimension = 2 * packed.len();
-    expect_dimension(dimension)?;
-    expect_length(dimension, masks.bytes.len())?;
+pub fn split(shape: Shape, packed: &[u8], masks: Masks) -> Result<[Summands; 3], ShapeError> {
+    expect_length(shape.components(), 2 * packed.len())?;
+    expect_length(shape.components(), masks.bytes.len())?;
     let (a, b) = masks.bytes.split_at(packed.len());
     let c: Zeroizing<Vec<u8>> =
         Zeroizing::new(packed.iter().zip(a).zip(b).map(|((packed, a), b)| packed ^ a ^ b).collect());
-    let pair = |own: &[u8], next: &[u8]| Summands { bytes: [own, next].concat().into_boxed_slice() };
+    let pair = |own: &[u8], next: &[u8]| Summands { shape, bytes: [own, next].concat().into_boxed_slice() };
     Ok([pair(a, b), pair(b, &c), pair(&c, a)])
 }
 
 /// What one party is sent of a template: its own summand and the next party's. Noise by itself.
 ///
-/// * Shape: `d` bytes for `d` components, `d / 2` a summand.
+/// * Shape: one byte for each component, half of them a summand.
 /// * Unit: XOR summands of packed nibbles.
 /// * Source: DESIGN 4.2.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`; it crosses the wire only inside an envelope.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Summands {
+    #[zeroize(skip)]
+    shape: Shape,
     bytes: Box<[u8]>,
 }
 
@@ -104,12 +99,11 @@ impl Summands {
     /// From the plaintext of an envelope: the own summand, then the next party's.
     ///
     /// # Errors
-    /// [`ShapeError`] if it is not exactly `dimension` bytes, or no template has that dimension.
+    /// [`ShapeError`] if it is not exactly as many bytes as the template has components.
     #[expect(clippy::needless_pass_by_value, reason = "used up: the caller's copy is wiped here")]
-    pub fn from_envelope(dimension: usize, bytes: Zeroizing<Vec<u8>>) -> Result<Self, ShapeError> {
-        expect_dimension(dimension)?;
-        expect_length(dimension, bytes.len())?;
-        Ok(Self { bytes: bytes.as_slice().into() })
+    pub fn from_envelope(shape: Shape, bytes: Zeroizing<Vec<u8>>) -> Result<Self, ShapeError> {
+        expect_length(shape.components(), bytes.len())?;
+        Ok(Self { shape, bytes: bytes.as_slice().into() })
     }
 
     /// The plaintext of this party's envelope.
@@ -118,10 +112,10 @@ impl Summands {
         &self.bytes
     }
 
-    /// Number of components of the template.
+    /// The template's shape.
     #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.bytes.len()
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// The summand of the party that holds this.
@@ -135,16 +129,18 @@ impl Summands {
     }
 }
 
-/// Prints the shape only: `Summands([512])`.
+/// Prints the shape only: `Summands(1x512)`.
 impl fmt::Debug for Summands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Summands([{}])", self.dimension())
+        write!(f, "Summands({})", self.shape)
     }
 }
 
-/// Two of three additive summands of words mod 2^16: slots `p` and `next(p)` at party `p`.
+/// Two of three additive summands of a template's components, mod 2^16: slots `p` and `next(p)` at party `p`.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Replicated {
+    #[zeroize(skip)]
+    shape: Shape,
     own: Box<[u16]>,
     next: Box<[u16]>,
 }
@@ -153,24 +149,30 @@ impl Replicated {
     /// From the two slots.
     ///
     /// # Errors
-    /// [`ShapeError::Length`] if they differ in length.
-    pub fn new(own: Box<[u16]>, next: Box<[u16]>) -> Result<Self, ShapeError> {
-        expect_length(own.len(), next.len())?;
-        Ok(Self { own, next })
+    /// [`ShapeError::Length`] if one of them has not one word for each component.
+    pub fn new(shape: Shape, own: Box<[u16]>, next: Box<[u16]>) -> Result<Self, ShapeError> {
+        expect_length(shape.components(), own.len())?;
+        expect_length(shape.components(), next.len())?;
+        Ok(Self { shape, own, next })
     }
 
-    /// Number of words.
+    /// The template's shape.
     #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.own.len()
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
-    /// This party's summand of the squared length: `sum x_p^2 + 2 x_p x_next(p)`. Not masked yet.
+    /// This party's summands of the squared lengths, one for each row of a set or segment of a vector:
+    /// `sum x_p^2 + 2 x_p x_next(p)`. Not masked yet.
     #[must_use]
-    pub fn norm_summand(&self) -> u16 {
-        self.own.iter().zip(&self.next).fold(0_u16, |sum, (&own, &next)| {
-            sum.wrapping_add(own.wrapping_mul(own.wrapping_add(next.wrapping_mul(2))))
-        })
+    pub fn norm_summands(&self) -> Zeroizing<Vec<u16>> {
+        let piece = self.shape.columns().min(SEGMENT);
+        let summand = |(own, next): (&[u16], &[u16])| {
+            own.iter().zip(next).fold(0_u16, |sum, (&own, &next)| {
+                sum.wrapping_add(own.wrapping_mul(own.wrapping_add(next.wrapping_mul(2))))
+            })
+        };
+        Zeroizing::new(self.own.chunks(piece).zip(self.next.chunks(piece)).map(summand).collect())
     }
 
     /// This party's point of the line that the summands make; no message is needed.
@@ -186,14 +188,14 @@ impl Replicated {
             let sum = mul([own[0], own[1]], of_own).plus(mul([next[0], next[1]], of_next));
             out.copy_from_slice(&sum);
         }
-        PointShare { holder, words }
+        PointShare { holder, shape: self.shape, words }
     }
 }
 
-/// Prints the shape only: `Replicated([512])`.
+/// Prints the shape only: `Replicated(1x512)`.
 impl fmt::Debug for Replicated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Replicated([{}])", self.dimension())
+        write!(f, "Replicated({})", self.shape)
     }
 }
 
@@ -202,8 +204,8 @@ impl fmt::Debug for Replicated {
 /// Component pair `k` of the template is the value at 0 of a line over the ring; this is the line's value at the party's own
 /// point. **Any two parties' points tell the template.**
 ///
-/// * Shape: as many words as the template has components (even, 64..=512), two words a ring element.
-/// * Unit: quantised embedding, -7..=7 per component in the clear, squared length 6 d within 2 %.
+/// * Shape: as many words as the template has components, two words a ring element.
+/// * Unit: -7..=7 per component in the clear, squared length of each row 6 d within 2 %.
 /// * Source: DESIGN 4.3, 4.4; Abspoel et al. 2019, <https://eprint.iacr.org/2019/872>.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`: a copy is a leak to look after, `==` takes secret time, and a share leaves this
@@ -212,6 +214,8 @@ impl fmt::Debug for Replicated {
 pub struct PointShare {
     #[zeroize(skip)]
     holder: Party,
+    #[zeroize(skip)]
+    shape: Shape,
     words: Box<[u16]>,
 }
 
@@ -222,13 +226,13 @@ impl PointShare {
         self.holder
     }
 
-    /// Number of components of the template.
+    /// The template's shape.
     #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.words.len()
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
-    /// The words, for a row of a gallery.
+    /// The words, row after row, for a gallery.
     #[must_use]
     pub fn words(&self) -> &[u16] {
         &self.words
@@ -248,12 +252,11 @@ impl PointShare {
     /// From the plaintext of a sealed record.
     ///
     /// # Errors
-    /// [`ShapeError`] if it is not two bytes a component, or no template has that dimension.
-    pub fn from_unsealed_bytes(holder: Party, dimension: usize, bytes: &[u8]) -> Result<Self, ShapeError> {
-        expect_dimension(dimension)?;
-        expect_length(2 * dimension, bytes.len())?;
+    /// [`ShapeError`] if it is not two bytes a component.
+    pub fn from_unsealed_bytes(holder: Party, shape: Shape, bytes: &[u8]) -> Result<Self, ShapeError> {
+        expect_length(2 * shape.components(), bytes.len())?;
         let words = bytes.chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]])).collect();
-        Ok(Self { holder, words })
+        Ok(Self { holder, shape, words })
     }
 
     /// The share times the party's Lagrange weight: the dots of the three parties' results with their points of a reference
@@ -265,14 +268,14 @@ impl PointShare {
         for (out, pair) in words.chunks_exact_mut(2).zip(self.words.chunks_exact(2)) {
             out.copy_from_slice(&mul([pair[0], pair[1]], weight));
         }
-        Weighted { words }
+        Weighted { columns: self.shape.columns(), words }
     }
 }
 
-/// Prints who holds it and its shape, never its words: `PointShare(A, [512])`.
+/// Prints who holds it and its shape, never its words: `PointShare(A, 1x512)`.
 impl fmt::Debug for PointShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PointShare({}, [{}])", self.holder, self.dimension())
+        write!(f, "PointShare({}, {})", self.holder, self.shape)
     }
 }
 
@@ -280,6 +283,8 @@ impl fmt::Debug for PointShare {
 /// a comparison is one plain wrapping dot of words.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Weighted {
+    #[zeroize(skip)]
+    columns: usize,
     words: Box<[u16]>,
 }
 
@@ -288,6 +293,11 @@ impl Weighted {
     #[must_use]
     pub fn words(&self) -> &[u16] {
         &self.words
+    }
+
+    /// The same, row by row: one for a vector.
+    pub fn rows(&self) -> impl Iterator<Item = &[u16]> {
+        self.words.chunks_exact(self.columns)
     }
 }
 
@@ -373,6 +383,10 @@ mod tests {
 
     use super::*;
 
+    fn vector(columns: usize) -> Shape {
+        Shape::vector(columns).unwrap()
+    }
+
     fn masks(dimension: usize) -> Masks {
         Masks::from_random(Zeroizing::new((0..dimension).map(|i| u8::try_from(i * 89 % 251).unwrap()).collect()))
     }
@@ -380,7 +394,7 @@ mod tests {
     #[test]
     fn two_parties_together_hold_all_three_summands_and_neighbours_agree() {
         let packed: Vec<u8> = (0..=255).collect();
-        let shares = split(&packed, masks(512)).unwrap();
+        let shares = split(vector(512), &packed, masks(512)).unwrap();
         for party in Party::ALL {
             let (own, next) = (&shares[party.index()], &shares[party.next().index()]);
             assert_eq!(own.next(), next.own());
@@ -391,40 +405,37 @@ mod tests {
 
     #[test]
     fn bytes_of_a_wrong_length_are_no_share() {
-        let length = |expected, found| Err(ShapeError::Length { expected, found });
-        let summands = |dimension, found| {
-            Summands::from_envelope(dimension, Zeroizing::new(vec![0; found])).map(|share| share.dimension())
-        };
-        assert_eq!(summands(128, 128), Ok(128));
+        let length = |expected, found| Err::<(), _>(ShapeError::Length { expected, found });
+        let (set, small) = (Shape::set(4).unwrap(), vector(128));
+        let summands =
+            |shape, found| Summands::from_envelope(shape, Zeroizing::new(vec![0; found])).map(|share| share.shape());
+        assert_eq!((summands(small, 128), summands(set, 512)), (Ok(small), Ok(set)));
         for found in [0, 1, 127, 129, 4096] {
-            assert_eq!(summands(128, found), length(128, found));
+            assert_eq!(summands(small, found), length(128, found).map(|()| small));
+            assert_eq!(summands(set, found), length(512, found).map(|()| set));
         }
-        for dimension in [0, 62, 65, 514, 2048] {
-            assert_eq!(summands(dimension, dimension), Err(ShapeError::Dimension(dimension)));
-            assert!(PointShare::from_unsealed_bytes(Party::A, dimension, &vec![0; 2 * dimension]).is_err());
-        }
-        assert!(PointShare::from_unsealed_bytes(Party::A, 128, &[0; 255]).is_err());
-        assert_eq!(split(&[0; 64], masks(127)).map(|_| 0), length(128, 127));
-        assert_eq!(split(&[0; 31], masks(62)).map(|_| 0), Err(ShapeError::Dimension(62)));
+        assert!(PointShare::from_unsealed_bytes(Party::A, small, &[0; 255]).is_err());
+        assert_eq!(split(small, &[0; 64], masks(127)).map(|_| ()), length(128, 127));
+        assert_eq!(split(small, &[0; 31], masks(128)).map(|_| ()), length(128, 62));
     }
 
     #[test]
     fn a_stored_point_comes_back_as_it_was() {
         let words: Box<[u16]> = (0..128).map(|i| i * 511).collect();
-        let share = Replicated::new(words.clone(), words).unwrap().to_point(Party::B);
-        let back = PointShare::from_unsealed_bytes(Party::B, 128, &share.to_bytes_for_sealing()).unwrap();
+        let share = Replicated::new(vector(128), words.clone(), words).unwrap().to_point(Party::B);
+        let back = PointShare::from_unsealed_bytes(Party::B, vector(128), &share.to_bytes_for_sealing()).unwrap();
         assert_eq!(back.words(), share.words());
     }
 
     #[test]
     fn no_share_prints_its_content() {
         let marked = || vec![0xabcd_u16; 64].into_boxed_slice();
-        let replicated = Replicated::new(marked(), marked()).unwrap();
+        let replicated = Replicated::new(vector(64), marked(), marked()).unwrap();
         let point = replicated.to_point(Party::A);
-        let summands = Summands::from_envelope(64, Zeroizing::new(vec![0xab; 64])).unwrap();
+        let summands = Summands::from_envelope(vector(64), Zeroizing::new(vec![0xab; 64])).unwrap();
         let masks = Masks::from_random(Zeroizing::new(vec![0xab; 64]));
         let printed = format!("{replicated:?} {point:?} {:?} {summands:?} {masks:?}", point.weigh());
-        assert_eq!(printed, "Replicated([64]) PointShare(A, [64]) Weighted([64]) Summands([64]) Masks([64])");
+        assert_eq!(printed, "Replicated(1x64) PointShare(A, 1x64) Weighted([64]) Summands(1x64) Masks([64])");
     }
 
     proptest! {
@@ -439,17 +450,16 @@ mod tests {
             let [x, y] = [&seed[..3], &seed[3..]];
             let secret = |s: &[[u16; 64]], i: usize| s.iter().fold(0_u16, |sum, part| sum.wrapping_add(part[i]));
             let truth = (0..64).fold(0_u16, |sum, i| sum.wrapping_add(secret(x, i).wrapping_mul(secret(y, i))));
-            let point = |s: &[[u16; 64]], p: Party| {
-                Replicated::new(Box::new(s[p.index()]), Box::new(s[p.next().index()])).unwrap().to_point(p)
+            let shared = |s: &[[u16; 64]], p: Party| {
+                Replicated::new(vector(64), Box::new(s[p.index()]), Box::new(s[p.next().index()])).unwrap()
             };
             let mut sum = 0_u16;
             let mut norm = 0_u16;
             for p in Party::ALL {
-                let (probe, reference) = (point(x, p).weigh(), point(y, p));
+                let (probe, reference) = (shared(x, p).to_point(p).weigh(), shared(y, p).to_point(p));
                 sum = probe.words().iter().zip(reference.words())
                     .fold(sum, |sum, (a, b)| sum.wrapping_add(a.wrapping_mul(*b)));
-                norm = norm.wrapping_add(
-                    Replicated::new(Box::new(x[p.index()]), Box::new(x[p.next().index()])).unwrap().norm_summand());
+                norm = norm.wrapping_add(shared(x, p).norm_summands()[0]);
             }
             prop_assert_eq!(sum, truth);
             let length = (0..64).fold(0_u16, |sum, i| sum.wrapping_add(secret(x, i).wrapping_mul(secret(x, i))));

@@ -21,6 +21,7 @@ use tumar::request::Method;
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
 use tumar::store::{Change, ChangeId, Enrolment, Store};
+use tumar::template::Shape;
 use tumar::token::policy::Limits;
 use tumar::token::purpose::{Enroll, Erase, Lock, Unlock, Verify};
 use zeroize::Zeroizing;
@@ -98,7 +99,7 @@ fn enrolment(subject: &str, position: u64) -> Change {
         position: Position(position),
         model: "fr512".parse().unwrap(),
         expires: NOW + DAY,
-        share: PointShare::from_unsealed_bytes(Party::A, 512, &[5; 1024]).unwrap(),
+        share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
         subject_key: Zeroizing::new(SUBJECT_KEY),
     }))
 }

@@ -50,8 +50,9 @@ async fn run_pairs(
     pairs: &[(usize, usize)],
     seed: u64,
 ) -> usize {
-    let (mut world, model) = (World::new(seed), model());
-    let limits: Vec<i16> = Fmr::ALL.map(|rate| model.threshold(rate)).into_iter().cycle().take(BATCH).collect();
+    let (mut world, model, shape) = (World::new(seed), model(), templates[0].shape());
+    let limits: Vec<i16> =
+        Fmr::ALL.map(|rate| model.threshold(rate, shape, shape)).into_iter().cycle().take(BATCH).collect();
     let mut matches = 0;
     for batch in pairs.chunks(BATCH) {
         let probes = batch.iter().map(|&(probe, _)| world.dice.split(&templates[probe].pack())).collect();
@@ -125,7 +126,7 @@ fn quantised_templates_tell_people_apart_as_well_as_float_cosines() {
         for b in a + 1..faces.people.len() {
             let lists = if faces.people[a] == faces.people[b] { &mut genuine } else { &mut impostor };
             lists[0].push(float_dot(row.as_slice().unwrap(), faces.embeddings.row(b).as_slice().unwrap()));
-            lists[1].push(templates[a].dot_vartime(&templates[b]) as f32);
+            lists[1].push(templates[a].score_vartime(&templates[b]) as f32);
         }
     }
     // What the set's description says that it holds.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tumar::net::Step;
 use tumar::protocol::Invalid;
 use tumar::share::{PointShare, ShapeError, Summands};
-use tumar::template::band;
+use tumar::template::{Shape, band};
 use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
 use zeroize::Zeroizing;
 
@@ -95,7 +95,7 @@ fn make(making: &Making, dice: &mut Dice) -> ([Summands; 3], Vec<u8>) {
         Making::TooShort => turned(honest, 0),
     };
     let mut shares = dice.split(&packed);
-    let summands = |bytes| Summands::from_envelope(DIMENSION, Zeroizing::new(bytes)).unwrap();
+    let summands = |bytes| Summands::from_envelope(Shape::vector(DIMENSION).unwrap(), Zeroizing::new(bytes)).unwrap();
     match making {
         Making::Flipped { party, byte, bit } => {
             let mut bytes = shares[*party].for_envelope().to_vec();
@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn bytes_of_another_length_than_the_models_are_no_share(found in 0..2048_usize, half in 32..=256_usize) {
         let dimension = 2 * half;
-        let made = Summands::from_envelope(dimension, Zeroizing::new(vec![0x5a; found])).map(|_| ());
+        let made = Summands::from_envelope(Shape::vector(dimension).unwrap(), Zeroizing::new(vec![0x5a; found])).map(|_| ());
         let wrong = Err(ShapeError::Length { expected: dimension, found });
         prop_assert_eq!(made, if found == dimension { Ok(()) } else { wrong });
     }

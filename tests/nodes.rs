@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use trio::{Trio, model, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::request::Method;
+use tumar::template::Shape;
 use tumar::template::Template;
 use tumar::template::model::Fmr;
 
@@ -58,7 +59,8 @@ async fn matches(trio: &Trio, client: &Client, subject: &str, probe: &Template) 
 async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_faces() {
     let Some(people) = people(120) else { return };
     let trio = Arc::new(Trio::start().await);
-    let threshold = model().threshold(Fmr::E4);
+    let shape = Shape::vector(512).unwrap();
+    let threshold = model().threshold(Fmr::E4, shape, shape);
     let at_once = Arc::new(Semaphore::new(24));
     let mut tasks = Vec::new();
     for person in people {

@@ -10,6 +10,7 @@ use tumar::party::Party;
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
 use tumar::store::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending, Record, Store, StoreError};
+use tumar::template::Shape;
 use zeroize::Zeroizing;
 
 const NOW: u64 = 1_790_000_000;
@@ -32,7 +33,8 @@ fn enrolment(subject: &str, position: Position) -> Enrolment {
         position,
         model: "fr512".parse().unwrap(),
         expires: NOW + DAY,
-        share: PointShare::from_unsealed_bytes(Party::A, 512, &b"share-in-clear! ".repeat(64)).unwrap(),
+        share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &b"share-in-clear! ".repeat(64))
+            .unwrap(),
         subject_key: Zeroizing::new(*b"subject-key-in-clear subject-key"),
     }
 }
@@ -142,7 +144,7 @@ async fn a_change_that_cannot_be_made_is_not_prepared() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     done(&store, 1, &enroll("c-1", 0)).await;
-    let foreign = PointShare::from_unsealed_bytes(Party::B, 512, &[0; 1024]).unwrap();
+    let foreign = PointShare::from_unsealed_bytes(Party::B, Shape::vector(512).unwrap(), &[0; 1024]).unwrap();
     let change = |enrolment| Change::Enroll(Box::new(enrolment));
     let refused = [
         ("SubjectExists", enroll("c-1", 1)),
@@ -314,7 +316,7 @@ async fn what_lies_in_the_file_is_noise_whatever_the_share() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     for id in 0..64 {
-        let share = PointShare::from_unsealed_bytes(Party::A, 512, &[0; 1024]).unwrap();
+        let share = PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[0; 1024]).unwrap();
         let zeros = Enrolment { share, ..enrolment(&format!("c-{id}"), Position(u64::from(id))) };
         done(&store, id, &Change::Enroll(Box::new(zeros))).await;
     }

@@ -9,6 +9,7 @@ use tumar::party::Party;
 use tumar::protocol::dot::dot;
 use tumar::protocol::{compare, intake};
 use tumar::share::{LAGRANGE, Masks, Replicated, inverse, mul, split};
+use tumar::template::Shape;
 use tumar::template::face::{TemplateError, quantise};
 use world::{World, by_party, model_of};
 use zeroize::Zeroizing;
@@ -38,6 +39,10 @@ fn element(hex: &str) -> [u16; 2] {
     words(hex).try_into().unwrap()
 }
 
+fn vector(columns: usize) -> Shape {
+    Shape::vector(columns).unwrap()
+}
+
 /// A key for each party: `x_a`, `x_b`, `x_c`.
 fn of_all(case: &Case, key: &str) -> [Vec<u16>; 3] {
     ["a", "b", "c"].map(|party| words(&case[&format!("{key}_{party}")]))
@@ -53,7 +58,7 @@ fn embeddings_become_these_templates_or_are_refused_for_these_reasons() {
             None => {
                 let template = got.unwrap();
                 assert_eq!(*template.pack(), bytes(&case["packed"]).into_boxed_slice());
-                assert_eq!(template.dot_vartime(&template).to_string(), case["norm"]);
+                assert_eq!(template.score_vartime(&template).to_string(), case["norm"]);
             }
             Some("NOT_FINITE") => assert_eq!(got.unwrap_err(), TemplateError::NotFinite),
             Some("ZERO") => assert_eq!(got.unwrap_err(), TemplateError::Zero),
@@ -90,7 +95,7 @@ fn summands_convert_to_these_points_and_points_dot_to_these_scores() {
         let mut score = 0_u16;
         for party in Party::ALL {
             let slot = |party: Party| x[party.index()].clone().into_boxed_slice();
-            let point = Replicated::new(slot(party), slot(party.next())).unwrap().to_point(party);
+            let point = Replicated::new(vector(x[0].len()), slot(party), slot(party.next())).unwrap().to_point(party);
             assert_eq!(point.words(), points[party.index()]);
             score = score.wrapping_add(dot(point.weigh().words(), &references[party.index()]));
         }
@@ -105,7 +110,7 @@ async fn intake_turns_these_summands_into_these_components() {
     let shares = cases.iter().map(|case| {
         let [a, b, c] = ["s_a", "s_b", "s_c"].map(|key| bytes(&case[key]));
         let packed: Vec<u8> = a.iter().zip(&b).zip(&c).map(|((a, b), c)| a ^ b ^ c).collect();
-        split(&packed, Masks::from_random(Zeroizing::new([a, b].concat()))).unwrap()
+        split(vector(2 * packed.len()), &packed, Masks::from_random(Zeroizing::new([a, b].concat()))).unwrap()
     });
     let mut lists = by_party(shares.collect()).map(Some);
     let taken = World::run(world.sessions(), |mut session| {
@@ -117,7 +122,7 @@ async fn intake_turns_these_summands_into_these_components() {
     })
     .await;
     for (place, case) in cases.iter().enumerate() {
-        let norm = taken.iter().fold(0_u16, |sum, list| sum.wrapping_add(list[place].components.norm_summand()));
+        let norm = taken.iter().fold(0_u16, |sum, list| sum.wrapping_add(list[place].components.norm_summands()[0]));
         assert_eq!(norm.to_string(), case["norm"]);
         // The value at 0 from the points: component pair k of every party times its weight.
         let points = Party::ALL.map(|party| taken[party.index()][place].components.to_point(party).weigh());

@@ -11,7 +11,7 @@ use crate::party::Party;
 use crate::request::Ask;
 use crate::seal::{Binding, random};
 use crate::share::{Masks, Summands, split};
-use crate::template::{MOST_DIMENSION, Template};
+use crate::template::{SEGMENT, Shape, Template};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::{ask_of, v1};
 
@@ -183,7 +183,7 @@ struct Sealer<'a> {
 
 impl Sealer<'_> {
     fn template(&self, template: &Template, key: Option<&SubjectKey>) -> Result<v1::Sample, InputError> {
-        let (expected, found) = (self.model.dimension, template.dimension());
+        let (expected, found) = (self.model.dimension, template.shape().components());
         if expected != found {
             return Err(InputError::Dimension { expected, found });
         }
@@ -192,9 +192,10 @@ impl Sealer<'_> {
 
     /// Splits packed nibbles and seals each party's pair of summands, at enrolment with the party's key behind it.
     fn packed(&self, packed: &[u8], key: Option<&SubjectKey>) -> Result<v1::Sample, InputError> {
-        let fresh = random::<MOST_DIMENSION>()?;
+        let fresh = random::<SEGMENT>()?;
         let masks = Zeroizing::new(fresh.iter().copied().take(2 * packed.len()).collect());
-        let shares = split(packed, Masks::from_random(masks))?;
+        let shape = Shape::vector(self.model.dimension).ok_or(InputError::Model)?;
+        let shares = split(shape, packed, Masks::from_random(masks))?;
         let [envelope_a, envelope_b, envelope_c] =
             Party::ALL.map(|party| self.seal(party, &shares[party.index()], key));
         Ok(v1::Sample {

@@ -261,7 +261,7 @@ fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template()
         assert!(keys(party.next()).open(&envelope, &binding).is_err());
         let plaintext = keys(party).open(&envelope, &binding).unwrap();
         assert_eq!(plaintext[128..], *key.for_node(party).as_slice());
-        let summands = Summands::from_envelope(128, Zeroizing::new(plaintext[..128].to_vec())).unwrap();
+        let summands = Summands::from_envelope(template.shape(), Zeroizing::new(plaintext[..128].to_vec())).unwrap();
         for (sum, own) in whole.iter_mut().zip(summands.own()) {
             *sum ^= own;
         }

@@ -17,6 +17,7 @@ use crate::name::ModelId;
 use crate::request::{Ask, Method, Sample};
 use crate::seal::{Binding, Envelope, OpenError};
 use crate::share::Summands;
+use crate::template::Shape;
 use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Spends, Unlock, Use, Verify};
 use crate::token::{Token, Verified};
 use crate::wire::peer::v1::Relayed;
@@ -43,7 +44,7 @@ enum Granted {
 struct Sealed {
     envelope: Envelope,
     sample: Sample,
-    dimension: usize,
+    shape: Shape,
 }
 
 impl Checked {
@@ -182,11 +183,11 @@ impl Engine {
         let sample = ask.samples.first().cloned().ok_or_else(absent)?;
         let bytes = envelope.ok_or_else(absent)?;
         let model = self.models.find(&sample.model).ok_or_else(absent)?;
-        let dimension = model.dimension();
-        let plaintext = dimension + if ask.method == Method::Enroll { SUBJECT_KEY } else { 0 };
+        let shape = model.shape(model.dimension()).ok_or_else(absent)?;
+        let plaintext = shape.components() + if ask.method == Method::Enroll { SUBJECT_KEY } else { 0 };
         let envelope = Envelope::parse(bytes, plaintext).map_err(|error| error.at(self.party))?;
         if self.envelope_keys.knows(&envelope.key()) {
-            Ok(Sealed { envelope, sample, dimension })
+            Ok(Sealed { envelope, sample, shape })
         } else {
             Err(UnknownKey.at(self.party))
         }
@@ -211,7 +212,7 @@ impl Engine {
                 let (permit, ticket) = self.permit(grant, now).await?;
                 let index = permit.index();
                 let opened =
-                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| reference(&opened, sealed.dimension));
+                    self.open_envelope(&permit, &ask, &sealed).and_then(|opened| reference(&opened, sealed.shape));
                 let (summands, subject_key) = match opened {
                     Ok(opened) => opened,
                     Err(error) => return Err(self.give_up(ticket, error, now).await),
@@ -223,12 +224,14 @@ impl Engine {
                 let (permit, ticket) = self.permit(grant, now).await?;
                 let index = permit.index();
                 let opened = self.open_envelope(&permit, &ask, &sealed);
-                let probe = match opened.and_then(|opened| probe(&opened, sealed.dimension)) {
+                let probe = match opened.and_then(|opened| probe(&opened, sealed.shape)) {
                     Ok(probe) => probe,
                     Err(error) => return Err(self.give_up(ticket, error, now).await),
                 };
                 // One modality, one bar: the policy's rule was applied when the permit was granted.
-                let bar = permit.terms().bars.first().map(|bar| bar.threshold);
+                let model = self.models.find(&sealed.sample.model);
+                let bar = model.zip(permit.terms().decides);
+                let bar = bar.map(|(model, decides)| model.threshold(decides.fmr, sealed.shape, sealed.shape));
                 let (Some(reference), Some(threshold)) = (self.reference(&permit, &sealed.sample.model), bar) else {
                     return Err(self.fail(ticket, OutOfStep.at(self.party), now).await);
                 };
@@ -286,14 +289,14 @@ impl Engine {
 }
 
 /// Two summands of `dimension / 2` bytes each.
-fn probe(opened: &[u8], dimension: usize) -> Result<Summands, OpenError> {
-    Summands::from_envelope(dimension, Zeroizing::new(opened.to_vec())).map_err(|_| OpenError)
+fn probe(opened: &[u8], shape: Shape) -> Result<Summands, OpenError> {
+    Summands::from_envelope(shape, Zeroizing::new(opened.to_vec())).map_err(|_| OpenError)
 }
 
 /// Two summands, and behind them this node's subject key.
-fn reference(opened: &[u8], dimension: usize) -> Result<(Summands, Zeroizing<[u8; SUBJECT_KEY]>), OpenError> {
-    let (summands, key) = opened.split_at_checked(dimension).ok_or(OpenError)?;
+fn reference(opened: &[u8], shape: Shape) -> Result<(Summands, Zeroizing<[u8; SUBJECT_KEY]>), OpenError> {
+    let (summands, key) = opened.split_at_checked(shape.components()).ok_or(OpenError)?;
     let key = Zeroizing::new(key.try_into().map_err(|_| OpenError)?);
-    let summands = Summands::from_envelope(dimension, Zeroizing::new(summands.to_vec())).map_err(|_| OpenError)?;
+    let summands = Summands::from_envelope(shape, Zeroizing::new(summands.to_vec())).map_err(|_| OpenError)?;
     Ok((summands, key))
 }

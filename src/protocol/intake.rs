@@ -60,9 +60,10 @@ pub async fn intake(session: &mut Session, batch: &[Summands]) -> Result<Vec<Tak
     let mut taken = Vec::with_capacity(batch.len());
     let (own, next) = lift.finish(&take_words(&came.next));
     for (summands, consistent) in batch.iter().zip(consistent) {
-        let range = start..start + summands.dimension();
+        let range = start..start + summands.shape().components();
         start = range.end;
-        let components = Replicated::new(own[range.clone()].into(), next[range].into()).map_err(|e| session.fail(e))?;
+        let components = Replicated::new(summands.shape(), own[range.clone()].into(), next[range].into());
+        let components = components.map_err(|e| session.fail(e))?;
         taken.push(Taken { components, consistent });
     }
     Ok(taken)
@@ -128,7 +129,7 @@ fn nibbles(packed: &[u8], range: Range<usize>) -> impl Iterator<Item = (usize, u
 
 impl Lift {
     fn new(batch: &[Summands]) -> Self {
-        let components: usize = batch.iter().map(Summands::dimension).sum();
+        let components: usize = batch.iter().map(|summands| summands.shape().components()).sum();
         let packed = components / 2;
         let join = |slot: fn(&Summands) -> &[u8]| {
             let mut bytes = Zeroizing::new(Vec::with_capacity(packed));

@@ -72,8 +72,9 @@ async fn verify_batch(
 
 fn check(batch: &[VerifyInput<'_>]) -> Result<(), ShapeError> {
     batch.iter().try_for_each(|VerifyInput { summands, reference, threshold }| {
-        if summands.dimension() != reference.len() {
-            return Err(ShapeError::Length { expected: summands.dimension(), found: reference.len() });
+        let expected = summands.shape().components();
+        if expected != reference.len() {
+            return Err(ShapeError::Length { expected, found: reference.len() });
         }
         if threshold.unsigned_abs() > FARTHEST_THRESHOLD {
             return Err(ShapeError::Threshold(*threshold));
@@ -146,8 +147,8 @@ impl Lanes {
     ///
     /// A squared length is at most 64 d, so its distance from either bound fits 16 bits for every dimension that there is.
     fn push_length(&mut self, taken: &Taken) {
-        let norm = taken.components.norm_summand();
-        let (lower, upper) = band(taken.components.dimension());
+        let norm = taken.components.norm_summands()[0];
+        let (lower, upper) = band(taken.components.shape().columns());
         self.push(norm, lower.cast_signed());
         self.push(norm.wrapping_neg(), -upper.cast_signed());
     }

@@ -8,6 +8,7 @@ use crate::name::{GalleryName, ModelId, Subject};
 use crate::party::Party;
 use crate::seal::{Context, RecordKey, StoreKey};
 use crate::share::PointShare;
+use crate::template::Shape;
 
 /// What a record's boxes are bound to: put into another row, or under another expiry, they do not open.
 pub(super) struct Place<'a> {
@@ -55,7 +56,8 @@ impl Place<'_> {
     ) -> Result<PointShare, StoreError> {
         let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
         let words = key.open(&self.context(&self.kind("share")), sealed)?;
-        PointShare::from_unsealed_bytes(holder, words.len() / 2, &words).map_err(|_| StoreError::Form)
+        PointShare::from_unsealed_bytes(holder, Shape::vector(words.len() / 2).ok_or(StoreError::Form)?, &words)
+            .map_err(|_| StoreError::Form)
     }
 
     pub(super) fn subject_key(

@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::Template;
 use super::model::Model;
-use super::{Template, band};
+use super::quantise::{Sparse, round_to_band};
 use crate::name::Modality;
 
 /// Why an embedding makes no template.
@@ -31,12 +32,9 @@ pub enum TemplateError {
     Sparse,
 }
 
-/// Halvings of the scale's interval: enough to exhaust an `f64`'s precision over it.
-const HALVINGS: usize = 60;
-
 /// Rounds the direction of an embedding to components in -7..=7 whose squared length is 6 d within 2 %.
 ///
-/// The scale is found by bisection, since the length grows with it (DESIGN 4.1). The embedding need not have length 1.
+/// The embedding need not have length 1.
 ///
 /// # Errors
 /// [`TemplateError`] if the embedding is not one of this model, or no scale gives it the required length.
@@ -56,35 +54,10 @@ pub fn quantise(embedding: &[f32], model: &Model) -> Result<Template, TemplateEr
         return Err(TemplateError::Zero);
     }
     let unit: Zeroizing<Vec<f64>> = Zeroizing::new(embedding.iter().map(|&x| f64::from(x) / length).collect());
-    let (lower, upper) = band(dimension);
-    let mut template = Template { components: vec![0; dimension].into_boxed_slice() };
-    // Every terminal bisects the same interval, so that an embedding has one template.
-    #[expect(clippy::cast_precision_loss, reason = "at most 512")]
-    let (mut low, mut high) = (0.0, 64.0 * (dimension as f64).sqrt());
-    for _ in 0..HALVINGS {
-        let scale = f64::midpoint(low, high);
-        let norm = round(&unit, scale, &mut template.components);
-        if norm < i32::from(lower) {
-            low = scale;
-        } else if norm > i32::from(upper) {
-            high = scale;
-        } else {
-            return Ok(template);
-        }
-    }
-    Err(TemplateError::Sparse)
-}
-
-/// Writes the rounded components and returns their squared length.
-fn round(unit: &[f64], scale: f64, out: &mut [i8]) -> i32 {
-    let mut norm = 0;
-    for (component, x) in out.iter_mut().zip(unit) {
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to -7..=7")]
-        let rounded = (scale * x).round_ties_even().clamp(-7.0, 7.0) as i8;
-        *component = rounded;
-        norm += i32::from(rounded) * i32::from(rounded);
-    }
-    norm
+    let shape = model.shape(dimension).ok_or(TemplateError::Modality)?;
+    let mut template = Template { shape, components: vec![0; dimension].into_boxed_slice() };
+    round_to_band(&unit, &mut template.components).map_err(|Sparse| TemplateError::Sparse)?;
+    Ok(template)
 }
 
 #[cfg(test)]

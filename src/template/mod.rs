@@ -1,55 +1,133 @@
-//! From an extractor's embedding to the small integers that are shared, and what can be said of them in the clear.
+//! From what an extractor made to the small integers that are shared, and what can be said of them in the clear.
 //!
 //! ```text
 //! embedding --quantise--> Template --pack--> nibbles --share::split--> three pairs of noise
-//! floats                  -7..=7             d / 2 bytes
+//! floats                  -7..=7             half a byte each
 //! ```
 //!
 //! Only a terminal holds a [`Template`]. The plain comparison here is the oracle that the protocol is tested against.
 
 pub mod face;
 pub mod model;
+pub mod quantise;
 
 use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Fewest components of a template.
+/// Fewest components of a vector.
 pub const LEAST_DIMENSION: usize = 64;
-/// Most components of a template: above, the distance of a length from its bounds does not fit 16 bits.
-pub const MOST_DIMENSION: usize = 512;
+/// Most components of a vector.
+pub const MOST_DIMENSION: usize = 4 * SEGMENT;
+/// Components over which a squared length is summed in 16 bits: with more, its distance from a bound would not fit.
+pub const SEGMENT: usize = 512;
 
-/// Whether templates may have this many components: even, 64 to 512.
-#[must_use]
-pub const fn is_dimension(count: usize) -> bool {
-    count >= LEAST_DIMENSION && count <= MOST_DIMENSION && count.is_multiple_of(2)
+/// Components of each row of a set.
+pub const ROW: usize = 128;
+/// Fewest rows of a set.
+pub const LEAST_ROWS: usize = 4;
+/// Most rows of a set.
+pub const MOST_ROWS: usize = 40;
+
+/// Dots of two rows from which on a row counts once, twice, three times: cosines of 0.45, 0.55 and 0.65 of 6 x 128.
+pub const LEVELS: [i16; 3] = [346, 423, 500];
+
+/// What a template consists of: one vector, or a set of rows of which each is a direction of its own.
+///
+/// * A vector has an even number of components from 64 to 512, or 1024, 1536 or 2048 in segments of 512.
+/// * A set has 4 to 40 rows of 128.
+///
+/// Public: the length of an envelope tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    rows: usize,
+    columns: usize,
 }
 
-/// The squared lengths that a template of this dimension may have, lowest and highest: 6 d less and more 2 %.
+impl Shape {
+    /// That of one vector; `None` if none has so many components.
+    #[must_use]
+    pub const fn vector(columns: usize) -> Option<Self> {
+        let short = columns >= LEAST_DIMENSION && columns <= SEGMENT && columns.is_multiple_of(2);
+        let long = columns <= MOST_DIMENSION && columns > SEGMENT && columns.is_multiple_of(SEGMENT);
+        if short || long { Some(Self { rows: 1, columns }) } else { None }
+    }
+
+    /// That of a set; `None` if none has so many rows.
+    #[must_use]
+    pub const fn set(rows: usize) -> Option<Self> {
+        if rows >= LEAST_ROWS && rows <= MOST_ROWS { Some(Self { rows, columns: ROW }) } else { None }
+    }
+
+    /// That of a vector for one row, and of a set for more.
+    #[must_use]
+    pub const fn new(rows: usize, columns: usize) -> Option<Self> {
+        match rows {
+            1 => Self::vector(columns),
+            _ if columns == ROW => Self::set(rows),
+            _ => None,
+        }
+    }
+
+    /// Number of rows; 1 for a vector.
+    #[must_use]
+    pub const fn rows(self) -> usize {
+        self.rows
+    }
+
+    /// Components of each row.
+    #[must_use]
+    pub const fn columns(self) -> usize {
+        self.columns
+    }
+
+    /// Components in all.
+    #[must_use]
+    pub const fn components(self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Whether it is a set's.
+    #[must_use]
+    pub const fn is_set(self) -> bool {
+        self.rows > 1
+    }
+}
+
+/// `1x512`, `38x128`: rows by columns.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.columns)
+    }
+}
+
+/// The squared lengths that a row of so many components may have, lowest and highest: 6 d less and more 2 %.
 #[must_use]
-pub const fn band(dimension: usize) -> (u16, u16) {
-    // d is at most 512, so 612 d is far below the end of u32 and the results are at most 3133.
-    #[expect(clippy::cast_possible_truncation, reason = "at most 3133")]
-    let (lower, upper) = ((588 * dimension).div_ceil(100) as u16, (612 * dimension / 100) as u16);
+pub const fn band(columns: usize) -> (u16, u16) {
+    // At most 2048 columns: far below the end of u32, and the results are at most 12 533.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 12533")]
+    let (lower, upper) = ((588 * columns).div_ceil(100) as u16, (612 * columns / 100) as u16);
     (lower, upper)
 }
 
-/// A quantised embedding, in the clear: a person's face, to be shared and dropped.
+/// A quantised face or finger, in the clear: to be shared and dropped.
 ///
-/// * Shape: `d` components, even, 64..=512.
-/// * Unit: -7..=7 each; the squared length is 6 d within 2 %, so a dot of two templates is 6 d times their cosine.
+/// * Shape: [`Shape`], row after row.
+/// * Unit: -7..=7 each; the squared length of a row of d is 6 d within 2 %, so a dot of two rows is 6 d times their cosine.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`: it leaves the terminal only as three sealed shares.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Template {
+    #[zeroize(skip)]
+    shape: Shape,
     components: Box<[i8]>,
 }
 
 impl Template {
-    /// Number of components.
+    /// What it consists of.
     #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.components.len()
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Two components a byte in two's complement: component 2 k in the low nibble of byte k, 2 k + 1 in the high one.
@@ -59,32 +137,53 @@ impl Template {
         Zeroizing::new(self.components.chunks_exact(2).map(|two| nibble(two[0]) | nibble(two[1]) << 4).collect())
     }
 
-    /// The similarity of two templates in the clear: their dot, 6 d when they are the same.
+    fn rows(&self) -> impl Iterator<Item = &[i8]> {
+        self.components.chunks_exact(self.shape.columns)
+    }
+
+    /// The similarity of this probe with a reference, in the clear. Of vectors their dot: 6 d when they are the same. Of sets the
+    /// count: for each row of the probe how many of the [`LEVELS`] its best dot with a row of the reference reaches; at most
+    /// three times the rows of the probe.
     ///
     /// For tests and evaluation. A terminal has no reference to compare with, and a node has no template.
     ///
     /// # Panics
-    /// When the templates have different dimensions: templates of different models never meet.
+    /// When the rows have different lengths, or a vector is compared with a set: templates of different models never meet.
     #[must_use]
-    pub fn dot_vartime(&self, other: &Self) -> i32 {
-        assert_eq!(self.dimension(), other.dimension(), "templates of different models never meet");
-        self.components.iter().zip(&other.components).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+    pub fn score_vartime(&self, reference: &Self) -> i32 {
+        let (probe, other) = (self.shape, reference.shape);
+        assert!(
+            probe.columns == other.columns && probe.is_set() == other.is_set(),
+            "templates of different models never meet"
+        );
+        if !probe.is_set() {
+            return dot(&self.components, &reference.components);
+        }
+        let counts = self.rows().map(|row| {
+            let best = reference.rows().map(|other| dot(row, other)).max().unwrap_or(0);
+            LEVELS.iter().map(|&level| i32::from(best >= i32::from(level))).sum::<i32>()
+        });
+        counts.sum()
     }
 
     /// What the three nodes open for this pair: whether the score reaches the threshold.
     ///
     /// # Panics
-    /// As [`Self::dot_vartime`].
+    /// As [`Self::score_vartime`].
     #[must_use]
-    pub fn matches_vartime(&self, other: &Self, threshold: i16) -> bool {
-        self.dot_vartime(other) >= i32::from(threshold)
+    pub fn matches_vartime(&self, reference: &Self, threshold: i16) -> bool {
+        self.score_vartime(reference) >= i32::from(threshold)
     }
 }
 
-/// Prints the shape, never a component: `Template([512])`.
+fn dot(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// Prints the shape, never a component: `Template(1x512)`.
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Template([{}])", self.dimension())
+        write!(f, "Template({})", self.shape)
     }
 }
 
@@ -96,11 +195,67 @@ mod tests {
     fn the_band_is_two_per_cent_on_either_side_and_its_distances_fit_sixteen_bits() {
         assert_eq!(band(512), (3011, 3133));
         assert_eq!(band(128), (753, 783));
-        for dimension in (LEAST_DIMENSION..=MOST_DIMENSION).step_by(2) {
-            let (lower, upper) = band(dimension);
-            let most = i32::try_from(64 * dimension).unwrap();
+        for columns in (LEAST_DIMENSION..=SEGMENT).step_by(2) {
+            let (lower, upper) = band(columns);
+            let most = i32::try_from(64 * columns).unwrap();
             assert!(most - i32::from(lower) <= i32::from(i16::MAX));
             assert!(i32::from(upper) - most >= i32::from(i16::MIN));
         }
+    }
+
+    #[test]
+    fn a_long_vector_in_the_band_is_told_from_every_other_by_sixteen_bits() {
+        let wrapped = |distance: i32| {
+            i32::from(
+                i16::try_from(distance & 0xffff)
+                    .unwrap_or_else(|_| u16::try_from(distance & 0xffff).unwrap().cast_signed()),
+            )
+        };
+        for segments in 1..=4 {
+            let (lower, upper) = band(segments * SEGMENT);
+            let (lower, upper) = (i32::from(lower), i32::from(upper));
+            // No segment is above the upper bound: that much is compared for each by itself, and exactly.
+            assert!(upper - 64 * i32::try_from(SEGMENT).unwrap() >= i32::from(i16::MIN));
+            for total in 0..=i32::try_from(segments).unwrap() * upper {
+                let within = wrapped(total - lower) >= 0 && wrapped(upper - total) >= 0;
+                assert_eq!(within, (lower..=upper).contains(&total), "{segments} segments, {total}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shape_is_a_vector_or_a_set_and_nothing_else() {
+        for columns in [64, 66, 128, 510, 512, 1024, 1536, 2048] {
+            assert_eq!(Shape::vector(columns).unwrap().components(), columns);
+        }
+        for columns in [0, 1, 62, 65, 511, 514, 768, 1022, 2047, 2560, usize::MAX] {
+            assert_eq!(Shape::vector(columns), None);
+        }
+        for rows in [0, 1, 2, 3, 41, usize::MAX] {
+            assert_eq!(Shape::set(rows), None);
+        }
+        assert_eq!(Shape::new(40, 128), Shape::set(40));
+        assert_eq!(Shape::new(1, 128), Shape::vector(128));
+        assert_eq!((Shape::new(40, 512), Shape::new(0, 128)), (None, None));
+        assert_eq!(Shape::set(38).unwrap().to_string(), "38x128");
+    }
+
+    #[test]
+    fn a_row_of_a_set_counts_each_level_once_whatever_it_meets() {
+        // Rows along coordinates: 22 components of 6 and -6.
+        let row = |first: usize| {
+            let mut row = [0_i8; ROW];
+            (0..21).for_each(|place| row[(first + place) % ROW] = 6);
+            row
+        };
+        let set = |rows: &[[i8; ROW]]| Template {
+            shape: Shape::set(rows.len()).unwrap(),
+            components: rows.concat().into_boxed_slice(),
+        };
+        let reference = set(&[row(0), row(0), row(32), row(64)]);
+        // Overlaps of 21, 13, 11 and 9 components: dots of 756, 468, 396 and 324.
+        assert_eq!(set(&[row(0), row(8), row(10), row(108)]).score_vartime(&reference), 3 + 2 + 1);
+        assert_eq!(set(&[row(0), row(0), row(0), row(0), row(0)]).score_vartime(&reference), 15);
+        assert_eq!(reference.score_vartime(&reference), 12);
     }
 }

@@ -3,7 +3,7 @@
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::is_dimension;
+use super::{ROW, Shape, band};
 use crate::name::{Modality, ModelId};
 
 /// A target false match rate: how often two different people may match.
@@ -25,10 +25,10 @@ impl Fmr {
     pub const ALL: [Self; 3] = [Self::E3, Self::E4, Self::E5];
 }
 
-/// Cosines above which two templates match, one for each rate.
+/// What a score must exceed to be a match, one number for each rate.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cosines {
+struct Rates {
     #[serde(rename = "1e-3")]
     e3: f64,
     #[serde(rename = "1e-4")]
@@ -37,14 +37,42 @@ struct Cosines {
     e5: f64,
 }
 
+impl Rates {
+    const fn at(&self, rate: Fmr) -> f64 {
+        match rate {
+            Fmr::E3 => self.e3,
+            Fmr::E4 => self.e4,
+            Fmr::E5 => self.e5,
+        }
+    }
+
+    /// Rising, above 0 and below a bound. Written so that a NaN is refused too.
+    fn rise_below(&self, bound: f64) -> bool {
+        0.0 < self.e3 && self.e3 <= self.e4 && self.e4 <= self.e5 && self.e5 < bound
+    }
+}
+
+/// What an extractor's templates consist of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// One vector; compared by its dot.
+    #[default]
+    Vector,
+    /// A set of rows; compared by how many of the probe's rows find a like one.
+    Rows,
+}
+
 /// An extractor. Templates of different models never meet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     id: ModelId,
     modality: Modality,
+    #[serde(default)]
+    encoding: Encoding,
     dimension: usize,
-    thresholds: Cosines,
+    thresholds: Rates,
 }
 
 impl Model {
@@ -60,25 +88,119 @@ impl Model {
         self.modality
     }
 
-    /// Components of a template: even, 64..=512.
+    /// What its templates consist of.
+    #[must_use]
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Components of a vector, or of each row of a set.
     #[must_use]
     pub const fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// The least score that is a match at this rate, in units of a dot of two templates (6 d is a perfect one).
+    /// The shape of a template of so many components in all; `None` if the model makes none.
+    #[must_use]
+    pub const fn shape(&self, components: usize) -> Option<Shape> {
+        match self.encoding {
+            Encoding::Vector if components == self.dimension => Shape::vector(components),
+            Encoding::Rows if components.is_multiple_of(self.dimension) => Shape::set(components / self.dimension),
+            Encoding::Vector | Encoding::Rows => None,
+        }
+    }
+
+    /// The least score of a probe against a reference that is a match at this rate, in units of
+    /// [`Template::score_vartime`](super::Template::score_vartime).
     ///
-    /// The least whole number above cosine times 6 d, since scores above the cosine are accepted.
+    /// * Of vectors: the least whole number above cosine times 6 d, since scores above the cosine are accepted.
+    /// * Of sets: the least count above `T (n_P n_R)^0.7`, for sets of n_P and n_R rows: large sets find more by chance.
+    #[must_use]
+    pub fn threshold(&self, rate: Fmr, probe: Shape, reference: Shape) -> i16 {
+        #[expect(clippy::cast_precision_loss, reason = "at most 6 * 2048")]
+        let scale = match self.encoding {
+            Encoding::Vector => (6 * self.dimension) as f64,
+            Encoding::Rows => chance(probe, reference),
+        };
+        least_above(self.thresholds.at(rate) * scale)
+    }
+}
+
+/// `(n_P n_R)^0.7`: what counts of sets of these sizes are measured by. Computed the same way on every machine: a node whose
+/// threshold differs by one would spoil every answer.
+fn chance(probe: Shape, reference: Shape) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "at most 1600")]
+    let pairs = (probe.rows() * reference.rows()) as f64;
+    libm::pow(pairs, 0.7)
+}
+
+/// The least whole number above a bound that the table of models was checked for.
+fn least_above(bound: f64) -> i16 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 6 * 2048 + 1")]
+    let least = bound.floor() as i16 + 1;
+    least
+}
+
+/// How a face and a finger are joined into one score: a weighted sum, still within 16 bits.
+///
+/// `face_weight x dot + w x count`, with `w = finger_weight / (n_P n_R)^0.7` rounded down: the finger's part does not depend on the
+/// number of rows but by chance.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fusion {
+    face: ModelId,
+    finger: ModelId,
+    face_weight: u16,
+    finger_weight: u16,
+    thresholds: Rates,
+}
+
+impl Fusion {
+    /// Most that the face's part may be.
+    const MOST_OF_FACE: u16 = 4000;
+    /// Most that the finger's part may be: with the face's, and less any threshold, it stays below 2^15.
+    const MOST_OF_FINGER: u16 = 28_000;
+    /// What a threshold must stay below.
+    const MOST_OF_THRESHOLD: f64 = 8000.0;
+
+    /// The models it joins: face, finger.
+    #[must_use]
+    pub const fn models(&self) -> (&ModelId, &ModelId) {
+        (&self.face, &self.finger)
+    }
+
+    /// What the dot of the faces is multiplied with.
+    #[must_use]
+    pub const fn face_weight(&self) -> u16 {
+        self.face_weight
+    }
+
+    /// What the count of the fingers is multiplied with, for a probe and a reference of these shapes.
+    #[must_use]
+    pub fn finger_weight(&self, probe: Shape, reference: Shape) -> u16 {
+        let most_count = u16::try_from(3 * probe.rows()).unwrap_or(u16::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a u16 over at least 1")]
+        let weight = (f64::from(self.finger_weight) / chance(probe, reference)).floor() as u16;
+        weight.min(Self::MOST_OF_FINGER / most_count)
+    }
+
+    /// The least weighted sum that is a match at this rate.
     #[must_use]
     pub fn threshold(&self, rate: Fmr) -> i16 {
-        let cosine = match rate {
-            Fmr::E3 => self.thresholds.e3,
-            Fmr::E4 => self.thresholds.e4,
-            Fmr::E5 => self.thresholds.e5,
-        };
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "at most 6 * 512 + 1")]
-        let least = (cosine * (6 * self.dimension) as f64).floor() as i16 + 1;
-        least
+        least_above(self.thresholds.at(rate))
+    }
+
+    fn fits(&self, list: &[Model]) -> bool {
+        let find = |id: &ModelId| list.iter().find(|model| model.id == *id);
+        let (Some(face), Some(finger)) = (find(&self.face), find(&self.finger)) else { return false };
+        face.modality == Modality::Face
+            && face.encoding == Encoding::Vector
+            && finger.modality == Modality::Finger
+            && finger.encoding == Encoding::Rows
+            && self.face_weight > 0
+            && self.finger_weight > 0
+            && band(face.dimension).1.checked_mul(self.face_weight).is_some_and(|most| most <= Self::MOST_OF_FACE)
+            && self.thresholds.rise_below(Self::MOST_OF_THRESHOLD)
     }
 }
 
@@ -94,18 +216,22 @@ pub enum ModelsError {
     /// Two models have one name.
     #[error("model {0} stands in the table twice")]
     Twice(ModelId),
-    /// Odd, or outside 64..=512.
-    #[error("model {0} has a dimension that is not even and in 64..=512")]
+    /// That of no vector, or a row's that is not 128.
+    #[error("model {0} has a dimension that no vector has, or rows of another than {ROW}")]
     Dimension(ModelId),
     /// Not between 0 and 1, or lower for a stricter rate.
     #[error("model {0} has thresholds that are not rising between 0 and 1")]
     Thresholds(ModelId),
+    /// Its models are not a face's vectors and a finger's rows, or its numbers do not fit 16 bits.
+    #[error("the fusion of {0} and {1} is not one of a face's vectors and a finger's rows, within 16 bits")]
+    Fusion(ModelId, ModelId),
 }
 
 /// All models that a deployment serves.
 #[derive(Clone, Debug)]
 pub struct Models {
     list: Vec<Model>,
+    fusions: Vec<Fusion>,
     digest: [u8; 32],
 }
 
@@ -113,6 +239,8 @@ pub struct Models {
 #[serde(deny_unknown_fields)]
 struct File {
     model: Vec<Model>,
+    #[serde(default)]
+    fusion: Vec<Fusion>,
 }
 
 /// The table that comes with the crate.
@@ -124,29 +252,36 @@ impl Models {
     /// # Errors
     /// [`ModelsError`] for the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, ModelsError> {
-        let list = toml::from_str::<File>(text)?.model;
+        let File { model: list, fusion: fusions } = toml::from_str(text)?;
         if list.is_empty() {
             return Err(ModelsError::Empty);
         }
         for (place, model) in list.iter().enumerate() {
-            let Cosines { e3, e4, e5 } = model.thresholds;
             if list[..place].iter().any(|other| other.id == model.id) {
                 return Err(ModelsError::Twice(model.id.clone()));
             }
-            if !is_dimension(model.dimension) {
+            let fits = match model.encoding {
+                Encoding::Vector => Shape::vector(model.dimension).is_some(),
+                Encoding::Rows => model.dimension == ROW,
+            };
+            if !fits {
                 return Err(ModelsError::Dimension(model.id.clone()));
             }
-            // Written so that a NaN is refused too.
-            if !(0.0 < e3 && e3 <= e4 && e4 <= e5 && e5 < 1.0) {
+            if !model.thresholds.rise_below(1.0) {
                 return Err(ModelsError::Thresholds(model.id.clone()));
+            }
+        }
+        for (place, fusion) in fusions.iter().enumerate() {
+            if !fusion.fits(&list) || fusions[..place].iter().any(|other| other.models() == fusion.models()) {
+                return Err(ModelsError::Fusion(fusion.face.clone(), fusion.finger.clone()));
             }
         }
         let mut sum = [0; 32];
         sum.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-        Ok(Self { list, digest: sum })
+        Ok(Self { list, fusions, digest: sum })
     }
 
-    /// The table that comes with the crate: `fr512` and `sface128`.
+    /// The table that comes with the crate: faces by `fr512` and `sface128`, fingers by `leader-rows-1` and `leader-fixed-1`.
     #[must_use]
     pub fn built_in() -> Self {
         Self::parse(BUILT_IN).expect("the built-in table is checked by a test")
@@ -163,6 +298,17 @@ impl Models {
         self.list.iter()
     }
 
+    /// How a face and a finger of these models are joined, if they are.
+    #[must_use]
+    pub fn fusion(&self, face: &ModelId, finger: &ModelId) -> Option<&Fusion> {
+        self.fusions.iter().find(|fusion| fusion.models() == (face, finger))
+    }
+
+    /// All fusions, in the table's order.
+    pub fn fusions(&self) -> impl Iterator<Item = &Fusion> {
+        self.fusions.iter()
+    }
+
     /// SHA-256 of the file's bytes. Nodes whose tables differ do not connect.
     #[must_use]
     pub const fn digest(&self) -> &[u8; 32] {
@@ -174,29 +320,76 @@ impl Models {
 mod tests {
     use super::*;
 
+    fn model(id: &str) -> Model {
+        Models::built_in().find(&id.parse().unwrap()).unwrap().clone()
+    }
+
     #[test]
     fn the_built_in_table_parses_and_its_thresholds_are_the_next_whole_score() {
-        let models = Models::built_in();
-        let of = |id: &str| models.find(&id.parse().unwrap()).unwrap();
+        let of = |id: &str, dimension| {
+            let shape = Shape::vector(dimension).unwrap();
+            Fmr::ALL.map(|rate| model(id).threshold(rate, shape, shape))
+        };
         // .3311 * 3072 = 1017.1, .4069 * 3072 = 1250.0 (1249.997), .4727 * 3072 = 1452.1
-        assert_eq!(Fmr::ALL.map(|rate| of("fr512").threshold(rate)), [1018, 1250, 1453]);
+        assert_eq!(of("fr512", 512), [1018, 1250, 1453]);
         // .3646 * 768 = 280.01, .4206 * 768 = 323.02, .4727 * 768 = 363.03
-        assert_eq!(Fmr::ALL.map(|rate| of("sface128").threshold(rate)), [281, 324, 364]);
-        assert!(models.find(&"nobody".parse().unwrap()).is_none());
-        assert_eq!(models.iter().count(), 2);
+        assert_eq!(of("sface128", 128), [281, 324, 364]);
+        let (models, nobody) = (Models::built_in(), "nobody".parse().unwrap());
+        assert!(models.find(&nobody).is_none() && models.fusion(&nobody, &nobody).is_none());
+        assert_eq!((models.iter().count(), models.fusions().count()), (4, 2));
+    }
+
+    #[test]
+    fn a_count_is_measured_by_the_sizes_of_both_sets() {
+        let rows = model("leader-rows-1");
+        let of = |probe, reference| rows.threshold(Fmr::E4, Shape::set(probe).unwrap(), Shape::set(reference).unwrap());
+        // .1248 * 1600^.7 = 21.83, .1248 * 16^.7 = .87, .1248 * 160^.7 = 4.36
+        assert_eq!((of(40, 40), of(4, 4), of(40, 4), of(4, 40)), (22, 1, 5, 5));
+        assert_eq!(rows.shape(38 * 128), Shape::set(38));
+        for components in [0, 3 * 128, 41 * 128, 128, 500] {
+            assert_eq!(rows.shape(components), None);
+        }
+    }
+
+    #[test]
+    fn a_weighted_sum_fits_sixteen_bits_for_all_shapes() {
+        let models = Models::built_in();
+        for fusion in models.fusions() {
+            let face = i32::from(fusion.face_weight()) * i32::from(band(model(fusion.face.as_str()).dimension()).1);
+            for probe in 4..=40 {
+                for reference in 4..=40 {
+                    let weight = fusion.finger_weight(Shape::set(probe).unwrap(), Shape::set(reference).unwrap());
+                    let finger = i32::from(weight) * 3 * i32::try_from(probe).unwrap();
+                    for threshold in Fmr::ALL.map(|rate| i32::from(fusion.threshold(rate))) {
+                        assert!(weight > 0 && face + finger - threshold <= i32::from(i16::MAX));
+                        assert!(-face - threshold >= i32::from(i16::MIN));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
     fn a_table_with_a_fault_is_refused_for_that_fault() {
-        let changed = |from: &str, to: &str| Models::parse(&BUILT_IN.replace(from, to)).unwrap_err();
+        let changed = |from: &str, to: &str| Models::parse(&BUILT_IN.replacen(from, to, 1)).unwrap_err();
         assert!(matches!(Models::parse("model = []").unwrap_err(), ModelsError::Empty));
-        assert!(matches!(changed("sface128", "fr512"), ModelsError::Twice(_)));
-        for dimension in ["511", "62", "514"] {
+        assert!(matches!(changed("id = \"sface128\"", "id = \"fr512\""), ModelsError::Twice(_)));
+        for dimension in ["511", "62", "514", "2560"] {
             let to = format!("dimension = {dimension}");
             assert!(matches!(changed("dimension = 512", &to), ModelsError::Dimension(_)));
         }
+        assert!(matches!(changed("\"rows\"\ndimension = 128", "\"rows\"\ndimension = 512"), ModelsError::Dimension(_)));
         for wrong in ["0.48", "nan", "-0.1", "1.0"] {
             assert!(matches!(changed("0.4206", wrong), ModelsError::Thresholds(_)), "{wrong}");
+        }
+        for (from, to) in [
+            ("face = \"fr512\"", "face = \"leader-fixed-1\""),
+            ("face = \"fr512\"", "face = \"nobody\""),
+            ("face = \"fr512\"", "face = \"sface128\""),
+            ("face_weight = 1", "face_weight = 0"),
+            ("face_weight = 1", "face_weight = 2"),
+        ] {
+            assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
         }
         assert!(matches!(changed("modality", "modalty"), ModelsError::Parse(_)));
         assert!(matches!(changed("\"1e-3\"", "\"1e-2\""), ModelsError::Parse(_)));

@@ -134,7 +134,7 @@ impl Narrowing {
             purpose: Some(ask.purpose.clone()),
             actions: Some(vec![Action(ask.method)]),
             galleries: Some(vec![ask.gallery.clone()]),
-            modalities: Some(ask.samples.iter().map(|sample| sample.modality).collect()),
+            modalities: Some(ask.modalities()),
             ..Self::default()
         }
     }

@@ -36,7 +36,7 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-use crate::name::{ModelId, RelyingParty};
+use crate::name::RelyingParty;
 use crate::request::{Ask, Method};
 pub use details::{Action, Details, Narrowing};
 pub use jws::{Algorithm, PublicKey, SigningKey};
@@ -47,7 +47,7 @@ pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
 
 use jws::Jws;
 use policy::{Purpose, Rule};
-use purpose::{Bar, For, Grant, Spends, Terms, Use};
+use purpose::{Decides, For, Grant, Spends, Terms, Use};
 
 /// Seconds by which another's clock may differ from ours.
 pub const SKEW: u64 = 30;
@@ -193,7 +193,7 @@ impl Verified<'_> {
             subject: self.ask.subject.clone(),
             purpose: self.ask.purpose.clone(),
             method: self.ask.method,
-            modalities: self.ask.samples.iter().map(|sample| sample.modality).collect(),
+            modalities: self.ask.modalities(),
             evidence: self.evidence,
             policy: *policy.digest(),
         };
@@ -209,15 +209,15 @@ impl Verified<'_> {
         }
         let purpose = self.allowed(policy)?;
         self.narrowed()?;
-        let bars = match method {
-            Method::Verify => self.compared(purpose, models)?,
-            Method::Enroll => self.taken_in(models).map(|()| Vec::new())?,
-            Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => Vec::new(),
+        let decides = match method {
+            Method::Verify => Some(self.compared(purpose, models)?),
+            Method::Enroll => self.taken_in(models).map(|()| None)?,
+            Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => None,
             Method::Erase | Method::Lock | Method::Unlock => return Err(Denial::SamplesUnexpected),
         };
         self.has_evidence(&purpose.evidence)?;
         Ok(Terms {
-            bars,
+            decides,
             attempts: purpose.attempts.unwrap_or(0),
             lock_seconds: purpose.lock_seconds.unwrap_or(0),
             retention_seconds: purpose.retention_seconds(),
@@ -263,11 +263,10 @@ impl Verified<'_> {
         }
     }
 
-    /// Samples are there, one of a kind, each of a model that is served for what it is.
+    /// Samples are there, each of a model that is served for what it is.
     fn taken_in(&self, models: &dyn Thresholds) -> Result<(), Denial> {
         let samples = &self.ask.samples;
-        let twice = |place: usize| samples[..place].iter().any(|before| before.modality == samples[place].modality);
-        if samples.is_empty() || (0..samples.len()).any(twice) {
+        if samples.is_empty() {
             return Err(Denial::SamplesMissing);
         }
         if samples.iter().any(|sample| models.modality(&sample.model) != Some(sample.modality)) {
@@ -276,19 +275,19 @@ impl Verified<'_> {
         Ok(())
     }
 
-    fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Vec<Bar>, Denial> {
+    fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
         self.taken_in(models)?;
         let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
-        let modalities: Vec<_> = self.ask.samples.iter().map(|sample| sample.modality).collect();
+        let samples = &self.ask.samples;
+        let modalities: Vec<_> = samples.iter().map(|sample| sample.modality).collect();
         if !rule.decision.is_made_by(&modalities) {
             return Err(Denial::DecisionSamples);
         }
+        if rule.decision == Decision::Fused && !models.fuses(&samples[0].model, &samples[1].model) {
+            return Err(Denial::ModelUnknown);
+        }
         self.has_evidence(&rule.evidence)?;
-        let bar = |modality, model: &ModelId| {
-            let threshold = models.threshold(model, rule.fmr).ok_or(Denial::ModelUnknown)?;
-            Ok(Bar { modality, model: model.clone(), threshold })
-        };
-        self.ask.samples.iter().map(|sample| bar(sample.modality, &sample.model)).collect()
+        Ok(Decides { by: rule.decision, fmr: rule.fmr })
     }
 
     fn has_evidence(&self, required: &[String]) -> Result<(), Denial> {

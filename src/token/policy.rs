@@ -21,11 +21,14 @@ pub trait Thresholds {
     /// What a served model compares; `None` if it is not served.
     fn modality(&self, model: &ModelId) -> Option<Modality>;
 
-    /// The least score that is a match at this false match rate.
-    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16>;
-
     /// Whether any served model compares this.
     fn serves(&self, modality: Modality) -> bool;
+
+    /// Whether templates of these two models, in either order, are joined into one score.
+    fn fuses(&self, one: &ModelId, other: &ModelId) -> bool;
+
+    /// Whether any are.
+    fn fuses_any(&self) -> bool;
 }
 
 impl Thresholds for Models {
@@ -33,12 +36,16 @@ impl Thresholds for Models {
         self.find(model).map(Model::modality)
     }
 
-    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16> {
-        self.find(model).map(|model| model.threshold(fmr))
-    }
-
     fn serves(&self, modality: Modality) -> bool {
         self.iter().any(|model| model.modality() == modality)
+    }
+
+    fn fuses(&self, one: &ModelId, other: &ModelId) -> bool {
+        self.fusion(one, other).or_else(|| self.fusion(other, one)).is_some()
+    }
+
+    fn fuses_any(&self) -> bool {
+        self.fusions().next().is_some()
     }
 }
 
@@ -50,11 +57,11 @@ pub enum Decision {
     Face,
     /// One finger.
     Finger,
-    /// One of the two, as the person chooses.
+    /// One of the two, as the person chooses; of both, one that matches is enough.
     Any,
     /// A face and a finger, each of which must match.
     Both,
-    /// A face and a finger, by their weighted sum. Parsed, and refused when the policy is loaded: no weights exist yet.
+    /// A face and a finger, by their weighted sum: for models that the table of models has weights for.
     Fused,
 }
 
@@ -68,15 +75,15 @@ impl Decision {
         }
     }
 
-    /// Whether these samples, one of a kind, are what it decides by.
+    /// Whether these samples are what it decides by: never two of a kind.
     #[must_use]
     pub fn is_made_by(self, samples: &[Modality]) -> bool {
-        let has = |modality| samples.contains(&modality);
+        let both = samples.len() == 2 && samples[0] != samples[1];
         match self {
             Self::Face => samples == [Modality::Face],
             Self::Finger => samples == [Modality::Finger],
-            Self::Any => samples.len() == 1,
-            Self::Both | Self::Fused => samples.len() == 2 && has(Modality::Face) && has(Modality::Finger),
+            Self::Any => samples.len() == 1 || both,
+            Self::Both | Self::Fused => both,
         }
     }
 }
@@ -163,7 +170,8 @@ impl Purpose {
             if !rule.decision.needs().iter().all(|needed| self.modalities.contains(needed)) {
                 return wrong(RuleFault::Modality);
             }
-            if rule.decision == Decision::Fused || !rule.decision.needs().iter().all(|&needed| models.serves(needed)) {
+            let joined = rule.decision != Decision::Fused || models.fuses_any();
+            if !joined || !rule.decision.needs().iter().all(|&needed| models.serves(needed)) {
                 return wrong(RuleFault::NotServed);
             }
             if let Some(before) = place.checked_sub(1).map(|before| &self.rules[before]) {

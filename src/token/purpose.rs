@@ -2,8 +2,10 @@
 
 use std::marker::PhantomData;
 
-use crate::name::{GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject};
+use super::policy::Decision;
+use crate::name::{GalleryName, Modality, PurposeName, RelyingParty, RequestId, Subject};
 use crate::request::Method;
+use crate::template::model::Fmr;
 
 mod sealed {
     pub trait Sealed {}
@@ -82,22 +84,20 @@ pub struct Use {
     pub policy: [u8; 32],
 }
 
-/// One sample that the policy lets be compared, and how high it must score.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bar {
-    /// What it is.
-    pub modality: Modality,
-    /// The extractor.
-    pub model: ModelId,
-    /// Least score that is a match, in the units of a dot of two quantised templates (6 d is a perfect one).
-    pub threshold: i16,
+/// How the one bit of a comparison comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decides {
+    /// By which of the request's samples.
+    pub by: Decision,
+    /// How strictly: the models' tables say what score that asks for.
+    pub fmr: Fmr,
 }
 
 /// What the policy says of this one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// What must be reached, in the order of the request's samples. Empty where nothing is compared.
-    pub bars: Vec<Bar>,
+    /// How the bit comes about; `None` where nothing is compared.
+    pub decides: Option<Decides>,
     /// Non-matches in a row until the subject is locked for this purpose's lock time; 0 where attempts are not counted.
     pub attempts: u32,
     /// Seconds that such a lock lasts.

@@ -111,7 +111,7 @@ refusals! {
         NarrowingWider = PermissionDenied "NARROWING_WIDER" "The proof asks for more than its token allows.",
         NarrowingExcludes = PermissionDenied "NARROWING_EXCLUDES" "The proof narrows its token to something other than this request.",
         SamplesUnexpected = InvalidArgument "SAMPLES_UNEXPECTED" "This action takes no samples.",
-        SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample, and at most one of each modality.",
+        SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample.",
         ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
         AmountOverLimit = PermissionDenied "AMOUNT_OVER_LIMIT" "The policy has no rule for an amount this large.",
         DecisionSamples = PermissionDenied "DECISION_SAMPLES" "The samples are not those that the policy decides by at this amount.",

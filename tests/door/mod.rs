@@ -58,12 +58,16 @@ impl Thresholds for OneModel {
         (model.as_str() == "fr512").then_some(Modality::Face)
     }
 
-    fn threshold(&self, _: &ModelId, _: Fmr) -> Option<i16> {
-        Some(1000)
-    }
-
     fn serves(&self, modality: Modality) -> bool {
         modality == Modality::Face
+    }
+
+    fn fuses(&self, _: &ModelId, _: &ModelId) -> bool {
+        false
+    }
+
+    fn fuses_any(&self) -> bool {
+        false
     }
 }
 

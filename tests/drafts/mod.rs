@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{Ask, Method, Sample};
-use tumar::template::model::Fmr;
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Unlock, Verify};
 use tumar::token::{
@@ -95,16 +94,16 @@ impl Thresholds for Models {
         self.0.iter().find(|(id, _)| *id == model.as_str()).map(|(_, modality)| *modality)
     }
 
-    fn threshold(&self, model: &ModelId, fmr: Fmr) -> Option<i16> {
-        self.modality(model).map(|_| match fmr {
-            Fmr::E3 => 1000,
-            Fmr::E4 => 1200,
-            Fmr::E5 => 1400,
-        })
-    }
-
     fn serves(&self, modality: Modality) -> bool {
         self.0.iter().any(|(_, served)| *served == modality)
+    }
+
+    fn fuses(&self, one: &ModelId, other: &ModelId) -> bool {
+        self.fuses_any() && [one.as_str(), other.as_str()].contains(&FACE.0)
+    }
+
+    fn fuses_any(&self) -> bool {
+        self.serves(Modality::Face) && self.serves(Modality::Finger)
     }
 }
 

@@ -17,6 +17,7 @@ use tumar::party::Party;
 use tumar::protocol::{Invalid, Meter, ProtocolError, Session, VerifyInput, enrol_intake, verify};
 use tumar::prss::{Epoch, PairSeed, SessionKeys};
 use tumar::share::{Masks, PointShare, Summands, split};
+use tumar::template::Shape;
 use tumar::template::face::quantise;
 use tumar::template::model::{Model, Models};
 use zeroize::Zeroizing;
@@ -54,9 +55,14 @@ impl Dice {
         (0..dimension).map(|_| self.normal()).collect()
     }
 
-    /// The three parties' shares of a packed template, honest or not.
+    /// The three parties' shares of a packed vector, honest or not.
     pub fn split(&mut self, packed: &[u8]) -> [Summands; 3] {
-        split(packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
+        self.split_shape(Shape::vector(2 * packed.len()).unwrap(), packed)
+    }
+
+    /// The three parties' shares of any packed template.
+    pub fn split_shape(&mut self, shape: Shape, packed: &[u8]) -> [Summands; 3] {
+        split(shape, packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
     }
 
     /// A packed honest template.

@@ -9,7 +9,7 @@ use ndarray_npy::ReadNpyExt as _;
 use tumar::name::ModelId;
 use tumar::template::Template;
 use tumar::template::face::quantise;
-use tumar::template::model::{Model, Models};
+use tumar::template::model::{Fmr, Model, Models};
 
 use crate::cli::failure::Failure;
 use crate::cli::files;
@@ -73,6 +73,12 @@ impl People {
     /// How many.
     pub(super) fn count(&self) -> usize {
         self.images.len()
+    }
+
+    /// The least score that is a match at this rate.
+    pub(super) fn threshold(&self, rate: Fmr) -> i16 {
+        let shape = self.images[0][0].shape();
+        self.model.threshold(rate, shape, shape)
     }
 
     /// The name of the extractor.

@@ -135,7 +135,7 @@ fn with_changed_envelope(prepared: Prepared) -> Result<Prepared, tumar::client::
 
 async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
     // Three who are not person 0 by the plain comparison either.
-    let threshold = people.model.threshold(Fmr::E4);
+    let threshold = people.threshold(Fmr::E4);
     let strangers = (1..people.count())
         .flat_map(|person| (0..3).map(move |image| people.probe(person, image)))
         .filter(|probe| !probe.matches_vartime(people.reference(0), threshold))

@@ -149,7 +149,7 @@ async fn attempt_one(
         }
     };
     let rate = if amount > 500_000 { Fmr::E5 } else { Fmr::E4 };
-    let expected = probe.matches_vartime(people.reference(claimed), people.model.threshold(rate));
+    let expected = probe.matches_vartime(people.reference(claimed), people.threshold(rate));
     let matched = answer.outcome == Outcome::Match;
     rounds.wrong_bits += usize::from(matched != expected);
     rounds.note(&answer.receipts);
