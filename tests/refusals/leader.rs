@@ -14,6 +14,7 @@ use tumar::party::Party;
 use tumar::request::Method;
 use tumar::service::MAX_REQUEST;
 use tumar::share::{Masks, split};
+use tumar::template::Shape;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
@@ -234,7 +235,7 @@ fn sealed_by_hand(client: &Client, prepared: Prepared, packed: &[u8], torn: bool
     let ask = prepared.ask().clone();
     let mut request = prepared.into_request();
     let masks = Masks::from_random(Zeroizing::new((0..=255).cycle().take(2 * packed.len()).collect()));
-    let shares = split(packed, masks).unwrap();
+    let shares = split(Shape::vector(2 * packed.len()).unwrap(), packed, masks).unwrap();
     for party in Party::ALL {
         let mut content = shares[party.index()].for_envelope().to_vec();
         content[0] ^= u8::from(torn && party == Party::B);
