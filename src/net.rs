@@ -62,7 +62,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Where in a run a message belongs. A run takes its steps in one fixed order, one message a step and direction at most.
+    /// Where in a run a message belongs. The order of a run's steps follows from what is public of its batch; a step that a tree or
+    /// a second comparison takes again has another number in its frame.
     Step {
         /// Intake, round 1: hashes of the summands, and shares of their bits.
         Inject = 1,
@@ -88,6 +89,14 @@ codes! {
         OpenLength = 11,
         /// The outcomes for the probes that passed it.
         OpenMatch = 12,
+        /// One level of a tree of ORs or ANDs.
+        Tree = 13,
+        /// Bits to words, round 1: shares of the bits.
+        InjectBits = 14,
+        /// Bits to words, round 2: products of bits.
+        ProductBits = 15,
+        /// Two modalities' outcomes become one.
+        Join = 16,
         /// The sender gave the run up; the body is one byte, a [`Cause`].
         Abort = 255,
     }

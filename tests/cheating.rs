@@ -60,7 +60,7 @@ impl Bank {
             .await;
         assert_eq!(outcomes, [(); 3].map(|()| Self::truth()));
         let seen = seen.lock().unwrap().clone();
-        assert_eq!(seen.len(), 3 * (2 + 1 + 1 + 1 + 5 + 2 + 2));
+        assert_eq!(seen.len(), 3 * (2 + 2 + 1 + 1 + 2 + 4 + 2 + 2));
         seen
     }
 }
@@ -292,7 +292,7 @@ async fn a_party_that_goes_away_does_not_leave_the_others_waiting() {
         let started = tokio::time::Instant::now();
         let outcomes = World::run(world.sessions(), |session| {
             let own = session.own();
-            let batch = vec![shares[own.index()].take().unwrap()];
+            let batch = vec![vec![shares[own.index()].take().unwrap()]];
             async move {
                 if own == gone {
                     drop(session);

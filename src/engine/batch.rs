@@ -24,7 +24,7 @@ use crate::log::receipt::Outcome;
 use crate::net::{SessionId, Step};
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
-use crate::protocol::{self, VerifyInput};
+use crate::protocol::{self, Against, Joint, Side, VerifyInput};
 use crate::request::{Ask, Method};
 use crate::store::{Change, Enrolment};
 use crate::wire::peer::v1 as wire;
@@ -228,7 +228,10 @@ impl Engine {
         let inputs = probes
             .into_iter()
             .zip(&references)
-            .map(|(summands, (reference, threshold))| VerifyInput { summands, reference, threshold: *threshold })
+            .map(|(probe, (reference, threshold))| {
+                let against = Against { shape: probe.shape(), words: reference, threshold: *threshold, weight: 1 };
+                VerifyInput { sides: vec![Side { probe, references: vec![against] }], joint: Joint::Any }
+            })
             .collect();
         let session = batch.links.session(session, self.limits.patience)?;
         self.counters.run();
@@ -262,7 +265,8 @@ impl Engine {
             match batch.links.session(session, self.limits.patience) {
                 Ok(session) => {
                     self.counters.run();
-                    protocol::enrol_intake(session, summands).await
+                    let requests = summands.into_iter().map(|summands| vec![summands]).collect();
+                    protocol::enrol_intake(session, requests).await
                 }
                 Err(error) => Err(error.into()),
             }
@@ -275,7 +279,9 @@ impl Engine {
                 Ok((ask, ticket, index, permit, subject_key, model, position)) => {
                     let share = match &mut taken {
                         Ok(taken) => match taken.next() {
-                            Some(share) => share.map_err(|invalid| invalid.at(self.party)),
+                            Some(shares) => shares
+                                .map_err(|invalid| invalid.at(self.party))
+                                .and_then(|mut shares| shares.pop().ok_or_else(|| OutOfStep.at(self.party))),
                             None => Err(OutOfStep.at(self.party)),
                         },
                         Err(error) => Err(error.at(self.party)),

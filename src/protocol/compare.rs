@@ -1,214 +1,313 @@
-//! Compares shared scores with public thresholds, 64 lanes a word: seven rounds to a shared sign, an eighth to open it.
+//! Compares shared scores with public bounds, 64 lanes a word.
 //!
 //! ```text
-//! z_A + z_B + z_C  mask, hand on, share  S + V     S known to a host h, V to the other two
-//! S, V             generate, 4 levels    carry     into bit 15: 15 + 13 + 7 + 3 + 1 = 39 ANDs
-//!                  local                 sign      S_15 ^ V_15 ^ carry: set where the score is below the threshold
+//! z_A + z_B + z_C  mask, hand on  -->  S + V     S known to a host h, V to the other two          hand_on: 1 round
+//! sums of slots    local          -->  S + V     own + next slot of the host, the third slot      Halves::of
+//! S, V - bound     share S, generate, 3 or 4 levels -->  carry into the sign bit                   signs: 5 or 6 rounds
+//!                  local          -->  whether the score reaches the bound
 //! ```
 //!
-//! Lanes fall into three parts by whole words, and each party is host of one. Every party sends 2 + 2 + 2 bytes for a third of
-//! the lanes twice and once (2 bytes a lane in all), 39 bits for the ANDs and one bit to open: 7 bytes a lane, besides a digest of
-//! 16 bytes at the opening. Source: ABY3 (2018/403) 5.3; Araki et al. 2016/768 for the AND.
+//! A score less its bound must fit the width that the lanes are given: 16 bits, 12 or 8. Narrow lanes take fewer carries; lanes
+//! with several bounds share S once for all of them.
+//!
+//! Lanes fall into three parts by whole words, and each party is host of one. Bytes for each lane and party: 2 for S + V (0.67
+//! where the score is a sum of slots), then for each bound two thirds of a bit to generate each carry, and a bit for each AND of
+//! the tree: 34 bits at 16, 23.3 at 12, 14.7 at 8. Source: ABY3 (2018/403) 5.3; Araki et al. 2016/768 for the AND.
 
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::bits::{Bits, and};
+use super::hosted::{Product, reshare};
+use super::words::Words;
 use super::{ProtocolError, Round, Session, open, part_of, put_words, take_words, thirds};
 use crate::net::Step;
 use crate::party::Party;
 use crate::share::ShapeError;
 
-/// One bit of every lane, shared: the value is the XOR of three slots, of which a party has its own and the next one.
-struct Plane {
-    own: Zeroizing<Vec<u64>>,
-    next: Zeroizing<Vec<u64>>,
+/// How many bits a score less its bound takes, its sign included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// -128..=127.
+    Eight = 8,
+    /// -2048..=2047.
+    Twelve = 12,
+    /// Any `i16`.
+    Sixteen = 16,
 }
 
-impl Plane {
-    fn zero(words: usize) -> Self {
-        Self { own: Zeroizing::new(vec![0; words]), next: Zeroizing::new(vec![0; words]) }
-    }
-
-    fn xor(&self, other: &Self) -> Self {
-        let xor = |a: &[u64], b: &[u64]| Zeroizing::new(a.iter().zip(b).map(|(a, b)| a ^ b).collect());
-        Self { own: xor(&self.own, &other.own), next: xor(&self.next, &other.next) }
+impl Width {
+    const fn bits(self) -> usize {
+        self as usize
     }
 }
 
-/// Shared outcomes that were not opened yet.
-pub struct Signs {
-    plane: Plane,
-    lanes: usize,
-    /// Which lanes of the comparison these are, four bytes each; empty for all of them.
-    chosen: Vec<u8>,
+/// Scores in two halves that add up to them: each lane's host knows the one, the other two parties know the other.
+pub struct Halves {
+    words: Zeroizing<Vec<u16>>,
+}
+
+impl Halves {
+    /// Of words that are shared in three slots: nothing is sent.
+    #[must_use]
+    pub fn of(words: &Words, own: Party) -> Self {
+        let mut halves = Zeroizing::new(vec![0; words.lanes()]);
+        let parts = parts(words.lanes());
+        for lane in part_of(own, &parts) {
+            halves[lane] = words.own[lane].wrapping_add(words.next[lane]);
+        }
+        let (nexts, prevs) = (part_of(own.next(), &parts), part_of(own.prev(), &parts));
+        halves[nexts.clone()].copy_from_slice(&words.own[nexts]);
+        halves[prevs.clone()].copy_from_slice(&words.next[prevs]);
+        Self { words: halves }
+    }
+
+    /// Lane by lane, plus other halves times a public factor.
+    #[must_use]
+    pub fn plus(mut self, other: &Self, factor: impl Fn(usize) -> u16) -> Self {
+        for (lane, (word, other)) in self.words.iter_mut().zip(other.words.iter()).enumerate() {
+            *word = word.wrapping_add(other.wrapping_mul(factor(lane)));
+        }
+        self
+    }
 }
 
 /// Prints how many there are.
-impl std::fmt::Debug for Signs {
+impl std::fmt::Debug for Halves {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Signs([{}])", self.lanes)
+        write!(f, "Halves([{}])", self.words.len())
     }
 }
 
-impl Signs {
-    /// Number of outcomes.
-    #[must_use]
-    pub const fn lanes(&self) -> usize {
-        self.lanes
-    }
+/// What scores are compared with. Public, the same at all three parties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// Each lane with its own.
+    Each(Vec<i16>),
+    /// Every lane with all of these.
+    All(Vec<i16>),
+}
 
-    /// Only these lanes, in this order. What is left out stays shared.
-    ///
-    /// # Panics
-    /// When a lane is not there.
-    #[must_use]
-    pub fn select(&self, lanes: &[usize]) -> Self {
-        let gather = |from: &[u64]| {
-            let bit = |lane: usize| from[lane / 64] >> (lane % 64) & 1;
-            let word = |lanes: &[usize]| lanes.iter().rev().fold(0, |word, &lane| word << 1 | bit(lane));
-            Zeroizing::new(lanes.chunks(64).map(word).collect())
-        };
-        let number = |lane: &usize| u32::try_from(*lane).expect("no run has four thousand million lanes");
-        let chosen = lanes.iter().flat_map(|lane| number(lane).to_le_bytes()).collect();
-        Self {
-            plane: Plane { own: gather(&self.plane.own), next: gather(&self.plane.next) },
-            lanes: lanes.len(),
-            chosen,
+impl Bounds {
+    /// Bits that come out for each lane.
+    const fn levels(&self) -> usize {
+        match self {
+            Self::Each(_) => 1,
+            Self::All(bounds) => bounds.len(),
         }
     }
 
-    /// What a digest of a slot is taken of: the slot, and which lanes it stands for. A party that was made to leave another lane
-    /// out than its peers must not take their bits for those of its own lanes.
-    pub(super) fn to_digest(&self, slot: &[u8]) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([slot, &self.chosen].concat())
-    }
-
-    pub(super) fn own_bytes(&self) -> Vec<u8> {
-        slot_bytes(&self.plane.own, self.lanes)
-    }
-
-    pub(super) fn next_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(slot_bytes(&self.plane.next, self.lanes))
+    fn of(&self, level: usize, lane: usize) -> u16 {
+        match self {
+            Self::Each(bounds) => bounds[lane].cast_unsigned(),
+            Self::All(bounds) => bounds[level].cast_unsigned(),
+        }
     }
 }
 
-/// The lanes of a slot as bytes. What stands beyond the last lane is cut off: both holders must make the same bytes.
-fn slot_bytes(slot: &[u64], lanes: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    put_plane(&mut bytes, slot, lanes);
-    if let (Some(last), 1..8) = (bytes.last_mut(), lanes % 8) {
-        *last &= (1 << (lanes % 8)) - 1;
-    }
-    bytes
+/// Lanes that are compared in the same way.
+#[derive(Debug)]
+pub struct Group {
+    /// The scores.
+    pub scores: Halves,
+    /// What they are to reach.
+    pub bounds: Bounds,
+    /// How far from it they may be.
+    pub width: Width,
 }
 
-fn put_plane(out: &mut Vec<u8>, words: &[u64], lanes: usize) {
-    let end = out.len() + lanes.div_ceil(8);
-    out.reserve_exact(8 * words.len());
-    for word in words {
-        out.extend_from_slice(&word.to_le_bytes());
-    }
-    out.truncate(end);
-}
-
-fn take_plane(bytes: &[u8]) -> Zeroizing<Vec<u64>> {
-    let word = |part: &[u8]| part.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    Zeroizing::new(bytes.chunks(8).map(word).collect())
-}
-
-/// Opens for each lane whether its score reaches its threshold: 8 rounds, 7 bytes a lane and party, and a digest.
+/// Opens for each lane whether its score reaches its bound: 8 rounds, 6.375 bytes a lane and party, and a digest.
+///
+/// * `scores`: this party's additive summands mod 2^16, one a lane.
+/// * `bounds`: public, one a lane. The sum of the three summands less the bound must fit an `i16`.
 ///
 /// # Errors
-/// As [`signs`] and [`open()`].
-pub async fn compare(session: &mut Session, scores: &[u16], thresholds: &[i16]) -> Result<Vec<bool>, ProtocolError> {
-    let signs = signs(session, scores, thresholds).await?;
-    open(session, Step::Open, &signs).await
+/// As [`hand_on`], [`signs`] and [`open()`].
+pub async fn compare(session: &mut Session, scores: &[u16], bounds: &[i16]) -> Result<Vec<bool>, ProtocolError> {
+    let halves = hand_on(session, &[scores]).await?;
+    let group = |scores| Group { scores, bounds: Bounds::Each(bounds.to_vec()), width: Width::Sixteen };
+    let reached = Bits::concat(&signs(session, halves.into_iter().map(group).collect()).await?);
+    open(session, Step::Open, &reached, &(0..reached.lanes()).collect::<Vec<_>>()).await
 }
 
-/// Compares without opening, in 7 rounds.
+/// From three additive summands of each lane to two halves, in one round.
 ///
-/// * `scores`: this party's additive summands mod 2^16, one a lane. They need no mask: each lane is masked here, with a zero of
-///   its own.
-/// * `thresholds`: public, one a lane. The sum of the three scores less the threshold must fit an `i16`.
+/// The summands need no mask: each lane is masked here, with a zero of its own.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped; the session is over then.
-pub async fn signs(session: &mut Session, scores: &[u16], thresholds: &[i16]) -> Result<Signs, ProtocolError> {
-    if scores.len() != thresholds.len() {
-        return Err(session.fail(ShapeError::Length { expected: scores.len(), found: thresholds.len() }));
+pub async fn hand_on(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<Halves>, ProtocolError> {
+    let own = session.own();
+    let mut masked = Vec::with_capacity(scores.len());
+    let mut round = Round::default();
+    for scores in scores {
+        let mut z = Zeroizing::new(vec![0; scores.len()]);
+        session.keys().zero_words(&mut z).map_err(|e| session.fail(e))?;
+        z.iter_mut().zip(*scores).for_each(|(word, score)| *word = word.wrapping_add(*score));
+        // To the next party: as the one before it, towards its S; and as the one after the previous party, its V.
+        let [mine, nexts, prevs] = hosts(own, scores.len());
+        put_words(&mut round.to_next, &z[nexts.clone()]);
+        put_words(&mut round.to_next, &z[prevs]);
+        round.from_prev += 2 * (mine.len() + nexts.len());
+        masked.push(z);
     }
-    if scores.is_empty() {
-        return Ok(Signs { plane: Plane::zero(0), lanes: 0, chosen: Vec::new() });
+    if round.to_next.is_empty() && round.from_prev == 0 {
+        return Ok(masked.into_iter().map(|words| Halves { words }).collect());
     }
-    let lanes = scores.len();
-    let mut masked = Zeroizing::new(vec![0; lanes]);
-    session.keys().zero_words(&mut masked).map_err(|e| session.fail(e))?;
-    masked.iter_mut().zip(scores).for_each(|(word, score)| *word = word.wrapping_add(*score));
-    if session.own() == Party::A {
-        let thresholds = thresholds.iter().map(|threshold| threshold.cast_unsigned());
-        masked.iter_mut().zip(thresholds).for_each(|(word, threshold)| *word = word.wrapping_sub(threshold));
+    let came = session.exchange(Step::HandOn, round).await?;
+    let came = take_words(&came.prev);
+    let mut came = &came[..];
+    for z in &mut masked {
+        let [mine, nexts, _] = hosts(own, z.len());
+        let (towards_s, rest) = came.split_at(mine.len());
+        let (v_of_next, rest) = rest.split_at(nexts.len());
+        came = rest;
+        z[mine].iter_mut().zip(towards_s).for_each(|(word, other)| *word = word.wrapping_add(*other));
+        z[nexts].copy_from_slice(v_of_next);
     }
-    let (s, v) = share_two(session, &masked).await?;
-    let mut propagate: Vec<Plane> = s.iter().zip(&v).map(|(s, v)| s.xor(v)).collect();
-    let top = propagate.pop().expect("a word has sixteen bits");
-    let pairs: Vec<_> = s.iter().zip(&v).take(15).collect();
-    let generate = and(session, Step::Generate, lanes, &pairs).await?;
-    let carry = carry(session, lanes, generate, propagate).await?;
-    Ok(Signs { plane: top.xor(&carry), lanes, chosen: Vec::new() })
+    Ok(masked.into_iter().map(|words| Halves { words }).collect())
 }
 
-/// The carry into bit 15 by a tree over positions 0 to 14.
-async fn carry(
-    session: &mut Session,
-    lanes: usize,
-    mut generate: Vec<Plane>,
-    mut propagate: Vec<Plane>,
-) -> Result<Plane, ProtocolError> {
+/// Compares without opening, in 6 rounds, or 5 where all lanes are of eight bits. What comes out is set where the bound is
+/// reached: one [`Bits`] for each group's each bound, in their order.
+///
+/// # Errors
+/// [`ProtocolError`] if the run stopped; the session is over then.
+pub async fn signs(session: &mut Session, groups: Vec<Group>) -> Result<Vec<Bits>, ProtocolError> {
+    for Group { scores, bounds, .. } in &groups {
+        if let Bounds::Each(bounds) = bounds
+            && bounds.len() != scores.words.len()
+        {
+            return Err(session.fail(ShapeError::Length { expected: scores.words.len(), found: bounds.len() }));
+        }
+    }
+    if groups.iter().all(|group| group.scores.words.is_empty()) {
+        return Ok(groups.iter().flat_map(|group| (0..group.bounds.levels()).map(|_| Bits::zeros(0))).collect());
+    }
+    let own = session.own();
+    let first = share_first(session, &groups).await?;
+    let mut generated = Vec::new();
+    let mut sums = Vec::new();
+    for (group, first) in groups.iter().zip(&first) {
+        for level in 0..group.bounds.levels() {
+            let second = second(own, group, level);
+            let mut propagate: Vec<Bits> = first.iter().zip(&second).map(|(s, v)| s.xor(v)).collect();
+            let top = propagate.pop().expect("a width has bits");
+            generated.extend(first.iter().zip(&second).take(propagate.len()).map(|(s, v)| product(s, v)));
+            sums.push(Sum { top, propagate, generate: Vec::new() });
+        }
+    }
+    let mut generated = reshare(session, Step::Generate, generated).await?.into_iter();
+    for sum in &mut sums {
+        let bits = |(own, next)| Bits::from_slots(own, next, sum.top.lanes());
+        sum.generate = generated.by_ref().take(sum.propagate.len()).map(bits).collect();
+    }
     for step in [Step::CarryTwo, Step::CarryFour, Step::CarryEight, Step::CarrySign] {
-        // A pair's upper half makes a carry, or lets the lower half's through; nothing comes in from below the lowest pair, so
-        // whether that one would let it through need not be known.
+        if sums.iter().all(|sum| sum.generate.len() == 1) {
+            break;
+        }
+        carry(session, step, &mut sums).await?;
+    }
+    let reached = |sum: Sum| {
+        let carry = sum.generate.into_iter().next().expect("the tree ends in one carry");
+        sum.top.xor(&carry).not(own)
+    };
+    Ok(sums.into_iter().map(reached).collect())
+}
+
+/// A sum of two halves on its way to its sign bit.
+struct Sum {
+    /// Both halves' sign bits, XORed.
+    top: Bits,
+    /// For each position below: whether it lets a carry through, and whether it makes one.
+    propagate: Vec<Bits>,
+    generate: Vec<Bits>,
+}
+
+/// One level of all sums' trees.
+async fn carry(session: &mut Session, step: Step, sums: &mut [Sum]) -> Result<(), ProtocolError> {
+    // A pair's upper half makes a carry, or lets the lower half's through; nothing comes in from below the lowest pair, so whether
+    // that one would let it through need not be known.
+    let mut gates = Vec::new();
+    for Sum { generate, propagate, .. } in &*sums {
         let pairs = generate.len() / 2;
-        let through = (0..pairs).map(|k| (&generate[2 * k], &propagate[2 * k + 1]));
-        let both = (1..pairs).map(|k| (&propagate[2 * k], &propagate[2 * k + 1]));
-        let gates: Vec<_> = through.chain(both).collect();
-        let mut products = and(session, step, lanes, &gates).await?;
-        let mut upper = products.split_off(pairs);
-        let mut joined: Vec<Plane> = (0..pairs).map(|k| generate[2 * k + 1].xor(&products[k])).collect();
-        // In place of the lowest pair's, which is never read.
-        upper.insert(0, Plane::zero(0));
+        gates.extend((0..pairs).map(|k| (&generate[2 * k], &propagate[2 * k + 1])));
+        gates.extend((1..pairs).map(|k| (&propagate[2 * k], &propagate[2 * k + 1])));
+    }
+    let mut products = and(session, step, &gates).await?.into_iter();
+    for Sum { generate, propagate, .. } in sums {
+        let pairs = generate.len() / 2;
+        let through = products.by_ref().take(pairs);
+        let mut joined: Vec<Bits> = through.enumerate().map(|(k, low)| generate[2 * k + 1].xor(&low)).collect();
+        let both = products.by_ref().take(pairs.saturating_sub(1));
+        // The lowest pair's is never read.
+        let mut upper: Vec<Bits> = (0..pairs.min(1)).map(|_| Bits::zeros(0)).chain(both).collect();
         if generate.len() % 2 == 1 {
             joined.extend(generate.pop());
             upper.extend(propagate.pop());
         }
-        (generate, propagate) = (joined, upper);
+        (*generate, *propagate) = (joined, upper);
     }
-    Ok(generate.pop().expect("15 positions are one after four halvings"))
+    Ok(())
 }
 
-/// AND of pairs of planes, one round for any number: one bit a gate and lane, to the previous party.
-async fn and(
-    session: &mut Session,
-    step: Step,
-    lanes: usize,
-    gates: &[(&Plane, &Plane)],
-) -> Result<Vec<Plane>, ProtocolError> {
-    let words = lanes.div_ceil(64);
-    let mut own = Zeroizing::new(vec![0; words * gates.len()]);
-    session.keys().zero_bits(&mut own).map_err(|e| session.fail(e))?;
-    let mut sent = Vec::with_capacity(gates.len() * lanes.div_ceil(8) + 8);
-    for ((x, y), out) in gates.iter().zip(own.chunks_exact_mut(words)) {
-        let x = x.own.iter().zip(x.next.iter());
-        let y = y.own.iter().zip(y.next.iter());
-        for ((out, (x, x_next)), (y, y_next)) in out.iter_mut().zip(x).zip(y) {
-            *out ^= (x & (y ^ y_next)) ^ (x_next & y);
+/// The halves that hosts know, shared bitwise in one round: for each group its planes, lowest first.
+async fn share_first(session: &mut Session, groups: &[Group]) -> Result<Vec<Vec<Bits>>, ProtocolError> {
+    let own = session.own();
+    let mut slots = Vec::with_capacity(groups.len());
+    let mut round = Round::default();
+    for Group { scores, .. } in groups {
+        let lanes = scores.words.len();
+        let [mine, nexts, prevs] = hosts(own, lanes);
+        let words = || Zeroizing::new(vec![0_u16; lanes]);
+        let (mut own_slot, mut next_slot) = (words(), words());
+        session.keys().with_prev().words(&mut own_slot[mine.clone()]).map_err(|e| session.fail(e))?;
+        session.keys().with_next().words(&mut next_slot[nexts]).map_err(|e| session.fail(e))?;
+        for lane in mine.clone() {
+            next_slot[lane] = scores.words[lane] ^ own_slot[lane];
         }
-        put_plane(&mut sent, out, lanes);
+        put_words(&mut round.to_next, &next_slot[mine]);
+        round.from_prev += 2 * prevs.len();
+        slots.push((own_slot, next_slot));
     }
-    let from_next = sent.len();
-    let came = session.exchange(step, Round { to_prev: sent, from_next, ..Round::default() }).await?;
-    let slots = own.chunks_exact(words).zip(came.next.chunks_exact(lanes.div_ceil(8)));
-    Ok(slots.map(|(own, next)| Plane { own: Zeroizing::new(own.to_vec()), next: take_plane(next) }).collect())
+    let came = session.exchange(Step::ShareBits, round).await?;
+    let came = take_words(&came.prev);
+    let mut came = &came[..];
+    let mut shared = Vec::with_capacity(groups.len());
+    for (Group { width, .. }, (mut own_slot, next_slot)) in groups.iter().zip(slots) {
+        let prevs = part_of(own.prev(), &parts(own_slot.len()));
+        let (head, rest) = came.split_at(prevs.len());
+        came = rest;
+        own_slot[prevs].copy_from_slice(head);
+        shared.push(planes(&own_slot, &next_slot, *width));
+    }
+    Ok(shared)
+}
+
+/// The other halves less a bound, as planes: known to two parties, so they stand in the slot that both hold, and nothing is sent.
+fn second(own: Party, group: &Group, level: usize) -> Vec<Bits> {
+    let Group { scores, bounds, width } = group;
+    let lanes = scores.words.len();
+    let words = || Zeroizing::new(vec![0_u16; lanes]);
+    let (mut own_slot, mut next_slot) = (words(), words());
+    let [_, nexts, prevs] = hosts(own, lanes);
+    for lane in nexts {
+        own_slot[lane] = scores.words[lane].wrapping_sub(bounds.of(level, lane));
+    }
+    for lane in prevs {
+        next_slot[lane] = scores.words[lane].wrapping_sub(bounds.of(level, lane));
+    }
+    planes(&own_slot, &next_slot, *width)
+}
+
+/// This party's part of `S V`: the host's next and previous party know V and one slot of S each.
+fn product(first: &Bits, second: &Bits) -> Product<u64> {
+    // As the one before the host, S's next slot and V's own one; as the one after it, S's own and V's next one.
+    let before = first.next.iter().zip(second.own.iter());
+    let after = first.own.iter().zip(second.next.iter());
+    let part = before.zip(after).map(|((s_next, v_own), (s_own, v_next))| s_next & v_own | s_own & v_next).collect();
+    Product { part: Zeroizing::new(part), hosts: thirds(first.lanes().div_ceil(64)), end: first.lanes() }
 }
 
 /// Which lanes each party is host of: whole words.
@@ -216,51 +315,19 @@ fn parts(lanes: usize) -> [Range<usize>; 3] {
     thirds(lanes.div_ceil(64)).map(|words| (64 * words.start).min(lanes)..(64 * words.end).min(lanes))
 }
 
-/// From three additive summands to two, shared bitwise: `S = z_h + z_prev` of the host `h`, and `V = z_next`. Two rounds.
-async fn share_two(session: &mut Session, z: &[u16]) -> Result<([Plane; 16], [Plane; 16]), ProtocolError> {
-    let own = session.own();
-    let parts = parts(z.len());
-    let [mine, nexts, prevs] = [own, own.next(), own.prev()].map(|host| part_of(host, &parts));
-
-    // To the next party: as the previous one of its part, towards its S; and as the next one of the previous party's part, its V.
-    let mut sent = Vec::new();
-    put_words(&mut sent, &z[nexts.clone()]);
-    put_words(&mut sent, &z[prevs.clone()]);
-    let from_prev = 2 * (mine.len() + nexts.len());
-    let came = session.exchange(Step::HandOn, Round { to_next: sent, from_prev, ..Round::default() }).await?;
-    let came = take_words(&came.prev);
-    let (towards_s, v_of_next) = came.split_at(mine.len());
-
-    let words = || Zeroizing::new(vec![0_u16; z.len()]);
-    let (mut s_own, mut s_next, mut v_own, mut v_next) = (words(), words(), words(), words());
-    session.keys().with_prev().words(&mut s_own[mine.clone()]).map_err(|e| session.fail(e))?;
-    session.keys().with_next().words(&mut s_next[nexts.clone()]).map_err(|e| session.fail(e))?;
-    for ((lane, mask), share) in mine.clone().zip(s_own[mine.clone()].iter()).zip(towards_s) {
-        s_next[lane] = z[lane].wrapping_add(*share) ^ mask;
-    }
-    let mut sent = Vec::new();
-    put_words(&mut sent, &s_next[mine]);
-    let from_prev = 2 * prevs.len();
-    let came = session.exchange(Step::ShareBits, Round { to_next: sent, from_prev, ..Round::default() }).await?;
-    s_own[prevs.clone()].copy_from_slice(&take_words(&came.prev));
-    v_next[prevs.clone()].copy_from_slice(&z[prevs]);
-    v_own[nexts].copy_from_slice(v_of_next);
-
-    Ok((planes(&s_own, &s_next), planes(&v_own, &v_next)))
+/// The lanes of which a party, the next one and the previous one are hosts.
+fn hosts(own: Party, lanes: usize) -> [Range<usize>; 3] {
+    let parts = parts(lanes);
+    [own, own.next(), own.prev()].map(|host| part_of(host, &parts))
 }
 
 /// Words to planes: bit `i` of lane `l` becomes bit `l % 64` of word `l / 64` of plane `i`.
-fn planes(own: &[u16], next: &[u16]) -> [Plane; 16] {
-    let words = own.len().div_ceil(64);
-    let mut planes = [(); 16].map(|()| Plane::zero(words));
-    for (place, (own, next)) in own.chunks(64).zip(next.chunks(64)).enumerate() {
-        let gather = |lanes: &[u16], bit: usize| {
-            lanes.iter().rev().fold(0_u64, |word, lane| word << 1 | u64::from(lane >> bit & 1))
-        };
-        for (bit, plane) in planes.iter_mut().enumerate() {
-            plane.own[place] = gather(own, bit);
-            plane.next[place] = gather(next, bit);
-        }
-    }
-    planes
+fn planes(own: &[u16], next: &[u16], width: Width) -> Vec<Bits> {
+    let plane = |bit: usize| {
+        let gather =
+            |lanes: &[u16]| lanes.iter().rev().fold(0_u64, |word, lane| word << 1 | u64::from(lane >> bit & 1));
+        let slot = |slot: &[u16]| Zeroizing::new(slot.chunks(64).map(gather).collect::<Vec<u64>>());
+        Bits::from_slots(slot(own), slot(next), own.len())
+    };
+    (0..width.bits()).map(plane).collect()
 }

@@ -1,34 +1,52 @@
 //! What the three parties compute together: a batch of requests is one run over one [`Session`].
 //!
 //! ```text
-//! Summands --intake--> Replicated + consistent?      2 rounds
-//!            local: squared length, point, weighted point, dot with the reference's row
-//! scores   --signs-->  bits: score >= threshold      7 rounds: hand on, share bits, generate, four levels of carries
-//! bits     --open-->   length outcomes               1 round
-//! bits     --open-->   match outcomes of valid ones  1 round
+//! Summands --intake--> Replicated + consistent?        2 rounds
+//!            local: squared lengths, point, weighted point, dots with the references' rows
+//! dots     --signs-->  bits: dot >= threshold          7 rounds: hand on, share bits, generate, four levels of carries
+//! bits     --open-->   length outcomes                 1 round
+//! vectors: --open-->   match outcomes of valid ones    1 round
+//! sets:    bits --or_tree--> --bits_to_words, sum--> counts --signs--> bits --open-->    6 + 2 + 5 + 1 rounds
 //! ```
 //!
+//! | file | what |
+//! |---|---|
+//! | `session` | links, rounds, what a run costs |
+//! | `intake` | are the summands the same at both holders; nibbles to words |
+//! | `dot` | the scan |
+//! | `compare` | scores against public bounds |
+//! | `bits`, `words`, `hosted` | building blocks: AND, trees of OR, bits to words, sums |
+//! | `lengths`, `sets` | is it a template; how many rows of a set find a like one |
+//! | `verify`, `open` | whole runs; the one place where something is revealed |
+//!
 //! All of a batch moves together, message by message: a run has as many rounds for a thousand faces as for one. What is wrong
-//! with one template is that template's own [`Invalid`]; what is wrong with a message ends the run at all three parties.
+//! with one request's templates is that request's own [`Invalid`]; what is wrong with a message ends the run at all three parties.
 //! Security: honest majority of three, semi-honest (Araki et al. 2016/768; ABY3, 2018/403). `reference/model.py` of the design
 //! is followed message by message, with the parties' roles turned from part to part so that all send alike.
 
+pub mod bits;
 pub mod compare;
 pub mod dot;
+mod hosted;
 pub mod intake;
+mod lengths;
 pub mod open;
 pub mod session;
+mod sets;
 pub mod verify;
+pub mod words;
 
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub use compare::{Signs, compare, signs};
+pub use bits::{Bits, and, and_tree, or_tree};
+pub use compare::{Bounds, Group, Halves, Width, compare, hand_on, signs};
 pub use intake::{Taken, intake};
 pub use open::open;
 pub use session::{Came, Meter, Round, Session};
-pub use verify::{VerifyInput, enrol_intake, verify};
+pub use verify::{Against, Joint, Side, VerifyInput, enrol_intake, verify};
+pub use words::{Words, bits_to_words};
 
 use crate::net::{Cause, Lost, Step};
 use crate::party::Party;

@@ -1,37 +1,75 @@
 //! Whole runs: take references in, and compare probes one to one.
 
-use zeroize::Zeroizing;
+use std::ops::Range;
 
+use super::bits::{Bits, and, or_tree};
+use super::compare::{Bounds, Group, Halves, Width, hand_on, signs};
 use super::dot::dot;
-use super::{Invalid, ProtocolError, Session, Signs, Taken, intake, open, signs};
+use super::lengths::{Lanes, lanes_of, open_lengths};
+use super::sets::Pairs;
+use super::words::Words;
+use super::{Invalid, ProtocolError, Session, Taken, intake, open};
 use crate::net::Step;
-use crate::share::{PointShare, ShapeError, Summands};
-use crate::template::band;
+use crate::party::Party;
+use crate::share::{PointShare, Replicated, ShapeError, Summands};
+use crate::template::{Shape, band};
 
-/// One comparison of a batch, as one party sees it.
+/// One request of a batch, as one party sees it.
+#[derive(Debug)]
 pub struct VerifyInput<'a> {
+    /// What is compared: one side for each modality.
+    pub sides: Vec<Side<'a>>,
+    /// How the sides make one bit.
+    pub joint: Joint,
+}
+
+/// One modality: a probe, which matches if it matches any of the references.
+#[derive(Debug)]
+pub struct Side<'a> {
     /// The probe.
-    pub summands: Summands,
-    /// The words of this party's point share of the reference; as many as the probe has components.
-    pub reference: &'a [u16],
-    /// The least score that is a match. Public, the same at all three parties.
+    pub probe: Summands,
+    /// At least one, each of the same kind as the probe.
+    pub references: Vec<Against<'a>>,
+}
+
+/// What a probe is compared with.
+pub struct Against<'a> {
+    /// The reference's shape.
+    pub shape: Shape,
+    /// The words of this party's point share of the reference, row after row.
+    pub words: &'a [u16],
+    /// The least score that is a match: of vectors their dot, of sets the count. Public, the same at all three parties.
     pub threshold: i16,
+    /// What the score is multiplied with in a weighted sum. Public.
+    pub weight: u16,
 }
 
 /// Prints shapes only.
-impl std::fmt::Debug for VerifyInput<'_> {
+impl std::fmt::Debug for Against<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "VerifyInput({:?}, [{}], {})", self.summands, self.reference.len(), self.threshold)
+        write!(f, "Against({}, {}, {})", self.shape, self.threshold, self.weight)
     }
 }
 
-/// Farther from zero a threshold must not be: the distance of a score from it would not fit 16 bits.
-const FARTHEST_THRESHOLD: u16 = 1 << 14;
+/// How the sides of a request make one bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// One side that matches is enough; also where there is one side alone.
+    Any,
+    /// All sides must match.
+    All,
+    /// The weighted sum of a vector's dot and a set's count must reach this, for any two references.
+    Sum(i16),
+}
 
-/// Compares each probe with its reference, in 11 rounds for the whole batch; scores are not opened, only outcomes.
+/// Farther from zero a dot's threshold must not be: their distance would not fit 16 bits.
+const FARTHEST: i32 = 1 << 14;
+
+/// Compares each probe with its references; scores are not opened, only one bit of each request.
 ///
-/// An outcome is `Ok(true)` for a match. The bit of a probe that is invalid is never opened. All three parties get the same
-/// outcomes, and must have the batch in the same order.
+/// Vectors take 11 rounds for the whole batch, sets 24; joining two sides takes one more, a weighted sum two, several references
+/// one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of which a probe is invalid but that. All
+/// three parties get the same outcomes, and must have the batch in the same order.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped, at all three parties. Start another session, with new randomness.
@@ -47,109 +85,265 @@ async fn verify_batch(
     session: &mut Session,
     batch: Vec<VerifyInput<'_>>,
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-    check(&batch)?;
-    let count = batch.len();
-    let (probes, references): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|item| (item.summands, (item.reference, item.threshold))).unzip();
+    batch.iter().try_for_each(check)?;
+    let sides: Vec<usize> = batch.iter().map(|request| request.sides.len()).collect();
+    let mut probes = Vec::with_capacity(sides.iter().sum());
+    let mut against = Vec::with_capacity(batch.len());
+    for VerifyInput { sides, joint } in batch {
+        let of_all = sides.into_iter().map(|Side { probe, references }| {
+            probes.push(probe);
+            references
+        });
+        against.push((of_all.collect::<Vec<_>>(), joint));
+    }
     let taken = intake(session, &probes).await?;
     drop(probes);
 
-    let mut lanes = Lanes::with_room_for(3 * count);
-    for (taken, (reference, threshold)) in taken.iter().zip(references) {
-        let weighted = taken.components.to_point(session.own()).weigh();
-        lanes.push(dot(weighted.words(), reference), threshold);
-    }
-    for taken in &taken {
-        lanes.push_length(taken);
-    }
-    let signs = signs(session, &lanes.scores, &lanes.thresholds).await?;
-    let valid = open_lengths(session, &signs, count, &taken).await?;
+    let scored = Scored::of(session.own(), &taken, &against);
+    let halves = hand_on(session, &[&scored.plain.scores, scored.pairs.scores()]).await?;
+    let [plain, dots] = <[Halves; 2]>::try_from(halves).expect("two were handed on");
+    let bounds = Bounds::Each(scored.plain.bounds.clone());
+    let plain = Group { scores: plain, bounds, width: Width::Sixteen };
+    let reached = signs(session, vec![plain, Pairs::group(dots)]).await?;
+    let (plain, dots) = reached.split_first().expect("a group gives bits");
+    let valid = open_lengths(session, plain, scored.lengths_from, &taken).await?;
 
-    let passed: Vec<usize> = (0..count).filter(|&item| valid[item].is_ok()).collect();
-    let mut matches = open(session, Step::OpenMatch, &signs.select(&passed)).await?.into_iter();
+    let counts = scored.pairs.counts(session, dots).await?;
+    let bits = scored.decide(session, plain, &counts).await?;
+
+    let mut valid = valid.into_iter();
+    let of_request = |sides: usize| valid.by_ref().take(sides).collect::<Vec<_>>().into_iter().collect();
+    let valid: Vec<Result<(), Invalid>> = sides.into_iter().map(of_request).collect();
+    let passed: Vec<usize> = (0..valid.len()).filter(|&item| valid[item].is_ok()).collect();
+    let mut matches = open(session, Step::OpenMatch, &bits.select(&passed), &passed).await?.into_iter();
     Ok(valid.into_iter().map(|valid| valid.map(|()| matches.next() == Some(true))).collect())
 }
 
-fn check(batch: &[VerifyInput<'_>]) -> Result<(), ShapeError> {
-    batch.iter().try_for_each(|VerifyInput { summands, reference, threshold }| {
-        let expected = summands.shape().components();
-        if expected != reference.len() {
-            return Err(ShapeError::Length { expected, found: reference.len() });
+fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
+    let VerifyInput { sides, joint } = request;
+    let complete = sides.iter().all(|side| !side.references.is_empty());
+    if !complete || !(1..=2).contains(&sides.len()) {
+        return Err(ShapeError::Length { expected: 1, found: 0 });
+    }
+    let references = || sides.iter().flat_map(|side| side.references.iter().map(|other| (side.probe.shape(), other)));
+    for (probe, Against { shape, words, threshold, .. }) in references() {
+        if shape.columns() != probe.columns() || shape.is_set() != probe.is_set() || words.len() != shape.components() {
+            return Err(ShapeError::Length { expected: probe.components(), found: words.len() });
         }
-        if threshold.unsigned_abs() > FARTHEST_THRESHOLD {
+        let farthest = if shape.is_set() { 0..=i32::from(i8::MAX) } else { -FARTHEST..=FARTHEST };
+        if !farthest.contains(&i32::from(*threshold)) {
             return Err(ShapeError::Threshold(*threshold));
         }
-        Ok(())
-    })
+    }
+    let Joint::Sum(threshold) = joint else { return Ok(()) };
+    let most = |is_set: bool| {
+        let of_kind = references().filter(move |(probe, _)| probe.is_set() == is_set);
+        of_kind.map(|(probe, other)| most_of(probe) * i32::from(other.weight)).max()
+    };
+    let (Some(dot), Some(count)) = (most(false), most(true)) else {
+        return Err(ShapeError::Length { expected: 2, found: 1 });
+    };
+    let (low, high) = (-dot - i32::from(*threshold), dot + count - i32::from(*threshold));
+    if i16::try_from(low).is_err() || i16::try_from(high).is_err() {
+        return Err(ShapeError::Threshold(*threshold));
+    }
+    Ok(())
 }
 
-/// Takes references in, in 10 rounds for the whole batch: each becomes this party's point share, or is refused for its fault.
+/// The highest score that a probe of this shape has, if it is one.
+fn most_of(probe: Shape) -> i32 {
+    if probe.is_set() {
+        3 * i32::try_from(probe.rows()).unwrap_or(i32::MAX)
+    } else {
+        i32::from(band(probe.columns()).1)
+    }
+}
+
+/// What this party alone makes of a batch: its summands of all that is compared, and where each is found again.
+struct Scored {
+    /// Dots of vectors that are compared each for itself, then what must hold of the lengths.
+    plain: Lanes,
+    lengths_from: usize,
+    /// All sets.
+    pairs: Pairs,
+    /// Counts that are compared each for itself: which pair, with what.
+    counted: Vec<(usize, i16)>,
+    /// Weighted dots of sums, with what each sum is compared; and which pair is added, how many times.
+    dots: Lanes,
+    added: Vec<(usize, u16)>,
+    requests: Vec<Request>,
+}
+
+/// Where the lanes of a request's sides are.
+struct Request {
+    sides: Vec<(Kind, Range<usize>)>,
+    all: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Counted,
+    Summed,
+}
+
+impl Scored {
+    fn of(own: Party, taken: &[Taken], against: &[(Vec<Vec<Against<'_>>>, Joint)]) -> Self {
+        let references: usize = against.iter().flat_map(|(sides, _)| sides).map(Vec::len).sum();
+        let sums = against.iter().map(|(sides, _)| sides.iter().map(Vec::len).product::<usize>()).sum();
+        let lengths: usize = taken.iter().map(lanes_of).sum();
+        let mut scored = Self {
+            plain: Lanes::with_room_for(references + lengths),
+            lengths_from: 0,
+            pairs: Pairs::default(),
+            counted: Vec::new(),
+            dots: Lanes::with_room_for(sums),
+            added: Vec::new(),
+            requests: Vec::with_capacity(against.len()),
+        };
+        let mut probes = taken.iter();
+        for (sides, joint) in against {
+            let probes: Vec<_> = probes.by_ref().take(sides.len()).collect();
+            let sides: Vec<_> = probes.into_iter().map(|probe| &probe.components).zip(sides).collect();
+            let sides = match joint {
+                Joint::Any | Joint::All => {
+                    sides.into_iter().map(|(probe, references)| scored.push_side(own, probe, references)).collect()
+                }
+                Joint::Sum(threshold) => vec![scored.push_sum(own, &sides, *threshold)],
+            };
+            scored.requests.push(Request { sides, all: *joint == Joint::All });
+        }
+        scored.lengths_from = scored.plain.len();
+        taken.iter().for_each(|taken| scored.plain.push_lengths(taken));
+        scored
+    }
+
+    fn push_side(&mut self, own: Party, probe: &Replicated, references: &[Against<'_>]) -> (Kind, Range<usize>) {
+        let is_set = probe.shape().is_set();
+        let probe = probe.to_point(own).weigh();
+        let lanes = |scored: &Self| if is_set { scored.counted.len() } else { scored.plain.len() };
+        let start = lanes(self);
+        for Against { words, threshold, .. } in references {
+            if is_set {
+                self.counted.push((self.pairs.len(), *threshold));
+                self.pairs.push(&probe, words);
+            } else {
+                self.plain.push(dot(probe.words(), words), *threshold);
+            }
+        }
+        (if is_set { Kind::Counted } else { Kind::Plain }, start..lanes(self))
+    }
+
+    /// Every reference of the one side with every one of the other.
+    fn push_sum(
+        &mut self,
+        own: Party,
+        sides: &[(&Replicated, &Vec<Against<'_>>)],
+        threshold: i16,
+    ) -> (Kind, Range<usize>) {
+        let start = self.dots.len();
+        let of_kind = |is_set: bool| sides.iter().filter(move |(probe, _)| probe.shape().is_set() == is_set);
+        for (set, references) in of_kind(true) {
+            let set = set.to_point(own).weigh();
+            for reference in *references {
+                let pair = self.pairs.len();
+                self.pairs.push(&set, reference.words);
+                for (vector, others) in of_kind(false) {
+                    let vector = vector.to_point(own).weigh();
+                    for other in *others {
+                        let dot = dot(vector.words(), other.words).wrapping_mul(other.weight);
+                        self.dots.push(dot, threshold);
+                        self.added.push((pair, reference.weight));
+                    }
+                }
+            }
+        }
+        (Kind::Summed, start..self.dots.len())
+    }
+
+    /// One bit of each request.
+    async fn decide(&self, session: &mut Session, plain: &Bits, counts: &Words) -> Result<Bits, ProtocolError> {
+        let own = session.own();
+        let pairs: Vec<usize> = self.counted.iter().map(|(pair, _)| *pair).collect();
+        let bounds = Bounds::Each(self.counted.iter().map(|(_, bound)| *bound).collect());
+        let counted = Group { scores: Halves::of(&counts.select(&pairs), own), bounds, width: Width::Eight };
+        let dots = if self.dots.len() == 0 { &[][..] } else { &[&self.dots.scores[..]][..] };
+        let dots = hand_on(session, dots).await?;
+        let pairs: Vec<usize> = self.added.iter().map(|(pair, _)| *pair).collect();
+        let counts = Halves::of(&counts.select(&pairs), own);
+        let sums = dots.into_iter().map(|dots| Group {
+            scores: dots.plus(&counts, |lane| self.added[lane].1),
+            bounds: Bounds::Each(self.dots.bounds.clone()),
+            width: Width::Sixteen,
+        });
+        let decided = signs(session, std::iter::once(counted).chain(sums).collect()).await?;
+        let all = Bits::concat(std::iter::once(plain).chain(&decided));
+        let start = |kind: Kind| match kind {
+            Kind::Plain => 0,
+            Kind::Counted => plain.lanes(),
+            Kind::Summed => plain.lanes() + self.counted.len(),
+        };
+        let sides = || self.requests.iter().flat_map(|request| &request.sides);
+        let lanes: Vec<usize> =
+            sides().flat_map(|(kind, lanes)| lanes.clone().map(|lane| start(*kind) + lane)).collect();
+        let sizes: Vec<usize> = sides().map(|(_, lanes)| lanes.len()).collect();
+        let sides = or_tree(session, &all.select(&lanes), &sizes).await?;
+        self.join(session, &sides).await
+    }
+
+    /// From one bit of each side to one of each request: an AND of both, or of both flipped.
+    async fn join(&self, session: &mut Session, sides: &Bits) -> Result<Bits, ProtocolError> {
+        let own = session.own();
+        let (mut first, mut second, mut any) = (Vec::new(), Vec::new(), Vec::new());
+        let mut lanes = Vec::with_capacity(self.requests.len());
+        let mut side = 0;
+        for request in &self.requests {
+            if request.sides.len() == 2 {
+                lanes.push(sides.lanes() + first.len());
+                first.push(side);
+                second.push(side + 1);
+                any.push(!request.all);
+            } else {
+                lanes.push(side);
+            }
+            side += request.sides.len();
+        }
+        let flip = |bits: Bits| bits.flip(own, |lane| any[lane]);
+        let (first, second) = (flip(sides.select(&first)), flip(sides.select(&second)));
+        let joined = and(session, Step::Join, &[(&first, &second)]).await?.pop().expect("a gate has a product");
+        Ok(Bits::concat([sides, &flip(joined)]).select(&lanes))
+    }
+}
+
+/// Takes references in, in 10 rounds for the whole batch: those of a request become this party's point shares, or are refused
+/// together for the first fault of one.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped, at all three parties: then nothing may be stored.
 pub async fn enrol_intake(
     mut session: Session,
-    batch: Vec<Summands>,
-) -> Result<Vec<Result<PointShare, Invalid>>, ProtocolError> {
-    let outcome = enrol_batch(&mut session, &batch).await;
+    batch: Vec<Vec<Summands>>,
+) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
+    let outcome = enrol_batch(&mut session, batch).await;
     session.settle(outcome)
 }
 
 async fn enrol_batch(
     session: &mut Session,
-    batch: &[Summands],
-) -> Result<Vec<Result<PointShare, Invalid>>, ProtocolError> {
-    let taken = intake(session, batch).await?;
-    let mut lanes = Lanes::with_room_for(2 * batch.len());
-    for taken in &taken {
-        lanes.push_length(taken);
-    }
-    let signs = signs(session, &lanes.scores, &lanes.thresholds).await?;
-    let valid = open_lengths(session, &signs, 0, &taken).await?;
+    batch: Vec<Vec<Summands>>,
+) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
+    let counts: Vec<usize> = batch.iter().map(Vec::len).collect();
+    let samples: Vec<Summands> = batch.into_iter().flatten().collect();
+    let taken = intake(session, &samples).await?;
+    drop(samples);
+    let mut lanes = Lanes::with_room_for(taken.iter().map(lanes_of).sum());
+    taken.iter().for_each(|taken| lanes.push_lengths(taken));
+    let halves = hand_on(session, &[&lanes.scores]).await?;
+    let bounds = Bounds::Each(lanes.bounds.clone());
+    let groups = halves.into_iter().map(|scores| Group { scores, bounds: bounds.clone(), width: Width::Sixteen });
+    let reached = signs(session, groups.collect()).await?;
+    let valid = open_lengths(session, &Bits::concat(&reached), 0, &taken).await?;
     let own = session.own();
-    Ok(valid.into_iter().zip(taken).map(|(valid, taken)| valid.map(|()| taken.components.to_point(own))).collect())
-}
-
-/// Opens the length lanes, two for each template from lane `first` on.
-async fn open_lengths(
-    session: &mut Session,
-    signs: &Signs,
-    first: usize,
-    taken: &[Taken],
-) -> Result<Vec<Result<(), Invalid>>, ProtocolError> {
-    let lanes: Vec<usize> = (first..first + 2 * taken.len()).collect();
-    let within = open(session, Step::OpenLength, &signs.select(&lanes)).await?;
-    let verdict = |(taken, within): (&Taken, &[bool])| match within {
-        _ if !taken.consistent => Err(Invalid::Inconsistent),
-        [true, true] => Ok(()),
-        _ => Err(Invalid::Length),
-    };
-    Ok(taken.iter().zip(within.chunks_exact(2)).map(verdict).collect())
-}
-
-/// Summands of scores, and what each is compared with.
-struct Lanes {
-    scores: Zeroizing<Vec<u16>>,
-    thresholds: Vec<i16>,
-}
-
-impl Lanes {
-    fn with_room_for(lanes: usize) -> Self {
-        Self { scores: Zeroizing::new(Vec::with_capacity(lanes)), thresholds: Vec::with_capacity(lanes) }
-    }
-
-    fn push(&mut self, score: u16, threshold: i16) {
-        self.scores.push(score);
-        self.thresholds.push(threshold);
-    }
-
-    /// Two lanes: `norm >= lower`, and `-norm >= -upper`.
-    ///
-    /// A squared length is at most 64 d, so its distance from either bound fits 16 bits for every dimension that there is.
-    fn push_length(&mut self, taken: &Taken) {
-        let norm = taken.components.norm_summands()[0];
-        let (lower, upper) = band(taken.components.shape().columns());
-        self.push(norm, lower.cast_signed());
-        self.push(norm.wrapping_neg(), -upper.cast_signed());
-    }
+    let mut points = valid.into_iter().zip(taken).map(|(valid, taken)| valid.map(|()| taken.components.to_point(own)));
+    Ok(counts.into_iter().map(|count| points.by_ref().take(count).collect::<Vec<_>>().into_iter().collect()).collect())
 }

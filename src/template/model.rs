@@ -114,7 +114,7 @@ impl Model {
     /// [`Template::score_vartime`](super::Template::score_vartime).
     ///
     /// * Of vectors: the least whole number above cosine times 6 d, since scores above the cosine are accepted.
-    /// * Of sets: the least count above `T (n_P n_R)^0.7`, for sets of n_P and n_R rows: large sets find more by chance.
+    /// * Of sets: the least count above `T (n_P n_R)^0.7`, for sets of `n_P` and `n_R` rows: large sets find more by chance.
     #[must_use]
     pub fn threshold(&self, rate: Fmr, probe: Shape, reference: Shape) -> i16 {
         #[expect(clippy::cast_precision_loss, reason = "at most 6 * 2048")]
@@ -122,7 +122,12 @@ impl Model {
             Encoding::Vector => (6 * self.dimension) as f64,
             Encoding::Rows => chance(probe, reference),
         };
-        least_above(self.thresholds.at(rate) * scale)
+        let least = least_above(self.thresholds.at(rate) * scale);
+        match self.encoding {
+            Encoding::Vector => least,
+            // No count is higher than three times the rows.
+            Encoding::Rows => least.min(i16::try_from(3 * probe.rows() + 1).unwrap_or(i16::MAX)),
+        }
     }
 }
 

@@ -14,12 +14,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tumar::net::{Frame, Pipe, SessionId};
 use tumar::party::Party;
-use tumar::protocol::{Invalid, Meter, ProtocolError, Session, VerifyInput, enrol_intake, verify};
+use tumar::protocol::{
+    Against, Invalid, Joint, Meter, ProtocolError, Session, Side, VerifyInput, enrol_intake, verify,
+};
 use tumar::prss::{Epoch, PairSeed, SessionKeys};
 use tumar::share::{Masks, PointShare, Summands, split};
-use tumar::template::Shape;
 use tumar::template::face::quantise;
 use tumar::template::model::{Model, Models};
+use tumar::template::{ROW, Shape};
 use zeroize::Zeroizing;
 
 /// How long a party of a world waits.
@@ -65,7 +67,26 @@ impl Dice {
         split(shape, packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
     }
 
-    /// A packed honest template.
+    /// Packed rows, all honest: some of them near rows of `like`, where there are any, and the rest near nobody's.
+    pub fn packed_set(&mut self, rows: usize, like: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<u8>) {
+        let model = model_of(ROW);
+        let mut floats = Vec::new();
+        let mut packed = Vec::new();
+        for _ in 0..rows {
+            let mut row = self.embedding(ROW);
+            if !like.is_empty() && self.below(2) == 0 {
+                // Cosines from near nothing to almost one.
+                let strength = 0.25 * self.below(16) as f32;
+                let near = &like[self.below(like.len())];
+                row.iter_mut().zip(near).for_each(|(x, near)| *x += strength * near);
+            }
+            packed.extend_from_slice(&quantise(&row, &model).unwrap().pack());
+            floats.push(row);
+        }
+        (floats, packed)
+    }
+
+    /// A packed honest vector.
     pub fn packed(&mut self, model: &Model) -> Vec<u8> {
         quantise(&self.embedding(model.dimension()), model).unwrap().pack().to_vec()
     }
@@ -211,7 +232,7 @@ pub fn by_party(triples: Vec<[Summands; 3]>) -> [Vec<Summands>; 3] {
     lists
 }
 
-/// Takes a batch of references in.
+/// Takes a batch of references in, each a request of its own.
 pub async fn enrol_all(
     sessions: [Session; 3],
     references: Vec<[Summands; 3]>,
@@ -219,16 +240,62 @@ pub async fn enrol_all(
     let mut lists = by_party(references).map(Some);
     World::run(sessions, |session| {
         let batch = lists[session.own().index()].take().unwrap();
-        enrol_intake(session, batch)
+        let one = |points: Result<Vec<PointShare>, Invalid>| points.map(|mut points| points.pop().unwrap());
+        async move {
+            let requests = batch.into_iter().map(|summands| vec![summands]).collect();
+            enrol_intake(session, requests).await.map(|taken| taken.into_iter().map(one).collect())
+        }
     })
     .await
 }
 
-/// Takes honest references in through the protocol: three parties' points of each.
+/// Takes honest vectors in through the protocol: three parties' points of each.
 pub async fn enrol(world: &mut World, packed: &[Vec<u8>]) -> [Vec<PointShare>; 3] {
-    let triples = packed.iter().map(|packed| world.dice.split(packed)).collect();
+    let vector = |packed: &Vec<u8>| (Shape::vector(2 * packed.len()).unwrap(), packed.clone());
+    enrol_shapes(world, &packed.iter().map(vector).collect::<Vec<_>>()).await
+}
+
+/// Takes honest templates in through the protocol: three parties' points of each.
+pub async fn enrol_shapes(world: &mut World, packed: &[(Shape, Vec<u8>)]) -> [Vec<PointShare>; 3] {
+    let triples = packed.iter().map(|(shape, packed)| world.dice.split_shape(*shape, packed)).collect();
     let points = enrol_all(world.sessions(), triples).await;
     points.map(|points| points.unwrap().into_iter().map(Result::unwrap).collect())
+}
+
+/// One modality of a request: a probe's shares, and the places of its references with threshold and weight.
+pub struct Trial {
+    pub probe: [Summands; 3],
+    pub against: Vec<(usize, i16, u16)>,
+}
+
+/// Runs a batch of requests against the points `references`.
+pub async fn verify_trials(
+    sessions: [Session; 3],
+    requests: Vec<(Vec<Trial>, Joint)>,
+    references: &[Vec<PointShare>; 3],
+) -> [Result<Vec<Result<bool, Invalid>>, ProtocolError>; 3] {
+    let mut lists = [Vec::new(), Vec::new(), Vec::new()];
+    for (trials, joint) in requests {
+        let mut sides = [Vec::new(), Vec::new(), Vec::new()];
+        for Trial { probe, against } in trials {
+            for ((party, sides), probe) in Party::ALL.into_iter().zip(&mut sides).zip(probe) {
+                let against = against.iter().map(|&(row, threshold, weight)| {
+                    let point = &references[party.index()][row];
+                    Against { shape: point.shape(), words: point.words(), threshold, weight }
+                });
+                sides.push(Side { probe, references: against.collect() });
+            }
+        }
+        for (list, sides) in lists.iter_mut().zip(sides) {
+            list.push(VerifyInput { sides, joint });
+        }
+    }
+    let mut lists = lists.map(Some);
+    World::run(sessions, |session| {
+        let batch = lists[session.own().index()].take().unwrap();
+        verify(session, batch)
+    })
+    .await
 }
 
 /// Runs a batch of comparisons: item `i` is `probes[i]` against the points `references[.][rows[i]]`.
@@ -239,18 +306,10 @@ pub async fn verify_all(
     rows: &[usize],
     thresholds: &[i16],
 ) -> [Result<Vec<Result<bool, Invalid>>, ProtocolError>; 3] {
-    let mut lists = by_party(probes).map(Some);
-    World::run(sessions, |session| {
-        let own = session.own().index();
-        let inputs = lists[own].take().unwrap().into_iter().zip(rows).zip(thresholds);
-        let batch = inputs.map(|((summands, &row), &threshold)| VerifyInput {
-            summands,
-            reference: references[own][row].words(),
-            threshold,
-        });
-        verify(session, batch.collect())
-    })
-    .await
+    let requests = probes.into_iter().zip(rows).zip(thresholds);
+    let requests = requests
+        .map(|((probe, &row), &threshold)| (vec![Trial { probe, against: vec![(row, threshold, 1)] }], Joint::Any));
+    verify_trials(sessions, requests.collect(), references).await
 }
 
 /// The meters of three sessions.

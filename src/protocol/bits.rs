@@ -1,0 +1,245 @@
+//! Shared bits, 64 lanes a word: what is done to them here, and what takes a round.
+//!
+//! | block | rounds | bytes a party |
+//! |---|---|---|
+//! | XOR, NOT, choosing lanes | 0 | 0 |
+//! | [`and`] of any number of lanes | 1 | 1/8 a lane |
+//! | [`or_tree`], [`and_tree`] over groups of up to n lanes | log2 n, rounded up | 1/8 for each lane but one of each group, and at most one a round |
+//!
+//! Source of the AND: Araki et al. 2016/768, section 3.2.
+
+use zeroize::Zeroizing;
+
+use super::hosted::Lane as _;
+use super::{ProtocolError, Round, Session};
+use crate::net::Step;
+use crate::party::Party;
+
+/// One bit in each of some lanes, shared: the value is the XOR of three slots, of which a party has its own and the next one.
+pub struct Bits {
+    pub(super) own: Zeroizing<Vec<u64>>,
+    pub(super) next: Zeroizing<Vec<u64>>,
+    lanes: usize,
+}
+
+/// Prints how many there are.
+impl std::fmt::Debug for Bits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bits([{}])", self.lanes)
+    }
+}
+
+impl Bits {
+    /// From the two slots, of one word for each 64 lanes or part of them.
+    ///
+    /// # Panics
+    /// When there are more or fewer words.
+    #[must_use]
+    pub fn from_slots(own: Zeroizing<Vec<u64>>, next: Zeroizing<Vec<u64>>, lanes: usize) -> Self {
+        assert!(own.len() == lanes.div_ceil(64) && next.len() == own.len(), "a word for each 64 lanes");
+        Self { own, next, lanes }
+    }
+
+    /// Zeros that nobody masked: a public value.
+    #[must_use]
+    pub fn zeros(lanes: usize) -> Self {
+        let words = || Zeroizing::new(vec![0; lanes.div_ceil(64)]);
+        Self::from_slots(words(), words(), lanes)
+    }
+
+    /// Number of lanes.
+    #[must_use]
+    pub const fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Lane by lane.
+    #[must_use]
+    pub fn xor(&self, other: &Self) -> Self {
+        let xor = |a: &[u64], b: &[u64]| Zeroizing::new(a.iter().zip(b).map(|(a, b)| a ^ b).collect());
+        Self::from_slots(xor(&self.own, &other.own), xor(&self.next, &other.next), self.lanes)
+    }
+
+    /// Flips the lanes that a public predicate names, at the party `own`: A and C flip the slot of A.
+    #[must_use]
+    pub fn flip(&self, own: Party, is_flipped: impl Fn(usize) -> bool) -> Self {
+        let lanes = 0..self.lanes;
+        let words = lanes.clone().step_by(64).map(|start| {
+            let set = |lane: &usize| is_flipped(*lane);
+            (start..lanes.end.min(start + 64)).filter(set).fold(0_u64, |word, lane| word | 1 << (lane % 64))
+        });
+        let mut out = Self::from_slots(self.own.clone(), self.next.clone(), self.lanes);
+        let slot = match own {
+            Party::A => &mut out.own,
+            Party::B => return out,
+            Party::C => &mut out.next,
+        };
+        slot.iter_mut().zip(words).for_each(|(word, mask)| *word ^= mask);
+        out
+    }
+
+    /// Every lane flipped.
+    #[must_use]
+    pub fn not(&self, own: Party) -> Self {
+        self.flip(own, |_| true)
+    }
+
+    /// Only these lanes, in this order. What is left out stays shared.
+    ///
+    /// # Panics
+    /// When a lane is not there.
+    #[must_use]
+    pub fn select(&self, lanes: &[usize]) -> Self {
+        let gather = |from: &[u64]| {
+            let bit = |lane: usize| from[lane / 64] >> (lane % 64) & 1;
+            let word = |lanes: &[usize]| lanes.iter().rev().fold(0, |word, &lane| word << 1 | bit(lane));
+            Zeroizing::new(lanes.chunks(64).map(word).collect())
+        };
+        Self::from_slots(gather(&self.own), gather(&self.next), lanes.len())
+    }
+
+    /// All lanes of all, one after the other.
+    #[must_use]
+    pub fn concat<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut out = Self::zeros(0);
+        for bits in all {
+            append(&mut out.own, out.lanes, &bits.own, bits.lanes);
+            append(&mut out.next, out.lanes, &bits.next, bits.lanes);
+            out.lanes += bits.lanes;
+        }
+        out
+    }
+
+    pub(super) fn own_bytes(&self) -> Vec<u8> {
+        slot_bytes(&self.own, self.lanes)
+    }
+
+    pub(super) fn next_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(slot_bytes(&self.next, self.lanes))
+    }
+}
+
+/// Puts `count` bits behind the first `lanes` of a slot.
+fn append(slot: &mut Zeroizing<Vec<u64>>, lanes: usize, bits: &[u64], count: usize) {
+    // Built anew: a vector that grows leaves unwiped copies behind.
+    let mut longer = Zeroizing::new(Vec::with_capacity((lanes + count).div_ceil(64) + 1));
+    longer.extend_from_slice(slot);
+    let shift = lanes % 64;
+    if shift == 0 {
+        longer.extend_from_slice(bits);
+    } else {
+        if let Some(last) = longer.last_mut() {
+            *last &= (1 << shift) - 1;
+        }
+        for word in bits {
+            if let Some(last) = longer.last_mut() {
+                *last |= word << shift;
+            }
+            longer.push(word >> (64 - shift));
+        }
+        longer.truncate((lanes + count).div_ceil(64));
+    }
+    *slot = longer;
+}
+
+/// The lanes of a slot as bytes. What stands beyond the last lane is cut off: both holders must make the same bytes.
+fn slot_bytes(slot: &[u64], lanes: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    u64::put(&mut bytes, slot, lanes);
+    if let (Some(last), 1..8) = (bytes.last_mut(), lanes % 8) {
+        *last &= (1 << (lanes % 8)) - 1;
+    }
+    bytes
+}
+
+/// AND of pairs, each of two with as many lanes; one round for any number of pairs: one bit a lane, to the previous party.
+///
+/// # Errors
+/// [`ProtocolError`] if the run stopped; the session is over then.
+pub async fn and(session: &mut Session, step: Step, gates: &[(&Bits, &Bits)]) -> Result<Vec<Bits>, ProtocolError> {
+    let words: usize = gates.iter().map(|(x, _)| x.own.len()).sum();
+    if words == 0 {
+        return Ok(gates.iter().map(|_| Bits::zeros(0)).collect());
+    }
+    let mut zeros = Zeroizing::new(vec![0; words]);
+    session.keys().zero_bits(&mut zeros).map_err(|e| session.fail(e))?;
+    let mut sent = Vec::with_capacity(8 * words);
+    let mut products = Vec::with_capacity(gates.len());
+    let mut zeros = &zeros[..];
+    for (x, y) in gates {
+        let (zero, rest) = zeros.split_at(x.own.len());
+        zeros = rest;
+        let x_slots = x.own.iter().zip(x.next.iter());
+        let slots = x_slots.zip(y.own.iter().zip(y.next.iter())).zip(zero);
+        let product = |(((x, x_next), (y, y_next)), zero): (((&u64, &u64), (&u64, &u64)), &u64)| {
+            zero ^ (x & (y ^ y_next)) ^ (x_next & y)
+        };
+        let own: Zeroizing<Vec<u64>> = Zeroizing::new(slots.map(product).collect());
+        u64::put(&mut sent, &own, x.lanes);
+        products.push((own, x.lanes));
+    }
+    let from_next = sent.len();
+    let came = session.exchange(step, Round { to_prev: sent, from_next, ..Round::default() }).await?;
+    let mut came = &came.next[..];
+    let receive = |(own, lanes): (Zeroizing<Vec<u64>>, usize)| {
+        let (head, rest) = came.split_at(u64::bytes(own.len(), lanes));
+        came = rest;
+        let mut next = Zeroizing::new(vec![0; own.len()]);
+        u64::take(head, &mut next);
+        Bits::from_slots(own, next, lanes)
+    };
+    Ok(products.into_iter().map(receive).collect())
+}
+
+/// AND of each group of lanes that stand side by side: `sizes` says how many belong together, at least one each.
+///
+/// Rounds: log2 of the largest group, rounded up; none for groups of one.
+///
+/// # Errors
+/// [`ProtocolError`] if the run stopped; the session is over then.
+///
+/// # Panics
+/// When the sizes are not all the lanes.
+pub async fn and_tree(session: &mut Session, bits: &Bits, sizes: &[usize]) -> Result<Bits, ProtocolError> {
+    assert_eq!(sizes.iter().sum::<usize>(), bits.lanes, "groups are all the lanes");
+    let mut sizes = sizes.to_vec();
+    let mut bits = bits.select(&(0..bits.lanes).collect::<Vec<_>>());
+    while sizes.iter().any(|&size| size > 1) {
+        let (mut left, mut right, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let mut start = 0;
+        for &size in &sizes {
+            let paired = size / 2 * 2;
+            left.extend((start..start + paired).step_by(2));
+            right.extend((start + 1..start + paired).step_by(2));
+            rest.push((size % 2 == 1).then_some(start + paired));
+            start += size;
+        }
+        let pairs = left.len();
+        let (left, right) = (bits.select(&left), bits.select(&right));
+        let product = and(session, Step::Tree, &[(&left, &right)]).await?.pop().expect("a gate has a product");
+        // Products first, and behind them all lanes of before, of which the odd ones are taken.
+        let source = Bits::concat([&product, &bits]);
+        let mut lanes = Vec::with_capacity(pairs + sizes.len());
+        let mut taken = 0;
+        for (size, rest) in sizes.iter_mut().zip(rest) {
+            lanes.extend(taken..taken + *size / 2);
+            taken += *size / 2;
+            lanes.extend(rest.map(|lane| pairs + lane));
+            *size = size.div_ceil(2);
+        }
+        bits = source.select(&lanes);
+    }
+    Ok(bits)
+}
+
+/// OR of each group of lanes that stand side by side; as [`and_tree`] of what is flipped.
+///
+/// # Errors
+/// As [`and_tree`].
+///
+/// # Panics
+/// As [`and_tree`].
+pub async fn or_tree(session: &mut Session, bits: &Bits, sizes: &[usize]) -> Result<Bits, ProtocolError> {
+    let own = session.own();
+    Ok(and_tree(session, &bits.not(own), sizes).await?.not(own))
+}
