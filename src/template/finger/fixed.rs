@@ -41,17 +41,19 @@ pub(super) fn unit_vector(rows: &UnitRows) -> Option<Zeroizing<Box<[f64]>>> {
 
 /// The upper triangle of `(sum r r^T / n)^0.35`, row by row, with each component's power taken and the mean taken off.
 fn triangle(rows: &UnitRows) -> Zeroizing<Vec<f64>> {
-    let axes = axes(rows);
-    let mut triangle = Zeroizing::new(Vec::with_capacity(PAIRS));
-    for i in 0..COLUMNS {
-        for j in i..COLUMNS {
-            let entry: f64 = axes.iter().map(|axis| axis[i] * axis[j]).sum();
-            let weighed = if i == j { entry } else { SQRT_2 * entry };
-            triangle.push(weighed.signum() * weighed.abs().powf(COMPONENT_POWER));
+    let mut triangle = Zeroizing::new(vec![0.0; PAIRS]);
+    for axis in axes(rows).iter() {
+        let mut rest = triangle.as_mut_slice();
+        for (i, own) in axis.iter().enumerate() {
+            let (line, below) = rest.split_at_mut(COLUMNS - i);
+            line.iter_mut().zip(&axis[i..]).for_each(|(entry, other)| *entry += own * other);
+            rest = below;
         }
     }
-    for (component, &mean) in triangle.iter_mut().zip(&LEADER.second_order_mean) {
-        *component -= f64::from(mean);
+    let places = (0..COLUMNS).flat_map(|i| (i..COLUMNS).map(move |j| i == j));
+    for ((component, diagonal), &mean) in triangle.iter_mut().zip(places).zip(&LEADER.second_order_mean) {
+        let entry = if diagonal { *component } else { SQRT_2 * *component };
+        *component = entry.signum() * entry.abs().powf(COMPONENT_POWER) - f64::from(mean);
     }
     triangle
 }
@@ -103,16 +105,28 @@ fn sweep(axes: &mut [[f64; COLUMNS]]) -> bool {
     turned
 }
 
-/// `G^T v` with random signs `G`, fixed for ever: half a kilobit of [`mix`] for each component of the triangle.
+/// The signs that a byte stands for, least bit first: 1 is plus.
+static SIGNS: [[f64; 8]; 256] = {
+    let mut signs = [[-1.0; 8]; 256];
+    let mut place = 0;
+    while place < 8 * 256 {
+        if place / 8 >> (place % 8) & 1 == 1 {
+            signs[place / 8][place % 8] = 1.0;
+        }
+        place += 1;
+    }
+    signs
+};
+
+/// `G^T v` with random signs `G`, fixed for ever: a kilobit of [`mix`] for each component of the triangle.
 fn fold(triangle: &[f64]) -> Zeroizing<Box<[f64]>> {
     const WORDS: u64 = COMPONENTS as u64 / 64;
     let mut folded = Zeroizing::new(vec![0.0; COMPONENTS].into_boxed_slice());
     for (index, component) in (0..).zip(triangle) {
         for (word, out) in (index * WORDS + 1..).zip(folded.as_chunks_mut::<64>().0) {
-            let mut bits = mix(word.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            for out in out {
-                *out += if bits & 1 == 1 { *component } else { -component };
-                bits >>= 1;
+            let bytes = mix(word.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_le_bytes();
+            for (byte, out) in bytes.into_iter().zip(out.as_chunks_mut::<8>().0) {
+                out.iter_mut().zip(&SIGNS[usize::from(byte)]).for_each(|(out, sign)| *out += sign * component);
             }
         }
     }
