@@ -10,14 +10,15 @@ use std::f64::consts::SQRT_2;
 
 use zeroize::Zeroizing;
 
-use super::rows::{COLUMNS, UnitRows, dot};
+use super::rows::{UnitRows, dot};
 use super::weights::LEADER;
+use crate::template::ROW;
 
 /// Components of the vector.
 pub const COMPONENTS: usize = 1024;
 
 /// Components of the triangle.
-pub(super) const PAIRS: usize = COLUMNS * (COLUMNS + 1) / 2;
+pub(super) const PAIRS: usize = ROW * (ROW + 1) / 2;
 
 const SPECTRUM_POWER: f64 = 0.35;
 const COMPONENT_POWER: f64 = 0.7;
@@ -28,15 +29,12 @@ const ORTHOGONAL: f64 = 1e-13;
 /// Part of the largest axis' squared length below which an axis is rounding error.
 const NOTHING: f64 = 1e-24;
 
-/// The direction of the vector, of length 1; `None` without rows.
-pub(super) fn unit_vector(rows: &UnitRows) -> Option<Zeroizing<Box<[f64]>>> {
-    if rows.count() == 0 {
-        return None;
-    }
+/// The direction of the vector, of length 1. There is at least one row.
+pub(super) fn unit_vector(rows: &UnitRows) -> Zeroizing<Box<[f64]>> {
     let mut folded = fold(&triangle(rows));
     let length = dot(&folded, &folded).sqrt();
     folded.iter_mut().for_each(|component| *component /= length);
-    Some(folded)
+    folded
 }
 
 /// The upper triangle of `(sum r r^T / n)^0.35`, row by row, with each component's power taken and the mean taken off.
@@ -45,12 +43,12 @@ fn triangle(rows: &UnitRows) -> Zeroizing<Vec<f64>> {
     for axis in axes(rows).iter() {
         let mut rest = triangle.as_mut_slice();
         for (i, own) in axis.iter().enumerate() {
-            let (line, below) = rest.split_at_mut(COLUMNS - i);
+            let (line, below) = rest.split_at_mut(ROW - i);
             line.iter_mut().zip(&axis[i..]).for_each(|(entry, other)| *entry += own * other);
             rest = below;
         }
     }
-    let places = (0..COLUMNS).flat_map(|i| (i..COLUMNS).map(move |j| i == j));
+    let places = (0..ROW).flat_map(|i| (i..ROW).map(move |j| i == j));
     for ((component, diagonal), &mean) in triangle.iter_mut().zip(places).zip(&LEADER.second_order_mean) {
         let entry = if diagonal { *component } else { SQRT_2 * *component };
         *component = entry.signum() * entry.abs().powf(COMPONENT_POWER) - f64::from(mean);
@@ -62,7 +60,7 @@ fn triangle(rows: &UnitRows) -> Zeroizing<Vec<f64>> {
 ///
 /// One-sided Jacobi (M. R. Hestenes, 1958) turns the rows against each other until all are orthogonal: they are then the
 /// eigenvectors, as long as the roots of the eigenvalues. The same turns in the same order everywhere.
-fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; COLUMNS]>> {
+fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; ROW]>> {
     #[expect(clippy::cast_precision_loss, reason = "at most 255")]
     let scale = 1.0 / (rows.count() as f64).sqrt();
     let mut axes = Zeroizing::new(Vec::with_capacity(rows.count()));
@@ -82,7 +80,7 @@ fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; COLUMNS]>> {
 }
 
 /// Turns every pair of axes once; `false` if all were orthogonal.
-fn sweep(axes: &mut [[f64; COLUMNS]]) -> bool {
+fn sweep(axes: &mut [[f64; ROW]]) -> bool {
     let mut turned = false;
     for second in 1..axes.len() {
         let (before, from) = axes.split_at_mut(second);

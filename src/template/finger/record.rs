@@ -402,7 +402,8 @@ fn read_length(cursor: &mut Cursor<'_>) -> Result<(Standard, u32), RecordError> 
 fn read_view(cursor: &mut Cursor<'_>, header: Header) -> Result<View, RecordError> {
     let [position, kind, quality, count] = cursor.array()?;
     let position = FingerPosition::from_code(position).ok_or(RecordError::Position(position))?;
-    let marks: Box<[Mark]> = cursor.take(6 * usize::from(count))?.as_chunks::<6>().0.iter().map(read_mark).collect();
+    let marks: Box<[Mark]> =
+        cursor.take(6 * usize::from(count))?.as_chunks::<6>().0.iter().copied().map(read_mark).collect();
     let wide = |mark: &&Mark| header.standard == Standard::Ansi378 && mark.angle >= 180;
     if let Some(mark) = marks.iter().find(wide) {
         return Err(RecordError::Angle(mark.angle));
@@ -412,7 +413,7 @@ fn read_view(cursor: &mut Cursor<'_>, header: Header) -> Result<View, RecordErro
 }
 
 /// The upper two bits of x are the minutia's type, those of y are reserved.
-fn read_mark(&[x, x_low, y, y_low, angle, quality]: &[u8; 6]) -> Mark {
+fn read_mark([x, x_low, y, y_low, angle, quality]: [u8; 6]) -> Mark {
     let coordinate = |high, low| u16::from_be_bytes([high, low]) & 0x3fff;
     Mark { x: coordinate(x, x_low), y: coordinate(y, y_low), angle, quality }
 }

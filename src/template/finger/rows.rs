@@ -7,9 +7,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use super::cylinder::{VALUES, cylinder};
 use super::minutiae::{Hull, Minutiae};
 use super::weights::{LEADER, Weights};
-
-/// Components of a row.
-pub const COLUMNS: usize = 128;
+use crate::template::ROW;
 
 /// Cosine from which two rows of one print are the same.
 const REPEATED: f64 = 0.45;
@@ -25,13 +23,13 @@ const LEAST_UNREPEATED: usize = 6;
 #[derive(ZeroizeOnDrop)]
 pub struct UnitRows {
     /// Made with room for all minutiae, so it never moves; wiping takes its room too.
-    rows: Vec<[f64; COLUMNS]>,
+    rows: Vec<[f64; ROW]>,
 }
 
 impl UnitRows {
     /// The rows, best first.
     #[must_use]
-    pub fn rows(&self) -> &[[f64; COLUMNS]] {
+    pub fn rows(&self) -> &[[f64; ROW]] {
         &self.rows
     }
 
@@ -43,7 +41,7 @@ impl UnitRows {
 
     /// Noisy prints repeat themselves and would hit by chance too often: rows that are like more than one other go.
     fn drop_repeats(&mut self) {
-        let like = |row: &[f64; COLUMNS]| self.rows.iter().filter(|other| dot(row, *other) > REPEATED).count();
+        let like = |row: &[f64; ROW]| self.rows.iter().filter(|other| dot(row, *other) > REPEATED).count();
         // Each row is like itself.
         let keep: Vec<bool> = self.rows.iter().map(|row| like(row) <= MOST_REPEATS + 1).collect();
         if keep.iter().filter(|&&kept| kept).count() >= LEAST_UNREPEATED {
@@ -56,7 +54,7 @@ impl UnitRows {
 /// Prints the shape, never a component: `UnitRows([31, 128])`.
 impl fmt::Debug for UnitRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UnitRows([{}, {COLUMNS}])", self.count())
+        write!(f, "UnitRows([{}, {ROW}])", self.count())
     }
 }
 
@@ -84,9 +82,9 @@ pub fn unit_rows(minutiae: &Minutiae) -> UnitRows {
 }
 
 /// The direction of `W (z - mean)`; `None` for a cylinder that is the mean, which has none. Uses up the values.
-fn project(values: &mut [f64; VALUES], weights: &Weights) -> Option<[f64; COLUMNS]> {
+fn project(values: &mut [f64; VALUES], weights: &Weights) -> Option<[f64; ROW]> {
     values.iter_mut().zip(&weights.mean).for_each(|(value, &mean)| *value -= f64::from(mean));
-    let mut row = [0.0; COLUMNS];
+    let mut row = [0.0; ROW];
     for (component, line) in row.iter_mut().zip(weights.lines()) {
         *component = dot(values, line);
     }

@@ -4,14 +4,14 @@ use std::sync::LazyLock;
 
 use super::cylinder::VALUES;
 use super::fixed::PAIRS;
-use super::rows::COLUMNS;
+use crate::template::ROW;
 
 /// The extractor and version that the built-in weights fit. Templates made with others never meet these.
 pub const WEIGHTS: &str = "leader-1";
 
 /// What turns cylinders into rows, and rows into one vector.
 pub(super) struct Weights {
-    /// [`COLUMNS`] lines of [`VALUES`].
+    /// [`ROW`] lines of [`VALUES`].
     projection: Box<[f32]>,
     /// [`VALUES`].
     pub(super) mean: Box<[f32]>,
@@ -30,7 +30,7 @@ const PROJECTION: &[u8] = include_bytes!("weights/leader-1/projection.f32");
 const MEAN: &[u8] = include_bytes!("weights/leader-1/mean.f32");
 const SECOND_ORDER_MEAN: &[u8] = include_bytes!("weights/leader-1/second-order-mean.f32");
 
-const _: () = assert!(PROJECTION.len() == 4 * COLUMNS * VALUES);
+const _: () = assert!(PROJECTION.len() == 4 * ROW * VALUES);
 const _: () = assert!(MEAN.len() == 4 * VALUES);
 const _: () = assert!(SECOND_ORDER_MEAN.len() == 4 * PAIRS);
 
@@ -54,7 +54,7 @@ mod tests {
         let readme = include_str!("weights/README.md");
         for (name, bytes) in [("projection", PROJECTION), ("mean", MEAN), ("second-order-mean", SECOND_ORDER_MEAN)] {
             let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-            let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = digest.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             let line = readme.lines().find(|line| line.starts_with(&format!("| `{name}.f32`"))).unwrap();
             assert!(line.contains(&hex), "{name} is not as published");
             assert!(floats(bytes).iter().all(|value| value.is_finite()));
