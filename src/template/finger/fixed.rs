@@ -74,7 +74,9 @@ fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; ROW]>> {
         // An axis as long as s stands for the eigenvalue s^2.
         let squared = dot(axis, axis);
         let factor = if squared > NOTHING { squared.powf((SPECTRUM_POWER - 1.0) / 2.0) } else { 0.0 };
-        axis.iter_mut().for_each(|component| *component *= factor);
+        for component in axis.iter_mut() {
+            *component *= factor;
+        }
     }
     axes
 }
@@ -108,7 +110,7 @@ static SIGNS: [[f64; 8]; 256] = {
     let mut signs = [[-1.0; 8]; 256];
     let mut place = 0;
     while place < 8 * 256 {
-        if place / 8 >> (place % 8) & 1 == 1 {
+        if ((place / 8) >> (place % 8)) & 1 == 1 {
             signs[place / 8][place % 8] = 1.0;
         }
         place += 1;
