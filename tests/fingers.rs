@@ -5,9 +5,9 @@ mod prints;
 
 use std::collections::{BTreeMap, HashMap};
 
-use prints::{Print, prints};
+use prints::{Dice, Print, capture, prints, sketch};
 use tumar::template::Template;
-use tumar::template::finger::record::{Record, Wanted};
+use tumar::template::finger::record::{Record, Standard, Wanted};
 use tumar::template::finger::{FingerError, Minutiae, encode_fixed, encode_rows, unit_rows, unit_vector};
 
 type Case = HashMap<String, String>;
@@ -89,6 +89,20 @@ fn the_vectors_cover_what_they_are_there_for() {
     // The same record in ISO's units would be another finger: the ANSI one is told apart.
     let ansi = cases.iter().filter(|case| bytes(&case["record"])[8..10] != [0, 0]);
     assert_eq!(ansi.count(), 1);
+}
+
+#[test]
+fn a_finger_that_is_moved_and_turned_has_the_same_rows() {
+    let mut dice = Dice(11);
+    let lying = sketch(Standard::Iso19794, vec![capture(&mut dice, 2, 0, 40)]);
+    let mut turned = lying.clone();
+    for (x, y, angle, _) in &mut turned.views[0].minutiae {
+        // A quarter counter-clockwise, where y points down; the upper bits are the minutia's type.
+        (*x, *y, *angle) = (*y + 13, 1000 - (*x & 0x3fff), angle.wrapping_add(64));
+    }
+    let [lying, turned] = [lying, turned].map(|sketch| unit_rows(&minutiae(&sketch.bytes())));
+    assert!(lying.count() >= 30);
+    assert!(apart(lying.rows().as_flattened(), turned.rows().as_flattened()) < 1e-9);
 }
 
 #[test]

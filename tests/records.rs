@@ -136,8 +136,8 @@ fn bytes_that_are_no_record_are_refused_each_for_its_reason() {
         assert_eq!(refusal(&two_views).reason(), "RECORD_TRAILING");
     }
     assert_eq!(refusal(&[]), Truncated { at: 0 });
-    assert_eq!((refusal(&[0; MOST_BYTES + 1]), TooLarge.reason()), (TooLarge, "RECORD_TOO_LARGE"));
-    assert_eq!(refusal(&[0; MOST_BYTES]), Magic);
+    assert_eq!((refusal(&vec![0; MOST_BYTES + 1]), TooLarge.reason()), (TooLarge, "RECORD_TOO_LARGE"));
+    assert_eq!(refusal(&vec![0; MOST_BYTES]), Magic);
 }
 
 #[test]

@@ -59,10 +59,10 @@ impl Sketch {
     pub fn bytes(&self) -> Vec<u8> {
         let mut tail = Vec::new();
         if self.standard == Standard::Ansi378 {
-            self.product.iter().for_each(|word| tail.extend(word.to_be_bytes()));
+            tail.extend(self.product.iter().flat_map(|word| word.to_be_bytes()));
         }
         let words = [self.equipment, self.image[0], self.image[1], self.resolution[0], self.resolution[1]];
-        words.iter().for_each(|word| tail.extend(word.to_be_bytes()));
+        tail.extend(words.iter().flat_map(|word| word.to_be_bytes()));
         tail.extend([u8::try_from(self.views.len()).unwrap(), 0]);
         self.views.iter().for_each(|view| tail.extend(view.bytes()));
         let length = |own: usize| u32::try_from(8 + own + tail.len()).unwrap().to_be_bytes();

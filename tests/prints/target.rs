@@ -1,6 +1,6 @@
 //! What is done with hostile records, here and under libFuzzer (`fuzz/`).
 
-use tumar::template::finger::record::{FingerPosition, Record, RecordError, Wanted};
+use tumar::template::finger::record::{FingerPosition, Record, RecordError, View, Wanted};
 use tumar::template::finger::{encode_fixed, encode_rows};
 
 /// Reads anyone's bytes and holds the reader to what it promises; the fault's reason if they are no record.
@@ -12,7 +12,7 @@ pub fn read(bytes: &[u8]) -> Result<(), &'static str> {
     assert!(!record.header().resolution.contains(&0));
     let of_all = FingerPosition::ALL
         .iter()
-        .map(|&position| record.view(Wanted { position: Some(position), number: None }).map_or(0, |view| view.count()));
+        .map(|&position| record.view(Wanted { position: Some(position), number: None }).map_or(0, View::count));
     assert!(of_all.sum::<usize>() <= kept);
     Ok(())
 }

@@ -125,3 +125,57 @@ fn distance_squared(a: Place, b: Place, place: Place) -> f64 {
     let off = [from[0] - part * along[0], from[1] - part * along[1]];
     off[0] * off[0] + off[1] * off[1]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(standard: Standard, resolution: [u16; 2]) -> Header {
+        Header { standard, product: None, certificates: 0, sensor: 0, image: [500, 500], resolution }
+    }
+
+    fn mark(x: u16, y: u16, angle: u8, quality: u8) -> Mark {
+        Mark { x, y, angle, quality }
+    }
+
+    fn at(place: Place) -> Minutia {
+        Minutia { place, direction: 0.0 }
+    }
+
+    #[test]
+    fn minutiae_are_scaled_to_500_dpi_with_y_up_and_the_best_come_first() {
+        // 394 pixels per centimetre are 1000 dpi but for rounding, 100 are 254.
+        let marks = [mark(100, 50, 64, 40), mark(7, 9, 1, 90), mark(8, 9, 2, 40), mark(9, 9, 3, 91)];
+        let iso = Minutiae::normalise(&header(Standard::Iso19794, [394, 100]), &marks);
+        let scale = [500.0 / (394.0 * 2.54), 500.0 / 254.0];
+        let x: Vec<f64> = iso.points().iter().map(|point| (point.place[0] / scale[0]).round()).collect();
+        assert_eq!(x, [9.0, 7.0, 100.0, 8.0]);
+        let third = &iso.points()[2];
+        assert!((third.place[1] + 50.0 * scale[1]).abs() < 1e-12);
+        assert!((third.direction - TAU / 4.0).abs() < 1e-12);
+        let ansi = Minutiae::normalise(&header(Standard::Ansi378, [394, 100]), &marks);
+        assert!((ansi.points()[2].direction - TAU * 128.0 / 360.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_hull_holds_its_inside_and_its_margin_and_nothing_else() {
+        // A square with points on its sides, in it, and twice at a corner, in no order.
+        let places =
+            [[5.0, 5.0], [0.0, 10.0], [10.0, 0.0], [0.0, 0.0], [10.0, 10.0], [5.0, 0.0], [0.0, 0.0], [10.0, 3.0]];
+        let hull = Hull::of(&places.map(at));
+        assert_eq!(hull.corners, [[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]]);
+        assert!(hull.holds([5.0, 5.0], 0.0) && hull.holds([0.0, 0.0], 0.0) && hull.holds([10.0, 4.0], 0.0));
+        assert!(hull.holds([12.0, 5.0], 2.0) && !hull.holds([12.1, 5.0], 2.0));
+        // At a corner the margin is round.
+        assert!(hull.holds([13.0, 14.0], 5.0) && !hull.holds([14.0, 14.0], 5.0));
+    }
+
+    #[test]
+    fn minutiae_on_a_line_or_at_one_place_have_only_a_margin() {
+        let line = Hull::of(&[[0.0, 0.0], [20.0, 0.0], [10.0, 0.0]].map(at));
+        assert!(line.holds([10.0, 3.0], 3.0) && !line.holds([10.0, 3.1], 3.0) && !line.holds([30.0, 0.0], 3.0));
+        let place = Hull::of(&[[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]].map(at));
+        assert!(place.holds([1.0, 4.0], 3.0) && !place.holds([1.0, 4.1], 3.0));
+        assert!(!Hull::of(&[]).holds([0.0, 0.0], 1e9));
+    }
+}

@@ -22,7 +22,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::minutiae::Minutiae;
 
-/// Most bytes of a record: what the short length of ANSI 378 can say, and 38 full views without extended data.
+/// Most bytes of a record: what the short length of ANSI 378 can say, and room for 42 full views.
 pub const MOST_BYTES: usize = 65_535;
 
 const MAGIC: &[u8] = b"FMR\0";

@@ -104,3 +104,40 @@ pub(super) fn dot<T: Copy + Into<f64>>(a: &[f64], b: &[T]) -> f64 {
     debug_assert!(a.len() == b.len() && a.len().is_multiple_of(LANES));
     sums.iter().sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows at these angles in the plane of the first two components.
+    fn rows(degrees: &[f64]) -> UnitRows {
+        let row = |angle: &f64| {
+            let mut row = [0.0; ROW];
+            (row[1], row[0]) = angle.to_radians().sin_cos();
+            row
+        };
+        UnitRows { rows: degrees.iter().map(row).collect() }
+    }
+
+    fn left(degrees: &[f64]) -> usize {
+        let mut rows = rows(degrees);
+        rows.drop_repeats();
+        rows.count()
+    }
+
+    #[test]
+    fn a_row_may_have_one_like_itself_and_not_two() {
+        // A cosine of 0.45 is 63.3 degrees. Pairs stay; of a chain of three the middle one goes.
+        let mut apart = vec![0.0, 90.0, 180.0, 270.0];
+        assert_eq!(left(&apart), 4);
+        apart.extend([10.0, 100.0, 190.0, 280.0]);
+        assert_eq!(left(&apart), 8);
+        apart.push(15.0);
+        // Three are alike now, and six are left.
+        assert_eq!(left(&apart), 6);
+        apart.push(105.0);
+        // Six are, so that only four would be left: all stay.
+        assert_eq!(left(&apart), 10);
+        assert_eq!(left(&[]), 0);
+    }
+}
