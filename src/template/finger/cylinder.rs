@@ -57,11 +57,14 @@ pub(super) fn cylinder(minutiae: &[Minutia], hull: &Hull, own: usize, values: &m
     if others().filter(|other| distance(other) <= RADIUS + REACH).count() < LEAST_NEIGHBOURS {
         return false;
     }
+    // Room for all, so that it never moves and leaves a copy behind.
+    let mut near = Zeroizing::new(Vec::with_capacity(minutiae.len()));
     // A pixel more than reaches any cell: which cells are reached is decided there.
-    let near = others().filter(|other| distance(other) <= RADIUS + REACH + 1.0);
-    let near: Vec<Neighbour> =
-        near.map(|other| Neighbour { place: other.place, share: share(centre.direction - other.direction) }).collect();
-    let near = Zeroizing::new(near);
+    near.extend(
+        others()
+            .filter(|other| distance(other) <= RADIUS + REACH + 1.0)
+            .map(|other| Neighbour { place: other.place, share: share(centre.direction - other.direction) }),
+    );
     let (sine, cosine) = centre.direction.sin_cos();
     let mut valid = 0;
     for (cell, &[u, v]) in values.as_chunks_mut::<DIRECTIONS>().0.iter_mut().zip(&*OFFSETS) {
