@@ -8,6 +8,7 @@
 //! Only a terminal holds a [`Template`]. The plain comparison here is the oracle that the protocol is tested against.
 
 pub mod face;
+pub mod finger;
 pub mod model;
 pub mod quantise;
 

@@ -1,0 +1,91 @@
+//! Fingers: from a minutiae record to rows for one comparison, or to one vector for a search.
+//!
+//! ```text
+//! bytes --record--> View --minutiae--> Minutiae --cylinder, rows--> UnitRows --encode_rows---> Template of 4..=40 rows of 128
+//! ISO or ANSI       one finger         500 dpi                      length 1  `-encode_fixed--> Template of 1024 components
+//! ```
+//!
+//! All of it runs at the terminal, without input or output: nodes see shares of templates only. The weights inside fit the minutiae of
+//! one extractor, and are named after it.
+
+mod cylinder;
+mod fixed;
+mod minutiae;
+pub mod record;
+mod rows;
+mod weights;
+
+pub use fixed::COMPONENTS;
+pub use minutiae::Minutiae;
+pub use rows::{UnitRows, unit_rows};
+pub use weights::WEIGHTS;
+
+use zeroize::Zeroizing;
+
+use super::quantise::round_to_band;
+use super::{LEAST_ROWS, MOST_ROWS, ROW, Shape, Template};
+
+/// Why a capture makes no template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FingerError {
+    /// Fewer than [`LEAST_ROWS`] minutiae have enough of the finger around them.
+    #[error("only {rows} minutiae have enough of the finger around them: capture it again")]
+    TooFewMinutiae {
+        /// How many have.
+        rows: usize,
+    },
+    /// Too few components carry the vector's length, so no scale gives it the length that the nodes require. No real print's does.
+    #[error("the finger's vector is too sparse to be quantised")]
+    Sparse,
+}
+
+impl FingerError {
+    /// A stable name of the fault, for programs.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooFewMinutiae { .. } => "FINGER_TOO_FEW_MINUTIAE",
+            Self::Sparse => "FINGER_SPARSE",
+        }
+    }
+}
+
+/// A set of 4 to 40 rows of 128, for one comparison: the best rows, each quantised on its own.
+///
+/// A row that no scale brings to the required length is left out before rows are counted: it is no direction that a node would take.
+/// None of a real print was seen.
+///
+/// # Errors
+/// [`FingerError::TooFewMinutiae`] if fewer than [`LEAST_ROWS`] rows are left.
+pub fn encode_rows(minutiae: &Minutiae) -> Result<Template, FingerError> {
+    let rows = unit_rows(minutiae);
+    let mut components = Zeroizing::new(vec![0; MOST_ROWS * ROW].into_boxed_slice());
+    let mut kept = 0;
+    for row in rows.rows() {
+        let Some(place) = components.as_chunks_mut::<ROW>().0.get_mut(kept) else { break };
+        kept += usize::from(round_to_band(row, place).is_ok());
+    }
+    let shape = Shape::set(kept).ok_or(FingerError::TooFewMinutiae { rows: kept })?;
+    Ok(Template { shape, components: components[..shape.components()].into() })
+}
+
+/// One vector of 1024 components over all rows, for searches.
+///
+/// # Errors
+/// [`FingerError::TooFewMinutiae`] if there are fewer than [`LEAST_ROWS`] rows, [`FingerError::Sparse`] if the vector has no such length.
+pub fn encode_fixed(minutiae: &Minutiae) -> Result<Template, FingerError> {
+    let unit = unit_vector(&unit_rows(minutiae))?;
+    let shape = Shape::vector(COMPONENTS).expect("two segments are a vector");
+    let mut template = Template { shape, components: vec![0; COMPONENTS].into_boxed_slice() };
+    round_to_band(&unit, &mut template.components).map_err(|_| FingerError::Sparse)?;
+    Ok(template)
+}
+
+/// The direction that [`encode_fixed`] quantises: 1024 components of length 1.
+///
+/// # Errors
+/// [`FingerError::TooFewMinutiae`] if there are fewer than [`LEAST_ROWS`] rows.
+pub fn unit_vector(rows: &UnitRows) -> Result<Zeroizing<Box<[f64]>>, FingerError> {
+    let count = rows.count();
+    if count < LEAST_ROWS { Err(FingerError::TooFewMinutiae { rows: count }) } else { Ok(fixed::unit_vector(rows)) }
+}
