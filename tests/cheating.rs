@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use tumar::net::{Cause, Frame, Lost, Step};
 use tumar::party::Party;
-use tumar::protocol::{Invalid, ProtocolError, Round};
+use tumar::protocol::{Invalid, Joint, ProtocolError, Round};
 use tumar::share::PointShare;
-use world::{Message, PATIENCE, Passage, World, enrol, model_of, verify_all};
+use tumar::template::Shape;
+use world::{Message, PATIENCE, Passage, Trial, World, enrol, enrol_shapes, model_of, verify_all, verify_trials};
 
 /// Enough items for every party to be host of some lanes.
 const ITEMS: usize = 64;
@@ -266,6 +267,74 @@ async fn a_false_claim_of_an_inconsistent_template_opens_no_match_and_forges_non
             }
         }
     }
+}
+
+/// Two people who show a finger and a face, of whom either would do: every step that there is.
+async fn verify_both(
+    world: &mut World,
+    packed: &[(Shape, Vec<u8>)],
+    points: &[Vec<PointShare>; 3],
+    tamper: impl FnMut(Message<'_>) -> Passage + Send + 'static,
+) -> [Outcome; 3] {
+    let trial = |world: &mut World, place: usize, against: Vec<(usize, i16, u16)>| {
+        let (shape, packed) = &packed[place];
+        Trial { probe: world.dice.split_shape(*shape, packed), against }
+    };
+    let own = vec![trial(world, 0, vec![(1, 9, 1), (0, 9, 1)]), trial(world, 2, vec![(3, 300, 1)])];
+    let others = vec![trial(world, 0, vec![(1, 9, 30)]), trial(world, 2, vec![(3, 300, 1)])];
+    let requests = vec![(own, Joint::Any), (others, Joint::Sum(400))];
+    let sessions = world.tampered(tamper);
+    verify_trials(sessions, requests, points).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_message_of_a_run_over_sets_can_be_spoilt_without_its_end_or_bring_a_wrong_bit() {
+    let mut world = World::new(19);
+    let finger = |world: &mut World| (Shape::set(6).unwrap(), world.dice.packed_set(6, &[]).1);
+    let face = |world: &mut World| (Shape::vector(DIMENSION).unwrap(), world.dice.packed(&model_of(DIMENSION)));
+    let packed = [finger(&mut world), finger(&mut world), face(&mut world), face(&mut world)];
+    let points = enrol_shapes(&mut world, &packed).await;
+    let truth: Outcome = Ok(vec![Ok(true), Ok(false)]);
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let outcomes = verify_both(&mut world, &packed, &points, move |m| {
+        record.lock().unwrap().push((m.from, m.to, m.frame.number, m.frame.step));
+        Passage::On(m.frame)
+    })
+    .await;
+    assert_eq!(outcomes, [(); 3].map(|()| truth.clone()));
+    let messages = seen.lock().unwrap().clone();
+    for step in [Step::Tree, Step::InjectBits, Step::ProductBits, Step::Join] {
+        assert!(messages.iter().any(|message| message.3 == step), "{step:?}");
+    }
+    for kind in [Kind::Changed, Kind::Dropped, Kind::Twice, Kind::Reordered, Kind::Late] {
+        for &(from, to, number, step) in &messages {
+            world.patience = [PATIENCE; 3];
+            world.patience[to.index()] = PATIENCE * 4 / 5;
+            let outcomes = verify_both(&mut world, &packed, &points, move |m| {
+                let hit = (m.from, m.to, m.frame.number) == (from, to, number);
+                if hit { kind.apply(m.frame) } else { Passage::On(m.frame) }
+            })
+            .await;
+            let last_of_all = !messages.iter().any(|(f, t, later, _)| (*f, *t) == (from, to) && *later > number);
+            for (party, outcome) in Party::ALL.into_iter().zip(outcomes) {
+                let place = format!("{kind:?} at {step:?}, message {number} from {from} to {to}, seen by {party}");
+                match outcome {
+                    Ok(_) => {
+                        assert!(party != to || kind == Kind::Twice && last_of_all, "{place}");
+                        assert_eq!(outcome, truth, "{place}");
+                    }
+                    Err(ProtocolError::Lost(_)) => {}
+                    Err(other) => panic!("{place}: {other}"),
+                }
+            }
+        }
+    }
+    assert_eq!(
+        verify_both(&mut world, &packed, &points, |m| Passage::On(m.frame)).await,
+        [(); 3].map(|()| truth.clone())
+    );
 }
 
 #[tokio::test(start_paused = true)]

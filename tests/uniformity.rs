@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::{Against, Came, Joint, Round, Side, VerifyInput, compare};
+use tumar::template::Shape;
 use tumar::template::face::quantise;
-use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
+use world::{Dice, Passage, Trial, World, enrol, enrol_all, enrol_shapes, model_of, verify_all, verify_trials};
 use zeroize::Zeroizing;
 
 const DIMENSION: usize = 512;
@@ -138,6 +139,44 @@ async fn a_comparison_hides_even_summands_that_are_all_the_same() {
         for (kind, bytes) in view.iter().filter(|(_, bytes)| bytes.len() > 16) {
             let deviation = deviation(bytes);
             assert!(deviation.abs() < 6.0, "{kind} at {party}, {} bytes: {deviation}", bytes.len());
+        }
+    }
+}
+
+/// Sets all of whose rows match, none of whose rows match, and zeros: what is told of them is one bit, and nothing else.
+#[tokio::test]
+async fn all_that_one_node_receives_of_sets_is_uniform_whatever_they_are() {
+    const SETS: usize = 24;
+    let mut world = World::new(36);
+    let (_, reference) = world.dice.packed_set(40, &[]);
+    let points = enrol_shapes(&mut world, &[(Shape::set(40).unwrap(), reference.clone())]).await;
+    let (_, stranger) = world.dice.packed_set(40, &[]);
+    for (name, packed) in [("the same", reference), ("a stranger", stranger), ("zeros", vec![0; 40 * 64])] {
+        let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
+        let requests = (0..SETS).map(|_| {
+            let probe = world.dice.split_shape(Shape::set(40).unwrap(), &packed);
+            (vec![Trial { probe, against: vec![(0, 22, 1)] }], Joint::Any)
+        });
+        let requests = requests.collect();
+        let views = Arc::clone(&seen);
+        let sessions = world.tampered(move |m| {
+            let side = if m.from == m.to.next() { "next" } else { "prev" };
+            // Steps come again: each message is a kind of its own. Hashes in front of the first are left out.
+            let from = if m.frame.step == Step::Inject { 32 * SETS } else { 0 };
+            let kind = format!("{} {:?} from {side}", m.frame.number, m.frame.step);
+            add(&views, m.to, &kind, &m.frame.body[from..]);
+            Passage::On(m.frame)
+        });
+        for outcome in verify_trials(sessions, requests, &points).await {
+            assert!(outcome.is_ok());
+        }
+        for (party, view) in Party::ALL.into_iter().zip(seen.lock().unwrap().iter()) {
+            assert!(view.len() > 24, "{party}: {:?}", view.keys());
+            for (kind, bytes) in view.iter().filter(|(_, bytes)| bytes.len() >= 80) {
+                // Openings carry a digest, or bits that are public anyway under masks: both are short or noise.
+                let deviation = deviation(bytes);
+                assert!(deviation.abs() < 6.0, "{name}: {kind} at {party}, {} bytes: {deviation}", bytes.len());
+            }
         }
     }
 }
