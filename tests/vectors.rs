@@ -5,13 +5,17 @@ mod world;
 
 use std::collections::HashMap;
 
+use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::dot::dot;
-use tumar::protocol::{compare, intake};
+use tumar::protocol::{
+    Bits, Bounds, Group, Joint, Width, and_tree, bits_to_words, compare, hand_on, intake, open, or_tree, signs,
+};
 use tumar::share::{LAGRANGE, Masks, Replicated, inverse, mul, split};
 use tumar::template::Shape;
 use tumar::template::face::{TemplateError, quantise};
-use world::{World, by_party, model_of};
+use tumar::template::model::{Fmr, Models};
+use world::{Trial, World, by_party, enrol_shapes, model_of, verify_trials};
 use zeroize::Zeroizing;
 
 type Case = HashMap<String, String>;
@@ -148,5 +152,96 @@ async fn these_scores_compare_with_these_thresholds_as_the_vectors_say() {
         for outcome in outcomes {
             assert_eq!(outcome.iter().map(|&bit| if bit { '1' } else { '0' }).collect::<String>(), case["at_least"]);
         }
+    }
+}
+
+fn numbers(text: &str) -> Vec<usize> {
+    text.split(' ').map(|number| number.parse().unwrap()).collect()
+}
+
+fn digits(bits: &[bool]) -> String {
+    bits.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
+}
+
+#[tokio::test]
+async fn these_bits_make_these_trees_and_sums() {
+    let mut world = World::new(63);
+    for case in cases(include_str!("vectors/trees.txt")) {
+        let sizes = numbers(&case["sizes"]);
+        let lanes = sizes.iter().sum();
+        let slots = ["s_a", "s_b", "s_c"].map(|key| -> Vec<u64> {
+            bytes(&case[key]).as_chunks::<8>().0.iter().map(|eight| u64::from_le_bytes(*eight)).collect()
+        });
+        let group: Vec<usize> = sizes.iter().enumerate().flat_map(|(k, &size)| std::iter::repeat_n(k, size)).collect();
+        let (sizes, group, slots) = (&sizes, &group, &slots);
+        let got = World::run(world.sessions(), async |mut session| {
+            let slot = |party: Party| Zeroizing::new(slots[party.index()].clone());
+            let own = session.own();
+            let bits = Bits::from_slots(slot(own), slot(own.next()), lanes);
+            let or = or_tree(&mut session, &bits, sizes).await.unwrap();
+            let and = and_tree(&mut session, &bits, sizes).await.unwrap();
+            let words = bits_to_words(&mut session, &bits).await.unwrap().sum(sizes.len(), |lane| group[lane]);
+            let of: Vec<usize> = (0..sizes.len()).collect();
+            let or = open(&mut session, Step::Open, &or, &of).await.unwrap();
+            let and = open(&mut session, Step::Open, &and, &of).await;
+            (or, session.settle(and).unwrap(), words)
+        })
+        .await;
+        for (or, and, _) in &got {
+            assert_eq!((digits(or), digits(and)), (case["or"].clone(), case["and"].clone()));
+        }
+        let sum = |place: usize| got.iter().fold(0_u16, |sum, (_, _, words)| sum.wrapping_add(words.summands()[place]));
+        assert_eq!((0..sizes.len()).map(|place| usize::from(sum(place))).collect::<Vec<_>>(), numbers(&case["sum"]));
+    }
+}
+
+#[tokio::test]
+async fn these_scores_reach_these_bounds_at_every_width() {
+    let mut world = World::new(64);
+    for case in cases(include_str!("vectors/widths.txt")) {
+        let shares = of_all(&case, "z");
+        let bounds: Vec<i16> = words(&case["bounds"]).into_iter().map(u16::cast_signed).collect();
+        let width = match case["width"].as_str() {
+            "8" => Width::Eight,
+            "12" => Width::Twelve,
+            _ => Width::Sixteen,
+        };
+        let (shares, bounds) = (&shares, &bounds);
+        let outcomes = World::run(world.sessions(), async |mut session| {
+            let scores = &shares[session.own().index()];
+            let halves = hand_on(&mut session, &[scores]).await.unwrap();
+            let group = |scores| Group { scores, bounds: Bounds::All(bounds.clone()), width };
+            let reached = signs(&mut session, halves.into_iter().map(group).collect()).await.unwrap();
+            let all = Bits::concat(&reached);
+            let opened = open(&mut session, Step::Open, &all, &(0..all.lanes()).collect::<Vec<_>>()).await;
+            session.settle(opened).unwrap()
+        })
+        .await;
+        let truth: String = (0..bounds.len()).map(|level| case[&format!("reached_{level}")].clone()).collect();
+        assert_eq!(outcomes.map(|outcome| digits(&outcome)), [(); 3].map(|()| truth.clone()));
+    }
+}
+
+#[tokio::test]
+async fn these_sets_have_this_count() {
+    let mut world = World::new(65);
+    let models = Models::built_in();
+    let model = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+    for case in cases(include_str!("vectors/sets.txt")) {
+        let [probe, reference] = ["probe", "reference"].map(|key| {
+            let packed = bytes(&case[key]);
+            (model.shape(2 * packed.len()).unwrap(), packed)
+        });
+        let rates =
+            [Fmr::E3, Fmr::E4].map(|rate| usize::try_from(model.threshold(rate, probe.0, reference.0)).unwrap());
+        assert_eq!(rates.to_vec(), numbers(&case["thresholds"]));
+        let count: i16 = case["count"].parse().unwrap();
+        let points = enrol_shapes(&mut world, &[reference]).await;
+        let requests = [count, count + 1].map(|threshold| {
+            let probe = world.dice.split_shape(probe.0, &probe.1);
+            (vec![Trial { probe, against: vec![(0, threshold, 1)] }], Joint::Any)
+        });
+        let outcomes = verify_trials(world.sessions(), requests.into(), &points).await;
+        assert_eq!(outcomes, [(); 3].map(|()| Ok(vec![Ok(true), Ok(false)])));
     }
 }

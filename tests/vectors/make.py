@@ -182,6 +182,61 @@ def compare_cases(rng):
                "at_least": outcome}
 
 
+# ------------------------------------------------------------------ blocks of the comparison of sets
+LEVELS = (346, 423, 500)
+
+
+def bitstring(bits):
+    return sum(bit << k for k, bit in enumerate(bits)).to_bytes(-(-len(bits) // 64) * 8, "little").hex()
+
+
+def digits(bits):
+    return "".join(str(int(bit)) for bit in bits)
+
+
+def tree_cases(rng):
+    for sizes in ([1], [2, 1], [3, 4, 5], [40] * 6, [65, 1, 64, 7], [130]):
+        for sparse in (0.05, 0.95):
+            bits = [int(rng.random() < sparse) for _ in range(sum(sizes))]
+            s = [[rng.randrange(2) for _ in bits] for _ in (A, B)]
+            s.append([v ^ a ^ b for v, a, b in zip(bits, *s)])
+            groups, start = [], 0
+            for size in sizes:
+                groups.append(bits[start:start + size])
+                start += size
+            case = {f"s_{n}": bitstring(v) for n, v in zip("abc", s)}
+            yield "", case | {"sizes": " ".join(map(str, sizes)), "or": digits(map(any, groups)),
+                              "and": digits(map(all, groups)), "sum": " ".join(str(sum(group)) for group in groups)}
+
+
+def width_cases(rng):
+    for width, least, most, bounds in ((12, -783, 783, LEVELS), (8, 0, 120, (1, 22, 121)), (16, -3133, 3133, (-5, 0, 1018))):
+        scores = [least, most] + [bound + k for bound in bounds for k in (-1, 0, 1) if least <= bound + k <= most]
+        scores += [rng.randrange(least, most + 1) for _ in range(150)]
+        half = 1 << (width - 1)
+        assert all(-half <= score - bound < half for score in scores for bound in bounds)
+        z = [[rng.randrange(WORD) for _ in scores] for _ in (A, B)]
+        z.append([(s - a - b) % WORD for s, a, b in zip(scores, *z)])
+        case = {f"z_{n}": words(v) for n, v in zip("abc", z)}
+        case |= {"width": width, "bounds": words(bounds)}
+        yield "", case | {f"reached_{k}": digits(score >= bound for score in scores) for k, bound in enumerate(bounds)}
+
+
+def count_of(probe, reference):
+    best = [max(sum(a * b for a, b in zip(row, other)) for other in reference) for row in probe]
+    return sum(score >= level for score in best for level in LEVELS)
+
+
+def set_cases(rng):
+    for probe_rows, reference_rows in ((4, 4), (5, 17), (40, 4), (4, 40), (23, 31)):
+        reals = [[rng.gauss(0, 1) for _ in range(128)] for _ in range(reference_rows)]
+        near = [[x + rng.choice((0.4, 0.9, 1.2, 3)) * rng.gauss(0, 1) for x in rng.choice(reals)] for _ in range(probe_rows)]
+        probe, reference = [quantise(row) for row in near], [quantise(row) for row in reals]
+        yield "", {"probe": b"".join(map(pack, probe)).hex(), "reference": b"".join(map(pack, reference)).hex(),
+                   "count": count_of(probe, reference),
+                   "thresholds": " ".join(str(int(t * (probe_rows * reference_rows) ** 0.7) + 1) for t in (0.0786, 0.1248))}
+
+
 if __name__ == "__main__":
     write("quantise.txt", ["embedding: 32-bit floats, little-endian. packed: two components a byte, the first one low."],
           quantise_cases(random.Random(1)))
@@ -192,3 +247,9 @@ if __name__ == "__main__":
           intake_cases(random.Random(4)))
     write("compare.txt", ["Additive summands of scores, thresholds, and whether score less threshold is not negative as i16."],
           compare_cases(random.Random(5)))
+    write("trees.txt", ["XOR summands of bits, 64 a word, little-endian; which of them belong together; their OR, AND and sum."],
+          tree_cases(random.Random(6)))
+    write("widths.txt", ["Additive summands of scores, how many bits their distance from the bounds takes, and which they reach."],
+          width_cases(random.Random(7)))
+    write("sets.txt", ["Packed rows of a probe and of a reference, the count, and the least counts at FMR 1e-3 and 1e-4."],
+          set_cases(random.Random(8)))
