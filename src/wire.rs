@@ -252,7 +252,6 @@ pub fn receipt_from(receipt: &v1::Receipt) -> Option<Receipt> {
         party: receipt.party().try_into().ok()?,
         outcome: outcome_from(receipt.outcome())?,
         rq: receipt.request_digest.as_slice().try_into().ok()?,
-        extra: [0; 32],
         index: receipt.log_index,
         leaf: receipt.leaf_hash.as_slice().try_into().ok()?,
         inclusion: receipt.inclusion_proof.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>()?,

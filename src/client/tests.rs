@@ -106,7 +106,6 @@ impl World {
                 party,
                 outcome,
                 rq: ask.transcript(),
-                extra: [0; 32],
                 index: 1,
                 leaf: leaf_hash(b"ours"),
                 inclusion: tree.inclusion(1, 3).unwrap(),

@@ -258,7 +258,6 @@ impl Engine {
             party: self.party,
             outcome,
             rq,
-            extra: [0; 32],
             index,
             leaf: inclusion.leaf,
             inclusion: inclusion.proof,
