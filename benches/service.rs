@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use trio::{Trio, model, target, template};
+use trio::{Trio, face_of, target, template};
 use tumar::request::Method;
 
 /// Verifications under way in the crowd.
@@ -32,7 +32,7 @@ fn face(number: u64) -> tumar::template::Template {
 
 async fn verify(trio: &Trio, token: &str, number: u64) {
     let asked = target(&subject(number), "cash_withdrawal");
-    let verified = trio.client.verify(token, &asked, model().id(), &face(number), 40_000).await.unwrap();
+    let verified = trio.client.verify(token, &asked, &[face_of(&face(number))], 40_000).await.unwrap();
     assert!(verified.matched);
 }
 
@@ -71,7 +71,7 @@ fn service(criterion: &mut Criterion) {
         for number in 0..CROWD {
             let token = trio.files.token("enrolment", Method::Enroll);
             let asked = target(&subject(number), "enrolment");
-            trio.client.enroll(&token, &asked, model().id(), &face(number)).await.unwrap();
+            trio.client.enroll(&token, &asked, &[face_of(&face(number))]).await.unwrap();
         }
         trio
     });

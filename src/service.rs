@@ -12,18 +12,18 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::engine::{Answered, Engine, Refusal};
 use crate::log::receipt::{Outcome, Receipt};
-use crate::name::{Deployment, Modality};
+use crate::name::Deployment;
 use crate::peer::Peers;
 use crate::token::{ALL_REASONS, Class};
 use crate::wire::peer::v1::{Relayed, relayed};
-use crate::wire::{receipt_to, sha256, v1};
+use crate::wire::{MOST_SAMPLES, receipt_to, sha256, v1};
 use v1::matching_service_server::MatchingService;
 
 /// Domain of all reason codes.
 pub const DOMAIN: &str = "tumar.v1";
 
-/// Largest request, in bytes: one sample's three envelopes, twice over.
-pub const MAX_REQUEST: usize = 16 * 1024;
+/// Largest request, in bytes: three envelopes of a full set of rows for each of [`MOST_SAMPLES`], which are 602 kB, and names.
+pub const MAX_REQUEST: usize = 640 * 1024;
 
 /// One reason code, with its status and its fixed sentence.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 30] = [
+const ROWS: [ReasonRow; 31] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -56,6 +56,7 @@ const ROWS: [ReasonRow; 30] = [
     row("ENVELOPE_MALFORMED", Code::InvalidArgument, "An envelope does not have the length that the model asks for."),
     row("ENVELOPE_KEY_UNKNOWN", Code::InvalidArgument, "An envelope is sealed to a key that the node does not have."),
     row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
+    row("REFERENCE_MISSING", Code::FailedPrecondition, "The subject has no reference of a probe's model."),
     row("TEMPLATE_INCONSISTENT", Code::InvalidArgument, "The three shares do not belong to one template."),
     row("TEMPLATE_LENGTH", Code::InvalidArgument, "The template does not have the required length."),
     row(
@@ -214,11 +215,11 @@ impl MatchingService for Matching {
         if nodes.len() != 3 {
             return Err(refuse(&self.engine, "COMMITTEE_INCOMPLETE"));
         }
-        let models = self.engine.models().iter().filter(|model| model.modality() == Modality::Face);
-        let models = models.map(|model| v1::Model {
+        let models = self.engine.models().iter().map(|model| v1::Model {
             id: model.id().to_string(),
-            modality: v1::Modality::Face.into(),
+            modality: v1::Modality::from(model.modality()).into(),
             dimension: u32::try_from(model.dimension()).unwrap_or(u32::MAX),
+            encoding: v1::Encoding::from(model.encoding()).into(),
         });
         Ok(Response::new(v1::GetCommitteeResponse {
             deployment: self.deployment.to_string(),
@@ -226,7 +227,7 @@ impl MatchingService for Matching {
             models: models.collect(),
             limits: Some(v1::Limits {
                 max_request_bytes: u32::try_from(MAX_REQUEST).unwrap_or(u32::MAX),
-                max_samples: 1,
+                max_samples: u32::try_from(MOST_SAMPLES).unwrap_or(u32::MAX),
                 request_retention_seconds: self.engine.policy().limits().request_retention_seconds,
             }),
         }))

@@ -2,6 +2,8 @@
 //!
 //! What prost decodes is not wiped: shares cross it only inside envelopes.
 
+use std::ops::RangeInclusive;
+
 use ring::digest::{SHA256, digest};
 
 use crate::log::note::{SigningKey, is_signed};
@@ -9,6 +11,7 @@ use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, Modality, NameError};
 use crate::party::Party;
 use crate::request::{Ask, Method, Sample};
+use crate::template::model::Encoding;
 use peer::v1::relayed::Request;
 use peer::v1::{Ending, Outcomes};
 use prost::Message as _;
@@ -31,14 +34,27 @@ pub mod peer {
 /// Descriptors of both packages, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// Most samples of one enrolment: ten fingers in three captures, and two faces.
+pub const MOST_SAMPLES: usize = 32;
+
+/// How many samples a call takes.
+#[must_use]
+pub const fn samples_taken(method: Method) -> RangeInclusive<usize> {
+    match method {
+        Method::Enroll => 1..=MOST_SAMPLES,
+        Method::Verify => 1..=2,
+        Method::Erase | Method::Lock | Method::Unlock => 0..=0,
+    }
+}
+
 /// A request that is not well formed. The client's fault, found before anything about the subject is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// A name without its form.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// Not exactly one sample where one is needed.
-    #[error("samples must be exactly one")]
+    /// More or fewer samples than the call takes.
+    #[error("samples must be 1 to {MOST_SAMPLES} at an enrolment, 1 or 2 at a verification, and none elsewhere")]
     Samples,
     /// A modality that this version does not know.
     #[error("modality is not one of the known ones")]
@@ -116,7 +132,10 @@ pub const fn method_of(request: &Request) -> Method {
 pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
     let method = method_of(request);
     let common = common(request);
-    let ask = Ask {
+    if !samples_taken(method).contains(&common.samples.len()) {
+        return Err(RequestError::Samples);
+    }
+    Ok(Ask {
         method,
         request_id: common.request_id.parse()?,
         gallery: common.gallery.parse()?,
@@ -124,31 +143,27 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
         purpose: common.purpose.parse()?,
         amount_kzt: common.amount_kzt,
         samples: common.samples.iter().map(sample_of).collect::<Result<_, _>>()?,
-    };
-    let wanted = usize::from(matches!(method, Method::Enroll | Method::Verify));
-    if ask.samples.len() == wanted { Ok(ask) } else { Err(RequestError::Samples) }
+    })
 }
 
 fn sample_of(sample: &v1::Sample) -> Result<Sample, RequestError> {
     Ok(Sample {
-        modality: match sample.modality() {
-            v1::Modality::Face => Modality::Face,
-            v1::Modality::Unspecified => return Err(RequestError::Modality),
-        },
+        modality: sample.modality().try_into()?,
         model: sample.model.parse()?,
-        envelopes: [&sample.envelope_a, &sample.envelope_b, &sample.envelope_c].map(|envelope| sha256(envelope)),
+        envelopes: envelopes_of(sample).map(sha256),
     })
 }
 
-/// The envelope of a request's one sample that is meant for a party; `None` where the call takes no sample.
+/// The samples that came with a request, in its order.
 #[must_use]
-pub fn envelope_of(request: &Request, party: Party) -> Option<&[u8]> {
-    let sample = common(request).samples.first()?;
-    Some(match party {
-        Party::A => &sample.envelope_a,
-        Party::B => &sample.envelope_b,
-        Party::C => &sample.envelope_c,
-    })
+pub fn samples_of(request: &Request) -> &[v1::Sample] {
+    common(request).samples
+}
+
+/// A sample's envelopes, for A, B and C.
+#[must_use]
+pub fn envelopes_of(sample: &v1::Sample) -> [&[u8]; 3] {
+    [&sample.envelope_a, &sample.envelope_b, &sample.envelope_c]
 }
 
 /// SHA-256 of some bytes.
@@ -179,6 +194,46 @@ impl TryFrom<v1::Party> for Party {
             v1::Party::C => Ok(Self::C),
             v1::Party::Unspecified => Err(RequestError::Absent),
         }
+    }
+}
+
+impl From<Modality> for v1::Modality {
+    fn from(modality: Modality) -> Self {
+        match modality {
+            Modality::Face => Self::Face,
+            Modality::Finger => Self::Finger,
+        }
+    }
+}
+
+impl TryFrom<v1::Modality> for Modality {
+    type Error = RequestError;
+
+    fn try_from(modality: v1::Modality) -> Result<Self, RequestError> {
+        match modality {
+            v1::Modality::Face => Ok(Self::Face),
+            v1::Modality::Finger => Ok(Self::Finger),
+            v1::Modality::Unspecified => Err(RequestError::Modality),
+        }
+    }
+}
+
+impl From<Encoding> for v1::Encoding {
+    fn from(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Vector => Self::Vector,
+            Encoding::Rows => Self::Rows,
+        }
+    }
+}
+
+/// How a model's templates are encoded; `None` if it does not say.
+#[must_use]
+pub const fn encoding_from(encoding: v1::Encoding) -> Option<Encoding> {
+    match encoding {
+        v1::Encoding::Vector => Some(Encoding::Vector),
+        v1::Encoding::Rows => Some(Encoding::Rows),
+        v1::Encoding::Unspecified => None,
     }
 }
 
@@ -252,7 +307,6 @@ pub fn receipt_from(receipt: &v1::Receipt) -> Option<Receipt> {
         party: receipt.party().try_into().ok()?,
         outcome: outcome_from(receipt.outcome())?,
         rq: receipt.request_digest.as_slice().try_into().ok()?,
-        extra: [0; 32],
         index: receipt.log_index,
         leaf: receipt.leaf_hash.as_slice().try_into().ok()?,
         inclusion: receipt.inclusion_proof.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>()?,

@@ -20,7 +20,7 @@ use tumar::party::Party;
 use tumar::request::Method;
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
-use tumar::store::{Change, ChangeId, Enrolment, Store};
+use tumar::store::{Change, ChangeId, Enrolment, Reference, Store};
 use tumar::template::Shape;
 use tumar::token::policy::Limits;
 use tumar::token::purpose::{Enroll, Erase, Lock, Unlock, Verify};
@@ -97,9 +97,11 @@ fn enrolment(subject: &str, position: u64) -> Change {
         gallery: "banks/b17/customers".parse().unwrap(),
         subject: subject.parse().unwrap(),
         position: Position(position),
-        model: "fr512".parse().unwrap(),
         expires: NOW + DAY,
-        share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
+        references: vec![Reference {
+            model: "fr512".parse().unwrap(),
+            share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
+        }],
         subject_key: Zeroizing::new(SUBJECT_KEY),
     }))
 }

@@ -6,10 +6,10 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tempfile::TempDir;
-use tumar::client::{Client, ClientConfig, ClientError, Prepared, Target};
+use tumar::client::{Capture, Client, ClientConfig, ClientError, Prepared, Target};
 use tumar::log::receipt::Outcome;
 use tumar::name::ModelId;
 use tumar::node::{Config, Node};
@@ -85,7 +85,7 @@ impl World {
 
     async fn enrol(&self, client: &Client) {
         let token = self.token("--purpose enrolment --action enroll --amr registry_check");
-        client.enroll(&token, &target("enrolment"), &model(), &face(1.1)).await.unwrap();
+        client.enroll(&token, &target("enrolment"), &[face_of(&face(1.1))]).await.unwrap();
     }
 }
 
@@ -99,6 +99,11 @@ fn target(purpose: &str) -> Target {
 
 fn model() -> ModelId {
     "sface128".parse().unwrap()
+}
+
+fn face_of(template: &Template) -> Capture<'_> {
+    static SFACE: LazyLock<ModelId> = LazyLock::new(model);
+    Capture { model: &SFACE, template }
 }
 
 fn face(turn: f32) -> Template {
@@ -127,7 +132,7 @@ async fn a_client_whose_keys_are_retired_asks_for_the_new_ones_once() {
 
     // Two uses: the first is spent on the request that was sealed to the old key.
     let token = world.token("--purpose cash_withdrawal --action verify --max-uses 2");
-    let verified = client.verify(&token, &target("cash_withdrawal"), &model(), &face(1.1), 0).await.unwrap();
+    let verified = client.verify(&token, &target("cash_withdrawal"), &[face_of(&face(1.1))], 0).await.unwrap();
     assert!(verified.matched);
     assert_ne!(*client.committee().key(Party::B).id(), before);
 }
@@ -140,7 +145,7 @@ async fn a_request_that_is_sent_again_has_the_same_answer_and_is_no_second_use()
     let token = world.token("--purpose cash_withdrawal --action verify");
     let prepare = |turn| {
         let (config, committee) = (client.config(), client.committee());
-        Prepared::verify(config, &committee, &target("cash_withdrawal"), &model(), &face(turn), 0).unwrap()
+        Prepared::verify(config, &committee, &target("cash_withdrawal"), &[face_of(&face(turn))], 0).unwrap()
     };
     let request = prepare(2.3);
     let first = client.send(&token, &request).await.unwrap();

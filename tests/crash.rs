@@ -9,7 +9,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use trio::{Files, entries, model, target, template};
+use trio::{Files, entries, face_of, target, template};
 use tumar::client::{Client, ClientError};
 use tumar::log::entry::{Entry, Event};
 use tumar::log::merkle::{Tree, leaf_hash, verify_consistency};
@@ -87,12 +87,12 @@ async fn step(nodes: &mut Nodes, client: &Client, method: Method, subject: &str,
     let outcome = match method {
         Method::Enroll => {
             let token = nodes.files.token("enrolment", method);
-            let asked = client.enroll(&token, &target(subject, "enrolment"), model().id(), face).await;
+            let asked = client.enroll(&token, &target(subject, "enrolment"), &[face_of(face)]).await;
             asked.map(|enrolled| ("ENROLLED", Some(enrolled.receipts)))
         }
         Method::Verify => {
             let token = nodes.files.token("cash_withdrawal", method);
-            let asked = client.verify(&token, &target(subject, "cash_withdrawal"), model().id(), face, 1).await;
+            let asked = client.verify(&token, &target(subject, "cash_withdrawal"), &[face_of(face)], 1).await;
             asked.map(|verified| (if verified.matched { "MATCH" } else { "NO_MATCH" }, Some(verified.receipts)))
         }
         Method::Erase => {

@@ -343,7 +343,6 @@ mod receipts {
                 party: Party::B,
                 outcome: Outcome::Match,
                 rq: [3; 32],
-                extra: [0; 32],
                 index: 6,
                 leaf: self.tree.leaf(6).unwrap(),
                 inclusion: self.tree.inclusion(6, 11).unwrap(),
@@ -369,10 +368,9 @@ mod receipts {
     fn a_receipt_changed_after_it_was_signed_is_refused() {
         let node = Node::new();
         let receipt = node.body().sign(&node.identity, &here());
-        let changes: [fn(&mut Receipt); 8] = [
+        let changes: [fn(&mut Receipt); 7] = [
             |r| r.body.outcome = Outcome::NoMatch,
             |r| r.body.rq[31] ^= 1,
-            |r| r.body.extra[0] ^= 0x80,
             |r| r.body.index = 7,
             |r| r.body.leaf[5] ^= 4,
             |r| r.body.checkpoint.push('\n'),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use trio::{Trio, model, reason, target, template};
+use trio::{Trio, face_of, model, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::request::Method;
 use tumar::template::Shape;
@@ -45,13 +45,13 @@ fn people(count: usize) -> Option<Vec<Person>> {
 
 async fn enrol(trio: &Trio, subject: &str, reference: &Template) {
     let token = trio.files.token("enrolment", Method::Enroll);
-    let enrolled = trio.client.enroll(&token, &target(subject, "enrolment"), model().id(), reference).await;
+    let enrolled = trio.client.enroll(&token, &target(subject, "enrolment"), &[face_of(reference)]).await;
     enrolled.unwrap();
 }
 
 async fn matches(trio: &Trio, client: &Client, subject: &str, probe: &Template) -> bool {
     let token = trio.files.token("cash_withdrawal", Method::Verify);
-    let verified = client.verify(&token, &target(subject, "cash_withdrawal"), model().id(), probe, 40_000).await;
+    let verified = client.verify(&token, &target(subject, "cash_withdrawal"), &[face_of(probe)], 40_000).await;
     verified.unwrap().matched
 }
 
@@ -106,7 +106,7 @@ async fn what_was_enrolled_before_a_restart_is_compared_after_it() {
     let trio = Trio::of(trio.stop().await).await;
     let token = trio.files.token("cash_withdrawal", Method::Verify);
     let asked = target("ada", "cash_withdrawal");
-    let gone = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    let gone = trio.client.verify(&token, &asked, &[face_of(&reference)], 1).await;
     assert_eq!(reason(gone), "SUBJECT_UNKNOWN");
     trio.stop().await;
 }
@@ -121,8 +121,7 @@ async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
         assert!(!matches(&trio, &trio.client, "ada", &stranger).await);
     }
     let asked = target("ada", "cash_withdrawal");
-    let prepared =
-        Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, model().id(), &reference, 1);
+    let prepared = Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, &[face_of(&reference)], 1);
     let token = trio.files.token("cash_withdrawal", Method::Verify);
     assert_eq!(reason(trio.client.send(&token, &prepared.unwrap()).await), "SUBJECT_LOCKED");
     let token = trio.files.token("subject_lock", Method::Unlock);
@@ -131,7 +130,7 @@ async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
     let token = trio.files.token("subject_lock", Method::Lock);
     trio.client.lock(&token, &target("ada", "subject_lock")).await.unwrap();
     let token = trio.files.token("cash_withdrawal", Method::Verify);
-    let locked = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    let locked = trio.client.verify(&token, &asked, &[face_of(&reference)], 1).await;
     assert_eq!(reason(locked), "SUBJECT_LOCKED");
     trio.stop().await;
 }
@@ -145,7 +144,7 @@ async fn a_node_that_goes_away_stops_everything_and_its_return_starts_it_again()
     helper.stop().await.unwrap();
     let token = trio.files.token("cash_withdrawal", Method::Verify);
     let asked = target("ada", "cash_withdrawal");
-    let alone = trio.client.verify(&token, &asked, model().id(), &reference, 1).await;
+    let alone = trio.client.verify(&token, &asked, &[face_of(&reference)], 1).await;
     assert_eq!(reason(alone), "PEER_LOST");
     trio.nodes.push(trio.files.start(tumar::party::Party::B).await);
     for node in &trio.nodes {

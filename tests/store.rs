@@ -9,7 +9,9 @@ use tumar::log::ledger::Position;
 use tumar::party::Party;
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
-use tumar::store::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending, Record, Store, StoreError};
+use tumar::store::{
+    Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending, Record, Reference, Store, StoreError,
+};
 use tumar::template::Shape;
 use zeroize::Zeroizing;
 
@@ -25,16 +27,28 @@ async fn try_open(directory: &Path, deployment: &str, party: Party, key: [u8; 32
     Store::open(&directory.join("store.db"), deployment.parse().unwrap(), party, key).await
 }
 
-/// A subject's share, in words that are easy to find should they lie about.
+/// A face and two fingers, each in words of its own.
+fn references(holder: Party) -> Vec<Reference> {
+    let reference = |model: &str, shape: Shape, text: &[u8; 16]| Reference {
+        model: model.parse().unwrap(),
+        share: PointShare::from_unsealed_bytes(holder, shape, &text.repeat(shape.components() / 8)).unwrap(),
+    };
+    let (face, fingers) = (Shape::vector(512).unwrap(), [7, 40].map(|rows| Shape::set(rows).unwrap()));
+    vec![
+        reference("rows", fingers[0], b"share-in-clear1 "),
+        reference("fr512", face, b"share-in-clear! "),
+        reference("rows", fingers[1], b"share-in-clear2 "),
+    ]
+}
+
+/// A subject's shares, in words that are easy to find should they lie about.
 fn enrolment(subject: &str, position: Position) -> Enrolment {
     Enrolment {
         gallery: "banks/b17/customers".parse().unwrap(),
         subject: subject.parse().unwrap(),
         position,
-        model: "fr512".parse().unwrap(),
         expires: NOW + DAY,
-        share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &b"share-in-clear! ".repeat(64))
-            .unwrap(),
+        references: references(Party::A),
         subject_key: Zeroizing::new(*b"subject-key-in-clear subject-key"),
     }
 }
@@ -78,8 +92,12 @@ async fn what_is_committed_is_loaded_in_the_order_of_positions() {
     store.close().await.unwrap();
     let records = loaded(&open(directory.path()).await, NOW).await;
     assert_eq!(records.iter().map(|r| r.subject.as_str()).collect::<Vec<_>>(), ["c-2", "c-3", "c-1"]);
-    let share = enrolment("c-1", Position(5)).share;
-    assert!(records.iter().all(|r| r.share.words() == share.words() && r.expires == NOW + DAY));
+    let text = |references: &[Reference]| {
+        let one = |one: &Reference| (one.model.to_string(), one.share.shape(), one.share.words().to_vec());
+        references.iter().map(one).collect::<Vec<_>>()
+    };
+    let written = text(&references(Party::A));
+    assert!(records.iter().all(|r| text(&r.references) == written && r.expires == NOW + DAY));
 }
 
 #[tokio::test]
@@ -144,7 +162,8 @@ async fn a_change_that_cannot_be_made_is_not_prepared() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     done(&store, 1, &enroll("c-1", 0)).await;
-    let foreign = PointShare::from_unsealed_bytes(Party::B, Shape::vector(512).unwrap(), &[0; 1024]).unwrap();
+    let mut foreign = references(Party::A);
+    foreign.extend(references(Party::B).pop());
     let change = |enrolment| Change::Enroll(Box::new(enrolment));
     let refused = [
         ("SubjectExists", enroll("c-1", 1)),
@@ -152,7 +171,8 @@ async fn a_change_that_cannot_be_made_is_not_prepared() {
         ("NoExpiry", change(Enrolment { expires: 0, ..enrolment("c-2", Position(1)) })),
         ("NoExpiry", change(Enrolment { expires: NOW, ..enrolment("c-2", Position(1)) })),
         ("NoExpiry", change(Enrolment { expires: u64::MAX, ..enrolment("c-2", Position(1)) })),
-        ("ForeignShare", change(Enrolment { share: foreign, ..enrolment("c-2", Position(1)) })),
+        ("NoReference", change(Enrolment { references: Vec::new(), ..enrolment("c-2", Position(1)) })),
+        ("ForeignShare", change(Enrolment { references: foreign, ..enrolment("c-2", Position(1)) })),
         ("SubjectUnknown", named(Change::Erase, "c-2")),
         ("SubjectUnknown", named(Change::Lock, "c-2")),
         ("SubjectUnknown", named(Change::Unlock, "c-2")),
@@ -252,7 +272,7 @@ async fn a_record_without_expiry_cannot_be_written_by_anyone() {
     let mut anyone = SqliteConnectOptions::new().filename(directory.path().join("store.db")).connect().await.unwrap();
     for (expires, fits) in [("NULL", false), ("0", false), ("-1", false), ("'never'", false), ("1", true)] {
         let insert = format!(
-            "INSERT INTO records (gallery, subject, position, model, live, expires, share, subject_key)
+            "INSERT INTO records (gallery, subject, position, contents, live, expires, share, subject_key)
              VALUES ('g', 's', 0, 'm', 1, {expires}, x'00', x'00')"
         );
         let written = sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&mut anyone).await;
@@ -293,7 +313,10 @@ async fn a_record_moved_or_prolonged_by_hand_does_not_open() {
         "UPDATE records SET expires = expires + 1",
         "UPDATE records SET subject = 'c-9'",
         "UPDATE records SET position = 9",
-        "UPDATE records SET model = 'fr256'",
+        "UPDATE records SET contents = 'rows 7x128;fr512 1x512;rows 39x128'",
+        // As long as it was, in another order.
+        "UPDATE records SET contents = 'rows 40x128;fr512 1x512;rows 7x128'",
+        "UPDATE records SET contents = 'rows 7x128;fr500 1x512;rows 40x128'",
         "UPDATE records SET gallery = 'banks/b18/customers'",
         "UPDATE records SET share = CAST(substr(share, 2) AS BLOB)",
         "UPDATE records SET wrapped_key = zeroblob(length(wrapped_key))",
@@ -317,7 +340,8 @@ async fn what_lies_in_the_file_is_noise_whatever_the_share() {
     let store = open(directory.path()).await;
     for id in 0..64 {
         let share = PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[0; 1024]).unwrap();
-        let zeros = Enrolment { share, ..enrolment(&format!("c-{id}"), Position(u64::from(id))) };
+        let references = vec![Reference { model: "fr512".parse().unwrap(), share }];
+        let zeros = Enrolment { references, ..enrolment(&format!("c-{id}"), Position(u64::from(id))) };
         done(&store, id, &Change::Enroll(Box::new(zeros))).await;
     }
     store.close().await.unwrap();
@@ -341,7 +365,7 @@ async fn nothing_that_prints_tells_a_share_or_a_key() {
     let store = open(directory.path()).await;
     let change = enroll("c-1", 0);
     let printed = format!("{change:?} {store:?} {:?}", done(&store, 1, &change).await);
-    assert!(printed.contains("PointShare(A, [512])"), "{printed}");
+    assert!(printed.contains("fr512: PointShare(A, 1x512)"), "{printed}");
     for secret in
         ["share-in-clear", "subject-key", &format!("{}, {}", u16::from_le_bytes(*b"sh"), u16::from_le_bytes(*b"ar"))]
     {

@@ -104,7 +104,7 @@ fn a_grant_says_what_is_spent_what_is_logged_and_what_must_be_reached() {
     assert_eq!(record.relying_party.as_str(), "banks/b17");
     assert_eq!((record.method, record.modalities.as_slice()), (Method::Verify, &[Modality::Face][..]));
     assert_eq!(record.policy, *POLICY.digest());
-    assert_eq!(terms.decides, Some(Decides { by: Decision::Face, fmr: Fmr::E4 }));
+    assert_eq!(terms.decides, Some(Decides { by: Decision::Any, fmr: Fmr::E4 }));
     assert_eq!((terms.attempts, terms.lock_seconds, terms.retention_seconds), (3, 86_400, 0));
 
     let mut more = Draft::good();
@@ -165,7 +165,7 @@ fn what_issuer_and_client_make_is_taken_with_either_algorithm() {
             let trust = verifier(&issuer.jwks()).unwrap();
             let verified = Token::new(access, proof, Some([9; 32])).verify(&trust, &ask, NOW).unwrap();
             assert_eq!(verified.relying_party().as_str(), "banks/b17");
-            let grant: Grant<Verify> = verified.grant(&POLICY, &Models(&[FACE])).unwrap();
+            let grant: Grant<Verify> = verified.grant(&POLICY, &Models(&[FACE, FINGER])).unwrap();
             assert_eq!(grant.record().method, Method::Verify);
         }
     }
@@ -281,7 +281,7 @@ fn tokens_that_another_program_made_are_judged_as_it_says() {
 }
 
 fn parse(text: &str) -> Result<Policy, String> {
-    Policy::parse(text, &Models(&[FACE])).map_err(|error| error.to_string())
+    Policy::parse(text, &Models(&[FACE, FINGER])).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
             "purpose erasure: modalities",
         ),
         (
-            "actions = [\"enroll\"]\nmodalities = [\"face\"]",
+            "actions = [\"enroll\"]\nmodalities = [\"face\", \"finger\"]",
             "actions = [\"enroll\"]\nmodalities = []",
             "purpose enrolment: modalities",
         ),
@@ -325,7 +325,11 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
         ("fmr = \"1e-5\"", "fmr = \"1e-3\"", "cash_withdrawal, rule 2: its fmr is looser"),
         ("fmr = \"1e-4\"", "fmr = \"1e-6\"", "unknown variant"),
         ("fmr = \"1e-4\"\nevidence = []", "fmr = \"1e-4\"", "missing field `evidence`"),
-        ("decision = \"face\"", "decision = \"finger\"", "rule 1: its decision needs a modality that the purpose"),
+        (
+            "actions = [\"verify\"]\nmodalities = [\"face\", \"finger\"]",
+            "actions = [\"verify\"]\nmodalities = [\"face\"]",
+            "rule 1: its decision needs a modality that the purpose",
+        ),
         ("requests_per_second = 200", "requests_per_second = 0", "[limits]"),
         ("[purposes.erasure]", "[purposes.Erasure]", "purpose must be"),
         ("[purposes.erasure]", "[purposes.subject_lock]", "duplicate key"),
@@ -341,12 +345,13 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
 #[test]
 fn a_rule_that_no_model_can_decide_is_refused_when_the_policy_is_loaded() {
     for decision in ["finger", "any", "both", "fused"] {
-        let text = policy::DEFAULT.replace("modalities = [\"face\"]", "modalities = [\"face\", \"finger\"]").replacen(
-            "decision = \"face\"",
-            &format!("decision = \"{decision}\""),
-            1,
-        );
-        assert!(parse(&text).unwrap_err().contains("rule 1: no model served here"), "{decision}");
+        let text = policy::DEFAULT.replacen("decision = \"any\"", &format!("decision = \"{decision}\""), 1);
+        let error = Policy::parse(&text, &Models(&[FACE])).unwrap_err().to_string();
+        // The first purpose by name wants face and finger in one score.
+        assert!(error.contains("card_activation, rule 1: no model served here"), "{decision}: {error}");
+        let text = text.replace("decision = \"fused\"\nfmr = \"1e-5\"", "decision = \"face\"\nfmr = \"1e-5\"");
+        let error = Policy::parse(&text, &Models(&[FACE])).unwrap_err().to_string();
+        assert!(error.contains("cash_withdrawal, rule 1: no model served here"), "{decision}: {error}");
         assert!(Policy::parse(&text, &Models(&[FACE, FINGER])).is_ok(), "{decision}");
     }
 }

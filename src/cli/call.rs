@@ -94,7 +94,7 @@ impl Enroll {
             return Err(Failure::File { path: key_file, source });
         }
         let line = self.whom.connect(self.purpose).await?;
-        let enrolled = line.client.enroll(&line.token, &line.target, &self.embedding.model, &template).await?;
+        let enrolled = line.client.enroll(&line.token, &line.target, &[self.embedding.capture(&template)]).await?;
         files::write_secret(&key_file, enrolled.subject_key.to_text().as_bytes())?;
         if json {
             print_json(&json!({
@@ -134,7 +134,7 @@ impl Verify {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let template = self.embedding.read()?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
-        let verified = client.verify(&token, &target, &self.embedding.model, &template, self.amount_kzt).await?;
+        let verified = client.verify(&token, &target, &[self.embedding.capture(&template)], self.amount_kzt).await?;
         if json {
             let outcome = if verified.matched { "match" } else { "no_match" };
             print_json(&json!({

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ndarray::{Array1, Array2};
 use ndarray_npy::ReadNpyExt as _;
+use tumar::client::Capture;
 use tumar::name::ModelId;
 use tumar::template::Template;
 use tumar::template::face::quantise;
@@ -26,7 +27,7 @@ pub(super) struct Embedding {
     row: Option<usize>,
     /// The extractor that made it
     #[arg(long, default_value = "fr512")]
-    pub(super) model: ModelId,
+    model: ModelId,
     /// A table of models, instead of the one that `tumar init` writes
     #[arg(long)]
     models: Option<PathBuf>,
@@ -42,6 +43,11 @@ impl Embedding {
         };
         let model = models.find(&self.model).ok_or(Failure::Model)?;
         Ok(quantise(&self.embedding()?, model)?)
+    }
+
+    /// The template that was read, with the extractor's name.
+    pub(super) const fn capture<'a>(&'a self, template: &'a Template) -> Capture<'a> {
+        Capture { model: &self.model, template }
     }
 
     fn open(&self) -> Result<File, Failure> {

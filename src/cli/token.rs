@@ -91,7 +91,7 @@ pub(super) fn details(
         actions: methods.iter().map(|method| Action(*method)).collect(),
         relying_party: owner.clone(),
         galleries,
-        modalities: if takes_samples { vec![Modality::Face] } else { Vec::new() },
+        modalities: if takes_samples { vec![Modality::Face, Modality::Finger] } else { Vec::new() },
         max_uses,
         legal_basis: None,
     }

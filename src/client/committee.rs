@@ -9,8 +9,10 @@ use crate::name::{Modality, ModelId};
 use crate::party::Party;
 use crate::seal::PublicKey;
 use crate::seal::SUITE;
+use crate::template::Shape;
+use crate::template::model::Encoding;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
-use crate::wire::{v1, verify_node};
+use crate::wire::{encoding_from, v1, verify_node};
 
 /// The nodes are not those that are pinned, or do not agree. Nothing is sealed to them then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +50,18 @@ pub struct ServedModel {
     pub id: ModelId,
     /// What it takes.
     pub modality: Modality,
-    /// Components of a template.
+    /// What its templates consist of.
+    pub encoding: Encoding,
+    /// Components of a vector, or of each row.
     pub dimension: usize,
+}
+
+impl ServedModel {
+    /// The shape of a template of so many components in all; `None` if the model makes none.
+    #[must_use]
+    pub const fn shape(&self, components: usize) -> Option<Shape> {
+        self.encoding.shape(self.dimension, components)
+    }
 }
 
 /// A checked committee.
@@ -145,11 +157,9 @@ fn check_node(
 }
 
 fn served(model: &v1::Model) -> Result<ServedModel, CommitteeFault> {
-    let modality = match model.modality() {
-        v1::Modality::Face => Modality::Face,
-        v1::Modality::Unspecified => return Err(CommitteeFault::Model),
-    };
+    let modality = model.modality().try_into().map_err(|_| CommitteeFault::Model)?;
+    let encoding = encoding_from(model.encoding()).ok_or(CommitteeFault::Model)?;
     let id = model.id.parse().map_err(|_| CommitteeFault::Model)?;
     let dimension = usize::try_from(model.dimension).map_err(|_| CommitteeFault::Model)?;
-    Ok(ServedModel { id, modality, dimension })
+    Ok(ServedModel { id, modality, encoding, dimension })
 }

@@ -10,6 +10,7 @@ use super::receipts::ReceiptFault;
 use crate::party::Party;
 use crate::seal::NoRandomness;
 use crate::share::ShapeError;
+use crate::template::Shape;
 use crate::tls::{DialError, TlsError};
 use crate::wire::RequestError;
 
@@ -48,14 +49,12 @@ pub enum InputError {
     /// The nodes serve no such model.
     #[error("the nodes serve no model of this name")]
     Model,
-    /// A template of another dimension than the model's.
-    #[error("the model's templates have {expected} components, not {found}")]
-    Dimension {
-        /// The model's.
-        expected: usize,
-        /// The template's.
-        found: usize,
-    },
+    /// A template of a shape that the model does not make.
+    #[error("the model makes no templates of {0}")]
+    Template(Shape),
+    /// Packed nibbles of a number that no template of the model has.
+    #[error("the model makes no templates of {0} bytes")]
+    Packed(usize),
     /// A token holds characters that no header takes.
     #[error("the token is not one line of visible characters")]
     Token,

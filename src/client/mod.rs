@@ -33,9 +33,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::log::receipt::Outcome;
-use crate::name::{Deployment, ModelId};
+use crate::name::Deployment;
 use crate::request::Ask;
-use crate::template::Template;
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
@@ -44,7 +43,7 @@ use crate::wire::v1::matching_service_client::MatchingServiceClient;
 pub use committee::{Committee, CommitteeFault, ServedModel};
 pub use config::{ClientConfig, ConfigError, NodePin};
 pub use error::{ClientError, InputError, Refusal};
-pub use prepare::{Prepared, Target};
+pub use prepare::{Capture, Prepared, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
 pub use subject_key::{SubjectKey, SubjectKeyError};
 
@@ -126,7 +125,8 @@ impl Client {
         &self.config.deployment
     }
 
-    /// Enrols a person: splits the reference, seals the shares together with what each node needs to blind its log entries.
+    /// Enrols a person with 1 to 32 references, all of them or none: splits each, seals the shares together with what each node
+    /// needs to blind its log entries.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -134,16 +134,15 @@ impl Client {
         &self,
         access: &str,
         target: &Target,
-        model: &ModelId,
-        reference: &Template,
+        references: &[Capture<'_>],
     ) -> Result<Enrolled, ClientError> {
         let subject_key = SubjectKey::generate()?;
         let committee = self.committee();
-        let prepared = Prepared::enroll(&self.config, &committee, target, model, reference, &subject_key)?;
+        let prepared = Prepared::enroll(&self.config, &committee, target, references, &subject_key)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::enroll(&self.config, &committee, target, model, reference, &subject_key)?;
+                let again = Prepared::enroll(&self.config, &committee, target, references, &subject_key)?;
                 self.send(access, &again).await
             }
             first => first,
@@ -151,7 +150,8 @@ impl Client {
         Ok(Enrolled { receipts: answer.receipts, subject_key })
     }
 
-    /// Compares a probe with a person's reference. `amount_kzt` is whole tenge; 0 where none are at stake.
+    /// Compares one probe, or two of different modalities, with a person's references. `amount_kzt` is whole tenge; 0 where none
+    /// are at stake.
     ///
     /// # Errors
     /// [`ClientError`]. A probe that does not match is none.
@@ -159,15 +159,14 @@ impl Client {
         &self,
         access: &str,
         target: &Target,
-        model: &ModelId,
-        probe: &Template,
+        probes: &[Capture<'_>],
         amount_kzt: u64,
     ) -> Result<Verified, ClientError> {
-        let prepared = Prepared::verify(&self.config, &self.committee(), target, model, probe, amount_kzt)?;
+        let prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::verify(&self.config, &committee, target, model, probe, amount_kzt)?;
+                let again = Prepared::verify(&self.config, &committee, target, probes, amount_kzt)?;
                 self.send(access, &again).await
             }
             first => first,

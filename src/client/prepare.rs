@@ -1,4 +1,4 @@
-//! One request, its template split and its shares sealed: what may be sent again, unchanged, until there is an answer.
+//! One request, its templates split and their shares sealed: what may be sent again, unchanged, until there is an answer.
 
 use zeroize::Zeroizing;
 
@@ -8,15 +8,18 @@ use super::error::InputError;
 use super::subject_key::SubjectKey;
 use crate::name::{GalleryName, ModelId, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::Ask;
+use crate::request::{Ask, Method};
 use crate::seal::{Binding, random};
 use crate::share::{Masks, Summands, split};
-use crate::template::{SEGMENT, Shape, Template};
+use crate::template::{MOST_ROWS, ROW, Template};
 use crate::wire::peer::v1::relayed::Request;
-use crate::wire::{ask_of, v1};
+use crate::wire::{RequestError, ask_of, samples_taken, v1};
 
 /// Bytes of what a node blinds a person's log entries with.
 const NODE_KEY: usize = 32;
+
+/// Components of the largest template: a full set of rows.
+const MOST_COMPONENTS: usize = MOST_ROWS * ROW;
 
 /// Whom a call is about, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,15 @@ pub struct Target {
     pub subject: Subject,
     /// A purpose of the policy.
     pub purpose: PurposeName,
+}
+
+/// One template of a person, and what made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Capture<'a> {
+    /// The extractor.
+    pub model: &'a ModelId,
+    /// What it made.
+    pub template: &'a Template,
 }
 
 /// One request, ready to be proven and sent. It holds no secret: its shares are sealed.
@@ -64,7 +76,8 @@ impl Prepared {
         self.request
     }
 
-    /// Takes a reference in. Each node is sent its share, and the key that it blinds this person's log entries with.
+    /// Takes 1 to 32 references in. Each node is sent its shares, and with the first of them the key that it blinds this person's
+    /// log entries with.
     ///
     /// # Errors
     /// [`InputError`].
@@ -72,19 +85,14 @@ impl Prepared {
         config: &ClientConfig,
         committee: &Committee,
         target: &Target,
-        model: &ModelId,
-        reference: &Template,
+        references: &[Capture<'_>],
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
-        let (request_id, model) = (new_id()?, committee.model(model)?);
-        let sealer = Sealer { config, committee, target, request_id, model };
-        let samples = vec![sealer.template(reference, Some(key))?];
-        let (gallery, subject, purpose) = texts(target);
-        let request_id = request_id.to_string();
-        Self::new(Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }))
+        let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
+        sealer.enrolment(references.iter().map(|reference| sealer.of(reference)), key)
     }
 
-    /// Compares a probe. `amount_kzt` is whole tenge; 0 where none are at stake.
+    /// Compares one probe, or two of different modalities. `amount_kzt` is whole tenge; 0 where none are at stake.
     ///
     /// # Errors
     /// [`InputError`].
@@ -92,17 +100,30 @@ impl Prepared {
         config: &ClientConfig,
         committee: &Committee,
         target: &Target,
-        model: &ModelId,
-        probe: &Template,
+        probes: &[Capture<'_>],
         amount_kzt: u64,
     ) -> Result<Self, InputError> {
-        let (request_id, model) = (new_id()?, committee.model(model)?);
-        let sealer = Sealer { config, committee, target, request_id, model };
-        Self::comparison(&sealer, sealer.template(probe, None)?, amount_kzt)
+        let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
+        sealer.comparison(probes.iter().map(|probe| sealer.of(probe)), amount_kzt)
     }
 
-    /// The same for packed nibbles of which nothing was checked but their number: what a hostile terminal could send. Nodes
-    /// must refuse what no extractor makes; this is to show that they do.
+    /// [`enroll`](Self::enroll) for packed nibbles of which nothing was checked but their number: what a hostile terminal could
+    /// send. Nodes must refuse what no extractor makes; this is to show that they do.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn danger_enroll_packed(
+        config: &ClientConfig,
+        committee: &Committee,
+        target: &Target,
+        references: &[(&ModelId, &[u8])],
+        key: &SubjectKey,
+    ) -> Result<Self, InputError> {
+        let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
+        sealer.enrolment(references.iter().map(|(model, packed)| sealer.packed(model, packed)), key)
+    }
+
+    /// [`verify`](Self::verify) for packed nibbles, as in [`danger_enroll_packed`](Self::danger_enroll_packed).
     ///
     /// # Errors
     /// [`InputError`].
@@ -110,27 +131,11 @@ impl Prepared {
         config: &ClientConfig,
         committee: &Committee,
         target: &Target,
-        model: &ModelId,
-        packed: &[u8],
+        probes: &[(&ModelId, &[u8])],
         amount_kzt: u64,
     ) -> Result<Self, InputError> {
-        let (request_id, model) = (new_id()?, committee.model(model)?);
-        let sealer = Sealer { config, committee, target, request_id, model };
-        Self::comparison(&sealer, sealer.packed(packed, None)?, amount_kzt)
-    }
-
-    fn comparison(sealer: &Sealer<'_>, sample: v1::Sample, amount_kzt: u64) -> Result<Self, InputError> {
-        let (gallery, subject, purpose) = texts(sealer.target);
-        let request_id = sealer.request_id.to_string();
-        let samples = vec![sample];
-        Self::new(Request::Verify(v1::VerifySubjectRequest {
-            request_id,
-            gallery,
-            subject,
-            purpose,
-            amount_kzt,
-            samples,
-        }))
+        let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
+        sealer.comparison(probes.iter().map(|(model, packed)| sealer.packed(model, packed)), amount_kzt)
     }
 
     /// Destroys a person's references.
@@ -172,42 +177,100 @@ fn texts(target: &Target) -> (String, String, String) {
     (target.gallery.to_string(), target.subject.to_string(), target.purpose.to_string())
 }
 
-/// What an envelope is for.
+/// A template on its way: what made it, and a share for each of A, B and C.
+type Shared<'a> = (&'a ServedModel, [Summands; 3]);
+
+/// What a request's envelopes are for.
 struct Sealer<'a> {
     config: &'a ClientConfig,
     committee: &'a Committee,
     target: &'a Target,
     request_id: RequestId,
-    model: &'a ServedModel,
 }
 
-impl Sealer<'_> {
-    fn template(&self, template: &Template, key: Option<&SubjectKey>) -> Result<v1::Sample, InputError> {
-        let (expected, found) = (self.model.dimension, template.shape().components());
-        if expected != found {
-            return Err(InputError::Dimension { expected, found });
+impl<'a> Sealer<'a> {
+    /// For a new request with so many samples.
+    fn new(
+        config: &'a ClientConfig,
+        committee: &'a Committee,
+        target: &'a Target,
+        method: Method,
+        samples: usize,
+    ) -> Result<Self, InputError> {
+        if !samples_taken(method).contains(&samples) {
+            return Err(RequestError::Samples.into());
         }
-        self.packed(&template.pack(), key)
+        Ok(Self { config, committee, target, request_id: new_id()? })
     }
 
-    /// Splits packed nibbles and seals each party's pair of summands, at enrolment with the party's key behind it.
-    fn packed(&self, packed: &[u8], key: Option<&SubjectKey>) -> Result<v1::Sample, InputError> {
-        let fresh = random::<SEGMENT>()?;
-        let masks = Zeroizing::new(fresh.iter().copied().take(2 * packed.len()).collect());
-        let shape = Shape::vector(self.model.dimension).ok_or(InputError::Model)?;
-        let shares = split(shape, packed, Masks::from_random(masks))?;
+    fn of(&self, capture: &Capture<'_>) -> Result<Shared<'a>, InputError> {
+        let (model, shape) = (self.committee.model(capture.model)?, capture.template.shape());
+        if model.shape(shape.components()) != Some(shape) {
+            return Err(InputError::Template(shape));
+        }
+        self.packed(capture.model, &capture.template.pack())
+    }
+
+    /// Splits packed nibbles.
+    fn packed(&self, model: &ModelId, packed: &[u8]) -> Result<Shared<'a>, InputError> {
+        let model = self.committee.model(model)?;
+        let shape = model.shape(2 * packed.len()).ok_or(InputError::Packed(packed.len()))?;
+        let fresh = random::<MOST_COMPONENTS>()?;
+        let masks = Zeroizing::new(fresh[..shape.components()].to_vec());
+        Ok((model, split(shape, packed, Masks::from_random(masks))?))
+    }
+
+    fn enrolment(
+        &self,
+        shared: impl Iterator<Item = Result<Shared<'a>, InputError>>,
+        key: &SubjectKey,
+    ) -> Result<Prepared, InputError> {
+        // The nodes look for their keys in the first sample.
+        let keys = std::iter::once(Some(key)).chain(std::iter::repeat(None));
+        let samples = shared.zip(keys).map(|(shared, key)| self.sample(&shared?, key)).collect::<Result<_, _>>()?;
+        let (gallery, subject, purpose) = texts(self.target);
+        let request_id = self.request_id.to_string();
+        Prepared::new(Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }))
+    }
+
+    fn comparison(
+        &self,
+        shared: impl Iterator<Item = Result<Shared<'a>, InputError>>,
+        amount_kzt: u64,
+    ) -> Result<Prepared, InputError> {
+        let samples = shared.map(|shared| self.sample(&shared?, None)).collect::<Result<_, _>>()?;
+        let (gallery, subject, purpose) = texts(self.target);
+        let request_id = self.request_id.to_string();
+        Prepared::new(Request::Verify(v1::VerifySubjectRequest {
+            request_id,
+            gallery,
+            subject,
+            purpose,
+            amount_kzt,
+            samples,
+        }))
+    }
+
+    /// Seals each party's pair of summands, where a key is given with the party's key behind it.
+    fn sample(&self, (model, shares): &Shared<'_>, key: Option<&SubjectKey>) -> Result<v1::Sample, InputError> {
         let [envelope_a, envelope_b, envelope_c] =
-            Party::ALL.map(|party| self.seal(party, &shares[party.index()], key));
+            Party::ALL.map(|party| self.seal(model, party, &shares[party.index()], key));
         Ok(v1::Sample {
-            modality: v1::Modality::Face.into(),
-            model: self.model.id.to_string(),
+            modality: v1::Modality::from(model.modality).into(),
+            model: model.id.to_string(),
             envelope_a: envelope_a?,
             envelope_b: envelope_b?,
             envelope_c: envelope_c?,
         })
     }
 
-    fn seal(&self, party: Party, share: &Summands, key: Option<&SubjectKey>) -> Result<Vec<u8>, InputError> {
+    fn seal(
+        &self,
+        model: &ServedModel,
+        party: Party,
+        share: &Summands,
+        key: Option<&SubjectKey>,
+    ) -> Result<Vec<u8>, InputError> {
         let binding = Binding {
             party,
             deployment: &self.config.deployment,
@@ -216,8 +279,8 @@ impl Sealer<'_> {
             request_id: &self.request_id,
             gallery: &self.target.gallery,
             subject: &self.target.subject,
-            modality: self.model.modality,
-            model: &self.model.id,
+            modality: model.modality,
+            model: &model.id,
         };
         let share = share.for_envelope();
         // As long as it becomes, so that it does not grow and leave a copy behind.

@@ -128,7 +128,6 @@ pub struct ErasureCertificate {
 #[serde(deny_unknown_fields)]
 struct FileReceipt {
     party: Party,
-    extra: String,
     log_index: u64,
     leaf_hash: String,
     inclusion_proof: Vec<String>,
@@ -141,7 +140,6 @@ impl ErasureCertificate {
     pub(super) fn new(deployment: &Deployment, ask: &Ask, receipts: &Receipts) -> Self {
         let file = |receipt: &Receipt| FileReceipt {
             party: receipt.body.party,
-            extra: to_hex(&receipt.body.extra),
             log_index: receipt.body.index,
             leaf_hash: to_hex(&receipt.body.leaf),
             inclusion_proof: receipt.body.inclusion.iter().map(|hash| to_hex(hash)).collect(),
@@ -223,7 +221,6 @@ impl FileReceipt {
             party: self.party,
             outcome: Outcome::Erased,
             rq,
-            extra: from_hex(&self.extra)?,
             index: self.log_index,
             leaf: from_hex(&self.leaf_hash)?,
             inclusion: self.inclusion_proof.iter().map(|hash| from_hex(hash)).collect::<Option<_>>()?,

@@ -6,15 +6,17 @@ use super::*;
 use crate::log::merkle::{Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteSigner, SigningKey, log_name};
 use crate::log::receipt::{ReceiptBody, ReceiptError};
+use crate::name::ModelId;
 use crate::party::Party;
 use crate::seal::SUITE;
 use crate::seal::{Binding, Envelope, PrivateKey};
 use crate::share::Summands;
 use crate::template::face::quantise;
 use crate::template::model::Models;
+use crate::template::{Shape, Template};
 use crate::tls::Pinned;
 use crate::token::Algorithm;
-use crate::wire::{envelope_of, receipt_to, sign_node};
+use crate::wire::{RequestError, envelopes_of, receipt_to, samples_of, sign_node};
 
 /// A committee without its service: what signs, and what is pinned of it.
 struct World {
@@ -75,11 +77,22 @@ impl World {
             self.sign(party, &mut node);
             node
         });
-        let model = v1::Model { id: "sface128".to_owned(), modality: v1::Modality::Face.into(), dimension: 128 };
+        let model = v1::Model {
+            id: "sface128".to_owned(),
+            modality: v1::Modality::Face.into(),
+            dimension: 128,
+            encoding: v1::Encoding::Vector.into(),
+        };
+        let fingers = v1::Model {
+            id: "rows".to_owned(),
+            modality: v1::Modality::Finger.into(),
+            encoding: v1::Encoding::Rows.into(),
+            ..model.clone()
+        };
         v1::GetCommitteeResponse {
             deployment: "dev".to_owned(),
             nodes: nodes.to_vec(),
-            models: vec![model],
+            models: vec![model, fingers],
             limits: Some(v1::Limits::default()),
         }
     }
@@ -106,7 +119,6 @@ impl World {
                 party,
                 outcome,
                 rq: ask.transcript(),
-                extra: [0; 32],
                 index: 1,
                 leaf: leaf_hash(b"ours"),
                 inclusion: tree.inclusion(1, 3).unwrap(),
@@ -128,6 +140,10 @@ fn target(purpose: &str) -> Target {
 
 fn sface() -> ModelId {
     "sface128".parse().unwrap()
+}
+
+const fn capture<'a>(model: &'a ModelId, template: &'a Template) -> Capture<'a> {
+    Capture { model, template }
 }
 
 fn template(turn: f32) -> Template {
@@ -168,17 +184,26 @@ fn a_committee_is_believed_only_as_a_whole() {
         assert_eq!(fault(&|a| resigned(a, Party::B, change)), expected);
     }
     assert_eq!(fault(&|a| a.models[0].id.clear()), CommitteeFault::Model);
-    assert_eq!(world.committee().models()[0].dimension, 128);
+    assert_eq!(fault(&|a| a.models[0].modality = 0), CommitteeFault::Model);
+    assert_eq!(fault(&|a| a.models[1].encoding = 0), CommitteeFault::Model);
+    let shapes =
+        world.committee().models().iter().map(|model| (model.shape(128), model.shape(512))).collect::<Vec<_>>();
+    assert_eq!(shapes, [(Shape::vector(128), None), (None, Shape::set(4))]);
 }
 
 #[test]
 fn receipts_are_believed_only_if_all_three_show_this_request_and_one_outcome() {
     let world = world();
-    let ask =
-        Prepared::verify(&world.config, &world.committee(), &target("cash_withdrawal"), &sface(), &template(0.7), 0)
-            .unwrap()
-            .ask()
-            .clone();
+    let ask = Prepared::verify(
+        &world.config,
+        &world.committee(),
+        &target("cash_withdrawal"),
+        &[capture(&sface(), &template(0.7))],
+        0,
+    )
+    .unwrap()
+    .ask()
+    .clone();
     let check = |receipts: &[v1::Receipt]| Receipts::check(receipts, &ask, &world.config);
     let honest = world.receipts(&ask, Outcome::Match);
     assert_eq!(check(&honest).unwrap().outcome(), Outcome::Match);
@@ -237,49 +262,73 @@ fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
 #[test]
 fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template() {
     let world = world();
-    let (target, template, key) = (target("enrolment"), template(1.3), SubjectKey::generate().unwrap());
-    let prepared = Prepared::enroll(&world.config, &world.committee(), &target, &sface(), &template, &key).unwrap();
-    let (mut whole, model) = (vec![0_u8; 64], sface());
-    for party in Party::ALL {
-        let bytes = envelope_of(prepared.request(), party).unwrap();
-        let envelope = Envelope::parse(bytes, 128 + 32).unwrap();
-        let binding = Binding {
-            party,
-            deployment: &world.config.deployment,
-            relying_party: &world.config.relying_party,
-            purpose: &target.purpose,
-            request_id: &prepared.ask().request_id,
-            gallery: &target.gallery,
-            subject: &target.subject,
-            modality: crate::name::Modality::Face,
-            model: &model,
-        };
-        let keys = |of: Party| {
-            let seed = world.envelope_keys[of.index()].to_seed();
-            crate::seal::EnvelopeKeys::new(PrivateKey::from_seed(&seed), None)
-        };
-        assert!(keys(party.next()).open(&envelope, &binding).is_err());
-        let plaintext = keys(party).open(&envelope, &binding).unwrap();
-        assert_eq!(plaintext[128..], *key.for_node(party).as_slice());
-        let summands = Summands::from_envelope(template.shape(), Zeroizing::new(plaintext[..128].to_vec())).unwrap();
-        for (sum, own) in whole.iter_mut().zip(summands.own()) {
-            *sum ^= own;
+    let (target, key) = (target("enrolment"), SubjectKey::generate().unwrap());
+    let (templates, model) = ([template(1.3), template(0.6)], sface());
+    let captures = templates.each_ref().map(|template| capture(&model, template));
+    let prepared = Prepared::enroll(&world.config, &world.committee(), &target, &captures, &key).unwrap();
+    for (place, (sample, template)) in samples_of(prepared.request()).iter().zip(&templates).enumerate() {
+        let mut whole = vec![0_u8; 64];
+        for party in Party::ALL {
+            let key = if place == 0 { key.for_node(party).to_vec() } else { Vec::new() };
+            let envelope = Envelope::parse(envelopes_of(sample)[party.index()], 128 + key.len()).unwrap();
+            let binding = Binding {
+                party,
+                deployment: &world.config.deployment,
+                relying_party: &world.config.relying_party,
+                purpose: &target.purpose,
+                request_id: &prepared.ask().request_id,
+                gallery: &target.gallery,
+                subject: &target.subject,
+                modality: crate::name::Modality::Face,
+                model: &model,
+            };
+            let keys = |of: Party| {
+                let seed = world.envelope_keys[of.index()].to_seed();
+                crate::seal::EnvelopeKeys::new(PrivateKey::from_seed(&seed), None)
+            };
+            assert!(keys(party.next()).open(&envelope, &binding).is_err());
+            let plaintext = keys(party).open(&envelope, &binding).unwrap();
+            assert_eq!(plaintext[128..], key, "the node's key is in the first sample only");
+            let share = Zeroizing::new(plaintext[..128].to_vec());
+            let summands = Summands::from_envelope(template.shape(), share).unwrap();
+            for (sum, own) in whole.iter_mut().zip(summands.own()) {
+                *sum ^= own;
+            }
         }
+        assert_eq!(whole, **template.pack());
     }
-    assert_eq!(whole, **template.pack());
 }
 
 #[test]
 fn what_does_not_make_a_request_is_found_before_anything_is_sealed() {
     let world = world();
     let target = target("cash_withdrawal");
+    let committee = world.committee();
     let error = |id: &str, template: &Template| {
-        Prepared::verify(&world.config, &world.committee(), &target, &id.parse().unwrap(), template, 0).unwrap_err()
+        let model = id.parse().unwrap();
+        let probes = [capture(&model, template)];
+        Prepared::verify(&world.config, &committee, &target, &probes, 0).unwrap_err()
     };
     let long: Vec<f32> = (0..512_u16).map(|place| f32::from(place).sin()).collect();
     let long = quantise(&long, Models::built_in().find(&"fr512".parse().unwrap()).unwrap()).unwrap();
     assert_eq!(error("fr512", &template(0.3)), InputError::Model);
-    assert_eq!(error("sface128", &long), InputError::Dimension { expected: 128, found: 512 });
+    assert_eq!(error("sface128", &long), InputError::Template(Shape::vector(512).unwrap()));
+    // As many components as a set of four rows, and one vector all the same.
+    assert_eq!(error("rows", &long), InputError::Template(Shape::vector(512).unwrap()));
+
+    let (sface, rows, probe, key) = (sface(), "rows".parse().unwrap(), template(0.3), SubjectKey::generate().unwrap());
+    for bytes in [0, 64, 192, 255, 257, 41 * 64] {
+        let packed = vec![0x11; bytes];
+        let made = Prepared::danger_verify_packed(&world.config, &committee, &target, &[(&rows, &packed)], 0);
+        assert_eq!(made.unwrap_err(), InputError::Packed(bytes));
+    }
+    let wrong = InputError::Request(RequestError::Samples);
+    for (probes, references) in [(0, 0), (3, 33)] {
+        let captures = |count| vec![capture(&sface, &probe); count];
+        let verify = Prepared::verify(&world.config, &committee, &target, &captures(probes), 0);
+        let enroll = Prepared::enroll(&world.config, &committee, &target, &captures(references), &key);
+        assert_eq!((verify.unwrap_err(), enroll.unwrap_err()), (wrong, wrong));
+    }
 }
 
 #[test]

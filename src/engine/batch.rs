@@ -3,7 +3,7 @@
 //! ```text
 //! Checked --admit--> Admitted --Ready, to and from both--> agreed: admitted at all three, session id from all three
 //!                                                            |
-//!   Verify: intake, dot, compare, open one bit each  <-------+------->  Enroll: intake;  Erase, Lock, Unlock: nothing
+//!   Verify: intake, dots, compare, join, open one bit <------+------->  Enroll: intake;  Erase, Lock, Unlock: nothing
 //!                      |                                                          |
 //!                      v                                                   two-phase change (changes.rs)
 //!                   Ended  <------------------------------------------------------+
@@ -13,9 +13,12 @@
 use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
+use zeroize::Zeroizing;
 
 use super::changes::Prepared;
-use super::door::{Admitted, Checked, Comparison, Permitted, Reference};
+use super::compare::{self, Comparison};
+use super::door::{Admitted, Checked, Permitted};
+use super::envelopes::Incoming;
 use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
 use super::{Engine, changes};
 use crate::log::access::{Closing, Ticket};
@@ -24,9 +27,10 @@ use crate::log::receipt::Outcome;
 use crate::net::{SessionId, Step};
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
-use crate::protocol::{self, Against, Joint, Side, VerifyInput};
+use crate::protocol::{self, Invalid, ProtocolError};
 use crate::request::{Ask, Method};
-use crate::store::{Change, Enrolment};
+use crate::share::{PointShare, Summands};
+use crate::store::{Change, Enrolment, Reference};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 
@@ -164,7 +168,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// Compares all probes in one run of the protocol.
+    /// Compares all probes in one run of the protocol: one bit of each request.
     async fn compare(
         &self,
         batch: &Batch,
@@ -217,28 +221,16 @@ impl Engine {
         batch: &Batch,
         session: SessionId,
         inputs: Vec<Comparison>,
-    ) -> Result<Vec<Result<bool, protocol::Invalid>>, protocol::ProtocolError> {
+    ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let (probes, references): (Vec<_>, Vec<_>) = inputs
-            .into_iter()
-            .map(|Comparison { probe, reference, threshold }| (probe, (reference, threshold)))
-            .unzip();
-        let inputs = probes
-            .into_iter()
-            .zip(&references)
-            .map(|(probe, (reference, threshold))| {
-                let against = Against { shape: probe.shape(), words: reference, threshold: *threshold, weight: 1 };
-                VerifyInput { sides: vec![Side { probe, references: vec![against] }], joint: Joint::Any }
-            })
-            .collect();
         let session = batch.links.session(session, self.limits.patience)?;
         self.counters.run();
-        protocol::verify(session, inputs).await
+        compare::run(session, inputs).await
     }
 
-    /// Takes all references in, in one run of the protocol; what is valid becomes a change.
+    /// Takes all references in, in one run of the protocol; a request whose references are all valid becomes a change.
     async fn take_in(
         &self,
         batch: &Batch,
@@ -246,57 +238,36 @@ impl Engine {
         agreed: Vec<Result<Admitted, Refusal>>,
         positions: &[Position],
     ) -> Vec<Result<Prepared, Refusal>> {
-        let mut summands = Vec::new();
+        let mut inputs = Vec::new();
         let mut entered = Vec::new();
         for (item, &position) in agreed.into_iter().zip(positions) {
             entered.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, reference) }) => {
-                    let Reference { summands: shares, subject_key, model } = reference;
-                    summands.push(shares);
-                    Ok((ask, ticket, index, permit, subject_key, model, position))
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, incoming) }) => {
+                    let Incoming { summands, subject_key } = incoming;
+                    inputs.push(summands);
+                    let expires = batch.now.saturating_add(permit.terms().retention_seconds);
+                    Ok(Entered { ask, ticket, index, expires, subject_key, position })
                 }
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
         }
-        let taken = if summands.is_empty() {
-            Ok(Vec::new())
-        } else {
-            match batch.links.session(session, self.limits.patience) {
-                Ok(session) => {
-                    self.counters.run();
-                    let requests = summands.into_iter().map(|summands| vec![summands]).collect();
-                    protocol::enrol_intake(session, requests).await
-                }
-                Err(error) => Err(error.into()),
-            }
-        };
-        let mut taken = taken.map(Vec::into_iter);
+        let mut taken = self.take_in_session(batch, session, inputs).await.map(Vec::into_iter);
         let mut prepared = Vec::with_capacity(entered.len());
         for item in entered {
             prepared.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok((ask, ticket, index, permit, subject_key, model, position)) => {
-                    let share = match &mut taken {
+                Ok(entered) => {
+                    let shares = match &mut taken {
                         Ok(taken) => match taken.next() {
-                            Some(shares) => shares
-                                .map_err(|invalid| invalid.at(self.party))
-                                .and_then(|mut shares| shares.pop().ok_or_else(|| OutOfStep.at(self.party))),
+                            Some(shares) => shares.map_err(|invalid| invalid.at(self.party)),
                             None => Err(OutOfStep.at(self.party)),
                         },
                         Err(error) => Err(error.at(self.party)),
                     };
-                    match share {
-                        Ok(share) => {
-                            let expires = batch.now.saturating_add(permit.terms().retention_seconds);
-                            let rq = ask.transcript();
-                            let Ask { gallery, subject, .. } = ask;
-                            let enrolment =
-                                Enrolment { gallery, subject, position, model, expires, share, subject_key };
-                            let ended = Ended { outcome: Outcome::Enrolled, ticket, index, rq };
-                            Ok(Prepared { ended, change: Change::Enroll(Box::new(enrolment)) })
-                        }
-                        Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+                    match shares {
+                        Ok(shares) => Ok(entered.into_change(shares)),
+                        Err(refusal) => Err(self.fail(entered.ticket, refusal, batch.now).await),
                     }
                 }
             });
@@ -304,10 +275,49 @@ impl Engine {
         prepared
     }
 
+    async fn take_in_session(
+        &self,
+        batch: &Batch,
+        session: SessionId,
+        inputs: Vec<Vec<Summands>>,
+    ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let session = batch.links.session(session, self.limits.patience)?;
+        self.counters.run();
+        protocol::enrol_intake(session, inputs).await
+    }
+
     /// Closes a request that came to nothing: its attempt is given back.
     pub(super) async fn fail(&self, ticket: Ticket, refusal: Refusal, now: u64) -> Refusal {
         self.close(ticket, Closing::Failed(refusal.reason.clone()), None, now).await;
         refusal
+    }
+}
+
+/// An enrolment whose references are being taken in.
+struct Entered {
+    ask: Ask,
+    ticket: Ticket,
+    index: u64,
+    expires: u64,
+    subject_key: Zeroizing<[u8; 32]>,
+    position: Position,
+}
+
+impl Entered {
+    /// The change that keeps these shares, one for each sample.
+    fn into_change(self, shares: Vec<PointShare>) -> Prepared {
+        let Self { ask, ticket, index, expires, subject_key, position } = self;
+        let rq = ask.transcript();
+        let Ask { gallery, subject, samples, .. } = ask;
+        let references =
+            samples.into_iter().zip(shares).map(|(sample, share)| Reference { model: sample.model, share });
+        let references = references.collect();
+        let enrolment = Enrolment { gallery, subject, position, expires, references, subject_key };
+        let ended = Ended { outcome: Outcome::Enrolled, ticket, index, rq };
+        Prepared { ended, change: Change::Enroll(Box::new(enrolment)) }
     }
 }
 

@@ -164,12 +164,12 @@ impl Engine {
         let mut galleries = self.galleries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         match effect {
             Effect::Enrolled(record) => {
-                if let Err(error) = super::keep(&mut galleries, *record) {
+                if let Err(error) = super::keep(&mut galleries, &record) {
                     tracing::error!(%error, "a record has no place in its gallery; it will after a restart");
                 }
             }
-            Effect::Erased { gallery, model, subject, .. } => {
-                galleries.remove(&gallery, &model, &subject);
+            Effect::Erased { gallery, subject, .. } => {
+                galleries.remove(&gallery, &subject);
             }
             Effect::Unchanged => {}
         }

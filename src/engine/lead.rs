@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Engine;
 use super::batch::{Batch, Ended};
+use super::compare::Load;
 use super::door::{Admitted, Checked};
 use super::refusal::{Cause as _, Mixed, Refusal};
 use crate::log::access::Closing;
@@ -28,10 +29,15 @@ pub struct Answered {
     pub receipts: [Receipt; 3],
 }
 
+/// KiB that may wait at the leader: 64 MiB, so that a crowd of large enrolments does not fill its memory.
+pub(super) const ROOM: usize = 64 * 1024;
+
 /// A request that waits for a batch.
 pub(super) struct Waiting {
     relayed: wire::Relayed,
     checked: Checked,
+    /// Given back when a batch takes it.
+    _room: OwnedSemaphorePermit,
     reply: oneshot::Sender<Result<Answered, Refusal>>,
 }
 
@@ -46,10 +52,10 @@ impl Engine {
         }
         let checked = self.check(&relayed, (self.clock)()).await?;
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Waiting { relayed, checked, reply }).map_err(|_| Refusal {
-            retry_after_ms: Some(1000),
-            ..Refusal::new(self.party, super::refusal::OVERLOADED)
-        })?;
+        let size = checked.load().kib();
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size).map_err(|_| self.overloaded())?;
+        let waiting = Waiting { relayed, checked, reply, _room: room };
+        self.queue.try_send(waiting).map_err(|_| self.overloaded())?;
         let answered = answer.await.unwrap_or_else(|_| Err(NoWord::Gone(self.party).at(self.party)));
         match answered {
             Err(Refusal { answer: Some(stored), .. }) => {
@@ -58,6 +64,10 @@ impl Engine {
             }
             other => other,
         }
+    }
+
+    fn overloaded(&self) -> Refusal {
+        Refusal { retry_after_ms: Some(1000), ..Refusal::new(self.party, super::refusal::OVERLOADED) }
     }
 
     /// Forms batches of what waits: a lone request goes at once, a crowd goes together.
@@ -86,6 +96,7 @@ impl Engine {
     /// The oldest request, and what can run with it.
     fn next_group(&self, backlog: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         let mut group: Vec<Waiting> = Vec::new();
+        let mut load = Load::default();
         let mut rest = VecDeque::with_capacity(backlog.len());
         for waiting in backlog.drain(..) {
             let fits = group.len() < self.limits.batch
@@ -94,7 +105,13 @@ impl Engine {
                         // Two changes of one subject take their turns.
                         && !group.iter().any(|other| other.checked.collides_with(&waiting.checked))
                 });
-            if fits { group.push(waiting) } else { rest.push_back(waiting) }
+            match load.with(waiting.checked.load()).filter(|_| fits) {
+                Some(sum) => {
+                    load = sum;
+                    group.push(waiting);
+                }
+                None => rest.push_back(waiting),
+            }
         }
         *backlog = rest;
         group
@@ -122,7 +139,7 @@ impl Engine {
         self: &Arc<Self>,
         requests: Vec<(wire::Relayed, Checked)>,
     ) -> Result<Vec<Result<Answered, Refusal>>, Refusal> {
-        let changes = requests.first().is_some_and(|(_, checked)| checked.kind().0 != Method::Verify);
+        let changes = requests.first().is_some_and(|(_, checked)| checked.method() != Method::Verify);
         // Held from before the proposal to after the decision: see Settle::decide.
         let _deciding = if changes { Some(self.deciding.read().await) } else { None };
         let id: BatchId = self.draw();
@@ -130,7 +147,7 @@ impl Engine {
         let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
         let mut batch = Batch { id, links, mail: peers.mailbox(id), now: (self.clock)() };
         let (mut relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-        let Some(method) = checked.first().map(|checked| checked.kind().0) else { return Ok(Vec::new()) };
+        let Some(method) = checked.first().map(Checked::method) else { return Ok(Vec::new()) };
         // What this node refuses goes no further: it uses nothing up at the others, and stands in no other log.
         let admitted = self.admit_all(checked.into_iter().map(Ok).collect(), batch.now).await;
         let mut refused = Vec::with_capacity(admitted.len());
@@ -264,6 +281,7 @@ impl Engine {
         }
         drop(proposal);
         let (method, items) = self.of_one_kind(items);
+        let items = self.of_bounded_load(items);
         let admitted = self.admit_all(items, now).await;
         let ended = self.run(&mut batch, method, admitted, &positions).await;
         let mut endings = Vec::with_capacity(ended.len());
@@ -276,13 +294,24 @@ impl Engine {
 
     /// A batch has one kind: a leader that mixes them gets nothing.
     fn of_one_kind(&self, items: Vec<Result<Checked, Refusal>>) -> (Method, Vec<Result<Checked, Refusal>>) {
-        let kinds: Vec<_> = items.iter().flat_map(|item| item.as_ref().map(Checked::kind)).collect();
-        let method = kinds.first().map_or(Method::Verify, |(method, _)| *method);
-        if kinds.windows(2).all(|pair| pair[0] == pair[1]) {
+        let mut kinds = items.iter().flat_map(|item| item.as_ref().map(Checked::kind));
+        let first = kinds.next();
+        let method = first.as_ref().map_or(Method::Verify, |(method, _)| *method);
+        if first.is_none_or(|first| kinds.all(|other| other == first)) {
             return (method, items);
         }
         let mixed = |item: Result<Checked, Refusal>| item.and_then(|_| Err(Mixed.at(self.party)));
         (method, items.into_iter().map(mixed).collect())
+    }
+
+    /// A batch is no larger than this node would make it: what is beyond is refused.
+    fn of_bounded_load(&self, items: Vec<Result<Checked, Refusal>>) -> Vec<Result<Checked, Refusal>> {
+        let mut load = Load::default();
+        let mut bounded = |checked: Checked| {
+            load = load.with(checked.load()).ok_or_else(|| self.overloaded())?;
+            Ok(checked)
+        };
+        items.into_iter().map(|item| item.and_then(&mut bounded)).collect()
     }
 
     async fn end(&self, ended: Result<Ended, Refusal>, now: u64) -> wire::Ending {

@@ -1,16 +1,20 @@
 //! Enrol, verify, erase, lock: what the three nodes do together. All of it takes permits; none of it reads a socket or a clock.
 //!
 //! ```text
-//! door.rs     what a client sent --> a permit and an opened envelope: the same checks at all three nodes
-//! batch.rs    permits --> opened bits, agreed references: the same run at all three nodes
-//! changes.rs  what changes, changes at all three nodes or at none
-//! lead.rs     the leader: queue, propose, gather; the helpers: run what is proposed
-//! refusal.rs  why not
+//! door.rs       what a client sent --> a permit and opened envelopes: the same checks at all three nodes
+//! envelopes.rs  their form and their content
+//! compare.rs    what probes are compared with, and how that becomes one bit
+//! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
+//! changes.rs    what changes, changes at all three nodes or at none
+//! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed
+//! refusal.rs    why not
 //! ```
 
 mod batch;
 mod changes;
+mod compare;
 mod door;
+mod envelopes;
 mod lead;
 pub mod refusal;
 
@@ -20,24 +24,22 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
-use zeroize::Zeroizing;
 
 pub use door::Checked;
 pub use lead::Answered;
 pub use refusal::Refusal;
 
 use crate::gallery::{Galleries, GalleryError};
-use crate::log::access::{AccessLog, Closing, Permit, Ticket};
+use crate::log::access::{AccessLog, Closing, Ticket};
 use crate::log::ledger::Answer;
 use crate::log::note::SigningKey;
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
-use crate::name::{Deployment, ModelId};
+use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
 use crate::seal::EnvelopeKeys;
 use crate::store::{Record, Store, StoreError};
 use crate::template::model::Models;
-use crate::token::purpose::Verify;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
@@ -134,6 +136,8 @@ pub struct Engine {
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
     deciding: tokio::sync::RwLock<()>,
     queue: mpsc::Sender<Waiting>,
+    /// For what waits in the queue, in KiB.
+    room: Arc<Semaphore>,
     peers: OnceLock<Arc<Peers>>,
     counters: Counters,
     random: SystemRandom,
@@ -151,7 +155,7 @@ impl Engine {
         let mut misfit = None;
         store
             .load(clock(), |record| {
-                if let Err(error) = keep(&mut galleries, record) {
+                if let Err(error) = keep(&mut galleries, &record) {
                     misfit = Some(error);
                 }
             })
@@ -176,6 +180,7 @@ impl Engine {
             galleries: RwLock::new(galleries),
             deciding: tokio::sync::RwLock::new(()),
             queue,
+            room: Arc::new(Semaphore::new(lead::ROOM)),
             peers: OnceLock::new(),
             counters: Counters::default(),
             random: SystemRandom::new(),
@@ -211,7 +216,7 @@ impl Engine {
         let swept = self.store.sweep((self.clock)()).await?;
         let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
         for gone in swept {
-            galleries.remove(&gone.gallery, &gone.model, &gone.subject);
+            galleries.remove(&gone.gallery, &gone.subject);
         }
         Ok(())
     }
@@ -244,13 +249,6 @@ impl Engine {
         self.peers.get().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
     }
 
-    /// This node's share of the reference that a permit is for: of that very row, not of a later one of the same subject.
-    fn reference(&self, permit: &Permit<Verify>, model: &ModelId) -> Option<Zeroizing<Vec<u16>>> {
-        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let (position, row) = galleries.of(&permit.record().gallery, model)?.row(&permit.record().subject)?;
-        (permit.position() == Some(position)).then(|| Zeroizing::new(row.to_vec()))
-    }
-
     /// A signed receipt for an entry of the log.
     fn receipt(&self, outcome: Outcome, index: u64, rq: [u8; 32]) -> Result<Receipt, Refusal> {
         let inclusion = self.log.inclusion(index).map_err(|error| error.at(self.party))?;
@@ -258,7 +256,6 @@ impl Engine {
             party: self.party,
             outcome,
             rq,
-            extra: [0; 32],
             index,
             leaf: inclusion.leaf,
             inclusion: inclusion.proof,
@@ -283,9 +280,10 @@ impl Engine {
 }
 
 /// A record's place among the references in memory.
-fn keep(galleries: &mut Galleries, record: Record) -> Result<(), GalleryError> {
-    let Record { gallery, subject, model, position, share, .. } = record;
+fn keep(galleries: &mut Galleries, record: &Record) -> Result<(), GalleryError> {
+    let Record { gallery, subject, position, references, .. } = record;
     // One that expired and was not swept yet makes room.
-    galleries.remove(&gallery, &model, &subject);
-    galleries.insert(gallery, model, position, subject, share.words())
+    galleries.remove(gallery, subject);
+    let references: Vec<_> = references.iter().map(|reference| (&reference.model, &reference.share)).collect();
+    galleries.insert(gallery, *position, subject, &references)
 }

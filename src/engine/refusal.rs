@@ -9,7 +9,7 @@ use crate::log::ledger::Answer;
 use crate::party::Party;
 use crate::peer::NoWord;
 use crate::protocol::{Invalid, ProtocolError};
-use crate::seal::{EnvelopeError, OpenError};
+use crate::seal::OpenError;
 use crate::store::StoreError;
 use crate::token::{Denied, TokenError};
 use crate::wire::RequestError;
@@ -76,7 +76,10 @@ impl Cause for &Denied {
     }
 }
 
-impl Cause for EnvelopeError {
+/// An envelope has a length that the model has no template for, or another than the same sample's other two.
+pub(super) struct Malformed;
+
+impl Cause for Malformed {
     fn at(self, node: Party) -> Refusal {
         Refusal::new(node, const { Reason::fixed("ENVELOPE_MALFORMED") })
     }
@@ -161,6 +164,7 @@ impl Cause for StoreError {
             Self::ChangeUnknown => const { Reason::fixed("CHANGE_REFUSED") },
             Self::PositionTaken
             | Self::NoExpiry
+            | Self::NoReference
             | Self::AlreadyCommitted
             | Self::ForeignShare
             | Self::ForeignStore
@@ -182,6 +186,15 @@ pub(super) struct OutOfStep;
 impl Cause for OutOfStep {
     fn at(self, node: Party) -> Refusal {
         Refusal::new(node, const { Reason::fixed("NODES_OUT_OF_STEP") })
+    }
+}
+
+/// The subject is enrolled, but not with what the probe is made of.
+pub(super) struct ReferenceMissing;
+
+impl Cause for ReferenceMissing {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("REFERENCE_MISSING") })
     }
 }
 

@@ -75,8 +75,6 @@ pub struct ReceiptBody {
     pub outcome: Outcome,
     /// Transcript of the request, as its log entry has it.
     pub rq: [u8; 32],
-    /// Digest of what else an outcome vouches for, such as the positions that were erased; zero where there is nothing.
-    pub extra: [u8; 32],
     /// Index of the entry in the node's log.
     pub index: u64,
     /// RFC 6962 leaf hash of the entry.
@@ -100,13 +98,12 @@ impl ReceiptBody {
     fn transcript(&self, deployment: &Deployment) -> Vec<u8> {
         let checkpoint = digest(&SHA256, self.checkpoint.as_bytes());
         let index = self.index.to_be_bytes();
-        let fields: [&[u8]; 9] = [
+        let fields: [&[u8]; 8] = [
             b"tumar receipt v1",
             deployment.as_str().as_bytes(),
             self.party.as_str().as_bytes(),
             self.outcome.as_str().as_bytes(),
             &self.rq,
-            &self.extra,
             &index,
             &self.leaf,
             checkpoint.as_ref(),
@@ -144,7 +141,7 @@ impl Receipt {
     /// Checks signature, checkpoint and inclusion, and returns the checkpoint, which a careful client remembers to ask for
     /// consistency later.
     ///
-    /// Whether request, outcome and [`extra`](ReceiptBody::extra) are those that the caller expects, the caller compares.
+    /// Whether request and outcome are those that the caller expects, the caller compares.
     ///
     /// # Errors
     /// [`ReceiptError`], by what does not hold.

@@ -1,9 +1,11 @@
-//! The boxes of one record: its share and its subject key, each under the record's own key.
+//! The boxes of one record: its references' shares and its subject key, each under the record's own key.
 
 use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::changes::Enrolment;
+use super::contents::Contents;
+use super::records::Reference;
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::party::Party;
 use crate::seal::{Context, RecordKey, StoreKey};
@@ -14,7 +16,8 @@ use crate::template::Shape;
 pub(super) struct Place<'a> {
     pub(super) gallery: &'a GalleryName,
     pub(super) subject: &'a Subject,
-    pub(super) model: &'a ModelId,
+    /// [`Contents`] as text.
+    pub(super) contents: &'a str,
     pub(super) position: u64,
     pub(super) expires: u64,
 }
@@ -27,9 +30,9 @@ pub(super) struct Boxes {
 }
 
 impl Place<'_> {
-    /// No name has a `/` but the gallery's, which stands in the context by itself.
+    /// No name and no contents have a `/` but the gallery's, which stands in the context by itself.
     fn kind(&self, what: &str) -> String {
-        format!("{what}/{}/{}/{}", self.model, self.subject, self.expires)
+        format!("{what}/{}/{}/{}", self.contents, self.subject, self.expires)
     }
 
     fn context<'a>(&'a self, kind: &'a str) -> Context<'a> {
@@ -39,7 +42,12 @@ impl Place<'_> {
     /// Seals what an enrolment brought, under a fresh key.
     pub(super) fn seal(&self, enrolment: &Enrolment, store: &StoreKey) -> Result<Boxes, StoreError> {
         let key = RecordKey::generate()?;
-        let words = enrolment.share.to_bytes_for_sealing();
+        let contents = Contents::of(&enrolment.references);
+        // Allocated whole: a vector that grows leaves unwiped copies behind.
+        let mut words = Zeroizing::new(Vec::with_capacity(contents.bytes()));
+        for reference in &enrolment.references {
+            words.extend_from_slice(&reference.share.to_bytes_for_sealing());
+        }
         Ok(Boxes {
             wrapped_key: key.wrap(store, &self.context(&self.kind("key")))?.to_vec(),
             share: key.seal(&self.context(&self.kind("share")), &words)?.into_vec(),
@@ -47,17 +55,28 @@ impl Place<'_> {
         })
     }
 
-    pub(super) fn share(
+    /// Opens the references' shares.
+    pub(super) fn references(
         &self,
         wrapped: &[u8],
         sealed: &[u8],
         store: &StoreKey,
         holder: Party,
-    ) -> Result<PointShare, StoreError> {
+    ) -> Result<Vec<Reference>, StoreError> {
         let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
         let words = key.open(&self.context(&self.kind("share")), sealed)?;
-        PointShare::from_unsealed_bytes(holder, Shape::vector(words.len() / 2).ok_or(StoreError::Form)?, &words)
-            .map_err(|_| StoreError::Form)
+        let contents: Contents = self.contents.parse()?;
+        if words.len() != contents.bytes() {
+            return Err(StoreError::Form);
+        }
+        let mut rest: &[u8] = &words;
+        let mut next = |(model, shape): &(ModelId, Shape)| {
+            let (own, after) = rest.split_at(2 * shape.components());
+            rest = after;
+            let share = PointShare::from_unsealed_bytes(holder, *shape, own).map_err(|_| StoreError::Form)?;
+            Ok(Reference { model: model.clone(), share })
+        };
+        contents.iter().map(&mut next).collect()
     }
 
     pub(super) fn subject_key(

@@ -17,12 +17,12 @@ use sqlx::{Row as _, query, query_scalar};
 use zeroize::Zeroizing;
 
 use super::boxes::Place;
+use super::contents::Contents;
 use super::ledger::Named;
-use super::records::Record;
+use super::records::{Record, Reference};
 use super::{Store, StoreError, column, number};
 use crate::log::ledger::{Position, Standing};
-use crate::name::{GalleryName, ModelId, Subject};
-use crate::share::PointShare;
+use crate::name::{GalleryName, Subject};
 
 /// Seconds that a committed change is remembered, for a helper that was away: seven days.
 const REMEMBERED_SECONDS: u64 = 7 * 24 * 3600;
@@ -31,7 +31,7 @@ const REMEMBERED_SECONDS: u64 = 7 * 24 * 3600;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChangeId(pub [u8; 32]);
 
-/// A reference to be kept.
+/// A subject's references to be kept, all of them in one record.
 pub struct Enrolment {
     /// Where.
     pub gallery: GalleryName,
@@ -39,28 +39,26 @@ pub struct Enrolment {
     pub subject: Subject,
     /// Place in the gallery, from the leader's [`Store::next_position`].
     pub position: Position,
-    /// The extractor of the template.
-    pub model: ModelId,
     /// Unix seconds from which the record is no more.
     pub expires: u64,
-    /// This node's share of the template.
-    pub share: PointShare,
+    /// This node's share of each; at least one.
+    pub references: Vec<Reference>,
     /// This node's key for the subject's handles in the log.
     pub subject_key: Zeroizing<[u8; 32]>,
 }
 
-/// Prints what it is and the shape of the share, never the share or the key.
+/// Prints what it is and the shapes of the shares, never a share or the key.
 impl fmt::Debug for Enrolment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gallery, position, model, share, .. } = self;
-        write!(f, "Enrolment({gallery}, {position:?}, {model}, {share:?})")
+        let Self { gallery, position, references, .. } = self;
+        write!(f, "Enrolment({gallery}, {position:?}, {references:?})")
     }
 }
 
 /// What is to change.
 #[derive(Debug)]
 pub enum Change {
-    /// Keep a reference.
+    /// Keep a subject's references.
     Enroll(Box<Enrolment>),
     /// Destroy a subject's references.
     Erase(GalleryName, Subject),
@@ -123,17 +121,15 @@ pub enum Decision {
 /// What a commit did, for the galleries in memory.
 #[derive(Debug)]
 pub enum Effect {
-    /// A reference was taken in.
+    /// References were taken in.
     Enrolled(Box<Record>),
-    /// A reference is gone.
+    /// A subject's references are gone.
     Erased {
-        /// Where it was.
+        /// Where they were.
         gallery: GalleryName,
-        /// The extractor of its template.
-        model: ModelId,
-        /// Its place.
+        /// Their place.
         position: Position,
-        /// Whose it was.
+        /// Whose they were.
         subject: Subject,
     },
     /// No reference came or went: a lock, or a change that was committed before.
@@ -164,7 +160,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::SubjectExists`], [`StoreError::SubjectUnknown`], [`StoreError::PositionTaken`], [`StoreError::NoExpiry`],
-    /// [`StoreError::ForeignShare`] if the change cannot be made, [`StoreError::AlreadyCommitted`] if it is.
+    /// [`StoreError::NoReference`], [`StoreError::ForeignShare`] if the change cannot be made, [`StoreError::AlreadyCommitted`] if it is.
     pub async fn prepare(&self, change: ChangeId, what: &Change, now: u64) -> Result<(), StoreError> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
@@ -219,8 +215,8 @@ impl Store {
         let effect = match (kind, &named) {
             (ChangeKind::Enroll, Some(row)) => Effect::Enrolled(Box::new(self.read(row)?)),
             (ChangeKind::Erase, Some(row)) => {
-                let Named { gallery, subject, model, position, .. } = Named::read(row)?;
-                Effect::Erased { gallery, model, position: Position(position), subject }
+                let Named { gallery, subject, position, .. } = Named::read(row)?;
+                Effect::Erased { gallery, position: Position(position), subject }
             }
             // A lock of what has been erased meanwhile locks nothing.
             (ChangeKind::Lock | ChangeKind::Unlock, _) | (ChangeKind::Enroll | ChangeKind::Erase, None) => {
@@ -310,11 +306,14 @@ impl Store {
         enrolment: &Enrolment,
         now: u64,
     ) -> Result<i64, StoreError> {
-        let Enrolment { gallery, subject, position, model, expires, share, .. } = enrolment;
+        let Enrolment { gallery, subject, position, expires, references, .. } = enrolment;
         if *expires <= now || i64::try_from(*expires).is_err() {
             return Err(StoreError::NoExpiry);
         }
-        if share.holder() != self.party() {
+        if references.is_empty() {
+            return Err(StoreError::NoReference);
+        }
+        if references.iter().any(|reference| reference.share.holder() != self.party()) {
             return Err(StoreError::ForeignShare);
         }
         for (error, there) in [
@@ -331,16 +330,17 @@ impl Store {
                 return Err(error);
             }
         }
-        let place = Place { gallery, subject, model, position: position.0, expires: *expires };
+        let contents = Contents::of(references).to_string();
+        let place = Place { gallery, subject, contents: &contents, position: position.0, expires: *expires };
         let boxes = place.seal(enrolment, &self.0.key)?;
         Ok(query_scalar(
-            "INSERT INTO records (gallery, subject, position, model, live, expires, wrapped_key, share, subject_key)
+            "INSERT INTO records (gallery, subject, position, contents, live, expires, wrapped_key, share, subject_key)
              VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING record",
         )
         .bind(gallery.as_str())
         .bind(subject.as_str())
         .bind(column(position.0))
-        .bind(model.as_str())
+        .bind(&contents)
         .bind(column(*expires))
         .bind(boxes.wrapped_key)
         .bind(boxes.share)

@@ -62,7 +62,7 @@ impl Ledger for Store {
 pub(super) struct Named {
     pub(super) gallery: GalleryName,
     pub(super) subject: Subject,
-    pub(super) model: crate::name::ModelId,
+    pub(super) contents: String,
     pub(super) position: u64,
     pub(super) expires: u64,
 }
@@ -73,7 +73,7 @@ impl Named {
         Ok(Self {
             gallery: text("gallery")?.parse().map_err(|_| StoreError::Form)?,
             subject: text("subject")?.parse().map_err(|_| StoreError::Form)?,
-            model: text("model")?.parse().map_err(|_| StoreError::Form)?,
+            contents: text("contents")?.to_owned(),
             position: number(row.try_get("position")?),
             expires: number(row.try_get("expires")?),
         })
@@ -83,7 +83,7 @@ impl Named {
         Place {
             gallery: &self.gallery,
             subject: &self.subject,
-            model: &self.model,
+            contents: self.contents.as_str(),
             position: self.position,
             expires: self.expires,
         }

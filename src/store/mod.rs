@@ -7,6 +7,7 @@
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
 //! records.rs   positions, loading at start, expiry
 //! boxes.rs     a record's boxes and their key
+//! contents.rs  what is in the box of the references
 //! ```
 //!
 //! Write-ahead log, full sync, one connection that keeps the file to itself. Each step is one transaction, so a crash leaves it
@@ -19,6 +20,7 @@
 
 mod boxes;
 mod changes;
+mod contents;
 mod ledger;
 mod records;
 mod schema;
@@ -36,7 +38,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
-pub use records::{Record, Swept};
+pub use records::{Record, Reference, Swept};
 
 use crate::name::Deployment;
 use crate::party::Party;
@@ -63,6 +65,9 @@ pub enum StoreError {
     /// The change is done; it can be neither prepared again nor aborted.
     #[error("the change is committed already")]
     AlreadyCommitted,
+    /// A record must hold something.
+    #[error("an enrolment needs a reference")]
+    NoReference,
     /// The share is another party's: it must not lie here.
     #[error("the share belongs to another party")]
     ForeignShare,

@@ -12,27 +12,40 @@ use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::share::PointShare;
 
-/// A reference on its way into the galleries.
+/// A subject's reference, as one node has it.
+pub struct Reference {
+    /// The extractor of the template.
+    pub model: ModelId,
+    /// This node's share of the template.
+    pub share: PointShare,
+}
+
+/// Prints the model and the shape of the share: `fr512: PointShare(A, 1x512)`.
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.model, self.share)
+    }
+}
+
+/// A subject's references on their way into the galleries.
 pub struct Record {
     /// Where.
     pub gallery: GalleryName,
     /// Whose.
     pub subject: Subject,
-    /// The extractor of the template.
-    pub model: ModelId,
     /// Place in the gallery.
     pub position: Position,
     /// Unix seconds from which the record is no more.
     pub expires: u64,
-    /// This node's share of the template.
-    pub share: PointShare,
+    /// In the order of the enrolment.
+    pub references: Vec<Reference>,
 }
 
-/// Prints where it stands and the shape of the share.
+/// Prints where it stands and the shapes of the shares.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gallery, model, position, share, .. } = self;
-        write!(f, "Record({gallery}, {position:?}, {model}, {share:?})")
+        let Self { gallery, position, references, .. } = self;
+        write!(f, "Record({gallery}, {position:?}, {references:?})")
     }
 }
 
@@ -41,8 +54,6 @@ impl fmt::Debug for Record {
 pub struct Swept {
     /// Where it was.
     pub gallery: GalleryName,
-    /// The extractor of its template.
-    pub model: ModelId,
     /// Whose it was.
     pub subject: Subject,
 }
@@ -84,7 +95,7 @@ impl Store {
         }
         let rows = query(
             "UPDATE records SET wrapped_key = NULL WHERE live = 1 AND expires <= ? AND wrapped_key IS NOT NULL
-             RETURNING gallery, subject, model, position, expires",
+             RETURNING gallery, subject, contents, position, expires",
         )
         .bind(column(now))
         .fetch_all(&mut *transaction)
@@ -93,7 +104,7 @@ impl Store {
         drop(held);
         let swept: Vec<_> = rows
             .iter()
-            .map(|row| Named::read(row).map(|Named { gallery, model, subject, .. }| Swept { gallery, model, subject }))
+            .map(|row| Named::read(row).map(|Named { gallery, subject, .. }| Swept { gallery, subject }))
             .collect::<Result<_, _>>()?;
         if !swept.is_empty() {
             self.finish_erasures().await?;
@@ -110,12 +121,12 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the share of a row of `records`.
+    /// Opens the shares of a row of `records`.
     pub(super) fn read(&self, row: &SqliteRow) -> Result<Record, StoreError> {
         let (wrapped, sealed): (&[u8], &[u8]) = (row.try_get("wrapped_key")?, row.try_get("share")?);
         let named = Named::read(row)?;
-        let share = named.place().share(wrapped, sealed, &self.0.key, self.party())?;
-        let Named { gallery, subject, model, position, expires } = named;
-        Ok(Record { gallery, subject, model, position: Position(position), expires, share })
+        let references = named.place().references(wrapped, sealed, &self.0.key, self.party())?;
+        let Named { gallery, subject, position, expires, .. } = named;
+        Ok(Record { gallery, subject, position: Position(position), expires, references })
     }
 }

@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -20,7 +20,8 @@ CREATE TABLE records (
     gallery TEXT NOT NULL,
     subject TEXT NOT NULL,
     position INTEGER NOT NULL CHECK (position >= 0),
-    model TEXT NOT NULL,
+    -- Model and shape of each reference in the share's box: fr512 1x512;leader-rows-1 38x128.
+    contents TEXT NOT NULL,
     live INTEGER NOT NULL CHECK (live IN (0, 1)),
     expires INTEGER NOT NULL CHECK (expires > 0),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),

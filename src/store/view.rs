@@ -101,7 +101,7 @@ impl<'k> View<'k> {
 
     /// Five statements in one. The small table of what is asked for leads each join, so each answer is found by an index.
     fn question(&self) -> QueryBuilder<Sqlite> {
-        const RECORD: &str = "r.record, r.gallery, r.subject, r.model, r.position, r.live, r.expires, r.attempts,
+        const RECORD: &str = "r.record, r.gallery, r.subject, r.contents, r.position, r.live, r.expires, r.attempts,
             r.locked_until, r.handles, r.wrapped_key, r.subject_key";
         let mut ask = QueryBuilder::new("");
         if !self.requests.is_empty() {

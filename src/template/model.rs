@@ -63,6 +63,18 @@ pub enum Encoding {
     Rows,
 }
 
+impl Encoding {
+    /// The shape of a template of so many components in all, by a model of this dimension; `None` if it makes none.
+    #[must_use]
+    pub const fn shape(self, dimension: usize, components: usize) -> Option<Shape> {
+        match self {
+            Self::Vector if components == dimension => Shape::vector(components),
+            Self::Rows if dimension > 0 && components.is_multiple_of(dimension) => Shape::set(components / dimension),
+            Self::Vector | Self::Rows => None,
+        }
+    }
+}
+
 /// An extractor. Templates of different models never meet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,11 +115,7 @@ impl Model {
     /// The shape of a template of so many components in all; `None` if the model makes none.
     #[must_use]
     pub const fn shape(&self, components: usize) -> Option<Shape> {
-        match self.encoding {
-            Encoding::Vector if components == self.dimension => Shape::vector(components),
-            Encoding::Rows if components.is_multiple_of(self.dimension) => Shape::set(components / self.dimension),
-            Encoding::Vector | Encoding::Rows => None,
-        }
+        self.encoding.shape(self.dimension, components)
     }
 
     /// The least score of a probe against a reference that is a match at this rate, in units of

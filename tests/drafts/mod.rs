@@ -59,6 +59,17 @@ decision = "both"
 fmr = "1e-3"
 evidence = []
 
+[purposes.face_door]
+actions = ["verify"]
+modalities = ["face"]
+evidence = []
+attempts = 3
+lock_seconds = 60
+[[purposes.face_door.rules]]
+decision = "face"
+fmr = "1e-3"
+evidence = []
+
 [purposes.finger_door]
 actions = ["verify"]
 modalities = ["finger"]
@@ -87,7 +98,7 @@ pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
 pub(crate) struct Models(pub(crate) &'static [(&'static str, Modality)]);
 
 pub(crate) const FACE: (&str, Modality) = ("fr512", Modality::Face);
-pub(crate) const FINGER: (&str, Modality) = ("fp256", Modality::Finger);
+pub(crate) const FINGER: (&str, Modality) = ("fp512", Modality::Finger);
 
 impl Thresholds for Models {
     fn modality(&self, model: &ModelId) -> Option<Modality> {
@@ -395,7 +406,7 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     }),
     ("MODALITY_NOT_GRANTED", |d| d.details()["modalities"] = json!(["finger"])),
     ("MODALITY_NOT_ALLOWED", |d| {
-        d.purpose("cash_withdrawal");
+        d.purpose("face_door");
         d.method(Method::Verify);
         d.ask.samples = vec![sample(FINGER)];
     }),
@@ -421,14 +432,15 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.ask.samples = vec![sample(FACE)];
     }),
     ("SAMPLES_MISSING", |d| d.ask.samples = Vec::new()),
-    ("SAMPLES_MISSING", |d| d.ask.samples = vec![sample(FACE), sample(FACE)]),
-    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("sface128", Modality::Face))]),
-    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp256", Modality::Face))]),
+    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("nobody", Modality::Face))]),
+    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp512", Modality::Face))]),
     ("AMOUNT_OVER_LIMIT", |d| {
         d.purpose("cash_withdrawal");
         d.ask.amount_kzt = 5_000_001;
     }),
     ("DECISION_SAMPLES", |d| d.purpose("vault")),
+    ("DECISION_SAMPLES", |d| d.ask.samples = vec![sample(FACE), sample(FACE)]),
+    ("DECISION_SAMPLES", |d| d.ask.amount_kzt = 1_000_001),
     ("EVIDENCE_MISSING", |d| d.ask.amount_kzt = 500_001),
     ("EVIDENCE_MISSING", |d| {
         d.ask.amount_kzt = 500_001;

@@ -10,13 +10,14 @@ use tumar::party::Party;
 use tumar::service::reasons;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::peer::v1::{Relayed, Verdict};
+use tumar::wire::v1::VerifySubjectRequest;
 
 use crate::drafts::{Draft, REFUSALS};
 use crate::rogue::{Rogue, Round};
 use crate::trio::target;
 use crate::wired::{
-    BURST, Installation, answer, draft_of, enrolment, envelope, face, fresh_id, is_carried, lock_of_other_bank, relay,
-    relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
+    BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, is_carried,
+    lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP};
 
@@ -78,7 +79,12 @@ impl Helpers {
             let prepared = Prepared::new(request).unwrap();
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
         }
+        for (about, request) in malformed_sets(&self.client) {
+            let prepared = Prepared::new(request).unwrap();
+            self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &["ENVELOPE_MALFORMED"], about).await;
+        }
         for (reason, prepared) in [
+            ("REFERENCE_MISSING", finger_withdrawal(&self.client, "c-1")),
             ("SUBJECT_UNKNOWN", Prepared::lock(&target("c-9", "subject_lock")).unwrap()),
             ("SUBJECT_LOCKED", withdrawal(&self.client, "c-2", &face(1))),
             ("SUBJECT_EXISTS", enrolment(&self.client, "c-1", &face(1))),
@@ -134,6 +140,24 @@ impl Helpers {
         both_end_in(round, "CHANGE_REFUSED", &mut self.met).await;
     }
 
+    /// Two good requests, of which each helper is shown another: what B was asked, C never heard of.
+    async fn two_requests_for_one(&mut self) {
+        let [one, other] = [40_000, 50_000].map(|amount_kzt| {
+            let Request::Verify(message) = withdrawal(&self.client, "c-1", &face(1)).into_request() else {
+                unreachable!()
+            };
+            let prepared = Prepared::new(Request::Verify(VerifySubjectRequest { amount_kzt, ..message })).unwrap();
+            [relay(&draft_of(prepared.ask()), &prepared)]
+        });
+        let round = self.rogue.propose_each(&[(Party::B, &one), (Party::C, &other)]).await;
+        for helper in HELPERS {
+            assert_eq!(round.refusals(helper), [""], "each is good by itself");
+        }
+        // To each it says that A was asked the same.
+        round.agree().await;
+        both_end_in(round, "NODES_OUT_OF_STEP", &mut self.met).await;
+    }
+
     /// A good request, proposed to B alone. Gives its transcript.
     async fn one_helper_alone(&mut self) -> [u8; 32] {
         let good = withdrawal(&self.client, "c-1", &face(1));
@@ -168,6 +192,7 @@ async fn each_helper_refuses_for_itself_what_a_rogue_leader_lets_through() {
     let mut helpers = Helpers { rogue, client, met: BTreeSet::new() };
     helpers.faults_behind_the_leader().await;
     helpers.faults_of_the_leader().await;
+    helpers.two_requests_for_one().await;
     let alone = helpers.one_helper_alone().await;
     let elsewhere = NO_MESSAGE_SAYS.iter().chain(&NOT_CALLED_UP).chain(&NOT_A_HELPERS);
     let mut due: BTreeSet<&str> = reasons().map(|row| row.code).collect();

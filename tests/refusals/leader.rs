@@ -23,8 +23,9 @@ use zeroize::Zeroizing;
 use crate::AT_THE_LEADER;
 use crate::trio::{self, target};
 use crate::wired::{
-    BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face, fresh_id,
-    lock_of_other_bank, other_bindings, spoilt_envelopes, stop, withdrawal,
+    BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face,
+    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, other_bindings, spoilt_envelopes, stop,
+    withdrawal,
 };
 
 type Misshape = fn(&mut v1::VerifySubjectRequest);
@@ -83,7 +84,7 @@ impl Leader {
             ("model", |m| "fr 512".clone_into(&mut m.samples[0].model)),
             ("modality", |m| m.samples[0].modality = 7),
             ("samples", |m| m.samples.clear()),
-            ("samples", |m| m.samples.push(m.samples[0].clone())),
+            ("samples", |m| m.samples = vec![m.samples[0].clone(); 3]),
         ];
         for (field, change) in changes {
             let mut message = verify.clone();
@@ -105,7 +106,9 @@ impl Leader {
                 let mut request = withdrawal(&self.client, "c-1", &face(1)).into_request();
                 change(envelope(&mut request, party));
                 let call = Call::good(&Prepared::new(request).unwrap());
-                self.refused(&call, reason, party, &format!("{reason} for {party}")).await;
+                // Every node sees the lengths of all three, and the leader is the first to look.
+                let node = if reason == "ENVELOPE_MALFORMED" { Party::A } else { party };
+                self.refused(&call, reason, node, &format!("{reason} for {party}")).await;
             }
             for (about, change) in other_bindings() {
                 let mut request = withdrawal(&self.client, "c-1", &face(1)).into_request();
@@ -119,6 +122,13 @@ impl Leader {
                     self.refused(&call, "PROOF_REPLAYED", Party::A, "sent again").await;
                 }
             }
+        }
+    }
+
+    async fn sets_that_no_finger_makes(&mut self) {
+        for (about, request) in malformed_sets(&self.client) {
+            let call = Call::good(&Prepared::new(request).unwrap());
+            self.refused(&call, "ENVELOPE_MALFORMED", Party::A, about).await;
         }
     }
 
@@ -149,6 +159,8 @@ impl Leader {
         ] {
             self.refused(&Call::good(&prepared), "SUBJECT_UNKNOWN", Party::A, "c-9").await;
         }
+        let by_finger = Call::good(&finger_withdrawal(&self.client, "c-1"));
+        self.refused(&by_finger, "REFERENCE_MISSING", Party::A, "a face, and no finger").await;
         let call = Call::good(&enrolment(&self.client, "c-1", &face(2)));
         self.refused(&call, "SUBJECT_EXISTS", Party::A, "c-1").await;
         let known = target("c-1", "subject_lock");
@@ -199,6 +211,7 @@ async fn each_fault_beyond_the_token_is_refused_at_the_leader() {
     let mut leader = Leader::with_one().await;
     leader.requests_without_form().await;
     leader.envelopes_that_do_not_open().await;
+    leader.sets_that_no_finger_makes().await;
     leader.what_was_used_up().await;
     leader.subjects().await;
     leader.rate().await;
@@ -270,7 +283,7 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     }
     let (config, committee) = (leader.client.config(), leader.client.committee());
     let (whom, model) = (target("c-1", "cash_withdrawal"), trio::model());
-    let probe = Prepared::danger_verify_packed(config, &committee, &whom, model.id(), &largest, 0).unwrap();
+    let probe = Prepared::danger_verify_packed(config, &committee, &whom, &[(model.id(), &largest)], 0).unwrap();
     leader.refused(&Call::good(&probe), "TEMPLATE_LENGTH", Party::A, "by the client").await;
     refused.push((probe.ask().transcript(), "TEMPLATE_LENGTH"));
 

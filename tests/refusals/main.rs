@@ -23,11 +23,11 @@ use wired::{Call, Installation, assert_refused, fresh_id, is_carried, relayed, s
 const HELPERS: [Party; 2] = [Party::B, Party::C];
 
 /// Checked in `tests/tokens.rs` alone, since no message comes to these checks: the type of the message is the call, so none is
-/// of another call; and what is not exactly one sample where one is due is no well-formed request.
+/// of another call; and what has samples where none are due, or none where some are, is no well-formed request.
 const NO_MESSAGE_SAYS: [&str; 3] = ["ACTION_OTHER", "SAMPLES_UNEXPECTED", "SAMPLES_MISSING"];
 
 /// What the leader says beyond the table of drafts; `Leader::met` holds those that were.
-const AT_THE_LEADER: [&str; 18] = [
+const AT_THE_LEADER: [&str; 19] = [
     "COMMITTEE_INCOMPLETE",
     "ENVELOPE_INVALID",
     "ENVELOPE_KEY_UNKNOWN",
@@ -37,6 +37,7 @@ const AT_THE_LEADER: [&str; 18] = [
     "PROOF_ABSENT",
     "PROOF_REPLAYED",
     "RATE_LIMITED",
+    "REFERENCE_MISSING",
     "REQUEST_ID_REUSED",
     "REQUEST_INVALID",
     "SUBJECT_EXISTS",

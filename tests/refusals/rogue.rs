@@ -93,14 +93,20 @@ impl Rogue {
 
     /// Proposes requests to these helpers, and hears what each one's own checks say.
     pub(crate) async fn propose(&self, helpers: &[Party], requests: &[Relayed]) -> Round<'_> {
+        let same: Vec<_> = helpers.iter().map(|&helper| (helper, requests)).collect();
+        self.propose_each(&same).await
+    }
+
+    /// Proposes to each helper what is meant for it, under one name.
+    pub(crate) async fn propose_each(&self, proposals: &[(Party, &[Relayed])]) -> Round<'_> {
         let batch: [u8; 16] = rand();
         let mut mail = self.peers.mailbox(batch);
-        for &helper in helpers {
+        for &(helper, requests) in proposals {
             let proposal = Proposal { batch: batch.to_vec(), requests: requests.to_vec() };
             self.peers.link(helper).unwrap().say(Kind::Proposal(proposal)).await.unwrap();
         }
         let mut verdicts = BTreeMap::new();
-        for &helper in helpers {
+        for &(helper, _) in proposals {
             let ready = mail.take(helper, PATIENCE, |note| match note {
                 Note::Ready(ready) => Ok(ready),
                 other => Err(other),

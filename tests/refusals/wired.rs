@@ -10,7 +10,7 @@ use tonic::{Request as Rpc, Status};
 use tonic_types::StatusExt as _;
 use tumar::client::{Answer, Client, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event};
-use tumar::name::{Modality, RelyingParty, RequestId};
+use tumar::name::{RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::request::{Ask, Method};
@@ -22,10 +22,10 @@ use tumar::tls::{Dialler, Pinned, TlsIdentity};
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
-use tumar::wire::{sha256, v1};
+use tumar::wire::{samples_taken, sha256, v1};
 
 use crate::drafts::{BASE, Draft, ISSUER, NOW, jwks, policy_text};
-use crate::trio::{Files, entries, model, target, template};
+use crate::trio::{Files, entries, face_of, target, template};
 
 /// Components of `fr512`.
 pub(crate) const DIMENSION: usize = 512;
@@ -54,13 +54,12 @@ impl Installation {
         let policy = policy_text().replace("requests_per_second = 200 ", "requests_per_second = 1 ");
         let policy = policy.replace("burst = 400 ", &format!("burst = {BURST} "));
         assert!(policy.contains(&format!("burst = {BURST} ")), "the policy's limits changed their form");
-        let (face, _) = BUILT_IN.rsplit_once("[[model]]").unwrap();
-        let finger = "[[model]]\nid = \"fp256\"\nmodality = \"finger\"\ndimension = 256\n\
+        let finger = "[[model]]\nid = \"fp512\"\nmodality = \"finger\"\ndimension = 512\n\
                       thresholds = { \"1e-3\" = 0.3, \"1e-4\" = 0.4, \"1e-5\" = 0.5 }\n";
         let made = rcgen::generate_simple_self_signed(vec!["caller.example".to_owned()]).unwrap();
         for (name, text) in [
             ("policy.toml", policy),
-            ("models.toml", format!("{face}{finger}")),
+            ("models.toml", format!("{BUILT_IN}\n{finger}")),
             ("issuer/jwks.json", jwks()),
             ("caller.crt", made.cert.pem()),
         ] {
@@ -150,20 +149,59 @@ pub(crate) fn draft_of(ask: &Ask) -> Draft {
 
 /// Whether any message can say what the draft asks for.
 pub(crate) fn is_carried(draft: &Draft) -> bool {
-    let samples = &draft.ask.samples;
-    let wanted = usize::from(matches!(draft.ask.method, Method::Enroll | Method::Verify));
-    let faces = samples.iter().all(|sample| sample.modality == Modality::Face);
-    draft.call == draft.ask.method && samples.len() == wanted && faces
+    draft.call == draft.ask.method && samples_taken(draft.ask.method).contains(&draft.ask.samples.len())
 }
 
 /// Envelopes that are well formed, and open nowhere.
 pub(crate) fn shut_envelopes(client: &Client, method: Method) -> [Vec<u8>; 3] {
     let content = DIMENSION + if method == Method::Enroll { 32 } else { 0 };
-    Party::ALL.map(|party| {
-        let mut bytes = client.committee().key(party).id().as_bytes().to_vec();
-        bytes.resize(Envelope::OVERHEAD + content, party.as_str().as_bytes()[0]);
-        bytes
-    })
+    Party::ALL.map(|party| shut(client, party, content))
+}
+
+/// An envelope of so many bytes of content that opens nowhere.
+fn shut(client: &Client, party: Party, content: usize) -> Vec<u8> {
+    let mut bytes = client.committee().key(party).id().as_bytes().to_vec();
+    bytes.resize(Envelope::OVERHEAD + content, party.as_str().as_bytes()[0]);
+    bytes
+}
+
+/// Requests with sets of rows that are none, and what is wrong with each.
+pub(crate) fn malformed_sets(client: &Client) -> Vec<(&'static str, Request)> {
+    const ROW: usize = 128;
+    let of_rows = |contents: [usize; 3]| v1::Sample {
+        modality: v1::Modality::Finger.into(),
+        model: "leader-rows-1".to_owned(),
+        envelope_a: shut(client, Party::A, contents[0]),
+        envelope_b: shut(client, Party::B, contents[1]),
+        envelope_c: shut(client, Party::C, contents[2]),
+    };
+    let mut requests = Vec::new();
+    for (about, contents) in [
+        ("no rows", [0; 3]),
+        ("three rows", [3 * ROW; 3]),
+        ("41 rows", [41 * ROW; 3]),
+        ("a row short by one byte", [38 * ROW - 1; 3]),
+        ("a byte more than rows", [38 * ROW + 1; 3]),
+        ("a key behind the rows of a probe", [38 * ROW + 32; 3]),
+        ("A's shorter", [37 * ROW, 38 * ROW, 38 * ROW]),
+        ("B's shorter", [38 * ROW, 37 * ROW, 38 * ROW]),
+        ("C's longer", [38 * ROW, 38 * ROW, 39 * ROW]),
+        ("each another", [4 * ROW, 5 * ROW, 6 * ROW]),
+    ] {
+        let Request::Verify(mut message) = withdrawal(client, "c-1", &face(1)).into_request() else { unreachable!() };
+        message.samples = vec![of_rows(contents)];
+        requests.push((about, Request::Verify(message)));
+    }
+    for (about, first, second) in [
+        ("no key behind the first reference", 38 * ROW, 38 * ROW),
+        ("a key behind the second reference", 38 * ROW + 32, 38 * ROW + 32),
+        ("41 rows in the second reference", 38 * ROW + 32, 41 * ROW),
+    ] {
+        let Request::Enroll(mut message) = enrolment(client, "c-3", &face(1)).into_request() else { unreachable!() };
+        message.samples = vec![of_rows([first; 3]), of_rows([second; 3])];
+        requests.push((about, Request::Enroll(message)));
+    }
+    requests
 }
 
 /// One call, as it goes over the wire.
@@ -243,7 +281,7 @@ pub(crate) fn relay(draft: &Draft, prepared: &Prepared) -> Relayed {
 pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
     let [envelope_a, envelope_b, envelope_c] = envelopes.clone();
     let samples = ask.samples.iter().map(|sample| v1::Sample {
-        modality: v1::Modality::Face.into(),
+        modality: v1::Modality::from(sample.modality).into(),
         model: sample.model.to_string(),
         envelope_a: envelope_a.clone(),
         envelope_b: envelope_b.clone(),
@@ -285,12 +323,19 @@ pub(crate) fn face(seed: u64) -> Template {
 
 pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) -> Prepared {
     let (target, key) = (target(subject, "enrolment"), SubjectKey::generate().unwrap());
-    Prepared::enroll(client.config(), &client.committee(), &target, model().id(), reference, &key).unwrap()
+    Prepared::enroll(client.config(), &client.committee(), &target, &[face_of(reference)], &key).unwrap()
 }
 
 pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
     let target = target(subject, "cash_withdrawal");
-    Prepared::verify(client.config(), &client.committee(), &target, model().id(), probe, 40_000).unwrap()
+    Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000).unwrap()
+}
+
+/// By a finger that is as good as any, since there is none to compare it with.
+pub(crate) fn finger_withdrawal(client: &Client, subject: &str) -> Prepared {
+    let (target, model) = (target(subject, "cash_withdrawal"), "fp512".parse().unwrap());
+    let packed = face(1).pack();
+    Prepared::danger_verify_packed(client.config(), &client.committee(), &target, &[(&model, &packed)], 40_000).unwrap()
 }
 
 /// Sends a good request, and checks the answer's three receipts.
@@ -325,7 +370,7 @@ impl Seal {
             request_id: &self.ask.request_id,
             gallery: &self.ask.gallery,
             subject: &self.ask.subject,
-            modality: Modality::Face,
+            modality: self.ask.samples[0].modality,
             model: &self.ask.samples[0].model,
         };
         client.committee().key(self.key).seal(&binding, content).unwrap().to_bytes()

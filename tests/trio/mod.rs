@@ -4,13 +4,13 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use tumar::client::{Client, ClientConfig, ClientError, Target};
-use tumar::name::Modality;
+use tumar::client::{Capture, Client, ClientConfig, ClientError, Target};
+use tumar::name::{Modality, ModelId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::request::Method;
@@ -95,7 +95,7 @@ impl Files {
                 actions: methods.iter().map(|&method| Action(method)).collect(),
                 relying_party: config.relying_party.clone(),
                 galleries: vec![GALLERY.parse().unwrap()],
-                modalities: if samples { vec![Modality::Face] } else { Vec::new() },
+                modalities: if samples { vec![Modality::Face, Modality::Finger] } else { Vec::new() },
                 max_uses,
                 legal_basis: None,
             },
@@ -167,6 +167,19 @@ pub fn target(subject: &str, purpose: &str) -> Target {
 
 pub fn model() -> Model {
     Models::built_in().find(&"fr512".parse().unwrap()).unwrap().clone()
+}
+
+static FACES: LazyLock<ModelId> = LazyLock::new(|| "fr512".parse().unwrap());
+static FINGERS: LazyLock<ModelId> = LazyLock::new(|| "leader-rows-1".parse().unwrap());
+
+/// A face's template, as the client takes it.
+pub fn face_of(template: &Template) -> Capture<'_> {
+    Capture { model: &FACES, template }
+}
+
+/// A finger's set of rows, as the client takes it.
+pub fn finger_of(template: &Template) -> Capture<'_> {
+    Capture { model: &FINGERS, template }
 }
 
 pub fn template(embedding: &[f32]) -> Template {

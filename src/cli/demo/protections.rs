@@ -111,7 +111,7 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     let packed = vec![0x77; people.model.dimension() / 2];
     let (config, committee) = (client.config(), client.committee());
     let target = cash(world, 0)?;
-    let maximal = Prepared::danger_verify_packed(config, &committee, &target, people.model_id(), &packed, 0)
+    let maximal = Prepared::danger_verify_packed(config, &committee, &target, &[(people.model_id(), &packed)], 0)
         .map_err(ClientError::from)?;
     let malformed = client.send(&world.token(&CASH)?, &maximal).await;
     Ok(vec![

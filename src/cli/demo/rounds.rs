@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey, Target};
+use tumar::client::{Answer, Capture, ClientError, Prepared, Receipts, SubjectKey, Target};
 use tumar::log::receipt::Outcome;
 use tumar::request::Method;
 use tumar::template::Template;
@@ -114,8 +114,8 @@ async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Round
     let (config, committee) = (world.client.config(), world.client.committee());
     let target = world.target(person, "enrolment")?;
     let key = SubjectKey::generate().map_err(ClientError::from)?;
-    let (model, reference) = (people.model_id(), people.reference(person));
-    let prepared = Prepared::enroll(config, &committee, &target, model, reference, &key).map_err(ClientError::from)?;
+    let reference = Capture { model: people.model_id(), template: people.reference(person) };
+    let prepared = Prepared::enroll(config, &committee, &target, &[reference], &key).map_err(ClientError::from)?;
     let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
     let answer = loop {
         match world.client.send(&world.token(&wanted)?, &prepared).await {
@@ -166,7 +166,8 @@ pub(super) fn prepare(
     amount: u64,
 ) -> Result<Prepared, Failure> {
     let (config, committee) = (world.client.config(), world.client.committee());
-    let prepared = Prepared::verify(config, &committee, target, people.model_id(), probe, amount);
+    let probe = Capture { model: people.model_id(), template: probe };
+    let prepared = Prepared::verify(config, &committee, target, &[probe], amount);
     Ok(prepared.map_err(ClientError::from)?)
 }
 

@@ -5,7 +5,7 @@ use tumar::node::Keys;
 use tumar::party::Party;
 use tumar::seal::{Binding, Envelope, EnvelopeKeys};
 use tumar::store::Store;
-use tumar::wire::envelope_of;
+use tumar::wire::{envelopes_of, samples_of};
 
 use super::world::Stopped;
 use crate::cli::failure::Failure;
@@ -65,14 +65,15 @@ pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> 
         let keys = Keys::read(&config.with_file_name("keys"))?;
         let mut histogram = Histogram([0; 256]);
         for prepared in sent {
-            count_envelope(&mut histogram, stopped, &keys.envelope, party, prepared);
+            count_envelopes(&mut histogram, stopped, &keys.envelope, party, prepared);
         }
         let sent = histogram.total();
         let file = config.with_file_name("data").join("store.sqlite");
         let store = Store::open(&file, stopped.deployment.clone(), party, keys.store).await?;
         store
             .load(clock::now(), |record| {
-                record.share.words().iter().for_each(|word| histogram.count(&word.to_le_bytes()));
+                let words = record.references.iter().flat_map(|reference| reference.share.words());
+                words.for_each(|word| histogram.count(&word.to_le_bytes()));
             })
             .await?;
         store.close().await?;
@@ -83,8 +84,8 @@ pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> 
     Ok(sights)
 }
 
-/// Counts what is in one envelope: the share and, at enrolment, the key behind it.
-fn count_envelope(
+/// Counts what is in a request's envelopes: the shares and, at enrolment, the key behind the first.
+fn count_envelopes(
     histogram: &mut Histogram,
     stopped: &Stopped,
     keys: &EnvelopeKeys,
@@ -92,22 +93,24 @@ fn count_envelope(
     prepared: &Prepared,
 ) {
     let ask = prepared.ask();
-    let (Some(sample), Some(bytes)) = (ask.samples.first(), envelope_of(prepared.request(), party)) else { return };
-    let binding = Binding {
-        party,
-        deployment: &stopped.deployment,
-        relying_party: &stopped.relying_party,
-        purpose: &ask.purpose,
-        request_id: &ask.request_id,
-        gallery: &ask.gallery,
-        subject: &ask.subject,
-        modality: sample.modality,
-        model: &sample.model,
-    };
-    let opened = Envelope::parse(bytes, bytes.len().saturating_sub(Envelope::OVERHEAD))
-        .ok()
-        .and_then(|envelope| keys.open(&envelope, &binding).ok());
-    if let Some(plaintext) = opened {
-        histogram.count(&plaintext);
+    for (sample, sent) in ask.samples.iter().zip(samples_of(prepared.request())) {
+        let binding = Binding {
+            party,
+            deployment: &stopped.deployment,
+            relying_party: &stopped.relying_party,
+            purpose: &ask.purpose,
+            request_id: &ask.request_id,
+            gallery: &ask.gallery,
+            subject: &ask.subject,
+            modality: sample.modality,
+            model: &sample.model,
+        };
+        let bytes = envelopes_of(sent)[party.index()];
+        let opened = Envelope::parse(bytes, bytes.len().saturating_sub(Envelope::OVERHEAD))
+            .ok()
+            .and_then(|envelope| keys.open(&envelope, &binding).ok());
+        if let Some(plaintext) = opened {
+            histogram.count(&plaintext);
+        }
     }
 }

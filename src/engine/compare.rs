@@ -1,0 +1,257 @@
+//! What probes are compared with, and how that becomes one bit: references out of the gallery, thresholds and weights out of the
+//! table of models, the way of joining out of the policy. All of it is public but the references, and the same at all three nodes.
+
+use std::sync::PoisonError;
+
+use super::Engine;
+use super::envelopes::Sealed;
+use super::refusal::{Cause as _, OutOfStep, ReferenceMissing, Refusal};
+use crate::gallery::Copied;
+use crate::log::access::Permit;
+use crate::name::Modality;
+use crate::protocol::{self, Against, Invalid, Joint, ProtocolError, Session, Side, VerifyInput};
+use crate::request::{Ask, Sample};
+use crate::share::Summands;
+use crate::template::Shape;
+use crate::template::model::{Fusion, Models};
+use crate::token::Decision;
+use crate::token::purpose::{Decides, Verify};
+use crate::wire::peer::v1::relayed::Request;
+use crate::wire::{envelopes_of, samples_of};
+
+/// A request's probes, each with all the references that it is compared with, as they stood when the request was admitted.
+pub(super) struct Comparison {
+    /// This node's two summands of each.
+    probes: Vec<Summands>,
+    /// For each probe: this node's shares of the subject's references of its model.
+    references: Vec<Vec<Reference>>,
+    /// How the probes make one bit.
+    joint: Joint,
+}
+
+/// One reference, and what a score against it must reach.
+struct Reference {
+    copied: Copied,
+    threshold: i16,
+    weight: u16,
+}
+
+impl Reference {
+    fn as_input(&self) -> Against<'_> {
+        let Self { copied: Copied { shape, words }, threshold, weight } = self;
+        Against { shape: *shape, words, threshold: *threshold, weight: *weight }
+    }
+}
+
+impl Engine {
+    /// What a permit's probes are compared with.
+    pub(super) fn comparison(
+        &self,
+        permit: &Permit<Verify>,
+        ask: &Ask,
+        probes: Vec<Summands>,
+    ) -> Result<Comparison, Refusal> {
+        let held = self.held(permit, &ask.samples)?;
+        let shapes: Vec<Shape> = probes.iter().map(Summands::shape).collect();
+        let rule = permit.terms().decides.and_then(|decides| Rule::of(&self.models, decides, &ask.samples));
+        let references = rule.as_ref().and_then(|rule| rule.apply(&ask.samples, &shapes, held));
+        // The policy granted what it has a rule and models for.
+        let (rule, references) = rule.zip(references).ok_or_else(|| OutOfStep.at(self.party))?;
+        Ok(Comparison { probes, references, joint: rule.joint() })
+    }
+
+    /// Copies of the references that a permit is for, for each sample: of that very enrolment, not of a later one of the same
+    /// subject.
+    fn held(&self, permit: &Permit<Verify>, samples: &[Sample]) -> Result<Vec<Vec<Copied>>, Refusal> {
+        let (gallery, subject) = (&permit.record().gallery, &permit.record().subject);
+        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+        let position = galleries.position(gallery, subject);
+        if position.is_none() || position != permit.position() {
+            return Err(OutOfStep.at(self.party));
+        }
+        let of_model = |sample: &Sample| {
+            let (_, copies) = galleries.of(gallery, &sample.model)?.references(subject)?;
+            Some(copies)
+        };
+        let held: Option<_> = samples.iter().map(of_model).collect();
+        held.ok_or_else(|| ReferenceMissing.at(self.party))
+    }
+
+    /// What a request would cost the links: by what is in the gallery now.
+    pub(super) fn load(&self, ask: &Ask, request: &Request, sealed: &[Sealed]) -> Load {
+        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+        let lanes = |(sample, sealed): (&Sample, &Sealed)| {
+            let gallery = galleries.of(&ask.gallery, &sample.model);
+            let references = gallery.into_iter().flat_map(|gallery| gallery.shapes(&ask.subject));
+            // Its own rows are checked for their lengths, whatever comes of them.
+            sealed.shape().rows() * (1 + references.map(Shape::rows).sum::<usize>())
+        };
+        let envelopes = samples_of(request).iter().flat_map(envelopes_of);
+        Load { bytes: envelopes.map(<[u8]>::len).sum(), lanes: ask.samples.iter().zip(sealed).map(lanes).sum() }
+    }
+}
+
+/// The policy's rule for a request, with what the table of models has for it.
+struct Rule<'a> {
+    models: &'a Models,
+    decides: Decides,
+    /// Where face and finger make one score.
+    fusion: Option<&'a Fusion>,
+}
+
+impl<'a> Rule<'a> {
+    /// `None` for a weighted sum of models that the table has no weights for.
+    fn of(models: &'a Models, decides: Decides, samples: &[Sample]) -> Option<Self> {
+        let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
+        let fusion = match decides.by {
+            Decision::Fused => Some(models.fusion(model(Modality::Face)?, model(Modality::Finger)?)?),
+            Decision::Face | Decision::Finger | Decision::Any | Decision::Both => None,
+        };
+        Some(Self { models, decides, fusion })
+    }
+
+    fn joint(&self) -> Joint {
+        match (self.fusion, self.decides.by) {
+            (Some(fusion), _) => Joint::Sum(fusion.threshold(self.decides.fmr)),
+            (None, Decision::Both) => Joint::All,
+            (None, _) => Joint::Any,
+        }
+    }
+
+    /// What a score against each reference must reach, and what it weighs; `None` for a model that is not served.
+    fn apply(&self, samples: &[Sample], probes: &[Shape], held: Vec<Vec<Copied>>) -> Option<Vec<Vec<Reference>>> {
+        let of_sample = |((sample, &probe), held): ((&Sample, &Shape), Vec<Copied>)| {
+            let model = self.models.find(&sample.model)?;
+            let reference = |copied: Copied| Reference {
+                threshold: model.threshold(self.decides.fmr, probe, copied.shape),
+                weight: self.fusion.map_or(1, |fusion| match sample.modality {
+                    Modality::Face => fusion.face_weight(),
+                    Modality::Finger => fusion.finger_weight(probe, copied.shape),
+                }),
+                copied,
+            };
+            Some(held.into_iter().map(reference).collect())
+        };
+        samples.iter().zip(probes).zip(held).map(of_sample).collect()
+    }
+}
+
+/// Makes all comparisons of a batch in one run of the protocol: one bit of each.
+pub(super) async fn run(session: Session, batch: Vec<Comparison>) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
+    let (probes, references): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|Comparison { probes, references, joint }| ((probes, joint), references)).unzip();
+    let inputs = probes.into_iter().zip(&references).map(|((probes, joint), references)| VerifyInput {
+        sides: probes.into_iter().zip(references).map(|(probe, references)| side(probe, references)).collect(),
+        joint,
+    });
+    protocol::verify(session, inputs.collect()).await
+}
+
+fn side(probe: Summands, references: &[Reference]) -> Side<'_> {
+    Side { probe, references: references.iter().map(Reference::as_input).collect() }
+}
+
+/// What a request, or a batch, costs the links between the nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Of envelopes, which the leader relays.
+    bytes: usize,
+    /// Pairs of rows that are compared, and rows that are checked.
+    lanes: usize,
+}
+
+impl Load {
+    /// Most bytes of envelopes in a batch: half of the largest frame between nodes.
+    const MOST_BYTES: usize = crate::peer::MAX_FRAME / 2;
+    /// Most lanes of a batch. A round sends at most 16 bytes a lane, and the largest single request has 51 240 of a finger.
+    const MOST_LANES: usize = 200_000;
+
+    /// What it takes up while it waits, with token, proof and names.
+    pub(super) fn kib(self) -> u32 {
+        u32::try_from(16 + self.bytes / 1024).unwrap_or(u32::MAX)
+    }
+
+    /// Both together; `None` if that is more than a batch takes. A single request may always go: it is below both bounds.
+    pub(super) fn with(self, other: Self) -> Option<Self> {
+        let sum = Self { bytes: self.bytes + other.bytes, lanes: self.lanes + other.lanes };
+        let fits = sum.bytes <= Self::MOST_BYTES && sum.lanes <= Self::MOST_LANES;
+        (fits || self == Self::default()).then_some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn load(bytes: usize, lanes: usize) -> Load {
+        Load { bytes, lanes }
+    }
+
+    #[test]
+    fn a_batch_is_full_when_either_bound_is_reached_and_a_single_request_always_goes() {
+        let (bytes, lanes) = (Load::MOST_BYTES, Load::MOST_LANES);
+        assert_eq!(load(1, 1).with(load(bytes - 1, lanes - 1)), Some(load(bytes, lanes)));
+        assert_eq!(load(1, 1).with(load(bytes, 0)), None);
+        assert_eq!(load(1, 1).with(load(0, lanes)), None);
+        assert_eq!(Load::default().with(load(bytes + 1, lanes + 1)), Some(load(bytes + 1, lanes + 1)));
+    }
+
+    fn samples(names: &[(Modality, &str)]) -> Vec<Sample> {
+        let sample = |&(modality, model): &(Modality, &str)| Sample {
+            modality,
+            model: model.parse().unwrap(),
+            envelopes: [[0; 32]; 3],
+        };
+        names.iter().map(sample).collect()
+    }
+
+    #[test]
+    fn thresholds_and_weights_follow_the_shapes_and_the_order_of_samples_does_not_matter() {
+        use crate::template::model::Fmr;
+        use zeroize::Zeroizing;
+        let models = Models::built_in();
+        let (face, finger) = (Shape::vector(512).unwrap(), Shape::set(38).unwrap());
+        let copied = |shape: Shape| Copied { shape, words: Zeroizing::new(vec![0; shape.components()]) };
+        let faces = (Modality::Face, "fr512");
+        let fingers = (Modality::Finger, "leader-rows-1");
+        let fusion = models.fusion(&"fr512".parse().unwrap(), &"leader-rows-1".parse().unwrap()).unwrap();
+        let rows = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+        for (by, joint) in [
+            (Decision::Any, Joint::Any),
+            (Decision::Both, Joint::All),
+            (Decision::Fused, Joint::Sum(fusion.threshold(Fmr::E4))),
+        ] {
+            let decides = Decides { by, fmr: Fmr::E4 };
+            let (small, large) = (Shape::set(9).unwrap(), Shape::set(40).unwrap());
+            let weight = |reference| if by == Decision::Fused { fusion.finger_weight(finger, reference) } else { 1 };
+            let expected_face = vec![(1250, if by == Decision::Fused { fusion.face_weight() } else { 1 })];
+            let expected_finger = [small, large]
+                .map(|reference| (rows.threshold(Fmr::E4, finger, reference), weight(reference)))
+                .to_vec();
+            assert_ne!(expected_finger[0].0, expected_finger[1].0, "the test can tell them apart");
+            for turned in [false, true] {
+                let mut of_samples = vec![faces, fingers];
+                let mut shapes = vec![face, finger];
+                let mut held = vec![vec![copied(face)], vec![copied(small), copied(large)]];
+                let mut expected = vec![expected_face.clone(), expected_finger.clone()];
+                if turned {
+                    of_samples.reverse();
+                    shapes.reverse();
+                    held.reverse();
+                    expected.reverse();
+                }
+                let samples = samples(&of_samples);
+                let rule = Rule::of(&models, decides, &samples).unwrap();
+                let references = rule.apply(&samples, &shapes, held).unwrap();
+                let numbers = |references: &Vec<Reference>| {
+                    references.iter().map(|one| (one.threshold, one.weight)).collect::<Vec<_>>()
+                };
+                assert_eq!(references.iter().map(numbers).collect::<Vec<_>>(), expected, "{by:?} {turned}");
+                assert_eq!(rule.joint(), joint);
+            }
+        }
+        let fused = Decides { by: Decision::Fused, fmr: Fmr::E4 };
+        let unknown = samples(&[(Modality::Finger, "leader-fixed-1"), faces]);
+        assert!(Rule::of(&models, fused, &unknown).is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! A request's envelopes: their form is looked at before anything is spent, their content after the use stands in the log.
+
+use zeroize::Zeroizing;
+
+use super::Engine;
+use super::refusal::{Cause as _, Malformed, Refusal, UnknownKey};
+use crate::log::access::Permit;
+use crate::request::{Ask, Method};
+use crate::seal::{Binding, Envelope, OpenError};
+use crate::share::Summands;
+use crate::template::Shape;
+use crate::token::purpose::For;
+use crate::wire::peer::v1::relayed::Request;
+use crate::wire::{RequestError, envelopes_of, samples_of};
+
+/// Bytes of the key that an enrolment brings for the subject's handles in this node's log, behind the summands of its first
+/// sample.
+const SUBJECT_KEY: usize = 32;
+
+/// This node's envelope of one sample, well formed and not yet opened.
+pub(super) struct Sealed {
+    envelope: Envelope,
+    shape: Shape,
+}
+
+impl Sealed {
+    /// The shape of the template in it, as its length tells.
+    pub(super) const fn shape(&self) -> Shape {
+        self.shape
+    }
+}
+
+/// References on their way in.
+pub(super) struct Incoming {
+    /// This node's two summands of each, in the order of the request's samples.
+    pub(super) summands: Vec<Summands>,
+    /// This node's key for the subject's handles in its log.
+    pub(super) subject_key: Zeroizing<[u8; SUBJECT_KEY]>,
+}
+
+impl Engine {
+    /// This node's envelopes, one for each sample: of a length that the sample's model has templates for, as long as the
+    /// others' two, and to a key that this node has.
+    pub(super) fn well_formed(&self, ask: &Ask, request: &Request) -> Result<Vec<Sealed>, Refusal> {
+        let mut sealed = Vec::with_capacity(ask.samples.len());
+        for (place, (sample, sent)) in ask.samples.iter().zip(samples_of(request)).enumerate() {
+            let model = self.models.find(&sample.model).ok_or_else(|| RequestError::Samples.at(self.party))?;
+            let key = if ask.method == Method::Enroll && place == 0 { SUBJECT_KEY } else { 0 };
+            let all = envelopes_of(sent);
+            let own = all[self.party.index()];
+            let components = own.len().checked_sub(Envelope::OVERHEAD + key);
+            let shape = components.and_then(|components| model.shape(components));
+            let alike = all.iter().all(|other| other.len() == own.len());
+            let shape = shape.filter(|_| alike).ok_or_else(|| Malformed.at(self.party))?;
+            let envelope = Envelope::parse(own, shape.components() + key).map_err(|_| Malformed.at(self.party))?;
+            if !self.envelope_keys.knows(&envelope.key()) {
+                return Err(UnknownKey.at(self.party));
+            }
+            sealed.push(Sealed { envelope, shape });
+        }
+        Ok(sealed)
+    }
+
+    /// The references of an enrolment, and behind the first of them this node's subject key.
+    pub(super) fn open_references<P: For>(
+        &self,
+        permit: &Permit<P>,
+        ask: &Ask,
+        sealed: &[Sealed],
+    ) -> Result<Incoming, OpenError> {
+        let opened = self.open_each(permit, ask, sealed)?;
+        let (first, shape) = opened.first().zip(sealed.first()).ok_or(OpenError)?;
+        let (_, key) = first.split_at_checked(shape.shape.components()).ok_or(OpenError)?;
+        let subject_key = Zeroizing::new(key.try_into().map_err(|_| OpenError)?);
+        Ok(Incoming { summands: summands(&opened, sealed)?, subject_key })
+    }
+
+    /// The probes of a comparison.
+    pub(super) fn open_probes<P: For>(
+        &self,
+        permit: &Permit<P>,
+        ask: &Ask,
+        sealed: &[Sealed],
+    ) -> Result<Vec<Summands>, OpenError> {
+        summands(&self.open_each(permit, ask, sealed)?, sealed)
+    }
+
+    fn open_each<P: For>(
+        &self,
+        permit: &Permit<P>,
+        ask: &Ask,
+        sealed: &[Sealed],
+    ) -> Result<Vec<Zeroizing<Box<[u8]>>>, OpenError> {
+        let open = |(sample, sealed): (&crate::request::Sample, &Sealed)| {
+            let binding = Binding {
+                party: self.party,
+                deployment: &self.deployment,
+                relying_party: &permit.record().relying_party,
+                purpose: &ask.purpose,
+                request_id: &ask.request_id,
+                gallery: &ask.gallery,
+                subject: &ask.subject,
+                modality: sample.modality,
+                model: &sample.model,
+            };
+            self.envelope_keys.open(&sealed.envelope, &binding)
+        };
+        ask.samples.iter().zip(sealed).map(open).collect()
+    }
+}
+
+/// Two summands of half a byte for each component, at the beginning of each plaintext.
+fn summands(opened: &[Zeroizing<Box<[u8]>>], sealed: &[Sealed]) -> Result<Vec<Summands>, OpenError> {
+    let one = |(plaintext, sealed): (&Zeroizing<Box<[u8]>>, &Sealed)| {
+        let (both, _) = plaintext.split_at_checked(sealed.shape.components()).ok_or(OpenError)?;
+        Summands::from_envelope(sealed.shape, Zeroizing::new(both.to_vec())).map_err(|_| OpenError)
+    };
+    opened.iter().zip(sealed).map(one).collect()
+}
