@@ -9,7 +9,7 @@ use tumar::client::{Client, ClientConfig, ErasureCertificate, Receipts, Target};
 use tumar::name::{GalleryName, PurposeName, Subject};
 use tumar::party::Party;
 
-use super::embedding::Embedding;
+use super::captures::Captures;
 use super::failure::Failure;
 use super::{clock, files, print_json, token};
 
@@ -75,7 +75,7 @@ pub(super) struct Enroll {
     #[command(flatten)]
     whom: Whom,
     #[command(flatten)]
-    embedding: Embedding,
+    captures: Captures,
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "enrolment")]
     purpose: PurposeName,
@@ -86,7 +86,7 @@ pub(super) struct Enroll {
 
 impl Enroll {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let template = self.embedding.read()?;
+        let read = self.captures.read()?;
         let key_file = self.key_out.unwrap_or_else(|| PathBuf::from(format!("{}.key", self.whom.subject)));
         // Found out now, since a key that can not be written after the enrolment would be lost.
         if key_file.exists() {
@@ -94,7 +94,7 @@ impl Enroll {
             return Err(Failure::File { path: key_file, source });
         }
         let line = self.whom.connect(self.purpose).await?;
-        let enrolled = line.client.enroll(&line.token, &line.target, &[self.embedding.capture(&template)]).await?;
+        let enrolled = line.client.enroll(&line.token, &line.target, &read.captures()).await?;
         files::write_secret(&key_file, enrolled.subject_key.to_text().as_bytes())?;
         if json {
             print_json(&json!({
@@ -121,7 +121,7 @@ pub(super) struct Verify {
     #[command(flatten)]
     whom: Whom,
     #[command(flatten)]
-    embedding: Embedding,
+    captures: Captures,
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "cash_withdrawal")]
     purpose: PurposeName,
@@ -132,9 +132,9 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let template = self.embedding.read()?;
+        let read = self.captures.read()?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
-        let verified = client.verify(&token, &target, &[self.embedding.capture(&template)], self.amount_kzt).await?;
+        let verified = client.verify(&token, &target, &read.captures(), self.amount_kzt).await?;
         if json {
             let outcome = if verified.matched { "match" } else { "no_match" };
             print_json(&json!({

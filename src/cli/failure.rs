@@ -10,6 +10,8 @@ use tumar::name::NameError;
 use tumar::node::NodeError;
 use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
+use tumar::template::finger::FingerError;
+use tumar::template::finger::record::RecordError;
 use tumar::template::model::ModelsError;
 use tumar::token::jws::JwsError;
 
@@ -52,13 +54,38 @@ pub(super) enum Failure {
     #[error("{}: not an array of float32 in the NPY format, of one or two dimensions", .0.display())]
     Array(PathBuf),
     /// The row is not there.
-    #[error("{}: there are {rows} rows; name one of them by --row", path.display())]
+    #[error("{}: there are {rows} rows; name one of them by FILE:ROW", path.display())]
     Row {
         /// Which file.
         path: PathBuf,
         /// How many there are.
         rows: usize,
     },
+    /// Neither a face nor a finger.
+    #[error("there is no capture: --face FILE or --finger FILE, or both")]
+    NoCapture,
+    /// A part of a record that none has.
+    #[error("{}: a finger's position is 0 to 10 (ISO/IEC 19794-2), named by FILE:POSITION", .0.display())]
+    Position(PathBuf),
+    /// A minutiae record that is none, or has not the view.
+    #[error("{}: {}: {source}", path.display(), source.reason())]
+    Record {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: RecordError,
+    },
+    /// Minutiae that make no template.
+    #[error("{}: {}: {source}", path.display(), source.reason())]
+    Finger {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: FingerError,
+    },
+    /// A model of faces, named for a finger.
+    #[error("--finger-model names a model that does not take fingers")]
+    NotAFingers,
     /// No model of this name.
     #[error("there is no model of this name; --models names a table that has it")]
     Model,
@@ -89,7 +116,7 @@ pub(super) enum Failure {
     #[error("no runtime: {0}")]
     Runtime(io::Error),
     /// The data set has too few people for what was asked.
-    #[error("the data has {found} people with two or more images, {wanted} are needed")]
+    #[error("the data has {found} people with images enough, {wanted} are needed")]
     People {
         /// How many there are.
         found: usize,
@@ -137,6 +164,11 @@ impl Failure {
             | Self::Name(_)
             | Self::Array(_)
             | Self::Row { .. }
+            | Self::NoCapture
+            | Self::Position(_)
+            | Self::Record { .. }
+            | Self::Finger { .. }
+            | Self::NotAFingers
             | Self::Model
             | Self::Models { .. }
             | Self::Template(_)

@@ -1,9 +1,9 @@
 //! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
 
 mod call;
+mod captures;
 mod clock;
 mod demo;
-mod embedding;
 mod failure;
 mod files;
 mod init;
@@ -25,7 +25,7 @@ const EXIT_CODES: &str = "Exit codes:
   4  nobody answered, or the service can not answer now: try again
   5  not trusted: keys, receipts or a certificate do not hold";
 
-/// Matches faces among three nodes of which none ever holds a template.
+/// Matches faces and fingerprints among three nodes of which none ever holds a template.
 #[derive(Debug, Parser)]
 #[command(name = "tumar", version, about, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
 struct Arguments {
@@ -44,9 +44,9 @@ enum Command {
     Node(node::Run),
     /// Give out an access token, as a bank's authorisation server would
     Token(token::Give),
-    /// Enrol a person by a reference
+    /// Enrol a person by references: faces, fingers or both
     Enroll(call::Enroll),
-    /// Compare a probe with a person's reference
+    /// Compare a face, a finger or both with a person's references
     Verify(call::Verify),
     /// Destroy a person's references, and keep the certificate
     Erase(call::Erase),

@@ -1,6 +1,7 @@
 //! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree.
 
 mod logs;
+mod made_up;
 mod people;
 mod protections;
 mod report;
@@ -21,7 +22,8 @@ use world::World;
 /// Arguments of `tumar demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// A folder with `faces/lfw_dev_fr512.npy` and `faces/lfw_dev_labels.csv`; made-up faces if not given
+    /// A folder with `faces/lfw_dev_fr512.npy` and `faces/lfw_dev_labels.csv`, and `fingers/index.csv` with its records; made-up people
+    /// if not given
     #[arg(long)]
     data: Option<PathBuf>,
     /// How many people are enrolled
@@ -38,7 +40,7 @@ impl Demo {
             return Err(Failure::Size);
         }
         let people = match &self.data {
-            Some(folder) => People::of_set(folder, self.people)?,
+            Some(folder) => People::of_sets(folder, self.people)?,
             None => People::synthetic(self.people)?,
         };
         let world = Box::pin(World::start()).await?;

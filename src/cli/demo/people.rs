@@ -1,4 +1,4 @@
-//! Whose faces the demo compares: made up, or from a data set.
+//! Whose faces and fingers the demo compares: made up, or from data sets.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,100 +6,219 @@ use std::path::Path;
 
 use ndarray::Array2;
 use ndarray_npy::ReadNpyExt as _;
-use tumar::name::ModelId;
+use tumar::client::Capture;
 use tumar::template::Template;
 use tumar::template::face::quantise;
-use tumar::template::model::{Fmr, Model, Models};
+use tumar::template::finger::record::Wanted;
+use tumar::template::model::{Fmr, Fusion, Model, Models};
+use zeroize::Zeroizing;
 
+use super::made_up::Draw;
+use crate::cli::captures::of_record;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 
-/// The model of all templates of the demo.
-const MODEL: &str = "fr512";
-
-/// Images of one made-up person.
+/// Images and impressions of one made-up person.
 const IMAGES: usize = 8;
+/// Impressions that a person is enrolled by; of the face it is one image.
+const REFERENCES: usize = 2;
 
-/// People, each with at least two images as templates; the first is the reference.
+/// By what a person is compared: a purpose, an amount, and so a rule of the default policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// A face: cash, a little.
+    Face,
+    /// A finger: cash, a little.
+    Finger,
+    /// Both, each of which must match: much cash, and the phone.
+    Both,
+    /// Both in one score: a new card, and the phone.
+    Fused,
+}
+
+impl By {
+    pub(super) const ALL: [Self; 4] = [Self::Face, Self::Finger, Self::Both, Self::Fused];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Face => "face",
+            Self::Finger => "finger",
+            Self::Both => "both",
+            Self::Fused => "fused",
+        }
+    }
+
+    pub(super) const fn purpose(self) -> &'static str {
+        match self {
+            Self::Face | Self::Finger | Self::Both => "cash_withdrawal",
+            Self::Fused => "card_activation",
+        }
+    }
+
+    /// Whole tenge.
+    pub(super) const fn amount(self) -> u64 {
+        match self {
+            Self::Face | Self::Finger => 40_000,
+            Self::Both => 1_200_000,
+            Self::Fused => 0,
+        }
+    }
+
+    /// What the default policy compares at, for that purpose and amount.
+    const fn rate(self) -> Fmr {
+        match self {
+            Self::Face | Self::Finger => Fmr::E4,
+            Self::Both | Self::Fused => Fmr::E5,
+        }
+    }
+}
+
+/// What somebody shows at the machine.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) face: Option<&'a Template>,
+    pub(super) finger: Option<&'a Template>,
+}
+
+struct Person {
+    faces: Vec<Template>,
+    fingers: Vec<Template>,
+}
+
+/// People, each with images of a face and impressions of a finger; the first are the references.
 pub(super) struct People {
-    /// `synthetic` or the set's name.
+    /// `synthetic` or the sets' names.
     pub(super) source: &'static str,
-    /// The extractor.
-    pub(super) model: Model,
-    images: Vec<Vec<Template>>,
+    /// The extractors.
+    pub(super) face: Model,
+    pub(super) finger: Model,
+    fusion: Fusion,
+    people: Vec<Person>,
 }
 
 impl People {
-    /// Random directions, and around each of them some with noise: from nearly the same to hardly alike.
+    fn new(source: &'static str) -> Result<Self, Failure> {
+        let models = Models::built_in();
+        let model = |id: &str| models.find(&id.parse()?).cloned().ok_or(Failure::Model);
+        let (face, finger) = (model("fr512")?, model("leader-rows-1")?);
+        let fusion = models.fusion(face.id(), finger.id()).cloned().ok_or(Failure::Model)?;
+        Ok(Self { source, face, finger, fusion, people: Vec::new() })
+    }
+
+    /// Random directions, and around each of them some with noise: from nearly the same to hardly alike; and random minutiae, each
+    /// time a little moved.
     pub(super) fn synthetic(count: usize) -> Result<Self, Failure> {
-        let model = model()?;
+        let mut made = Self::new("synthetic")?;
         let mut draw = Draw(0x7475_6d61_7221);
-        let mut images = Vec::with_capacity(count);
         for _ in 0..count {
-            let face = draw.direction(model.dimension());
-            let mut of_one = Vec::with_capacity(IMAGES);
+            let face = draw.direction(made.face.dimension());
+            let finger = draw.finger();
+            let mut person = Person { faces: Vec::with_capacity(IMAGES), fingers: Vec::with_capacity(IMAGES) };
             for image in 0_u8..8 {
                 // Length of the noise relative to the face: 0.3 to 1.15. Cosines then run from above 0.9 to below 0.6.
                 let strength = if image == 0 { 0.3 } else { 0.3 + 0.17 * f32::from(image - 1) };
-                let noise = draw.direction(model.dimension());
+                let noise = draw.direction(made.face.dimension());
                 let embedding: Vec<f32> =
                     face.iter().zip(&noise).map(|(face, noise)| face + strength * noise).collect();
-                of_one.push(quantise(&embedding, &model)?);
+                person.faces.push(quantise(&embedding, &made.face)?);
+                let record = finger.impression(&mut draw);
+                person.fingers.push(of_record(Path::new("made up"), &record, Wanted::default(), &made.finger)?);
             }
-            images.push(of_one);
+            made.people.push(person);
         }
-        Ok(Self { source: "synthetic", model, images })
+        Ok(made)
     }
 
-    /// People of `faces/lfw_dev_fr512.npy` with two images or more, evenly from the whole set.
-    pub(super) fn of_set(folder: &Path, count: usize) -> Result<Self, Failure> {
-        let model = model()?;
+    /// Chimeric people: a face of `faces/lfw_dev_fr512.npy` and a finger of `fingers/index.csv`, paired by their order. Those with
+    /// two images or more, evenly from the whole set, and three impressions or more.
+    pub(super) fn of_sets(folder: &Path, count: usize) -> Result<Self, Failure> {
+        let mut real = Self::new("lfw_dev with FVC and FCJ2020")?;
         let array = folder.join("faces").join("lfw_dev_fr512.npy");
         let labels = folder.join("faces").join("lfw_dev_labels.csv");
         let file = File::open(&array).map_err(|source| Failure::File { path: array.clone(), source })?;
         let embeddings = Array2::<f32>::read_npy(file).map_err(|_| Failure::Array(array.clone()))?;
         let text = String::from_utf8_lossy(&files::read(&labels)?).into_owned();
-        let people = identities(&text, embeddings.nrows()).ok_or(Failure::Labels(labels))?;
-        let people: Vec<Vec<usize>> = people.into_values().filter(|rows| rows.len() > 1).collect();
-        if people.len() < count {
-            return Err(Failure::People { found: people.len(), wanted: count });
+        let faces = identities(&text, embeddings.nrows()).ok_or(Failure::Labels(labels))?;
+        let faces: Vec<Vec<usize>> = faces.into_values().filter(|rows| rows.len() > 1).collect();
+        let index = folder.join("fingers").join("index.csv");
+        let text = String::from_utf8_lossy(&files::read(&index)?).into_owned();
+        let fingers = impressions(&text).ok_or(Failure::Labels(index))?;
+        let fingers: Vec<Vec<String>> = fingers.into_values().filter(|files| files.len() > REFERENCES).collect();
+        let found = faces.len().min(fingers.len());
+        if found < count {
+            return Err(Failure::People { found, wanted: count });
         }
-        let chosen = (0..count).map(|place| &people[place * people.len() / count]);
-        let image = |row: &usize| quantise(&embeddings.row(*row).to_vec(), &model);
-        let images = chosen.map(|rows| rows.iter().map(image).collect()).collect::<Result<_, _>>()?;
-        Ok(Self { source: "lfw_dev", model, images })
+        let finger = |file: &String| {
+            let path = folder.join("fingers").join(file);
+            of_record(&path, &Zeroizing::new(files::read(&path)?), Wanted::default(), &real.finger)
+        };
+        let mut people = Vec::with_capacity(count);
+        for place in 0..count {
+            let rows = &faces[place * faces.len() / count];
+            let records = &fingers[place * fingers.len() / count];
+            let face = |row: &usize| quantise(&embeddings.row(*row).to_vec(), &real.face);
+            people.push(Person {
+                faces: rows.iter().map(face).collect::<Result<_, _>>()?,
+                fingers: records.iter().map(finger).collect::<Result<_, _>>()?,
+            });
+        }
+        real.people = people;
+        Ok(real)
     }
 
     /// How many.
     pub(super) fn count(&self) -> usize {
-        self.images.len()
+        self.people.len()
     }
 
-    /// The least score that is a match at this rate.
-    pub(super) fn threshold(&self, rate: Fmr) -> i16 {
-        let shape = self.images[0][0].shape();
-        self.model.threshold(rate, shape, shape)
+    /// What a person is enrolled by: one face, two impressions of a finger.
+    pub(super) fn references(&self, person: usize) -> Vec<Capture<'_>> {
+        let Person { faces, fingers } = &self.people[person];
+        let face = Capture { model: self.face.id(), template: &faces[0] };
+        let fingers = fingers[..REFERENCES].iter().map(|template| Capture { model: self.finger.id(), template });
+        std::iter::once(face).chain(fingers).collect()
     }
 
-    /// The name of the extractor.
-    pub(super) fn model_id(&self) -> &ModelId {
-        self.model.id()
+    /// Another image and impression of the same person; counts round.
+    pub(super) fn shown(&self, person: usize, image: usize, by: By) -> Shown<'_> {
+        let Person { faces, fingers } = &self.people[person];
+        let face = &faces[1 + image % (faces.len() - 1)];
+        let finger = &fingers[REFERENCES + image % (fingers.len() - REFERENCES)];
+        match by {
+            By::Face => Shown { face: Some(face), finger: None },
+            By::Finger => Shown { face: None, finger: Some(finger) },
+            By::Both | By::Fused => Shown { face: Some(face), finger: Some(finger) },
+        }
     }
 
-    /// What a person is enrolled by.
-    pub(super) fn reference(&self, person: usize) -> &Template {
-        &self.images[person][0]
+    /// For a request.
+    pub(super) fn captures<'a>(&'a self, shown: &Shown<'a>) -> Vec<Capture<'a>> {
+        let face = shown.face.map(|template| Capture { model: self.face.id(), template });
+        let finger = shown.finger.map(|template| Capture { model: self.finger.id(), template });
+        face.into_iter().chain(finger).collect()
     }
 
-    /// Another image of the same person; counts round.
-    pub(super) fn probe(&self, person: usize, image: usize) -> &Template {
-        let images = &self.images[person];
-        &images[1 + image % (images.len() - 1)]
+    /// What plain integers say of somebody in a person's name: the bit that the nodes must open.
+    pub(super) fn matches(&self, claimed: usize, shown: &Shown<'_>, by: By) -> bool {
+        let Person { faces, fingers } = &self.people[claimed];
+        let (face, fingers) = (&faces[0], &fingers[..REFERENCES]);
+        let by_face =
+            |probe: &Template| probe.matches_vartime(face, self.face.threshold(by.rate(), probe.shape(), face.shape()));
+        let by_finger = |probe: &Template| {
+            let threshold = |other: &Template| self.finger.threshold(by.rate(), probe.shape(), other.shape());
+            fingers.iter().any(|other| probe.matches_vartime(other, threshold(other)))
+        };
+        let fused = |face_probe: &Template, probe: &Template| {
+            let face = i32::from(self.fusion.face_weight()) * face_probe.score_vartime(face);
+            let weight = |other: &Template| i32::from(self.fusion.finger_weight(probe.shape(), other.shape()));
+            let score = |other: &Template| face + weight(other) * probe.score_vartime(other);
+            fingers.iter().any(|other| score(other) >= i32::from(self.fusion.threshold(by.rate())))
+        };
+        match (shown.face, shown.finger) {
+            (Some(face), Some(finger)) if by == By::Fused => fused(face, finger),
+            (face, finger) => face.is_none_or(by_face) && finger.is_none_or(by_finger),
+        }
     }
-}
-
-fn model() -> Result<Model, Failure> {
-    Models::built_in().find(&MODEL.parse()?).cloned().ok_or(Failure::Model)
 }
 
 /// Rows by identity, from a table with the columns row, identity and more.
@@ -113,32 +232,13 @@ fn identities(text: &str, rows: usize) -> Option<BTreeMap<u64, Vec<usize>>> {
     Some(people)
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014): the same faces at every run. For made-up data alone, never for a secret.
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+/// Files by set and finger, from a table with the columns file, db, finger and more.
+fn impressions(text: &str) -> Option<BTreeMap<(String, String), Vec<String>>> {
+    let mut fingers: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let mut columns = line.split(',').map(str::to_owned);
+        let (file, set, finger) = (columns.next()?, columns.next()?, columns.next()?);
+        fingers.entry((set, finger)).or_default().push(file);
     }
-
-    /// From 0 to 1, in steps of 2^-16.
-    fn fraction(&mut self) -> f32 {
-        let [high, low, ..] = self.next().to_be_bytes();
-        f32::from(u16::from_be_bytes([high, low])) / 65536.0
-    }
-
-    /// A vector of length about 1: twelve fractions less six are nearly normal.
-    fn direction(&mut self, dimension: usize) -> Vec<f32> {
-        let mut vector: Vec<f32> =
-            (0..dimension).map(|_| (0..12).map(|_| self.fraction()).sum::<f32>() - 6.0).collect();
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        for x in &mut vector {
-            *x /= length;
-        }
-        vector
-    }
+    Some(fingers)
 }

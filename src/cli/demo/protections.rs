@@ -4,12 +4,12 @@ use tumar::client::{ClientError, Prepared, Target};
 use tumar::log::receipt::Outcome;
 use tumar::party::Party;
 use tumar::request::Method;
-use tumar::template::model::Fmr;
+use tumar::template::ROW;
 use tumar::token::{Algorithm, ProofKey};
 use tumar::wire::peer::v1::relayed::Request;
 
-use super::people::People;
-use super::rounds::{self, LARGE, Rounds};
+use super::people::{By, People};
+use super::rounds::{self, Rounds};
 use super::world::{Wanted, World};
 use crate::cli::clock;
 use crate::cli::failure::Failure;
@@ -36,6 +36,9 @@ fn seen<T>(name: &'static str, tried: &'static str, expected: &str, outcome: Res
     Protection { name, tried, ok: reason.as_deref() == Some(expected), reason, node }
 }
 
+/// Tenge for which the phone must confirm.
+const LARGE: u64 = 900_000;
+
 /// The usual token for cash.
 const CASH: Wanted<'static> = Wanted { purpose: "cash_withdrawal", method: Method::Verify, amr: &[] };
 
@@ -52,7 +55,7 @@ pub(super) async fn run(world: &World, people: &People, rounds: &mut Rounds) -> 
 
 /// A genuine verification of person 0, ready to be sent.
 fn prepared(world: &World, people: &People, amount: u64) -> Result<Prepared, Failure> {
-    rounds::prepare(world, people, &cash(world, 0)?, people.probe(0, 0), amount)
+    rounds::prepare_for(world, people, 0, &people.shown(0, 0, By::Face), By::Face, amount)
 }
 
 fn cash(world: &World, person: usize) -> Result<Target, Failure> {
@@ -108,17 +111,22 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     let at_the_source = client.call(&token, &proof, &changed).await;
     let replayed = client.call(&token, &proof, &changed).await;
 
-    let packed = vec![0x77; people.model.dimension() / 2];
+    let packed = vec![0x77; people.face.dimension() / 2];
+    let equal_rows = vec![0x77; ROW / 2 * 40];
     let (config, committee) = (client.config(), client.committee());
     let target = cash(world, 0)?;
-    let maximal = Prepared::danger_verify_packed(config, &committee, &target, &[(people.model_id(), &packed)], 0)
-        .map_err(ClientError::from)?;
-    let malformed = client.send(&world.token(&CASH)?, &maximal).await;
+    let mut malformed = Vec::with_capacity(2);
+    for (model, packed) in [(people.face.id(), &packed), (people.finger.id(), &equal_rows)] {
+        let crafted = Prepared::danger_verify_packed(config, &committee, &target, &[(model, packed)], 0);
+        malformed.push(client.send(&world.token(&CASH)?, &crafted.map_err(ClientError::from)?).await);
+    }
+    let [face, finger] = <[_; 2]>::try_from(malformed).expect("two were sent");
     Ok(vec![
         seen("changed_request", "an envelope changed on its way", "PROOF_RQH", on_the_way),
         seen("changed_envelope", "the same, proven anew", "ENVELOPE_INVALID", at_the_source),
         seen("replayed_proof", "the same proof once more", "PROOF_REPLAYED", replayed),
-        seen("malformed_probe", "a probe of largest components, to match anyone", "TEMPLATE_LENGTH", malformed),
+        seen("malformed_face", "a face of largest components, to match anyone", "TEMPLATE_LENGTH", face),
+        seen("malformed_finger", "a finger of forty such rows", "TEMPLATE_LENGTH", finger),
     ])
 }
 
@@ -135,26 +143,23 @@ fn with_changed_envelope(prepared: Prepared) -> Result<Prepared, tumar::client::
 
 async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
     // Three who are not person 0 by the plain comparison either.
-    let threshold = people.threshold(Fmr::E4);
     let strangers = (1..people.count())
-        .flat_map(|person| (0..3).map(move |image| people.probe(person, image)))
-        .filter(|probe| !probe.matches_vartime(people.reference(0), threshold))
+        .flat_map(|person| (0..3).map(move |image| people.shown(person, image, By::Face)))
+        .filter(|shown| !people.matches(0, shown, By::Face))
         .take(3);
-    let target = cash(world, 0)?;
     rounds::unlock(world, 0, rounds).await?;
-    for probe in strangers {
-        let answer = rounds::send(world, &rounds::prepare(world, people, &target, probe, 0)?).await??;
+    for shown in strangers {
+        let answer = rounds::send(world, &rounds::prepare(world, people, 0, &shown, By::Face)?).await??;
         rounds.wrong_bits += usize::from(answer.outcome != Outcome::NoMatch);
         rounds.note(&answer.receipts);
     }
-    let right = rounds::prepare(world, people, &target, people.reference(0), 0)?;
-    let locked = rounds::send(world, &right).await?;
+    let locked = rounds::send(world, &prepared(world, people, 0)?).await?;
 
     let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
     let certificate = world.client.erase(&world.token(&erase)?, &world.target(1, "erasure")?).await?;
     let config = world.client.config();
     certificate.verify(&config.nodes, &config.deployment)?;
-    let right = rounds::prepare(world, people, &cash(world, 1)?, people.reference(1), 0)?;
+    let right = rounds::prepare(world, people, 1, &people.shown(1, 0, By::Face), By::Face)?;
     let erased = rounds::send(world, &right).await?;
     Ok(vec![
         seen("locked_after_three", "the right person, after three wrong ones", "SUBJECT_LOCKED", locked),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::logs::{LogFault, Logs};
-use super::people::People;
+use super::people::{By, People};
 use super::protections::Protection;
 use super::rounds::{Rounds, Tally};
 use super::sight::Sight;
@@ -18,6 +18,13 @@ pub(super) struct Report<'a> {
     pub(super) protections: &'a [Protection],
     pub(super) sights: &'a [Sight],
     pub(super) logs: &'a Result<Logs, LogFault>,
+}
+
+fn sum(tallies: &[Tally]) -> Tally {
+    tallies.iter().fold(Tally::default(), |sum, tally| Tally {
+        attempts: sum.attempts + tally.attempts,
+        matches: sum.matches + tally.matches,
+    })
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -39,7 +46,16 @@ impl Report<'_> {
 
     pub(super) fn print_json(&self) {
         let tally = |tally: Tally| json!({ "attempts": tally.attempts, "matches": tally.matches });
-        let latency = |per_cent| milliseconds(self.rounds.percentile(per_cent));
+        let latency = |per_cent| milliseconds(self.rounds.percentile_of_all(per_cent));
+        let decision = |by: By| {
+            json!({
+                "decision": by.as_str(),
+                "genuine": tally(self.rounds.genuine[by as usize]),
+                "impostor": tally(self.rounds.impostor[by as usize]),
+                "p50_ms": milliseconds(self.rounds.percentile(by, 50)),
+                "p90_ms": milliseconds(self.rounds.percentile(by, 90)),
+            })
+        };
         let protection = |protection: &Protection| {
             json!({
                 "name": protection.name,
@@ -61,8 +77,9 @@ impl Report<'_> {
         crate::cli::print_json(&json!({
             "data": self.people.source,
             "people": self.people.count(),
-            "genuine": tally(self.rounds.genuine),
-            "impostor": tally(self.rounds.impostor),
+            "genuine": tally(sum(&self.rounds.genuine)),
+            "impostor": tally(sum(&self.rounds.impostor)),
+            "decisions": By::ALL.map(decision),
             "wrong_bits": self.rounds.wrong_bits,
             "latency_ms": { "p50": latency(50), "p90": latency(90), "p99": latency(99) },
             "protections": self.protections.iter().map(protection).collect::<Vec<_>>(),
@@ -72,7 +89,9 @@ impl Report<'_> {
     }
 
     pub(super) fn print(&self) {
-        println!("Tumar: three nodes in this process, over TLS 1.3 and gRPC on loopback. None ever holds a face.");
+        println!(
+            "Tumar: three nodes in this process, over TLS 1.3 and gRPC on loopback. None ever holds a face or a finger."
+        );
         self.print_rounds();
         self.print_protections();
         self.print_sights();
@@ -83,21 +102,27 @@ impl Report<'_> {
 
     fn print_rounds(&self) {
         let rounds = self.rounds;
-        let faces = match self.people.source {
-            "synthetic" => "made-up faces (--data DIR takes real ones)".to_owned(),
-            set => format!("faces of {set}"),
+        let people = match self.people.source {
+            "synthetic" => "made-up faces and fingers (--data DIR takes real ones)".to_owned(),
+            sets => format!("{sets}; each a face and a finger of two strangers, paired"),
         };
-        println!("\nPeople at the machine: {faces}");
+        println!("\nPeople at the machine: {people}");
         let enrolled = milliseconds(rounds.enrolled_in / u32::try_from(self.people.count()).unwrap_or(u32::MAX));
-        println!("  enrolled    {:>5}   in {enrolled:.1} ms each", self.people.count());
-        for (who, Tally { attempts, matches }) in [("genuine", rounds.genuine), ("impostor", rounds.impostor)] {
-            println!("  {who:<11} {attempts:>5}   {matches} matched");
-        }
-        println!("  wrong bits  {:>5}   against the plain comparison of integers", rounds.wrong_bits);
-        let [p50, p90, p99] = [50, 90, 99].map(|per_cent| milliseconds(rounds.percentile(per_cent)));
         println!(
-            "  latency             p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms: seal, prove, compare, check"
+            "  {} enrolled by a face and two impressions of a finger, in {enrolled:.1} ms each",
+            self.people.count()
         );
+        let mut table = table(&["by", "genuine", "matched", "impostor", "matched", "p50 ms", "p90 ms"]);
+        for by in By::ALL {
+            let [genuine, impostor] = [rounds.genuine, rounds.impostor].map(|tallies| tallies[by as usize]);
+            let [p50, p90] = [50, 90].map(|per_cent| format!("{:.1}", milliseconds(rounds.percentile(by, per_cent))));
+            let counts = [genuine.attempts, genuine.matches, impostor.attempts, impostor.matches];
+            let counts = counts.map(|count| count.to_string());
+            table.add_row(std::iter::once(by.as_str().to_owned()).chain(counts).chain([p50, p90]));
+        }
+        println!("{table}");
+        println!("  {} wrong bits, against the plain comparison of integers", rounds.wrong_bits);
+        println!("  Times are a client's: split, seal, prove, compare, check three receipts.");
     }
 
     fn print_protections(&self) {

@@ -3,20 +3,13 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tumar::client::{Answer, Capture, ClientError, Prepared, Receipts, SubjectKey, Target};
+use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey};
 use tumar::log::receipt::Outcome;
 use tumar::request::Method;
-use tumar::template::Template;
-use tumar::template::model::Fmr;
 
-use super::people::People;
+use super::people::{By, People, Shown};
 use super::world::{Wanted, World};
 use crate::cli::failure::Failure;
-
-/// Tenge for which a face is enough by the default policy, compared at a false match rate of 1e-4.
-const SMALL: u64 = 40_000;
-/// Tenge for which the phone must confirm as well, and the comparison is at 1e-5.
-pub(super) const LARGE: u64 = 900_000;
 
 /// How many there were, and how many of them matched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,12 +22,13 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     pub(super) enrolled_in: Duration,
-    pub(super) genuine: Tally,
-    pub(super) impostor: Tally,
+    /// By what was shown, in the order of [`By::ALL`].
+    pub(super) genuine: [Tally; 4],
+    pub(super) impostor: [Tally; 4],
     /// Answers other than the plain integer comparison's.
     pub(super) wrong_bits: usize,
-    /// Of each verification, split and sealed and proven and checked.
-    pub(super) latencies: Vec<Duration>,
+    /// Of each verification, split and sealed and proven and checked; in the order of [`By::ALL`].
+    pub(super) latencies: [Vec<Duration>; 4],
     /// Transcripts of all requests that were answered.
     pub(super) answered: Vec<[u8; 32]>,
     /// The first requests with samples, as they were sent.
@@ -45,12 +39,14 @@ pub(super) struct Rounds {
 const KEPT: usize = 500;
 
 impl Rounds {
-    /// The least latency that so many per cent of all stay within.
-    pub(super) fn percentile(&self, per_cent: usize) -> Duration {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        let place = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
-        sorted.get(place).copied().unwrap_or_default()
+    /// The least latency that so many per cent stay within, of those by this.
+    pub(super) fn percentile(&self, by: By, per_cent: usize) -> Duration {
+        percentile(&self.latencies[by as usize], per_cent)
+    }
+
+    /// The same of all.
+    pub(super) fn percentile_of_all(&self, per_cent: usize) -> Duration {
+        percentile(&self.latencies.concat(), per_cent)
     }
 
     fn keep(&mut self, prepared: Prepared) {
@@ -63,6 +59,13 @@ impl Rounds {
     pub(super) fn note(&mut self, receipts: &Receipts) {
         self.answered.extend(receipts.iter().take(1).map(|receipt| receipt.body.rq));
     }
+}
+
+fn percentile(latencies: &[Duration], per_cent: usize) -> Duration {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or_default()
 }
 
 /// Enrols all people, then lets each attempt be made once by the person and once by another.
@@ -82,20 +85,20 @@ pub(super) async fn run(world: &World, people: &People, attempts: usize) -> Resu
         let person = attempt % people.count();
         let turn = attempt / people.count();
         let other = (person + 1 + turn % (people.count() - 1)) % people.count();
-        for (claimed, probe, genuine) in
-            [(person, people.probe(person, turn), true), (person, people.probe(other, turn), false)]
-        {
+        // Everybody comes with everything.
+        let by = By::ALL[(attempt + turn) % 4];
+        for (who, genuine) in [(person, true), (other, false)] {
             // Two misses in a row; a third would lock the person out. The bank has seen an identity card.
-            if misses[claimed] == 2 {
-                unlock(world, claimed, &mut rounds).await?;
-                misses[claimed] = 0;
+            if misses[person] == 2 {
+                unlock(world, person, &mut rounds).await?;
+                misses[person] = 0;
             }
-            let amount = if attempt % 4 == 3 { LARGE } else { SMALL };
-            let matched = attempt_one(world, people, claimed, probe, amount, &mut rounds).await?;
-            misses[claimed] = if matched { 0 } else { misses[claimed] + 1 };
+            let shown = people.shown(who, turn, by);
+            let matched = attempt_one(world, people, person, &shown, by, &mut rounds).await?;
+            misses[person] = if matched { 0 } else { misses[person] + 1 };
             let tally = if genuine { &mut rounds.genuine } else { &mut rounds.impostor };
-            tally.attempts += 1;
-            tally.matches += usize::from(matched);
+            tally[by as usize].attempts += 1;
+            tally[by as usize].matches += usize::from(matched);
             bar.inc(1);
         }
     }
@@ -114,8 +117,8 @@ async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Round
     let (config, committee) = (world.client.config(), world.client.committee());
     let target = world.target(person, "enrolment")?;
     let key = SubjectKey::generate().map_err(ClientError::from)?;
-    let reference = Capture { model: people.model_id(), template: people.reference(person) };
-    let prepared = Prepared::enroll(config, &committee, &target, &[reference], &key).map_err(ClientError::from)?;
+    let references = people.references(person);
+    let prepared = Prepared::enroll(config, &committee, &target, &references, &key).map_err(ClientError::from)?;
     let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
     let answer = loop {
         match world.client.send(&world.token(&wanted)?, &prepared).await {
@@ -132,26 +135,23 @@ async fn attempt_one(
     world: &World,
     people: &People,
     claimed: usize,
-    probe: &Template,
-    amount: u64,
+    shown: &Shown<'_>,
+    by: By,
     rounds: &mut Rounds,
 ) -> Result<bool, Failure> {
-    let target = world.target(claimed, "cash_withdrawal")?;
     let (prepared, answer) = loop {
         let begin = Instant::now();
-        let prepared = prepare(world, people, &target, probe, amount)?;
+        let prepared = prepare(world, people, claimed, shown, by)?;
         match send(world, &prepared).await? {
             Ok(answer) => {
-                rounds.latencies.push(begin.elapsed());
+                rounds.latencies[by as usize].push(begin.elapsed());
                 break (prepared, answer);
             }
             Err(error) => wait_or_give_up(error).await?,
         }
     };
-    let rate = if amount > 500_000 { Fmr::E5 } else { Fmr::E4 };
-    let expected = probe.matches_vartime(people.reference(claimed), people.threshold(rate));
     let matched = answer.outcome == Outcome::Match;
-    rounds.wrong_bits += usize::from(matched != expected);
+    rounds.wrong_bits += usize::from(matched != people.matches(claimed, shown, by));
     rounds.note(&answer.receipts);
     rounds.keep(prepared);
     Ok(matched)
@@ -161,20 +161,35 @@ async fn attempt_one(
 pub(super) fn prepare(
     world: &World,
     people: &People,
-    target: &Target,
-    probe: &Template,
+    claimed: usize,
+    shown: &Shown<'_>,
+    by: By,
+) -> Result<Prepared, Failure> {
+    prepare_for(world, people, claimed, shown, by, by.amount())
+}
+
+/// The same for another amount.
+pub(super) fn prepare_for(
+    world: &World,
+    people: &People,
+    claimed: usize,
+    shown: &Shown<'_>,
+    by: By,
     amount: u64,
 ) -> Result<Prepared, Failure> {
     let (config, committee) = (world.client.config(), world.client.committee());
-    let probe = Capture { model: people.model_id(), template: probe };
-    let prepared = Prepared::verify(config, &committee, target, &[probe], amount);
+    let target = world.target(claimed, by.purpose())?;
+    let prepared = Prepared::verify(config, &committee, &target, &people.captures(shown), amount);
     Ok(prepared.map_err(ClientError::from)?)
 }
 
-/// Sends a comparison with a token of its own, such as its amount needs.
+/// Sends a comparison with a token of its own, such as its purpose and amount need.
 pub(super) async fn send(world: &World, prepared: &Prepared) -> Result<Result<Answer, ClientError>, Failure> {
-    let amr: &[&str] = if prepared.ask().amount_kzt > 500_000 { &["mobile_auth"] } else { &[] };
-    let token = world.token(&Wanted { purpose: "cash_withdrawal", method: Method::Verify, amr })?;
+    let ask = prepared.ask();
+    let purpose = ask.purpose.as_str();
+    let with_phone = purpose != By::Face.purpose() || ask.amount_kzt > 500_000;
+    let amr: &[&str] = if with_phone { &["mobile_auth"] } else { &[] };
+    let token = world.token(&Wanted { purpose, method: Method::Verify, amr })?;
     Ok(world.client.send(&token, prepared).await)
 }
 

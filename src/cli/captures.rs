@@ -1,0 +1,149 @@
+//! `--face F.npy` and `--finger F.fmr`: what extractors wrote, made into templates.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use ndarray::{Array1, Array2};
+use ndarray_npy::ReadNpyExt as _;
+use tumar::client::Capture;
+use tumar::name::{Modality, ModelId};
+use tumar::template::Template;
+use tumar::template::face::quantise;
+use tumar::template::finger::record::{FingerPosition, Record, Wanted};
+use tumar::template::finger::{encode_fixed, encode_rows};
+use tumar::template::model::{Encoding, Model, Models};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::files;
+
+/// Where templates come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Captures, at least one")]
+pub(super) struct Captures {
+    /// A face: NPY file of float32, one embedding [d], or many [n, d] of which ROW is meant
+    #[arg(long, value_name = "F.npy[:ROW]")]
+    face: Vec<Place>,
+    /// A finger: minutiae record, ISO/IEC 19794-2:2005 or ANSI/INCITS 378-2004; of several, POSITION (0 to 10) and view
+    #[arg(long, value_name = "F.fmr[:POSITION[.VIEW]]")]
+    finger: Vec<Place>,
+    /// The extractor that made the embeddings
+    #[arg(long, default_value = "fr512")]
+    face_model: ModelId,
+    /// The encoding of minutiae
+    #[arg(long, default_value = "leader-rows-1")]
+    finger_model: ModelId,
+    /// A table of models, instead of the one that `tumar init` writes
+    #[arg(long)]
+    models: Option<PathBuf>,
+}
+
+/// A file, and which part of it.
+#[derive(Clone, Debug)]
+struct Place {
+    path: PathBuf,
+    part: Option<(usize, Option<u8>)>,
+}
+
+impl FromStr for Place {
+    type Err = Infallible;
+
+    /// What follows the last colon is a part if it has digits alone; otherwise it belongs to the file's name.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let part = text.rsplit_once(':').and_then(|(path, part)| {
+            let (first, second) = part.split_once('.').map_or((part, None), |(first, second)| (first, Some(second)));
+            Some((path, (first.parse().ok()?, second.map(str::parse).transpose().ok()?)))
+        });
+        Ok(match part {
+            Some((path, part)) => Self { path: path.into(), part: Some(part) },
+            None => Self { path: text.into(), part: None },
+        })
+    }
+}
+
+/// Templates that were read, each with its extractor's name.
+pub(super) struct Read(Vec<(ModelId, Template)>);
+
+impl Read {
+    /// For a request.
+    pub(super) fn captures(&self) -> Vec<Capture<'_>> {
+        self.0.iter().map(|(model, template)| Capture { model, template }).collect()
+    }
+}
+
+impl Captures {
+    /// Reads and quantises, faces first.
+    pub(super) fn read(&self) -> Result<Read, Failure> {
+        if self.face.is_empty() && self.finger.is_empty() {
+            return Err(Failure::NoCapture);
+        }
+        let models = match &self.models {
+            None => Models::built_in(),
+            Some(path) => Models::parse(&String::from_utf8_lossy(&files::read(path)?))
+                .map_err(|source| Failure::Models { path: path.clone(), source })?,
+        };
+        let model = |id: &ModelId| models.find(id).cloned().ok_or(Failure::Model);
+        let mut read = Vec::with_capacity(self.face.len() + self.finger.len());
+        for place in &self.face {
+            let model = model(&self.face_model)?;
+            read.push((self.face_model.clone(), quantise(&embedding(place)?, &model)?));
+        }
+        for place in &self.finger {
+            read.push((self.finger_model.clone(), finger(place, &model(&self.finger_model)?)?));
+        }
+        Ok(Read(read))
+    }
+}
+
+fn embedding(Place { path, part }: &Place) -> Result<Zeroizing<Vec<f32>>, Failure> {
+    let row = match part {
+        Some((_, Some(_))) => return Err(Failure::Row { path: path.clone(), rows: 0 }),
+        Some((row, None)) => Some(*row),
+        None => None,
+    };
+    if let Ok(one) = Array1::<f32>::read_npy(open(path)?) {
+        return match row {
+            None | Some(0) => Ok(Zeroizing::new(one.to_vec())),
+            Some(_) => Err(Failure::Row { path: path.clone(), rows: 1 }),
+        };
+    }
+    let many = Array2::<f32>::read_npy(open(path)?).map_err(|_| Failure::Array(path.clone()))?;
+    let rows = many.nrows();
+    match row.or((rows == 1).then_some(0)) {
+        Some(row) if row < rows => Ok(Zeroizing::new(many.row(row).to_vec())),
+        Some(_) | None => Err(Failure::Row { path: path.clone(), rows }),
+    }
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+}
+
+fn finger(Place { path, part }: &Place, model: &Model) -> Result<Template, Failure> {
+    let wanted = match part {
+        None => Wanted::default(),
+        Some((position, number)) => {
+            let code = u8::try_from(*position).ok();
+            let position = code.and_then(FingerPosition::from_code).ok_or_else(|| Failure::Position(path.clone()))?;
+            Wanted { position: Some(position), number: *number }
+        }
+    };
+    of_record(path, &Zeroizing::new(files::read(path)?), wanted, model)
+}
+
+/// One view of a record, as a model of fingers encodes it; `path` is where it came from, for errors.
+pub(super) fn of_record(path: &Path, record: &[u8], wanted: Wanted, model: &Model) -> Result<Template, Failure> {
+    if model.modality() != Modality::Finger {
+        return Err(Failure::NotAFingers);
+    }
+    let of_record = |source| Failure::Record { path: path.to_owned(), source };
+    let minutiae = Record::read(record).and_then(|record| Ok(record.view(wanted)?.minutiae())).map_err(of_record)?;
+    let encoded = match model.encoding() {
+        Encoding::Rows => encode_rows(&minutiae),
+        Encoding::Vector => encode_fixed(&minutiae),
+    };
+    encoded.map_err(|source| Failure::Finger { path: path.to_owned(), source })
+}
