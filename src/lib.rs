@@ -1,4 +1,4 @@
-//! Tumar matches faces for ATMs among three parties of which none ever holds a template.
+//! Tumar matches faces and fingerprints for ATMs among three parties of which none ever holds a template.
 //!
 //! The map, from the top floor down; arrows only point down.
 //!
@@ -15,7 +15,7 @@
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
 //! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript
-//! 1  party.rs  name.rs  template/   embeddings in, small integers out; models; the clear-text oracle
+//! 1  party.rs  name.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
 pub mod client;

@@ -112,6 +112,37 @@ fn embeddings(folder: &Path) -> PathBuf {
     file
 }
 
+/// Records of a made-up finger, of the same a little moved, and of another.
+fn records(folder: &Path) -> [PathBuf; 3] {
+    ["finger.fmr", "again.fmr", "other.fmr"].map(|name| {
+        let (seed, moved) = match name {
+            "finger.fmr" => (1_u32, 0),
+            "again.fmr" => (1, 1),
+            _ => (2, 0),
+        };
+        let mut state = seed;
+        let mut below = |end: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % end
+        };
+        let mut minutiae = Vec::new();
+        for place in 0..40 {
+            let (x, y, angle) = (100 + below(300), 100 + below(400), below(256));
+            // Two pixels this way and that, and all of it twelve pixels to the right.
+            let (x, y) = (x + moved * (12 + place % 3), y + moved * (place % 5));
+            minutiae.extend(u16::try_from(x | 1 << 14).unwrap().to_be_bytes());
+            minutiae.extend(u16::try_from(y).unwrap().to_be_bytes());
+            minutiae.extend([u8::try_from(angle).unwrap(), 80]);
+        }
+        let length = u32::try_from(30 + minutiae.len()).unwrap().to_be_bytes();
+        let words = [0_u16, 500, 600, 197, 197, 0x0100].map(u16::to_be_bytes).concat();
+        let record = [b"FMR\0 20\0", &length[..], &words, &[0, 0, 80, 40], &minutiae, &[0, 0]].concat();
+        let file = folder.join(name);
+        fs::write(&file, record).unwrap();
+        file
+    })
+}
+
 #[test]
 fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
     let folder = TempDir::new().unwrap();
@@ -150,6 +181,8 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
     let client = written["client"].as_str().unwrap();
     let faces = embeddings(folder.path());
     let faces = faces.display();
+    let [finger, ..] = records(folder.path());
+    let finger = finger.display();
     let other = folder.path().join("other");
     let other = other.display();
     let verify = format!("verify --client {client} --token - --subject p1");
@@ -158,11 +191,16 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         format!("token --dir {dir} --purpose cash_withdrawal --action dance"),
         format!("token --dir {dir} --purpose Cash --action verify"),
         "token --dir /nowhere --purpose cash_withdrawal --action verify".to_owned(),
-        format!("{verify} --template {faces}"),
-        format!("{verify} --template {faces} --row 4"),
-        format!("{verify} --template {faces} --row 0 --model sface128"),
-        format!("{verify} --template {faces} --row 0 --model nobody"),
-        format!("{verify} --template {client}"),
+        format!("{verify} --face {faces}"),
+        format!("{verify} --face {faces}:4"),
+        format!("{verify} --face {faces}:0 --face-model sface128"),
+        format!("{verify} --face {faces}:0 --face-model nobody"),
+        format!("{verify} --face {client}"),
+        verify.clone(),
+        format!("{verify} --finger {client}"),
+        format!("{verify} --finger {finger}:11"),
+        format!("{verify} --finger {finger}:2"),
+        format!("{verify} --finger {finger} --finger-model fr512"),
         format!("init {other} --host a/b"),
         format!("init {other} --base-port 65500"),
         "demo --people 1".to_owned(),
@@ -212,6 +250,7 @@ struct Deployment {
     _folder: TempDir,
     dir: PathBuf,
     faces: PathBuf,
+    fingers: [PathBuf; 3],
     nodes: Vec<Node>,
 }
 
@@ -222,8 +261,8 @@ impl Deployment {
         let config = |place: usize| PathBuf::from(written["nodes"][place]["config"].as_str().unwrap());
         let mut nodes: Vec<Node> = (0..3).map(|place| Node::spawn(&config(place))).collect();
         nodes.iter_mut().for_each(Node::linked);
-        let faces = embeddings(folder.path());
-        Self { _folder: folder, dir, faces, nodes }
+        let (faces, fingers) = (embeddings(folder.path()), records(folder.path()));
+        Self { _folder: folder, dir, faces, fingers, nodes }
     }
 
     fn client(&self) -> PathBuf {
@@ -239,14 +278,25 @@ impl Deployment {
     }
 
     fn enrol(&self) -> Output {
-        let (faces, key) = (self.faces.display(), self.dir.join("p1.key"));
-        let rest = format!(" --template {faces} --row 0 --key-out {} --json", key.display());
+        let (faces, finger, key) = (self.faces.display(), self.fingers[0].display(), self.dir.join("p1.key"));
+        let rest = format!(" --face {faces}:0 --finger {finger} --key-out {} --json", key.display());
         self.call("--purpose enrolment --action enroll --amr registry_check", "enroll", &rest)
     }
 
     fn verify(&self, row: usize) -> Output {
-        let rest = format!(" --template {} --row {row} --amount-kzt 40000", self.faces.display());
+        let rest = format!(" --face {}:{row} --amount-kzt 40000", self.faces.display());
         self.call("--purpose cash_withdrawal --action verify", "verify", &rest)
+    }
+
+    fn verify_finger(&self, finger: usize) -> Output {
+        let rest = format!(" --finger {} --amount-kzt 40000", self.fingers[finger].display());
+        self.call("--purpose cash_withdrawal --action verify", "verify", &rest)
+    }
+
+    fn verify_both(&self, row: usize, finger: usize) -> Output {
+        let (faces, finger) = (self.faces.display(), self.fingers[finger].display());
+        let rest = format!(" --face {faces}:{row} --finger {finger} --amount-kzt 1200000");
+        self.call("--purpose cash_withdrawal --action verify --amr mobile_auth", "verify", &rest)
     }
 
     fn turn(&self, way: &str) -> Output {
@@ -267,11 +317,15 @@ fn three_processes_enrol_verify_lock_and_erase_and_exit_codes_tell_what_came_of_
     assert!(key.parse::<tumar::client::SubjectKey>().is_ok());
     assert_eq!(code(&world.verify(3)), 0, "the same person again");
     assert_eq!(code(&world.verify(1)), 1, "another person");
+    assert_eq!(code(&world.verify_finger(1)), 0, "the same finger again");
+    assert_eq!(code(&world.verify_finger(2)), 1, "another finger");
+    assert_eq!(code(&world.verify_both(3, 1)), 0);
+    assert_eq!(code(&world.verify_both(3, 2)), 1, "one of the two is not enough for so much");
 
     let wrong = world.call(
         "--purpose card_activation --action verify --amr mobile_auth",
         "verify",
-        &format!(" --template {} --row 0", world.faces.display()),
+        &format!(" --face {}:0", world.faces.display()),
     );
     assert_eq!(code(&wrong), 3);
     assert!(errors(&wrong).starts_with("tumar: PURPOSE_NOT_GRANTED (node A): "), "{}", errors(&wrong));
