@@ -163,7 +163,8 @@ pub(super) struct Load {
 impl Load {
     /// Most bytes of envelopes in a batch: half of the largest frame between nodes.
     const MOST_BYTES: usize = crate::peer::MAX_FRAME / 2;
-    /// Most lanes of a batch. A round sends at most 16 bytes a lane, and the largest single request has 51 240 of a finger.
+    /// Most lanes of a batch, so that it takes no node long: all rounds together send at most 26 bytes a lane, and the largest single
+    /// request has 51 240.
     const MOST_LANES: usize = 200_000;
 
     /// What it takes up while it waits, with token, proof and names.

@@ -17,7 +17,8 @@ use crate::rogue::{Rogue, Round};
 use crate::trio::target;
 use crate::wired::{
     BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, is_carried,
-    lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
+    largest_enrolment, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop,
+    withdrawal,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP};
 
@@ -132,6 +133,12 @@ impl Helpers {
         let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();
         let mixed = [&other, &lock].map(|prepared| relay(&draft_of(prepared.ask()), prepared));
         self.both_refuse(&mixed, &["BATCH_MIXED"; 2], "mixed").await;
+
+        // Thirteen of the largest make 8 MB, which is what a batch takes. These open nowhere.
+        let large = (0..14).map(|number| largest_enrolment(&self.client, &format!("large-{number}")));
+        let large: Vec<_> = large.map(|prepared| relay(&draft_of(prepared.ask()), &prepared)).collect();
+        let expected: Vec<_> = (0..14).map(|n| if n < 13 { "ENVELOPE_INVALID" } else { "OVERLOADED" }).collect();
+        self.both_refuse(&large, &expected, "too much at once").await;
 
         let mut round = self.rogue.propose(&HELPERS, &[relay(&draft_of(lock.ask()), &lock)]).await;
         round.agree().await;

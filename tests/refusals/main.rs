@@ -50,8 +50,8 @@ const AT_THE_LEADER: [&str; 19] = [
 ];
 
 /// What helpers say beyond it when the leader does not do its part.
-const AT_A_HELPER: [&str; 5] =
-    ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
+const AT_A_HELPER: [&str; 6] =
+    ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "OVERLOADED", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
 
 /// What helpers are not asked, or find out in a run only: `a_template_that_no_extractor_makes_..` sees all three find that out.
 const NOT_A_HELPERS: [&str; 6] = [
@@ -66,15 +66,13 @@ const NOT_A_HELPERS: [&str; 6] = [
 ];
 
 /// No sequence of calls leads to these with certainty.
-const NOT_CALLED_UP: [&str; 7] = [
+const NOT_CALLED_UP: [&str; 6] = [
     // Messages of the protocol must be falsified: tests/cheating.rs does.
     "PEERS_DISAGREE",
     "RUN_FAILED",
     // The disk must fail: tests/access_log.rs and tests/store.rs see to what happens then.
     "LOG_HALTED",
     "STORE_FAILED",
-    // More than a thousand requests must wait at once, which depends on the machine's speed.
-    "OVERLOADED",
     // A helper must be rogue: it must end a request otherwise than the others, or give a code from the future.
     "ANSWER_MISSING",
     "UNKNOWN",

@@ -22,7 +22,7 @@ use tumar::tls::{Dialler, Pinned, TlsIdentity};
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
-use tumar::wire::{samples_taken, sha256, v1};
+use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
 use crate::drafts::{BASE, Draft, ISSUER, NOW, jwks, policy_text};
 use crate::trio::{Files, entries, face_of, target, template};
@@ -202,6 +202,21 @@ pub(crate) fn malformed_sets(client: &Client) -> Vec<(&'static str, Request)> {
         requests.push((about, Request::Enroll(message)));
     }
     requests
+}
+
+/// As large as an enrolment can be: 602 kB that open nowhere.
+pub(crate) fn largest_enrolment(client: &Client, subject: &str) -> Prepared {
+    let Request::Enroll(mut message) = enrolment(client, subject, &face(1)).into_request() else { unreachable!() };
+    let sample = |key: usize| v1::Sample {
+        modality: v1::Modality::Finger.into(),
+        model: "leader-rows-1".to_owned(),
+        envelope_a: shut(client, Party::A, 40 * 128 + key),
+        envelope_b: shut(client, Party::B, 40 * 128 + key),
+        envelope_c: shut(client, Party::C, 40 * 128 + key),
+    };
+    message.samples = vec![sample(0); MOST_SAMPLES];
+    message.samples[0] = sample(32);
+    Prepared::new(Request::Enroll(message)).unwrap()
 }
 
 /// One call, as it goes over the wire.
