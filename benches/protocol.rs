@@ -7,8 +7,9 @@ mod world;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use tumar::protocol::{compare, intake};
-use world::{World, by_party, enrol, model_of, verify_all};
+use tumar::protocol::{Joint, compare, intake};
+use tumar::template::Shape;
+use world::{Trial, World, by_party, enrol, enrol_shapes, model_of, verify_all, verify_trials};
 
 const DIMENSION: usize = 512;
 
@@ -84,5 +85,31 @@ fn bench_verify(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, bench_intake, bench_compare, bench_verify);
+/// Forty rows against forty: 4800 comparisons, and what follows from them.
+fn bench_sets(criterion: &mut Criterion) {
+    let (runtime, mut world) = (runtime(), World::new(4));
+    let mut group = criterion.benchmark_group("verify/finger40x40");
+    let shape = Shape::set(40).unwrap();
+    let packed: Vec<_> = (0..16).map(|_| (shape, world.dice.packed_set(40, &[]).1)).collect();
+    let points = runtime.block_on(enrol_shapes(&mut world, &packed));
+    for count in [1, 4, 16] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("probes={count}"), |b| {
+            b.iter_batched(
+                || {
+                    let trial = |(place, (shape, packed)): (usize, &(Shape, Vec<u8>))| {
+                        let probe = world.dice.split_shape(*shape, packed);
+                        (vec![Trial { probe, against: vec![(place, 22, 1)] }], Joint::Any)
+                    };
+                    let requests = packed[..count].iter().enumerate().map(trial).collect();
+                    (world.sessions(), requests)
+                },
+                |(sessions, requests)| runtime.block_on(verify_trials(sessions, requests, &points)),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+criterion_group!(benches, bench_intake, bench_compare, bench_verify, bench_sets);
 criterion_main!(benches);

@@ -1,21 +1,24 @@
-//! Real faces through three real nodes: TLS, gRPC, envelopes, proofs, logs and stores, all of it.
+//! Real faces and fingers through three real nodes: TLS, gRPC, envelopes, proofs, logs and stores, all of it.
 
 #![allow(clippy::unwrap_used)]
 
 #[path = "world/data.rs"]
 mod data;
+mod prints;
 mod trio;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use trio::{Trio, face_of, model, reason, target, template};
+use trio::{Trio, face_of, finger_of, model, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::request::Method;
 use tumar::template::Shape;
 use tumar::template::Template;
-use tumar::template::model::Fmr;
+use tumar::template::finger::encode_rows;
+use tumar::template::finger::record::{Record, Wanted};
+use tumar::template::model::{Fmr, Models};
 
 /// People of the set, each with a reference, a probe of their own, and two strangers' probes.
 struct Person {
@@ -88,6 +91,48 @@ async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_faces() {
     let logs = tumar::party::Party::ALL.map(|party| trio::entries(&files.node(party)).len());
     // One entry when a request comes in and one when it ends; enrolments and comparisons.
     assert_eq!(logs, [2 * 480; 3]);
+}
+
+/// So many fingers of FCJ2020: the first two impressions of each.
+fn fingers(count: usize) -> Option<Vec<(String, [Template; 2])>> {
+    let mut impressions: BTreeMap<String, Vec<Template>> = BTreeMap::new();
+    for print in prints::prints()?.into_iter().filter(|print| print.set == "fcj2020") {
+        let record = Record::read(&print.bytes).unwrap();
+        let template = encode_rows(&record.view(Wanted::default()).unwrap().minutiae()).unwrap();
+        impressions.entry(print.finger).or_default().push(template);
+    }
+    let two = |(finger, templates): (String, Vec<Template>)| {
+        let mut templates = templates.into_iter();
+        Some((finger, [templates.next()?, templates.next()?]))
+    };
+    Some(impressions.into_iter().filter_map(two).take(count).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_fingers() {
+    let Some(people) = fingers(60) else { return };
+    let models = Models::built_in();
+    let model = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+    let trio = Trio::start().await;
+    let (mut wrong, mut matched) = (0, 0);
+    for (finger, [reference, _]) in &people {
+        let token = trio.files.token("enrolment", Method::Enroll);
+        trio.client.enroll(&token, &target(finger, "enrolment"), &[finger_of(reference)]).await.unwrap();
+    }
+    for (place, (finger, [reference, own])) in people.iter().enumerate() {
+        let (_, [stranger, _]) = &people[(place + 1) % people.len()];
+        for probe in [own, stranger] {
+            let token = trio.files.token("cash_withdrawal", Method::Verify);
+            let asked = target(finger, "cash_withdrawal");
+            let opened = trio.client.verify(&token, &asked, &[finger_of(probe)], 40_000).await.unwrap().matched;
+            let threshold = model.threshold(Fmr::E4, probe.shape(), reference.shape());
+            wrong += usize::from(opened != probe.matches_vartime(reference, threshold));
+            matched += usize::from(opened);
+        }
+    }
+    assert_eq!((people.len(), wrong), (60, 0));
+    assert!((55..=61).contains(&matched), "{matched} matched of 60 genuine and 60 impostors");
+    trio.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
