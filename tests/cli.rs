@@ -394,7 +394,8 @@ fn the_demo_is_one_object_in_which_all_is_well() {
         ("changed_request", "PROOF_RQH"),
         ("changed_envelope", "ENVELOPE_INVALID"),
         ("replayed_proof", "PROOF_REPLAYED"),
-        ("malformed_probe", "TEMPLATE_LENGTH"),
+        ("malformed_face", "TEMPLATE_LENGTH"),
+        ("malformed_finger", "TEMPLATE_LENGTH"),
         ("locked_after_three", "SUBJECT_LOCKED"),
         ("erased", "SUBJECT_UNKNOWN"),
     ];
