@@ -169,12 +169,8 @@ pub async fn and(session: &mut Session, step: Step, gates: &[(&Bits, &Bits)]) ->
     for (x, y) in gates {
         let (zero, rest) = zeros.split_at(x.own.len());
         zeros = rest;
-        let x_slots = x.own.iter().zip(x.next.iter());
-        let slots = x_slots.zip(y.own.iter().zip(y.next.iter())).zip(zero);
-        let product = |(((x, x_next), (y, y_next)), zero): (((&u64, &u64), (&u64, &u64)), &u64)| {
-            zero ^ (x & (y ^ y_next)) ^ (x_next & y)
-        };
-        let own: Zeroizing<Vec<u64>> = Zeroizing::new(slots.map(product).collect());
+        let product = |k: usize| zero[k] ^ (x.own[k] & (y.own[k] ^ y.next[k])) ^ (x.next[k] & y.own[k]);
+        let own: Zeroizing<Vec<u64>> = Zeroizing::new((0..zero.len()).map(product).collect());
         u64::put(&mut sent, &own, x.lanes);
         products.push((own, x.lanes));
     }

@@ -218,7 +218,7 @@ pub async fn signs(session: &mut Session, groups: Vec<Group>) -> Result<Vec<Bits
 
 /// A sum of two halves on its way to its sign bit.
 struct Sum {
-    /// Both halves' sign bits, XORed.
+    /// The XOR of both halves' sign bits.
     top: Bits,
     /// For each position below: whether it lets a carry through, and whether it makes one.
     propagate: Vec<Bits>,

@@ -18,7 +18,7 @@ use super::{ProtocolError, Round, Session, part_of};
 use crate::net::Step;
 use crate::prss::{PrssError, Stream};
 
-/// What is shared lane by lane: words that add up, or 64 bits at a time that are XORed.
+/// What is shared lane by lane: words that add up, or 64 bits at a time, of which the XOR is taken.
 pub(super) trait Lane: Copy + Default + Zeroize {
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;

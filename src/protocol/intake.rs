@@ -42,7 +42,7 @@ pub async fn intake(session: &mut Session, batch: &[Summands]) -> Result<Vec<Tak
         to_next: [&hashes[..], &shared].concat(),
         to_prev: hashes.clone(),
         from_next: hashes.len(),
-        from_prev: hashes.len() + lift.from_prev(session),
+        from_prev: hashes.len() + lift.due_from_prev(session),
     };
     let came = session.exchange(Step::Inject, round).await?;
     let (prev_hashes, prev_shared) = came.prev.split_at(hashes.len());

@@ -34,8 +34,14 @@ impl Lanes {
         self.bounds.len()
     }
 
-    /// What must hold of a template's lengths.
-    pub(super) fn push_lengths(&mut self, taken: &Taken) {
+    /// What must hold of the templates' lengths.
+    pub(super) fn push_lengths(&mut self, taken: &[Taken]) {
+        for taken in taken {
+            self.push_lengths_of(taken);
+        }
+    }
+
+    fn push_lengths_of(&mut self, taken: &Taken) {
         let shape = taken.components.shape();
         let norms = taken.components.norm_summands();
         let (lower, upper) = band(shape.columns());
@@ -43,7 +49,9 @@ impl Lanes {
         let segments = shape.columns().div_ceil(SEGMENT);
         for row in norms.chunks_exact(segments) {
             if segments > 1 {
-                row.iter().for_each(|norm| self.push(norm.wrapping_neg(), upper));
+                for norm in row {
+                    self.push(norm.wrapping_neg(), upper);
+                }
             }
             let norm = row.iter().fold(0_u16, |sum, norm| sum.wrapping_add(*norm));
             self.push(norm, lower);

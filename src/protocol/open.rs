@@ -24,8 +24,8 @@ pub async fn open(session: &mut Session, step: Step, bits: &Bits, of: &[usize]) 
     if lanes == 0 {
         return Ok(Vec::new());
     }
-    let names: Vec<u8> = of.iter().flat_map(|item| (*item as u64).to_le_bytes()).collect();
-    let named = |slot: &[u8]| Zeroizing::new([slot, &names].concat());
+    let items: Vec<u8> = of.iter().flat_map(|item| (*item as u64).to_le_bytes()).collect();
+    let named = |slot: &[u8]| Zeroizing::new([slot, &items].concat());
     let (slot, next_slot) = (bits.own_bytes(), bits.next_bytes());
     let digest = session.keys().hash(own.prev(), step, 0, &named(&next_slot));
     let round =

@@ -214,7 +214,7 @@ impl Scored {
             scored.requests.push(Request { sides, all: *joint == Joint::All });
         }
         scored.lengths_from = scored.plain.len();
-        taken.iter().for_each(|taken| scored.plain.push_lengths(taken));
+        scored.plain.push_lengths(taken);
         scored
     }
 
@@ -286,8 +286,8 @@ impl Scored {
         let sides = || self.requests.iter().flat_map(|request| &request.sides);
         let lanes: Vec<usize> =
             sides().flat_map(|(kind, lanes)| lanes.clone().map(|lane| start(*kind) + lane)).collect();
-        let sizes: Vec<usize> = sides().map(|(_, lanes)| lanes.len()).collect();
-        let sides = or_tree(session, &all.select(&lanes), &sizes).await?;
+        let references: Vec<usize> = sides().map(|(_, lanes)| lanes.len()).collect();
+        let sides = or_tree(session, &all.select(&lanes), &references).await?;
         self.join(session, &sides).await
     }
 
@@ -337,7 +337,7 @@ async fn enrol_batch(
     let taken = intake(session, &samples).await?;
     drop(samples);
     let mut lanes = Lanes::with_room_for(taken.iter().map(lanes_of).sum());
-    taken.iter().for_each(|taken| lanes.push_lengths(taken));
+    lanes.push_lengths(&taken);
     let halves = hand_on(session, &[&lanes.scores]).await?;
     let bounds = Bounds::Each(lanes.bounds.clone());
     let groups = halves.into_iter().map(|scores| Group { scores, bounds: bounds.clone(), width: Width::Sixteen });

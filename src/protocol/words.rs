@@ -88,7 +88,7 @@ pub async fn bits_to_words(session: &mut Session, bits: &Bits) -> Result<Words, 
     };
     let mut lift: Lift<1> = Lift::new(spread(&bits.own), spread(&bits.next));
     let shared = lift.share_bits(session).map_err(|e| session.fail(e))?;
-    let from_prev = lift.from_prev(session);
+    let from_prev = lift.due_from_prev(session);
     let came = session.exchange(Step::InjectBits, Round { to_next: shared, from_prev, ..Round::default() }).await?;
     lift.receive_bits(session, &came.prev);
     lift.finish(session, Step::ProductBits).await
@@ -134,7 +134,7 @@ impl<const W: usize> Lift<W> {
     }
 
     /// Bytes that the previous party sends as host.
-    pub(super) fn from_prev(&self, session: &Session) -> usize {
+    pub(super) fn due_from_prev(&self, session: &Session) -> usize {
         2 * W * part_of(session.own().prev(), &self.hosts).len()
     }
 

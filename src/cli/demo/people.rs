@@ -93,7 +93,7 @@ pub(super) struct People {
     pub(super) face: Model,
     pub(super) finger: Model,
     fusion: Fusion,
-    people: Vec<Person>,
+    list: Vec<Person>,
 }
 
 impl People {
@@ -102,7 +102,7 @@ impl People {
         let model = |id: &str| models.find(&id.parse()?).cloned().ok_or(Failure::Model);
         let (face, finger) = (model("fr512")?, model("leader-rows-1")?);
         let fusion = models.fusion(face.id(), finger.id()).cloned().ok_or(Failure::Model)?;
-        Ok(Self { source, face, finger, fusion, people: Vec::new() })
+        Ok(Self { source, face, finger, fusion, list: Vec::new() })
     }
 
     /// Random directions, and around each of them some with noise: from nearly the same to hardly alike; and random minutiae, each
@@ -124,7 +124,7 @@ impl People {
                 let record = finger.impression(&mut draw);
                 person.fingers.push(of_record(Path::new("made up"), &record, Wanted::default(), &made.finger)?);
             }
-            made.people.push(person);
+            made.list.push(person);
         }
         Ok(made)
     }
@@ -162,18 +162,18 @@ impl People {
                 fingers: records.iter().map(finger).collect::<Result<_, _>>()?,
             });
         }
-        real.people = people;
+        real.list = people;
         Ok(real)
     }
 
     /// How many.
     pub(super) fn count(&self) -> usize {
-        self.people.len()
+        self.list.len()
     }
 
     /// What a person is enrolled by: one face, two impressions of a finger.
     pub(super) fn references(&self, person: usize) -> Vec<Capture<'_>> {
-        let Person { faces, fingers } = &self.people[person];
+        let Person { faces, fingers } = &self.list[person];
         let face = Capture { model: self.face.id(), template: &faces[0] };
         let fingers = fingers[..REFERENCES].iter().map(|template| Capture { model: self.finger.id(), template });
         std::iter::once(face).chain(fingers).collect()
@@ -181,7 +181,7 @@ impl People {
 
     /// Another image and impression of the same person; counts round.
     pub(super) fn shown(&self, person: usize, image: usize, by: By) -> Shown<'_> {
-        let Person { faces, fingers } = &self.people[person];
+        let Person { faces, fingers } = &self.list[person];
         let face = &faces[1 + image % (faces.len() - 1)];
         let finger = &fingers[REFERENCES + image % (fingers.len() - REFERENCES)];
         match by {
@@ -200,7 +200,7 @@ impl People {
 
     /// What plain integers say of somebody in a person's name: the bit that the nodes must open.
     pub(super) fn matches(&self, claimed: usize, shown: &Shown<'_>, by: By) -> bool {
-        let Person { faces, fingers } = &self.people[claimed];
+        let Person { faces, fingers } = &self.list[claimed];
         let (face, fingers) = (&faces[0], &fingers[..REFERENCES]);
         let by_face =
             |probe: &Template| probe.matches_vartime(face, self.face.threshold(by.rate(), probe.shape(), face.shape()));
