@@ -6,10 +6,8 @@
 //! can matter stand in the scores' tail with their two people. (Bolle, Ratha, Pankanti 2004: subsets bootstrap; Davison, Hinkley
 //! 1997: percentile intervals.)
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::draw::Draw;
+use super::parallel;
 use super::rates::{Level, Summary, Totals, summarise, trade_off};
 use super::scores::Scores;
 
@@ -78,34 +76,21 @@ pub fn replicates(scores: &Scores, fixed: [Option<i32>; 4], count: usize, seed: 
     let strata = crowd.strata();
     let mut genuine_of = vec![0_u64; crowd.people()];
     scores.genuine().iter().for_each(|score| genuine_of[score.person as usize] += 1);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut found = Vec::new();
-        let (mut weights, mut rungs) = (vec![0_u32; crowd.people()], vec![(0, 0); ladder.levels.len()]);
-        loop {
-            let replicate = next.fetch_add(1, Ordering::Relaxed);
-            if replicate >= count {
-                return found;
-            }
-            // Each replicate has a generator of its own, so that threads change nothing.
-            let mut draw = Draw::from_seed(Draw::from_seed(seed ^ replicate as u64).word());
-            resample(&strata, &mut draw, &mut weights);
-            let genuine = genuine_of.iter().zip(&weights).map(|(pairs, &weight)| pairs * u64::from(weight)).sum();
-            let totals = Totals { genuine, impostor: crowd.impostor_pairs(&weights) };
-            if totals.genuine == 0 || totals.impostor == 0 {
-                continue;
-            }
-            ladder.weighed(&weights, &mut rungs);
-            let levels = ladder.levels.iter().zip(&rungs);
+    let state = || (vec![0_u32; crowd.people()], vec![(0, 0); ladder.levels.len()], Vec::new());
+    let parts = parallel::fold(count, state, |(weights, rungs, found), replicate| {
+        // Each replicate has a generator of its own, so that threads change nothing.
+        let mut draw = Draw::from_seed(Draw::from_seed(seed ^ replicate as u64).word());
+        resample(&strata, &mut draw, weights);
+        let genuine = genuine_of.iter().zip(&*weights).map(|(pairs, &weight)| pairs * u64::from(weight)).sum();
+        let totals = Totals { genuine, impostor: crowd.impostor_pairs(weights) };
+        if totals.genuine > 0 && totals.impostor > 0 {
+            ladder.weighed(weights, rungs);
+            let levels = ladder.levels.iter().zip(&*rungs);
             let levels = levels.map(|(&level, &(genuine, impostor))| Level { level, genuine, impostor });
             found.push((replicate, summarise(trade_off(levels, totals), fixed)));
         }
-    };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let mut found: Vec<(usize, Summary)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a replicate does not panic")).collect()
     });
+    let mut found: Vec<(usize, Summary)> = parts.into_iter().flat_map(|(_, _, found)| found).collect();
     found.sort_by_key(|(replicate, _)| *replicate);
     found.into_iter().map(|(_, summary)| summary).collect()
 }

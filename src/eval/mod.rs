@@ -10,12 +10,17 @@
 //! A score is a whole number here as it is in the protocol: a *level*. Nothing is printed, nothing is read; no template leaves.
 
 pub mod bootstrap;
+pub mod compare;
 pub mod crowd;
 pub mod curve;
 pub mod draw;
+pub mod fused;
+pub mod parallel;
 pub mod plot;
 pub mod rates;
 pub mod report;
+pub mod samples;
 pub mod scores;
+pub mod shared;
 pub mod svg;
 pub mod table;

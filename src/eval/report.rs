@@ -143,6 +143,19 @@ impl Report {
         (head, curve.points.iter().map(row).collect())
     }
 
+    /// Head and rows of the decisions made of two.
+    #[must_use]
+    pub fn rule_table(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let row = |rule: &Rule| vec![rule.name.clone(), per_cent(rule.fmr), per_cent(rule.fnmr)];
+        (["rule", "FMR", "FNMR"].map(str::to_owned).to_vec(), self.rules.iter().map(row).collect())
+    }
+
+    /// Everything, as one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("numbers and text only")
+    }
+
     /// All files of the report.
     #[must_use]
     pub fn files(&self) -> Vec<File> {
@@ -151,8 +164,7 @@ impl Report {
             File { name: "det.svg".to_owned(), text: det("det", &self.curves) },
             File { name: "models.toml".to_owned(), text: self.models_toml.clone() },
         ];
-        let json = serde_json::to_string_pretty(self).expect("numbers and text only");
-        files.push(File { name: "eval.json".to_owned(), text: json + "\n" });
+        files.push(File { name: "eval.json".to_owned(), text: format!("{:#}\n", self.to_json()) });
         for curve in &self.curves {
             let name =
                 if self.curves.len() == 1 { "histogram".to_owned() } else { format!("histogram-{}", curve.name) };
@@ -184,10 +196,9 @@ impl Report {
             page.push_str(&section(curve, place));
         }
         if !self.rules.is_empty() {
-            let rows: Vec<_> =
-                self.rules.iter().map(|r| vec![r.name.clone(), per_cent(r.fmr), per_cent(r.fnmr)]).collect();
+            let (head, rows) = self.rule_table();
             page.push_str("<h2>Both modalities, each at its own threshold</h2>\n");
-            page.push_str(&table(&["rule", "FMR", "FNMR"].map(str::to_owned), &rows));
+            page.push_str(&table(&head, &rows));
         }
         if let Some(Shared { pairs, disagreements, matches, rounds }) = self.shared {
             let _ = writeln!(
@@ -292,7 +303,7 @@ mod tests {
         let report = report();
         let names: Vec<String> = report.files().into_iter().map(|file| file.name).collect();
         assert_eq!(names, ["report.html", "det.svg", "models.toml", "eval.json", "histogram.svg"]);
-        let json: serde_json::Value = serde_json::to_value(&report).unwrap();
+        let json = report.to_json();
         let curve = &json["curves"][0];
         assert_eq!((curve["genuine"].as_u64(), curve["failures"].as_u64()), (Some(120), Some(2)));
         assert_eq!(curve["points"].as_array().unwrap().len(), 4);

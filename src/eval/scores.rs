@@ -1,9 +1,7 @@
 //! Every pair of a crowd, scored on all processors, and kept without loss in little room.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::crowd::{Crowd, Kind};
+use super::parallel;
 
 /// Impostor pairs that are kept one by one: at least this many of the highest, where there are so many.
 const TAIL: u64 = 1 << 20;
@@ -149,22 +147,11 @@ impl Scores {
         progress: impl Fn(u64) + Sync,
     ) -> Self {
         let most = TAIL.max(crowd.impostor_pairs(&vec![1; crowd.people()]) / 16);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut part = Part::new(most);
-            loop {
-                let reference = next.fetch_add(1, Ordering::Relaxed);
-                if reference >= crowd.samples() {
-                    return part;
-                }
-                progress(score_row(&crowd, reference, &score, &mut part));
-            }
-        };
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        let parts: Vec<Part> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().map(|thread| thread.join().expect("a score that panics is a bug")).collect()
-        });
+        let parts = parallel::fold(
+            crowd.samples(),
+            || Part::new(most),
+            |part, reference| progress(score_row(&crowd, reference, &score, part)),
+        );
         Self::join(crowd, parts, most)
     }
 
@@ -233,7 +220,7 @@ fn score_row(crowd: &Crowd, reference: usize, score: impl Fn(usize, usize) -> i3
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
     use crate::eval::draw::Draw;
