@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::rates::Totals;
+
 /// What a pair of samples is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -110,6 +112,16 @@ impl Crowd {
         sums.iter().map(|(sum, squares)| (sum * sum - squares) / 2).sum()
     }
 
+    /// How many people have two samples or more, and how many pairs of people there are: trials that share nobody.
+    #[must_use]
+    pub fn independent(&self) -> Totals {
+        let of_two = |count: usize| (count * count.saturating_sub(1) / 2) as u64;
+        Totals {
+            genuine: self.people.iter().filter(|(_, samples)| *samples > 1).count() as u64,
+            impostor: self.strata().iter().map(|people| of_two(people.len())).sum(),
+        }
+    }
+
     /// How many pairs are compared in all, genuine ones too.
     #[must_use]
     pub fn pairs(&self) -> u64 {
@@ -139,6 +151,8 @@ mod tests {
         let weight = |sample: usize| u64::from(weights[crowd.person(sample)]);
         let weighed: u64 = pairs(Kind::Impostor).iter().map(|&(a, b)| weight(a) * weight(b)).sum();
         assert_eq!(weighed, crowd.impostor_pairs(&weights));
+        // Three people twice; of group x three pairs of people, of group y one.
+        assert_eq!(crowd.independent(), Totals { genuine: 3, impostor: 4 });
         assert_eq!(crowd.strata(), [vec![0, 2, 3], vec![1, 4]]);
     }
 }

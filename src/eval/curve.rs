@@ -99,6 +99,7 @@ impl Curve {
         let fixed = plain.at.map(|at| at.map(|rates| rates.threshold));
         let replicates = replicates(scores, fixed, by.replicates, by.seed);
         let crowd = scores.crowd();
+        let independent = crowd.independent();
         Self {
             name: name.into(),
             unit: unit.name,
@@ -108,19 +109,27 @@ impl Curve {
             failures,
             genuine: totals.genuine,
             impostor: totals.impostor,
-            eer: plain.eer.map(|value| estimate(value, &replicates, |summary| summary.eer)),
-            points: points(unit, &plain, totals, &replicates),
+            eer: plain.eer.map(|value| estimate(value, independent.genuine, &replicates, |summary| summary.eer)),
+            points: points(unit, &plain, [totals, independent], &replicates),
             det: thinned(&rates),
             histogram: bars(unit, &levels, totals),
         }
     }
 }
 
-fn estimate(value: f64, replicates: &[Summary], of: impl Fn(&Summary) -> Option<f64>) -> Estimate {
-    Estimate { value, interval: Interval::of(replicates.iter().map(of)) }
+/// Where no error was seen, no draw of the same people can show one: then the upper end is the rule of 3's, for so many
+/// `independent` trials.
+fn estimate(value: f64, independent: u64, replicates: &[Summary], of: impl Fn(&Summary) -> Option<f64>) -> Estimate {
+    let mut interval = Interval::of(replicates.iter().map(of));
+    if let Some(interval) = interval.as_mut().filter(|_| value <= 0.0) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of people or of pairs of them")]
+        let unseen = (3.0 / independent.max(1) as f64).min(1.0);
+        interval.high = interval.high.max(unseen);
+    }
+    Estimate { value, interval }
 }
 
-fn points(unit: Unit, plain: &Summary, totals: Totals, replicates: &[Summary]) -> Vec<Point> {
+fn points(unit: Unit, plain: &Summary, [totals, independent]: [Totals; 2], replicates: &[Summary]) -> Vec<Point> {
     let at = plain.at.iter().zip(TARGETS).enumerate();
     at.filter_map(|(place, (rates, target))| {
         let Rates { threshold, fmr, fnmr } = (*rates)?;
@@ -128,8 +137,8 @@ fn points(unit: Unit, plain: &Summary, totals: Totals, replicates: &[Summary]) -
             target,
             level: threshold,
             threshold: above(unit, threshold),
-            fmr: estimate(fmr, replicates, |summary| summary.fixed[place].map(|rates| rates.fmr)),
-            fnmr: estimate(fnmr, replicates, |summary| summary.at[place].map(|rates| rates.fnmr)),
+            fmr: estimate(fmr, independent.impostor, replicates, |summary| summary.fixed[place].map(|rates| rates.fmr)),
+            fnmr: estimate(fnmr, independent.genuine, replicates, |summary| summary.at[place].map(|rates| rates.fnmr)),
             support: Support::of(target, totals.impostor),
         })
     })

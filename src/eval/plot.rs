@@ -80,19 +80,21 @@ pub fn det(name: &str, curves: &[Curve]) -> String {
     }
     for (place, curve) in curves.iter().enumerate() {
         let colour = format!("c{}", place % COLOURS);
-        svg.path(&format!("curve {colour}"), curve.det.iter().map(|&(fmr, fnmr)| [across.at(fmr), up.at(fnmr)]));
+        let within = curve.det.iter().filter(|(fmr, fnmr)| across.has(*fmr) && up.has(*fnmr));
+        svg.path(&format!("curve {colour}"), within.map(|&(fmr, fnmr)| [across.at(fmr), up.at(fnmr)]));
         curve.points.iter().for_each(|point| operating_point(&mut svg, &colour, point, across, up));
         #[expect(clippy::cast_precision_loss, reason = "a few curves")]
         let y = TOP + 16.0 + 20.0 * place as f64;
-        svg.line(&format!("curve {colour}"), [RIGHT - 210.0, y - 4.0], [RIGHT - 182.0, y - 4.0]);
+        svg.line(&format!("curve {colour}"), [RIGHT - 240.0, y - 4.0], [RIGHT - 212.0, y - 4.0]);
         let eer = curve.eer.map_or_else(String::new, |eer| format!(", EER {}", per_cent(eer.value)));
-        svg.text("", Anchor::Start, [RIGHT - 174.0, y], &format!("{}{eer}", curve.name));
+        svg.text("", Anchor::Start, [RIGHT - 204.0, y], &format!("{}{eer}", curve.name));
     }
     svg.finish()
 }
 
 fn operating_point(svg: &mut Svg, colour: &str, point: &Point, across: Axis, up: Axis) {
-    if point.fmr.value <= 0.0 || point.fnmr.value <= 0.0 {
+    // No false match has no place on this scale. No false non-match stands at the bottom, below the interval's upper end.
+    if !across.has(point.fmr.value) {
         return;
     }
     let x = across.at(point.fmr.value);

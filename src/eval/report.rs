@@ -34,7 +34,7 @@ pub struct Report {
 /// A decision made of two comparators, each at its own threshold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rule {
-    /// Which: `any at FMR 1e-3 each`.
+    /// Which: `any of the two, each at its threshold for FMR 1e-3`.
     pub name: String,
     /// False match rate.
     pub fmr: f64,
@@ -79,7 +79,8 @@ pub fn common_method(resampling: Resampling) -> Vec<String> {
         format!(
             "Intervals are 95 % percentile intervals of {replicates} bootstrap replicates with seed {seed}: people are \
              drawn with replacement within their group, and each pair counts as often as its people were drawn. The interval \
-             of FNMR lets each replicate set its own threshold; that of FMR holds the threshold fixed."
+             of FNMR lets each replicate set its own threshold; that of FMR holds the threshold fixed. Where no error was seen, \
+             the upper end is 3 / n (rule of 3), for n people with two samples or more, or for FMR n pairs of people."
         ),
         "A target with fewer than 30 expected false matches is marked \u{2020}, with fewer than 3 \u{2021} (rules of 30 and of 3, \
          for independent comparisons; those of one person are not independent, so the marks are lenient)."

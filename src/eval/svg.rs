@@ -2,22 +2,36 @@
 
 use std::fmt::Write as _;
 
-/// Colours that people with any colour vision tell apart (Okabe, Ito 2008), for light paper and for dark.
-pub const STYLE: &str = "\
-.plot{--ink:#1a1a1a;--pale:#d9d9d9;--paper:#ffffff;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#aa4499;--c4:#8a6d00;\
-font:13px system-ui,sans-serif}\
-@media (prefers-color-scheme:dark){.plot{--ink:#e8e8e8;--pale:#444444;--paper:#161616;--c0:#56b4e9;--c1:#e69f00;\
---c2:#2bc99a;--c3:#e08fd0;--c4:#f0e442}}\
-.plot .paper{fill:var(--paper)}.plot text{fill:var(--ink)}.plot .axis{stroke:var(--ink);fill:none}\
-.plot .grid{stroke:var(--pale);fill:none}.plot .mark{stroke:var(--ink);stroke-dasharray:5 4;fill:none}\
-.plot .end{text-anchor:end}.plot .middle{text-anchor:middle}.plot .small{font-size:11px}\
-.plot .c0{stroke:var(--c0)}.plot .c1{stroke:var(--c1)}.plot .c2{stroke:var(--c2)}.plot .c3{stroke:var(--c3)}\
-.plot .c4{stroke:var(--c4)}.plot .curve{fill:none;stroke-width:2}.plot .bar{stroke-width:1.2}\
-.plot .line{stroke-width:1.5}.plot .dot{stroke-width:2;fill:var(--paper)}\
-.plot .bar.c0{fill:var(--c0);fill-opacity:.25}.plot .bar.c1{fill:var(--c1);fill-opacity:.25}";
+/// Ink, grid, paper, and the colours of curves.
+type Palette = [&'static str; 3 + COLOURS];
 
-/// How many colours [`STYLE`] has.
+/// How many colours curves have.
 pub const COLOURS: usize = 5;
+
+/// Colours that people with any colour vision tell apart (Okabe, Ito 2008; the last two darkened), on light paper and on dark.
+const LIGHT: Palette = ["#1a1a1a", "#d9d9d9", "#ffffff", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8a6d00"];
+const DARK: Palette = ["#e8e8e8", "#444444", "#161616", "#56b4e9", "#e69f00", "#2bc99a", "#e08fd0", "#f0e442"];
+
+const SHAPES: &str = ".plot{font:13px system-ui,sans-serif}.plot .end{text-anchor:end}.plot .middle{text-anchor:middle}\
+.plot .small{font-size:11px}.plot .axis,.plot .grid,.plot .mark,.plot .curve{fill:none}.plot .mark{stroke-dasharray:5 4}\
+.plot .curve,.plot .dot{stroke-width:2}.plot .line{stroke-width:1.5}.plot .bar{stroke-width:1.2;fill-opacity:.25}";
+
+/// Plain rules, since some viewers know no variables.
+fn paint([ink, pale, paper, curves @ ..]: Palette) -> String {
+    let mut rules = format!(
+        ".plot .paper,.plot .dot{{fill:{paper}}}.plot text{{fill:{ink}}}.plot .axis,.plot .mark{{stroke:{ink}}}\
+         .plot .grid{{stroke:{pale}}}"
+    );
+    for (place, colour) in curves.into_iter().enumerate() {
+        // Writing to a string does not fail.
+        let _ = write!(rules, ".plot .c{place}{{stroke:{colour}}}.plot .bar.c{place}{{fill:{colour}}}");
+    }
+    rules
+}
+
+fn style() -> String {
+    format!("{SHAPES}{}@media (prefers-color-scheme:dark){{{}}}", paint(LIGHT), paint(DARK))
+}
 
 /// Where a text is anchored.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +65,8 @@ impl Svg {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" viewBox=\"0 0 {width} {height}\" \
              width=\"{width}\" height=\"{height}\" aria-labelledby=\"{name}-title {name}-desc\">\n\
              <title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n\
-             <style>{STYLE}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
+             <style>{}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n",
+            style()
         );
         Self { out }
     }
@@ -131,6 +146,12 @@ impl Axis {
         let [from, to] = self.values.map(self.scale);
         let part = (((self.scale)(value.clamp(self.values[0], self.values[1])) - from) / (to - from)).clamp(0.0, 1.0);
         self.pixels[0] + part * (self.pixels[1] - self.pixels[0])
+    }
+
+    /// Whether a value lies between the ends.
+    #[must_use]
+    pub fn has(&self, value: f64) -> bool {
+        (self.values[0]..=self.values[1]).contains(&value)
     }
 
     /// Round values from end to end of a straight axis: steps of 1, 2 or 5 times a power of ten, at most `most` of them.
