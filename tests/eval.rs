@@ -54,7 +54,7 @@ fn faces_score_what_the_description_of_the_set_says_to_its_last_digit() {
 fn three_parties_open_the_bits_of_the_plain_path_for_random_pairs_of_real_faces() {
     let Some(samples) = samples("lfw_dev", "fr512") else { return };
     let pairs = shared::choose(&samples.crowd(), 2_000, 7);
-    let opened = shared::compare(&samples, &pairs, 7, |_| ()).unwrap();
+    let opened = shared::compare(&samples.comparisons(&pairs), 7, |_| ()).unwrap();
     assert_eq!((opened.pairs, opened.disagreements, opened.rounds), (2_000, 0, 11));
     // Half are genuine, and nearly all of those match.
     assert!((900..=1_010).contains(&opened.matches), "{} matches", opened.matches);

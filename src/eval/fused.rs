@@ -14,6 +14,8 @@ use super::rates::{Level, TARGETS, Totals, summarise, trade_off};
 use super::report::Rule;
 use super::samples::{Samples, thresholds_toml};
 use super::scores::{Histogram, Scores, Unit};
+use super::shared::{Comparison, Match};
+use crate::protocol::Joint;
 use crate::template::model::{Fmr, Fusion, Model};
 use crate::template::{Shape, Template};
 
@@ -66,6 +68,23 @@ impl<'a> Chimeras<'a> {
     #[must_use]
     pub const fn crowd(&self) -> &Crowd {
         &self.crowd
+    }
+
+    /// These pairs as comparisons on shares: any of the two, both, and the weighted sum in turn, at the thresholds for each rate.
+    #[must_use]
+    pub fn comparisons(&self, fusion: &Fusion, pairs: &[(usize, usize)]) -> Vec<Comparison<'a>> {
+        let comparison = |(turn, &(reference, probe)): (usize, &(usize, usize))| {
+            let rate = Fmr::ALL[turn / 3 % 3];
+            let side = |part: usize| {
+                let (probe, reference) = (self.samples[probe][part], self.samples[reference][part]);
+                let threshold = self.models[part].threshold(rate, probe.shape(), reference.shape());
+                let weights = [fusion.face_weight(), fusion.finger_weight(probe.shape(), reference.shape())];
+                Match { probe, reference, threshold, weight: weights[part] }
+            };
+            let joint = [Joint::Any, Joint::All, Joint::Sum(fusion.threshold(rate))][turn % 3];
+            Comparison { sides: vec![side(0), side(1)], joint }
+        };
+        pairs.iter().enumerate().map(comparison).collect()
     }
 
     /// Scores all their pairs; `progress` is told how many were done since it was last called.

@@ -7,8 +7,10 @@ use super::crowd::Crowd;
 use super::curve::{Curve, Resampling};
 use super::rates::TARGETS;
 use super::scores::Scores;
+use super::shared::{Comparison, Match};
+use crate::protocol::Joint;
 use crate::template::Template;
-use crate::template::model::{Encoding, Model};
+use crate::template::model::{Encoding, Fmr, Model};
 
 /// A sample that gave a template.
 #[derive(Debug)]
@@ -46,6 +48,18 @@ impl Samples {
         Scores::of_all_pairs(self.crowd(), score, progress)
     }
 
+    /// These pairs as comparisons on shares, at the model's threshold for each rate in turn.
+    #[must_use]
+    pub fn comparisons(&self, pairs: &[(usize, usize)]) -> Vec<Comparison<'_>> {
+        let rates = Fmr::ALL.into_iter().cycle();
+        let comparison = |(&(reference, probe), rate): (&(usize, usize), Fmr)| {
+            let [probe, reference] = [probe, reference].map(|place| &self.list[place].template);
+            let threshold = self.model.threshold(rate, probe.shape(), reference.shape());
+            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: Joint::Any }
+        };
+        pairs.iter().zip(rates).map(comparison).collect()
+    }
+
     /// Measures the model on all pairs.
     pub fn measure(&self, by: Resampling, progress: impl Fn(u64) + Sync) -> Curve {
         Curve::measure(self.model.id().as_str(), unit(&self.model), &self.scores(progress), self.failures, by)
@@ -78,7 +92,7 @@ mod tests {
     use super::*;
     use crate::eval::draw::Draw;
     use crate::template::face::quantise;
-    use crate::template::model::{Fmr, Models};
+    use crate::template::model::Models;
 
     #[test]
     fn measured_thresholds_are_a_table_of_models_that_accepts_from_the_measured_levels_on() {

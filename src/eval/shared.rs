@@ -1,8 +1,8 @@
 //! Three parties in one process: what the nodes would open for a pair, for an evaluation to hold against the plain path.
 //!
 //! ```text
-//! template --split--> three Summands --enrol_intake--> three PointShares --+
-//! template --split--> three Summands ---------------------------verify-----+--> three times the same bit
+//! references --split--> three times Summands --enrol_intake--> PointShares --+
+//! probes -----split--> three times Summands ---------------------verify------+--> three times the same bit
 //! ```
 //!
 //! Shares, shared randomness, tags and messages are the nodes' own; the handshakes and the network are not there. The masks come
@@ -16,14 +16,12 @@ use super::crowd::{Crowd, Kind};
 use super::draw::Draw;
 use super::parallel;
 use super::report::Shared;
-use super::samples::Samples;
 use crate::net::{Pipe, SessionId};
 use crate::party::Party;
-use crate::protocol::{Invalid, ProtocolError, Session, VerifyInput, enrol_intake, verify};
+use crate::protocol::{Against, Invalid, Joint, ProtocolError, Session, Side, VerifyInput, enrol_intake, verify};
 use crate::prss::{Epoch, PairSeed, PrssError};
 use crate::share::{Masks, PointShare, ShapeError, Summands, split};
 use crate::template::Template;
-use crate::template::model::Fmr;
 
 /// How long a party waits for another: they share a thread.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,26 +52,6 @@ pub enum SharedError {
     Parties,
 }
 
-/// One comparison.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
-    /// The probe.
-    pub probe: &'a Template,
-    /// The reference.
-    pub reference: &'a Template,
-    /// The least score that is a match.
-    pub threshold: i16,
-}
-
-/// What a batch gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// For each pair, whether it matches.
-    pub matches: Vec<bool>,
-    /// Rounds of the comparison.
-    pub rounds: u64,
-}
-
 /// Random pairs, half of them genuine: fewer where there are not so many of a kind.
 #[must_use]
 pub fn choose(crowd: &Crowd, pairs: usize, seed: u64) -> Vec<(usize, usize)> {
@@ -95,34 +73,70 @@ pub fn choose(crowd: &Crowd, pairs: usize, seed: u64) -> Vec<(usize, usize)> {
     chosen
 }
 
-/// Compares random pairs on shares, and counts the bits that are not those of the plain path.
+/// One modality of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'a> {
+    /// The probe.
+    pub probe: &'a Template,
+    /// The reference.
+    pub reference: &'a Template,
+    /// The least score that is a match by itself.
+    pub threshold: i16,
+    /// What the score counts in a weighted sum.
+    pub weight: u16,
+}
+
+/// One comparison: of one modality, or of two joined in one bit.
+#[derive(Clone, Debug)]
+pub struct Comparison<'a> {
+    /// One for each modality.
+    pub sides: Vec<Match<'a>>,
+    /// How they make one bit.
+    pub joint: Joint,
+}
+
+impl Comparison<'_> {
+    /// The bit that the nodes must open.
+    #[must_use]
+    pub fn plain(&self) -> bool {
+        let mut matches = self.sides.iter().map(|side| side.probe.matches_vartime(side.reference, side.threshold));
+        match self.joint {
+            Joint::Any => matches.any(|matched| matched),
+            Joint::All => matches.all(|matched| matched),
+            Joint::Sum(threshold) => {
+                let score = |side: &Match<'_>| i32::from(side.weight) * side.probe.score_vartime(side.reference);
+                self.sides.iter().map(score).sum::<i32>() >= i32::from(threshold)
+            }
+        }
+    }
+
+    /// Pairs of rows that it has.
+    fn rows(&self) -> usize {
+        self.sides.iter().map(|side| side.probe.shape().rows() * side.reference.shape().rows()).sum()
+    }
+}
+
+/// Compares on shares, and counts the bits that are not those of the plain path.
 ///
-/// Thresholds are the model's for each rate in turn. `progress` is told how many pairs were done since it was last called.
+/// `progress` is told how many comparisons were done since it was last called.
 ///
 /// # Errors
 /// The first [`SharedError`] of any batch.
 pub fn compare(
-    samples: &Samples,
-    pairs: &[(usize, usize)],
+    comparisons: &[Comparison<'_>],
     seed: u64,
     progress: impl Fn(u64) + Sync,
 ) -> Result<Shared, SharedError> {
-    let template = |place: usize| &samples.list[place].template;
-    let rows = samples.list.iter().map(|sample| sample.template.shape().rows()).max().unwrap_or(1);
-    let size = (BATCH / (rows * rows)).clamp(1, 512);
-    let batches: Vec<&[(usize, usize)]> = pairs.chunks(size).collect();
+    let most = comparisons.iter().map(Comparison::rows).max().unwrap_or(1);
+    let batches: Vec<&[Comparison<'_>]> = comparisons.chunks((BATCH / most).clamp(1, 512)).collect();
     let opened = parallel::map(batches.len(), |place| {
-        let batch = batches[place].iter().zip(Fmr::ALL.into_iter().cycle()).map(|(&(reference, probe), rate)| {
-            let (probe, reference) = (template(probe), template(reference));
-            Pair { probe, reference, threshold: samples.model.threshold(rate, probe.shape(), reference.shape()) }
-        });
-        let batch: Vec<Pair<'_>> = batch.collect();
+        let batch = batches[place];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let opened = runtime.block_on(Trio::from_seed(seed.wrapping_add(place as u64)).compare(&batch))?;
+        let opened = runtime.block_on(Trio::from_seed(seed.wrapping_add(place as u64)).compare(batch))?;
         progress(batch.len() as u64);
-        let wrong = batch.iter().zip(&opened.matches).filter(|(pair, opened)| pair.plain() != **opened).count();
+        let disagreements = batch.iter().zip(&opened.matches).filter(|(one, opened)| one.plain() != **opened).count();
         let matches = opened.matches.iter().filter(|matched| **matched).count();
-        Ok(Shared { pairs: batch.len(), disagreements: wrong, matches, rounds: opened.rounds })
+        Ok(Shared { pairs: batch.len(), disagreements, matches, rounds: opened.rounds })
     });
     let nothing = Shared { pairs: 0, disagreements: 0, matches: 0, rounds: 0 };
     opened.into_iter().try_fold(nothing, |sum, part: Result<Shared, SharedError>| {
@@ -136,11 +150,13 @@ pub fn compare(
     })
 }
 
-impl Pair<'_> {
-    /// What the nodes must open.
-    fn plain(&self) -> bool {
-        self.probe.matches_vartime(self.reference, self.threshold)
-    }
+/// What a batch gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// For each comparison, whether it matches.
+    pub matches: Vec<bool>,
+    /// Rounds of the comparison.
+    pub rounds: u64,
 }
 
 /// The three parties, connected.
@@ -168,32 +184,41 @@ impl Trio {
     ///
     /// # Errors
     /// [`SharedError`] if a run stopped or an honest template was refused.
-    pub async fn compare(&mut self, batch: &[Pair<'_>]) -> Result<Opened, SharedError> {
-        let references = self.share(batch.iter().map(|pair| pair.reference))?;
-        let points = run(self.sessions()?, references, enrol_intake).await?;
-        let points = points.map(|party| party.into_iter().collect::<Result<Vec<PointShare>, Invalid>>());
-        let [a, b, c] = points;
+    pub async fn compare(&mut self, batch: &[Comparison<'_>]) -> Result<Opened, SharedError> {
+        let references = self.share(batch, |side| side.reference)?;
+        let [a, b, c] = run(self.sessions()?, references, enrol_intake)
+            .await?
+            .map(|party| party.into_iter().collect::<Result<Vec<Vec<PointShare>>, Invalid>>());
         let points = [a?, b?, c?];
-        let probes = self.share(batch.iter().map(|pair| pair.probe))?;
-        let thresholds: Vec<i16> = batch.iter().map(|pair| pair.threshold).collect();
+        let probes = self.share(batch, |side| side.probe)?;
         let sessions = self.sessions()?;
         let meter = sessions[0].meter();
-        let outcomes = verify_all(sessions, probes, &points, &thresholds).await?;
-        if outcomes[0] != outcomes[1] || outcomes[0] != outcomes[2] {
+        let outcomes = run(sessions, probes, |session, probes| {
+            let input = inputs(batch, probes, &points[session.own().index()]);
+            verify(session, input)
+        });
+        let [outcomes, next, prev] = outcomes.await?;
+        if outcomes != next || outcomes != prev {
             return Err(SharedError::Parties);
         }
-        let [outcomes, ..] = outcomes;
-        let matches = outcomes.into_iter().collect::<Result<_, _>>()?;
-        Ok(Opened { matches, rounds: meter.rounds() })
+        Ok(Opened { matches: outcomes.into_iter().collect::<Result<_, _>>()?, rounds: meter.rounds() })
     }
 
-    /// What each party is sent of these templates.
-    fn share<'a>(&mut self, templates: impl Iterator<Item = &'a Template>) -> Result<[Vec<Summands>; 3], ShapeError> {
-        let mut lists = [Vec::new(), Vec::new(), Vec::new()];
-        for template in templates {
-            let masks = Masks::from_random(Zeroizing::new(self.draw.bytes(template.shape().components())));
-            let summands = split(template.shape(), &template.pack(), masks)?;
-            lists.iter_mut().zip(summands).for_each(|(list, summands)| list.push(summands));
+    /// What each party is sent: for each comparison the summands of one template a side.
+    fn share<'a>(
+        &mut self,
+        batch: &[Comparison<'a>],
+        of: impl Fn(&Match<'a>) -> &'a Template,
+    ) -> Result<[Vec<Vec<Summands>>; 3], ShapeError> {
+        let mut lists = [(); 3].map(|()| Vec::with_capacity(batch.len()));
+        for comparison in batch {
+            let mut sides = [(); 3].map(|()| Vec::with_capacity(comparison.sides.len()));
+            for template in comparison.sides.iter().map(&of) {
+                let masks = Masks::from_random(Zeroizing::new(self.draw.bytes(template.shape().components())));
+                let summands = split(template.shape(), &template.pack(), masks)?;
+                sides.iter_mut().zip(summands).for_each(|(list, summands)| list.push(summands));
+            }
+            lists.iter_mut().zip(sides).for_each(|(list, sides)| list.push(sides));
         }
         Ok(lists)
     }
@@ -208,25 +233,20 @@ impl Trio {
     }
 }
 
-type Outcomes = Vec<Result<bool, Invalid>>;
-
-async fn verify_all(
-    sessions: [Session; 3],
-    probes: [Vec<Summands>; 3],
-    points: &[Vec<PointShare>; 3],
-    thresholds: &[i16],
-) -> Result<[Outcomes; 3], ProtocolError> {
-    run(sessions, probes, |session, probes| {
-        let references = &points[session.own().index()];
-        let batch = probes.into_iter().zip(references).zip(thresholds);
-        let batch = batch.map(|((summands, reference), &threshold)| VerifyInput {
-            summands,
-            reference: reference.words(),
-            threshold,
+/// One party's view of a batch.
+fn inputs<'a>(
+    batch: &[Comparison<'_>],
+    probes: Vec<Vec<Summands>>,
+    points: &'a [Vec<PointShare>],
+) -> Vec<VerifyInput<'a>> {
+    let requests = batch.iter().zip(probes).zip(points).map(|((comparison, probes), points)| {
+        let sides = comparison.sides.iter().zip(probes).zip(points).map(|((side, probe), point)| {
+            let Match { threshold, weight, .. } = *side;
+            Side { probe, references: vec![Against { shape: point.shape(), words: point.words(), threshold, weight }] }
         });
-        verify(session, batch.collect())
-    })
-    .await
+        VerifyInput { sides: sides.collect(), joint: comparison.joint }
+    });
+    requests.collect()
 }
 
 /// Runs the three parties side by side, each with its own part.
@@ -261,16 +281,38 @@ mod tests {
         let faces: Vec<Template> =
             (0..40).map(|place| face(if place % 2 == 0 { &centre } else { nobody.as_slice() })).collect();
         let threshold = model.threshold(Fmr::E3, faces[0].shape(), faces[0].shape());
-        let pairs: Vec<Pair<'_>> = (0..38)
-            .map(|place| Pair { probe: &faces[place], reference: &faces[place + 1 + place % 2], threshold })
-            .chain((0..38).map(|place| Pair { probe: &faces[place], reference: &faces[place + 2], threshold }))
-            .collect();
-        let plain: Vec<bool> = pairs.iter().map(Pair::plain).collect();
+        let side = |probe: usize, reference: usize| Match {
+            probe: &faces[probe],
+            reference: &faces[reference],
+            threshold,
+            weight: 1,
+        };
+        let one = |probe, reference| Comparison { sides: vec![side(probe, reference)], joint: Joint::Any };
+        let mut comparisons: Vec<Comparison<'_>> =
+            (0..38).flat_map(|place| [one(place, place + 1 + place % 2), one(place, place + 2)]).collect();
+        for (place, joint) in [Joint::Any, Joint::All].into_iter().cycle().take(30).enumerate() {
+            comparisons.push(Comparison { sides: vec![side(place, place + 1), side(place, place + 2)], joint });
+        }
+        let plain: Vec<bool> = comparisons.iter().map(Comparison::plain).collect();
         assert!(plain.contains(&true) && plain.contains(&false));
         let mut trio = Trio::from_seed(1);
         for _ in 0..2 {
-            let opened = trio.compare(&pairs).await.unwrap();
-            assert_eq!((opened.matches, opened.rounds), (plain.clone(), 11));
+            assert_eq!(trio.compare(&comparisons).await.unwrap().matches, plain);
         }
+        let single = trio.compare(&comparisons[..38]).await.unwrap();
+        assert_eq!((single.matches.as_slice(), single.rounds), (&plain[..38], 11));
+    }
+
+    #[test]
+    fn chosen_pairs_are_half_genuine_and_none_is_chosen_that_is_not_there() {
+        let labels = [("x", "1"), ("x", "1"), ("x", "2"), ("y", "3"), ("y", "3"), ("y", "3")];
+        let crowd = Crowd::of(labels);
+        let pairs = choose(&crowd, 8, 1);
+        let genuine = pairs.iter().filter(|&&(a, b)| crowd.kind(a, b) == Some(Kind::Genuine)).count();
+        assert_eq!((genuine, pairs.len()), (4, 8));
+        assert!(pairs.iter().all(|&(a, b)| a < b && crowd.kind(a, b).is_some()));
+        assert_eq!(choose(&crowd, 100, 1).len(), 4 + 50);
+        assert_eq!(choose(&Crowd::of([("x", "1"), ("x", "1")]), 10, 1), [(0, 1)]);
+        assert_eq!(choose(&Crowd::of([]), 10, 1), []);
     }
 }

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use tumar::eval::crowd::Crowd;
 use tumar::eval::curve::{Curve, Resampling};
 use tumar::eval::fused::{Chimeras, fusion_toml};
 use tumar::eval::report::{Report, Rule, Shared, common_method, fte};
 use tumar::eval::samples::{Samples, model_toml};
-use tumar::eval::shared;
+use tumar::eval::shared::{self, Comparison};
 use tumar::name::{Modality, ModelId};
 use tumar::template::model::Models;
 
@@ -131,7 +132,7 @@ impl How {
         let pairs = bar("pairs", samples.crowd().pairs());
         let curve = samples.measure(self.resampling(), |done| pairs.inc(done));
         pairs.finish_and_clear();
-        let shared = self.on_shares(samples)?;
+        let shared = self.on_shares(&samples.crowd(), |pairs| samples.comparisons(pairs))?;
         let mut method = vec![match samples.model.modality() {
             Modality::Face => "All pairs of images: genuine of one identity, impostors of two.".to_owned(),
             Modality::Finger => "Genuine: every two impressions of one finger. Impostors: every two impressions of different \
@@ -155,6 +156,7 @@ impl How {
         let mut fusion = models.fusion(faces.model.id(), fingers.model.id()).ok_or(Failure::Fusion)?.clone();
         let chimeras = Chimeras::of(faces, fingers);
         let pairs = bar("pairs", chimeras.crowd().pairs());
+        let shared = self.on_shares(chimeras.crowd(), |pairs| chimeras.comparisons(&fusion, pairs))?;
         let compared = chimeras.compare(|done| pairs.inc(done));
         pairs.finish_and_clear();
         let mut method = vec![
@@ -177,16 +179,20 @@ impl How {
         let models_toml = fusion_toml(&fusion, &curves[2]);
         let title = format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id());
         let rules = compared.rules();
-        self.finish(title, method, curves.into(), rules, None, models_toml, json)
+        self.finish(title, method, curves.into(), rules, shared, models_toml, json)
     }
 
-    fn on_shares(&self, samples: &Samples) -> Result<Option<Shared>, Failure> {
+    fn on_shares<'a>(
+        &self,
+        crowd: &Crowd,
+        comparisons: impl FnOnce(&[(usize, usize)]) -> Vec<Comparison<'a>>,
+    ) -> Result<Option<Shared>, Failure> {
         if self.shared == 0 {
             return Ok(None);
         }
-        let pairs = shared::choose(&samples.crowd(), self.shared, self.seed);
+        let pairs = shared::choose(crowd, self.shared, self.seed);
         let done = bar("on shares", pairs.len() as u64);
-        let shared = shared::compare(samples, &pairs, self.seed, |pairs| done.inc(pairs))?;
+        let shared = shared::compare(&comparisons(&pairs), self.seed, |pairs| done.inc(pairs))?;
         done.finish_and_clear();
         Ok(Some(shared))
     }
