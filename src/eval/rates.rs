@@ -62,7 +62,7 @@ pub fn trade_off(levels: impl IntoIterator<Item = Level>, totals: Totals) -> imp
 /// What is read off a trade-off. `None` where it ends too early.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// Equal error rate: where the straight line between neighbouring points of the trade-off crosses FMR = FNMR.
+    /// Equal error rate: the mean of FMR and FNMR at the threshold where they are nearest to each other.
     pub eer: Option<f64>,
     /// The rates at each of [`TARGETS`].
     pub at: [Option<Rates>; 4],
@@ -79,8 +79,8 @@ pub fn summarise(points: impl Iterator<Item = Rates>, fixed: [Option<i32>; 4]) -
     for point in points {
         if let Some(last) = last {
             if summary.eer.is_none() && point.fmr >= point.fnmr {
-                let (before, after) = (last.fnmr - last.fmr, point.fmr - point.fnmr);
-                summary.eer = Some(last.fmr + (point.fmr - last.fmr) * before / (before + after));
+                let nearest = if point.fmr - point.fnmr <= last.fnmr - last.fmr { point } else { last };
+                summary.eer = Some(f64::midpoint(nearest.fmr, nearest.fnmr));
             }
             for (at, target) in summary.at.iter_mut().zip(TARGETS) {
                 if at.is_none() && point.fmr > target {
@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(summary.fixed[1].unwrap(), Rates { threshold: 39, ..at(0) });
         assert_eq!(summary.fixed[2], None);
         close(summary.fixed[3].unwrap().fmr, 0.1);
-        // Between (.011, .1) and (.1, 0): .089 forward closes the gap of .089 and opens one of .1.
-        close(summary.eer.unwrap(), 0.011 + 0.089 * 0.089 / 0.189);
+        // From 30 on they are .011 and .1, from 20 on .1 and 0: nearer in the former.
+        close(summary.eer.unwrap(), 0.0555);
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub fn common_method(resampling: Resampling) -> Vec<String> {
         "Terms are those of ISO/IEC 19795-1. FMR: share of impostor comparisons at or above the threshold. FNMR: share of \
          genuine comparisons below it. FTE: share of samples that gave no template; other rates do not count them."
             .into(),
-        "At FMR x means: at the least threshold whose FMR is at most x. The EER is where the straight line between \
-         neighbouring points of the trade-off crosses FMR = FNMR."
+        "At FMR x means: at the least threshold whose FMR is at most x. The EER is the mean of FMR and FNMR \
+         where they are nearest to each other."
             .into(),
         format!(
             "Intervals are 95 % percentile intervals of {replicates} bootstrap replicates with seed {seed}: people are \
@@ -253,11 +253,11 @@ pub fn fte(curve: &Curve) -> String {
 
 fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let row = |cells: &[String], tag: &str| {
-        let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
-        format!("<tr>{cells}</tr>\n")
+        let cells: Vec<String> = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+        format!("<tr>{}</tr>\n", cells.concat())
     };
-    let body: String = rows.iter().map(|cells| row(cells, "td")).collect();
-    format!("<table>\n<thead>{}</thead>\n<tbody>\n{body}</tbody>\n</table>\n", row(head, "th"))
+    let body: Vec<String> = rows.iter().map(|cells| row(cells, "td")).collect();
+    format!("<table>\n<thead>{}</thead>\n<tbody>\n{}</tbody>\n</table>\n", row(head, "th"), body.concat())
 }
 
 #[cfg(test)]

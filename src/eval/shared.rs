@@ -24,7 +24,7 @@ use crate::share::{Masks, PointShare, ShapeError, Summands, split};
 use crate::template::Template;
 
 /// How long a party waits for another: they share a thread.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pairs of rows that are compared in one batch, about: what a batch takes up grows with them.
 const BATCH: usize = 1 << 15;
@@ -255,8 +255,12 @@ async fn run<T, R, F: Future<Output = Result<R, ProtocolError>>>(
     parts: [T; 3],
     mut party: impl FnMut(Session, T) -> F,
 ) -> Result<[R; 3], ProtocolError> {
-    let ([sa, sb, sc], [a, b, c]) = (sessions, parts);
-    let (a, b, c) = tokio::join!(Box::pin(party(sa, a)), Box::pin(party(sb, b)), Box::pin(party(sc, c)));
+    let mut parts = parts.map(Some);
+    let [a, b, c] = sessions.map(|session| {
+        let part = parts[session.own().index()].take().expect("each party has one part");
+        Box::pin(party(session, part))
+    });
+    let (a, b, c) = tokio::join!(a, b, c);
     Ok([a?, b?, c?])
 }
 

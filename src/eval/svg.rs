@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn an_axis_maps_its_ends_to_its_ends_and_nothing_beyond() {
         let axis = Axis { values: [1.0, 100.0], pixels: [300.0, 100.0], scale: f64::log10 };
-        assert_eq!([1.0, 10.0, 100.0, 1e9, 0.0].map(|value| axis.at(value)), [300.0, 200.0, 100.0, 100.0, 300.0]);
+        let pixels = [1.0, 10.0, 100.0, 1e9, 0.0].map(|value| format!("{:.1}", axis.at(value)));
+        assert_eq!(pixels, ["300.0", "200.0", "100.0", "100.0", "300.0"]);
     }
 
     #[test]
