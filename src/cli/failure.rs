@@ -136,14 +136,6 @@ pub(super) enum Failure {
         /// Which line, and why.
         source: TableError,
     },
-    /// A record of minutiae.
-    #[error("{}: {source}", path.display())]
-    Record {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: RecordError,
-    },
     /// The table of models does not say how the two are joined.
     #[error("there is no fusion of these two models; --models names a table that has it")]
     Fusion,
@@ -203,7 +195,6 @@ impl Failure {
             | Self::People { .. }
             | Self::Labels(_)
             | Self::Table { .. }
-            | Self::Record { .. }
             | Self::Fusion
             | Self::Shared(_)
             | Self::Size => 2,

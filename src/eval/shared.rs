@@ -252,12 +252,12 @@ fn inputs<'a>(
 /// Runs the three parties side by side, each with its own part.
 async fn run<T, R, F: Future<Output = Result<R, ProtocolError>>>(
     sessions: [Session; 3],
-    parts: [T; 3],
+    each: [T; 3],
     mut party: impl FnMut(Session, T) -> F,
 ) -> Result<[R; 3], ProtocolError> {
-    let mut parts = parts.map(Some);
+    let mut each = each.map(Some);
     let [a, b, c] = sessions.map(|session| {
-        let part = parts[session.own().index()].take().expect("each party has one part");
+        let part = each[session.own().index()].take().expect("each party has one part");
         Box::pin(party(session, part))
     });
     let (a, b, c) = tokio::join!(a, b, c);

@@ -1,7 +1,7 @@
 //! From files to samples: embeddings with labels, records with an index.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::Array2;
@@ -43,7 +43,7 @@ fn find(models: &Models, id: &ModelId, modality: Modality) -> Result<Model, Fail
     models.find(id).filter(|model| model.modality() == modality).cloned().ok_or(Failure::Model)
 }
 
-fn text(path: &PathBuf) -> Result<String, Failure> {
+fn text(path: &Path) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
 }
 
