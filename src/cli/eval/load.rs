@@ -19,7 +19,7 @@ use crate::cli::files;
 
 /// Where faces come from.
 #[derive(Debug, Args)]
-pub(super) struct Faces {
+pub(super) struct FaceFiles {
     /// NPY file of float32 [n, d]: one embedding a row
     #[arg(long)]
     embeddings: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Faces {
 
 /// Where fingers come from.
 #[derive(Debug, Args)]
-pub(super) struct Fingers {
+pub(super) struct FingerFiles {
     /// Folder with ISO/IEC 19794-2 or ANSI/INCITS 378 records
     #[arg(long)]
     records: PathBuf,
@@ -47,7 +47,7 @@ fn text(path: &Path) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
 }
 
-impl Faces {
+impl FaceFiles {
     /// Reads and quantises.
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Face)?;
@@ -68,7 +68,7 @@ impl Faces {
     }
 }
 
-impl Fingers {
+impl FingerFiles {
     /// Reads and encodes.
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Finger)?;

@@ -18,7 +18,7 @@ use tumar::template::model::Models;
 
 use super::failure::Failure;
 use super::{files, print_json, table};
-use load::{Faces, Fingers};
+use load::{FaceFiles, FingerFiles};
 
 /// Arguments of `tumar eval`.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ enum What {
     /// A face model, on embeddings with labels
     Faces {
         #[command(flatten)]
-        faces: Faces,
+        faces: FaceFiles,
         /// The extractor of the embeddings
         #[arg(long, default_value = "fr512")]
         model: ModelId,
@@ -42,7 +42,7 @@ enum What {
     /// A finger model, on minutiae records with an index
     Fingers {
         #[command(flatten)]
-        fingers: Fingers,
+        fingers: FingerFiles,
         /// The extractor of the minutiae, and what is made of them
         #[arg(long, default_value = "leader-rows-1")]
         model: ModelId,
@@ -52,9 +52,9 @@ enum What {
     /// A face and a finger in one score, on chimeric people: the i-th face with the i-th finger
     Fused {
         #[command(flatten)]
-        faces: Faces,
+        faces: FaceFiles,
         #[command(flatten)]
-        fingers: Fingers,
+        fingers: FingerFiles,
         /// The extractor of the embeddings
         #[arg(long, default_value = "fr512")]
         face_model: ModelId,
