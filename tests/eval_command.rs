@@ -49,7 +49,7 @@ fn a_report_is_written_whole_and_is_the_same_at_the_next_run() {
         assert!(!one.is_empty() && one == two, "{name}");
     }
     let page = fs::read_to_string(folder.path().join("one/report.html")).unwrap();
-    assert!(page.contains("1970-01-01") && page.contains("40 pairs"));
+    assert!(page.contains("1970-01-01") && page.contains("40 random pairs"));
 }
 
 #[test]

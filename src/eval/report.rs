@@ -45,7 +45,7 @@ pub struct Rule {
 /// Pairs that three parties compared on shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Shared {
-    /// How many, half of them genuine.
+    /// How many, half of them genuine as far as there are so many.
     pub pairs: usize,
     /// How many bits were not those of the plain path. Must be 0.
     pub disagreements: usize,
@@ -204,7 +204,7 @@ impl Report {
         if let Some(Shared { pairs, disagreements, matches, rounds }) = self.shared {
             let _ = writeln!(
                 page,
-                "<h2>On shares</h2>\n<p>{pairs} pairs, half of them genuine, were compared by three parties on shares, in \
+                "<h2>On shares</h2>\n<p>{pairs} random pairs, half of them genuine as far as there are so many, were compared by three parties on shares, in \
                  {rounds} rounds a batch: {matches} matched, and {disagreements} bits were not those of the plain path.</p>"
             );
         }
