@@ -3,11 +3,12 @@
 //! The map, from the top floor down; arrows only point down.
 //!
 //! ```text
-//! 9  main.rs, cli/   demo init node token enroll verify erase: arguments in, text out; the clock
+//! 9  main.rs, cli/   demo init node token enroll verify erase eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
 //! 7  service.rs      public gRPC; the one table of reasons and statuses
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts
+//!    eval/           error rates, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
 //!    wire.rs         generated types, and the way from them to ours
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
@@ -20,6 +21,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod eval;
 pub mod gallery;
 pub mod handshake;
 pub mod log;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use tonic::Code;
 use tumar::client::{CertificateError, ClientError, ConfigError};
+use tumar::eval::shared::SharedError;
+use tumar::eval::table::TableError;
 use tumar::name::NameError;
 use tumar::node::NodeError;
 use tumar::store::StoreError;
@@ -126,6 +128,20 @@ pub(super) enum Failure {
     /// A table of labels that does not fit its array.
     #[error("{}: not a table of row, identity, fold with a line for each row of the array", .0.display())]
     Labels(PathBuf),
+    /// A table of labels with a fault.
+    #[error("{}: {source}", path.display())]
+    Table {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, and why.
+        source: TableError,
+    },
+    /// The table of models does not say how the two are joined.
+    #[error("there is no fusion of these two models; --models names a table that has it")]
+    Fusion,
+    /// The comparison on shares.
+    #[error("on shares: {0}")]
+    Shared(#[from] SharedError),
     /// A number of people or attempts that is none.
     #[error("--people must be 2 to 1000, --attempts 1 to 100000")]
     Size,
@@ -178,6 +194,9 @@ impl Failure {
             | Self::Runtime(_)
             | Self::People { .. }
             | Self::Labels(_)
+            | Self::Table { .. }
+            | Self::Fusion
+            | Self::Shared(_)
             | Self::Size => 2,
         })
     }

@@ -4,6 +4,7 @@ mod call;
 mod captures;
 mod clock;
 mod demo;
+mod eval;
 mod failure;
 mod files;
 mod init;
@@ -19,7 +20,7 @@ use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches
-  1  verify: it does not match; demo: something was not as it should be
+  1  verify: it does not match; demo, eval: something was not as it should be
   2  wrong usage, or files and arguments that do not fit
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
@@ -58,6 +59,8 @@ enum Command {
     Unlock(call::Lock),
     /// Show who the nodes are, checked against the pinned keys
     Committee(call::ShowCommittee),
+    /// Measure how well a model tells labelled people apart, and write a report with thresholds
+    Eval(eval::Eval),
     /// Start three nodes here, enrol and verify people, and show each protection at work
     Demo(demo::Demo),
 }
@@ -69,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Init(init) => init.run(json),
         Command::Token(give) => give.run(json),
         Command::Certificate(certificate) => certificate.run(json),
+        Command::Eval(eval) => eval.run(json),
         Command::Node(node) => wait(node.run(json)),
         Command::Enroll(enroll) => wait(enroll.run(json)),
         Command::Verify(verify) => wait(verify.run(json)),

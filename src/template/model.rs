@@ -1,5 +1,7 @@
 //! The table of extractors: what their templates look like, and how high a score must be.
 
+use std::num::NonZeroU16;
+
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +143,8 @@ impl Model {
 
 /// `(n_P n_R)^0.7`: what counts of sets of these sizes are measured by. Computed the same way on every machine: a node whose
 /// threshold differs by one would spoil every answer.
-fn chance(probe: Shape, reference: Shape) -> f64 {
+#[must_use]
+pub fn chance(probe: Shape, reference: Shape) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 1600")]
     let pairs = (probe.rows() * reference.rows()) as f64;
     libm::pow(pairs, 0.7)
@@ -186,6 +189,19 @@ impl Fusion {
     #[must_use]
     pub const fn face_weight(&self) -> u16 {
         self.face_weight
+    }
+
+    /// The same with another weight of the finger: to find out which is best.
+    #[must_use]
+    pub fn with_finger_weight(mut self, weight: NonZeroU16) -> Self {
+        self.finger_weight = weight.get();
+        self
+    }
+
+    /// What the count of the fingers would be multiplied with, were there one row on either side.
+    #[must_use]
+    pub const fn finger_weight_of_one(&self) -> u16 {
+        self.finger_weight
     }
 
     /// What the count of the fingers is multiplied with, for a probe and a reference of these shapes.

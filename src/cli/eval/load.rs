@@ -1,0 +1,95 @@
+//! From files to samples: embeddings with labels, records with an index.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ndarray::Array2;
+use ndarray_npy::ReadNpyExt as _;
+use tumar::eval::samples::{Sample, Samples};
+use tumar::eval::table::{face_labels, finger_labels};
+use tumar::name::{Modality, ModelId};
+use tumar::template::face::{TemplateError, quantise};
+use tumar::template::finger::record::{Record, Wanted};
+use tumar::template::finger::{FingerError, encode_fixed, encode_rows};
+use tumar::template::model::{Encoding, Model, Models};
+
+use crate::cli::failure::Failure;
+use crate::cli::files;
+
+/// Where faces come from.
+#[derive(Debug, Args)]
+pub(super) struct FaceFiles {
+    /// NPY file of float32 [n, d]: one embedding a row
+    #[arg(long)]
+    embeddings: PathBuf,
+    /// CSV file with the columns row and identity
+    #[arg(long)]
+    labels: PathBuf,
+}
+
+/// Where fingers come from.
+#[derive(Debug, Args)]
+pub(super) struct FingerFiles {
+    /// Folder with ISO/IEC 19794-2 or ANSI/INCITS 378 records
+    #[arg(long)]
+    records: PathBuf,
+    /// CSV file with the columns file, db and finger; index.csv in the folder if not given
+    #[arg(long)]
+    index: Option<PathBuf>,
+}
+
+fn find(models: &Models, id: &ModelId, modality: Modality) -> Result<Model, Failure> {
+    models.find(id).filter(|model| model.modality() == modality).cloned().ok_or(Failure::Model)
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
+}
+
+impl FaceFiles {
+    /// Reads and quantises.
+    pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
+        let model = find(models, model, Modality::Face)?;
+        let open = |source| Failure::File { path: self.embeddings.clone(), source };
+        let file = File::open(&self.embeddings).map_err(open)?;
+        let embeddings = Array2::<f32>::read_npy(file).map_err(|_| Failure::Array(self.embeddings.clone()))?;
+        let labels = face_labels(&text(&self.labels)?, embeddings.nrows())
+            .map_err(|source| Failure::Table { path: self.labels.clone(), source })?;
+        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
+        for label in labels {
+            match quantise(&embeddings.row(label.row).to_vec(), &model) {
+                Ok(template) => list.push(Sample { group: String::new(), person: label.identity, template }),
+                Err(TemplateError::NotFinite | TemplateError::Zero | TemplateError::Sparse) => failures += 1,
+                Err(fault @ (TemplateError::Dimension { .. } | TemplateError::Modality)) => return Err(fault.into()),
+            }
+        }
+        Ok(Samples { model, list, failures })
+    }
+}
+
+impl FingerFiles {
+    /// Reads and encodes.
+    pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
+        let model = find(models, model, Modality::Finger)?;
+        let index = self.index.unwrap_or_else(|| self.records.join("index.csv"));
+        let labels = finger_labels(&text(&index)?).map_err(|source| Failure::Table { path: index, source })?;
+        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
+        for label in labels {
+            let path = self.records.join(&label.file);
+            let bytes = files::read(&path)?;
+            let read = |source| Failure::Record { path: path.clone(), source };
+            let record = Record::read(&bytes).map_err(read)?;
+            let minutiae = record.view(Wanted::default()).map_err(read)?.minutiae();
+            let encoded = match model.encoding() {
+                Encoding::Rows => encode_rows(&minutiae),
+                Encoding::Vector => encode_fixed(&minutiae),
+            };
+            match encoded {
+                Ok(template) => list.push(Sample { group: label.db, person: label.finger, template }),
+                Err(FingerError::TooFewMinutiae { .. } | FingerError::Sparse) => failures += 1,
+            }
+        }
+        Ok(Samples { model, list, failures })
+    }
+}

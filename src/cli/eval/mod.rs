@@ -1,0 +1,269 @@
+//! `tumar eval`: how well a model tells the people of a labelled set apart, and which thresholds follow from it.
+
+mod load;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tumar::eval::crowd::Crowd;
+use tumar::eval::curve::{Curve, Resampling};
+use tumar::eval::fused::{Chimeras, fusion_toml};
+use tumar::eval::report::{Report, Rule, Shared, common_method, fte};
+use tumar::eval::samples::{Samples, model_toml};
+use tumar::eval::shared::{self, Comparison};
+use tumar::name::{Modality, ModelId};
+use tumar::template::model::Models;
+
+use super::failure::Failure;
+use super::{files, print_json, table};
+use load::{FaceFiles, FingerFiles};
+
+/// Arguments of `tumar eval`.
+#[derive(Debug, Args)]
+pub(super) struct Eval {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A face model, on embeddings with labels
+    Faces {
+        #[command(flatten)]
+        faces: FaceFiles,
+        /// The extractor of the embeddings
+        #[arg(long, default_value = "fr512")]
+        model: ModelId,
+        #[command(flatten)]
+        how: How,
+    },
+    /// A finger model, on minutiae records with an index
+    Fingers {
+        #[command(flatten)]
+        fingers: FingerFiles,
+        /// The extractor of the minutiae, and what is made of them
+        #[arg(long, default_value = "leader-rows-1")]
+        model: ModelId,
+        #[command(flatten)]
+        how: How,
+    },
+    /// A face and a finger in one score, on chimeric people: the i-th face with the i-th finger
+    Fused {
+        #[command(flatten)]
+        faces: FaceFiles,
+        #[command(flatten)]
+        fingers: FingerFiles,
+        /// The extractor of the embeddings
+        #[arg(long, default_value = "fr512")]
+        face_model: ModelId,
+        /// The extractor of the minutiae, and what is made of them
+        #[arg(long, default_value = "leader-rows-1")]
+        finger_model: ModelId,
+        /// Choose the finger's weight on these very people, in-sample
+        #[arg(long)]
+        fit: bool,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How it is evaluated, and where the report goes.
+#[derive(Debug, Args)]
+struct How {
+    /// A new or empty folder for the report
+    #[arg(long)]
+    out: PathBuf,
+    /// A table of models, instead of the one that `tumar init` writes
+    #[arg(long)]
+    models: Option<PathBuf>,
+    /// How often people are drawn anew for the confidence intervals
+    #[arg(long, default_value_t = 1000)]
+    replicates: usize,
+    /// Where all random choices begin; the same seed gives the same report
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Compare this many random pairs on shares too, among three parties in this process
+    #[arg(long, default_value_t = 0, value_name = "PAIRS")]
+    shared: usize,
+    /// A date or another line for the report's head
+    #[arg(long)]
+    date: Option<String>,
+}
+
+impl Eval {
+    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        match self.what {
+            What::Faces { faces, model, how } => {
+                let samples = faces.load(&how.models()?, &model)?;
+                how.single("Faces", &samples, json)
+            }
+            What::Fingers { fingers, model, how } => {
+                let samples = fingers.load(&how.models()?, &model)?;
+                how.single("Fingers", &samples, json)
+            }
+            What::Fused { faces, fingers, face_model, finger_model, fit, how } => {
+                let models = how.models()?;
+                let (faces, fingers) = (faces.load(&models, &face_model)?, fingers.load(&models, &finger_model)?);
+                how.fused(&models, &faces, &fingers, fit, json)
+            }
+        }
+    }
+}
+
+impl How {
+    fn models(&self) -> Result<Models, Failure> {
+        if !files::is_empty(&self.out)? {
+            return Err(Failure::NotEmpty(self.out.clone()));
+        }
+        match &self.models {
+            None => Ok(Models::built_in()),
+            Some(path) => Models::parse(&String::from_utf8_lossy(&files::read(path)?))
+                .map_err(|source| Failure::Models { path: path.clone(), source }),
+        }
+    }
+
+    const fn resampling(&self) -> Resampling {
+        Resampling { replicates: self.replicates, seed: self.seed }
+    }
+
+    fn single(self, what: &str, samples: &Samples, json: bool) -> Result<ExitCode, Failure> {
+        let pairs = bar("pairs", samples.crowd().pairs());
+        let curve = samples.measure(self.resampling(), |done| pairs.inc(done));
+        pairs.finish_and_clear();
+        let shared = self.on_shares(&samples.crowd(), |pairs| samples.comparisons(pairs))?;
+        let mut method = vec![match samples.model.modality() {
+            Modality::Face => "All pairs of images: genuine of one identity, impostors of two.".to_owned(),
+            Modality::Finger => "Genuine: every two impressions of one finger. Impostors: every two impressions of different \
+                                 fingers of one database. The earlier in the index is the reference, the later the probe."
+                .to_owned(),
+        }];
+        method.extend(common_method(self.resampling()));
+        let models_toml = model_toml(&samples.model, &curve);
+        let title = format!("{what}: {}", samples.model.id());
+        self.finish(title, method, vec![curve], Vec::new(), shared, models_toml, json)
+    }
+
+    fn fused(
+        self,
+        models: &Models,
+        faces: &Samples,
+        fingers: &Samples,
+        fit: bool,
+        json: bool,
+    ) -> Result<ExitCode, Failure> {
+        let mut fusion = models.fusion(faces.model.id(), fingers.model.id()).ok_or(Failure::Fusion)?.clone();
+        let chimeras = Chimeras::of(faces, fingers);
+        let pairs = bar("pairs", chimeras.crowd().pairs());
+        let shared = self.on_shares(chimeras.crowd(), |pairs| chimeras.comparisons(&fusion, pairs))?;
+        let compared = chimeras.compare(|done| pairs.inc(done));
+        pairs.finish_and_clear();
+        let mut method = vec![
+            "The people are chimeric: the i-th face identity is joined with the i-th finger, each counted among those with two \
+             samples or more, and the k-th image with the k-th impression. Nobody has both."
+                .to_owned(),
+            "Impostors are of one finger database. All comparators see the same pairs.".to_owned(),
+            format!("{} face and {} finger samples gave no template and were left out.", faces.failures, fingers.failures),
+        ];
+        if fit {
+            let best = compared.fit(&fusion);
+            fusion = fusion.with_finger_weight(best);
+            method.push(format!(
+                "The finger's weight, {best}, was chosen on these very pairs for the lowest FNMR at FMR 1e-4: the fused rates are \
+                 in-sample, and better than those of other people will be."
+            ));
+        }
+        method.extend(common_method(self.resampling()));
+        let curves = compared.measure(&fusion, self.resampling());
+        let models_toml = fusion_toml(&fusion, &curves[2]);
+        let title = format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id());
+        let rules = compared.rules();
+        self.finish(title, method, curves.into(), rules, shared, models_toml, json)
+    }
+
+    fn on_shares<'a>(
+        &self,
+        crowd: &Crowd,
+        comparisons: impl FnOnce(&[(usize, usize)]) -> Vec<Comparison<'a>>,
+    ) -> Result<Option<Shared>, Failure> {
+        if self.shared == 0 {
+            return Ok(None);
+        }
+        let pairs = shared::choose(crowd, self.shared, self.seed);
+        let done = bar("on shares", pairs.len() as u64);
+        let shared = shared::compare(&comparisons(&pairs), self.seed, |pairs| done.inc(pairs))?;
+        done.finish_and_clear();
+        Ok(Some(shared))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of a report")]
+    fn finish(
+        self,
+        title: String,
+        method: Vec<String>,
+        curves: Vec<Curve>,
+        rules: Vec<Rule>,
+        shared: Option<Shared>,
+        models_toml: String,
+        json: bool,
+    ) -> Result<ExitCode, Failure> {
+        let resampling = self.resampling();
+        let report = Report { title, date: self.date, method, resampling, curves, rules, shared, models_toml };
+        files::make_folder(&self.out)?;
+        for file in report.files() {
+            files::write(&self.out.join(file.name), file.text.as_bytes())?;
+        }
+        if json {
+            print_json(&report.to_json());
+        } else {
+            print(&report);
+            println!("\nThe report: {}", self.out.join("report.html").display());
+        }
+        let agree = report.shared.is_none_or(|shared| shared.disagreements == 0);
+        Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn bar(what: &'static str, length: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:>9} {wide_bar} {percent} %, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style).with_prefix(what)
+}
+
+fn print(report: &Report) {
+    println!("{}", report.title);
+    for curve in &report.curves {
+        println!(
+            "{}: {} people, {} samples, FTE {}; {} genuine and {} impostor comparisons",
+            curve.name,
+            curve.people,
+            curve.samples,
+            fte(curve),
+            curve.genuine,
+            curve.impostor
+        );
+    }
+    print_table(&report.overview());
+    for curve in &report.curves {
+        println!("\nThresholds of {}", curve.name);
+        print_table(&Report::thresholds(curve));
+    }
+    if !report.rules.is_empty() {
+        println!("\nBoth modalities, each at its own threshold of the table of models");
+        print_table(&report.rule_table());
+    }
+    if let Some(Shared { pairs, disagreements, matches, rounds }) = report.shared {
+        println!("\nOn shares: {pairs} pairs, {matches} matches, {rounds} rounds, {disagreements} wrong bits");
+    }
+    println!("\nFor the table of models:\n{}", report.models_toml.trim_end());
+}
+
+fn print_table((head, rows): &(Vec<String>, Vec<Vec<String>>)) {
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let mut table = table(&head);
+    for row in rows {
+        table.add_row(row.clone());
+    }
+    println!("{table}");
+}

@@ -1,0 +1,122 @@
+//! Templates of one model with their people, ready to be compared.
+
+use std::fmt::Write as _;
+
+use super::compare::{level, unit};
+use super::crowd::Crowd;
+use super::curve::{Curve, Resampling};
+use super::rates::TARGETS;
+use super::scores::Scores;
+use super::shared::{Comparison, Match};
+use crate::protocol::Joint;
+use crate::template::Template;
+use crate::template::model::{Encoding, Fmr, Model};
+
+/// A sample that gave a template.
+#[derive(Debug)]
+pub struct Sample {
+    /// What of: a database, a sensor. Empty where there is one only.
+    pub group: String,
+    /// Whose, within the group.
+    pub person: String,
+    /// The quantised template.
+    pub template: Template,
+}
+
+/// A labelled set of one model.
+#[derive(Debug)]
+pub struct Samples {
+    /// What made the templates.
+    pub model: Model,
+    /// Those that there are, in the order of their table.
+    pub list: Vec<Sample>,
+    /// How many lines of the table gave no template.
+    pub failures: usize,
+}
+
+impl Samples {
+    /// Who is on them.
+    #[must_use]
+    pub fn crowd(&self) -> Crowd {
+        Crowd::of(self.list.iter().map(|sample| (sample.group.as_str(), sample.person.as_str())))
+    }
+
+    /// Compares all pairs; see [`Scores::of_all_pairs`].
+    pub fn scores(&self, progress: impl Fn(u64) + Sync) -> Scores {
+        let template = |place: usize| &self.list[place].template;
+        let score = |reference, probe| level(&self.model, template(probe), template(reference));
+        Scores::of_all_pairs(self.crowd(), score, progress)
+    }
+
+    /// These pairs as comparisons on shares, at the model's threshold for each rate in turn.
+    #[must_use]
+    pub fn comparisons(&self, pairs: &[(usize, usize)]) -> Vec<Comparison<'_>> {
+        let rates = Fmr::ALL.into_iter().cycle();
+        let comparison = |(&(reference, probe), rate): (&(usize, usize), Fmr)| {
+            let [probe, reference] = [probe, reference].map(|place| &self.list[place].template);
+            let threshold = self.model.threshold(rate, probe.shape(), reference.shape());
+            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: Joint::Any }
+        };
+        pairs.iter().zip(rates).map(comparison).collect()
+    }
+
+    /// Measures the model on all pairs.
+    pub fn measure(&self, by: Resampling, progress: impl Fn(u64) + Sync) -> Curve {
+        Curve::measure(self.model.id().as_str(), unit(&self.model), &self.scores(progress), self.failures, by)
+    }
+}
+
+/// The thresholds of a curve as a table of models writes them; targets that the set could not be read at are left out.
+#[must_use]
+pub fn thresholds_toml(curve: &Curve) -> String {
+    // A table of models knows the targets below one in a hundred only.
+    let points = curve.points.iter().filter(|point| point.target < TARGETS[0]);
+    let rates: Vec<String> = points.map(|point| format!("\"{:e}\" = {}", point.target, point.threshold)).collect();
+    format!("thresholds = {{ {} }}\n", rates.join(", "))
+}
+
+/// A model as a table of models writes it, with the thresholds of this curve.
+#[must_use]
+pub fn model_toml(model: &Model, curve: &Curve) -> String {
+    let mut text = format!("[[model]]\nid = \"{}\"\nmodality = \"{}\"\n", model.id(), model.modality().as_str());
+    if model.encoding() == Encoding::Rows {
+        text.push_str("encoding = \"rows\"\n");
+    }
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "dimension = {}", model.dimension());
+    text + &thresholds_toml(curve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::draw::Draw;
+    use crate::template::face::quantise;
+    use crate::template::model::Models;
+
+    #[test]
+    fn measured_thresholds_are_a_table_of_models_that_accepts_from_the_measured_levels_on() {
+        let models = Models::built_in();
+        let model = models.find(&"sface128".parse().unwrap()).unwrap().clone();
+        let mut draw = Draw::from_seed(4);
+        let mut vector = || (0..128).map(|_| f32::from(draw.word().to_le_bytes()[0]) - 127.5).collect::<Vec<f32>>();
+        let mut list = Vec::new();
+        for person in 0..60 {
+            let centre = vector();
+            for _ in 0..4 {
+                let face: Vec<f32> = centre.iter().zip(vector()).map(|(centre, noise)| centre + noise).collect();
+                let template = quantise(&face, &model).unwrap();
+                list.push(Sample { group: String::new(), person: format!("p{person}"), template });
+            }
+        }
+        let samples = Samples { model: model.clone(), list, failures: 0 };
+        let curve = samples.measure(Resampling { replicates: 20, seed: 2 }, |_| ());
+        assert_eq!((curve.genuine, curve.impostor, curve.unit), (360, 60 * 59 * 16 / 2, "cosine"));
+        let table = Models::parse(&model_toml(&model, &curve)).unwrap();
+        let measured = table.find(model.id()).unwrap();
+        let shape = samples.list[0].template.shape();
+        for (rate, point) in Fmr::ALL.into_iter().zip(&curve.points[1..]) {
+            assert_eq!(i32::from(measured.threshold(rate, shape, shape)), point.level);
+        }
+    }
+}

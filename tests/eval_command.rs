@@ -1,0 +1,85 @@
+//! `tumar eval` as scripts see it: the files of a report, its JSON, and what it says of input that does not fit.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use ndarray::Array2;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Six people with four embeddings each, near to one another, and the table of their labels.
+fn data(folder: &Path) {
+    let wave = |number: usize| f32::from(u16::try_from(number * 7_919 % 997).unwrap()) / 498.5 - 1.0;
+    let faces = Array2::from_shape_fn((24, 128), |(row, column)| {
+        wave(row / 4 * 131 + column) + 0.4 * wave(row * 577 + column * 3 + 50_000)
+    });
+    ndarray_npy::write_npy(folder.join("faces.npy"), &faces).unwrap();
+    let lines: String =
+        (0..24).fold("row,identity,fold\n".to_owned(), |text, row| text + &format!("{row},p{},1\n", row / 4));
+    fs::write(folder.join("labels.csv"), lines).unwrap();
+}
+
+fn eval(folder: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tumar")).arg("eval").args(line.split(' ')).current_dir(folder).output().unwrap()
+}
+
+const FACES: &str = "faces --embeddings faces.npy --labels labels.csv --model sface128 --replicates 50";
+
+#[test]
+fn a_report_is_written_whole_and_is_the_same_at_the_next_run() {
+    let folder = TempDir::new().unwrap();
+    data(folder.path());
+    let run = |out: &str| {
+        let output = eval(folder.path(), &format!("{FACES} --out {out} --shared 40 --date 1970-01-01 --json"));
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let (one, two) = (run("one"), run("two"));
+    assert_eq!(one, two);
+    let curve = &one["curves"][0];
+    assert_eq!((curve["people"].as_u64(), curve["genuine"].as_u64()), (Some(6), Some(36)));
+    assert_eq!(curve["impostor"].as_u64(), Some(240));
+    assert_eq!(one["shared"]["disagreements"].as_u64(), Some(0));
+    assert_eq!(one["shared"]["pairs"].as_u64(), Some(40));
+    for name in ["report.html", "det.svg", "histogram.svg", "eval.json", "models.toml"] {
+        let [one, two] = ["one", "two"].map(|out| fs::read_to_string(folder.path().join(out).join(name)).unwrap());
+        assert!(!one.is_empty() && one == two, "{name}");
+    }
+    let page = fs::read_to_string(folder.path().join("one/report.html")).unwrap();
+    assert!(page.contains("1970-01-01") && page.contains("40 random pairs"));
+}
+
+#[test]
+fn what_does_not_fit_is_named_with_its_file_and_its_line() {
+    let folder = TempDir::new().unwrap();
+    data(folder.path());
+    let labels = fs::read_to_string(folder.path().join("labels.csv")).unwrap();
+    let refused = |line: &str, wanted: &str| {
+        let output = eval(folder.path(), line);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{line}: {errors}");
+        assert!(errors.contains(wanted), "{line}: {errors}");
+    };
+    let with = |text: &str, wanted: &str| {
+        fs::write(folder.path().join("bad.csv"), text).unwrap();
+        refused(&format!("{} --out new", FACES.replace("labels.csv", "bad.csv")), wanted);
+    };
+    with(&labels.replace("identity", "person"), "bad.csv: there is no column `identity` in the header");
+    with(&labels.replace("23,p5", "24,p5"), "bad.csv: line 25: there is no row 24; the array has 24, from 0");
+    with(&labels.replace("23,p5", "22,p5"), "bad.csv: line 25 is about the same `row` as an earlier one");
+    with(&labels.replace("3,p0,1", "3,p0"), "bad.csv: line 5 has 2 cells, the header has 3");
+    refused(&format!("{} --out new", FACES.replace("sface128", "fr512")), "512");
+    refused(&format!("{} --out new", FACES.replace("sface128", "leader-rows-1")), "no model");
+    refused(&format!("{} --out new", FACES.replace("faces.npy", "labels.csv")), "labels.csv: not an array");
+    fs::create_dir(folder.path().join("full")).unwrap();
+    fs::write(folder.path().join("full/mine"), "").unwrap();
+    refused(&format!("{FACES} --out full"), "full: the folder is not empty; nothing was written");
+    fs::write(folder.path().join("index.csv"), "file,db,finger\na.fmr,x,1\n").unwrap();
+    refused("fingers --records . --out new", "a.fmr: No such file");
+    fs::write(folder.path().join("a.fmr"), "FMR\0 20\0").unwrap();
+    refused("fingers --records . --out new", "a.fmr: ");
+    assert!(!folder.path().join("new").exists());
+}
