@@ -10,6 +10,15 @@ if report["people"] < 2 or genuine["attempts"] < 1 or impostor["attempts"] < 1:
     faults.append("nobody was verified")
 if report["wrong_bits"] != 0:
     faults.append(f"{report['wrong_bits']} wrong bits")
+for decision in report["decisions"]:
+    of_all = decision["genuine"]["attempts"], decision["genuine"]["matches"]
+    # Of real people some are missed; nearly all must match, by everything that there is.
+    if of_all[0] < 10 or of_all[1] < 0.8 * of_all[0]:
+        faults.append(f"by {decision['decision']}: {of_all[1]} of {of_all[0]} genuine attempts matched")
+    if decision["impostor"]["matches"] > 1:
+        faults.append(f"by {decision['decision']}: {decision['impostor']['matches']} impostors matched")
+if [decision["decision"] for decision in report["decisions"]] != ["face", "finger", "both", "fused"]:
+    faults.append("not every decision was tried")
 if not report["protections"]:
     faults.append("no protection was tried")
 for protection in report["protections"]:

@@ -338,6 +338,9 @@ async fn a_long_vector_is_compared_and_its_segments_are_measured() {
     assert_eq!(got, probes.map(|(_, expected)| expected));
 }
 
+/// Of each side its shape, and its references with thresholds and weights.
+type Ask = (Vec<(Shape, Vec<(usize, i16, u16)>)>, Joint);
+
 #[tokio::test]
 async fn what_no_service_would_ask_is_an_error_and_no_panic() {
     let mut world = World::new(78);
@@ -345,7 +348,6 @@ async fn what_no_service_would_ask_is_an_error_and_no_panic() {
     let (_, vector) = face(&mut world.dice, None);
     let shapes = [(set(4), packed.clone()), (Shape::vector(FACE).unwrap(), vector.clone())];
     let points: [Vec<PointShare>; 3] = enrol_shapes(&mut world, &shapes).await;
-    type Ask = (Vec<(Shape, Vec<(usize, i16, u16)>)>, Joint);
     let asks: Vec<Ask> = vec![
         (vec![], Joint::Any),
         (vec![(set(4), vec![])], Joint::Any),
