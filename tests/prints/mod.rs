@@ -2,32 +2,14 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "../dice/mod.rs"]
+mod dice;
 pub mod target;
 
 use std::path::PathBuf;
 
+pub use dice::Dice;
 use tumar::template::finger::record::Standard;
-
-/// A small generator (splitmix64), so that a run can be repeated from its seed.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.word() % u64::try_from(bound).unwrap()).unwrap()
-    }
-
-    pub fn byte(&mut self) -> u8 {
-        self.word().to_le_bytes()[0]
-    }
-}
 
 /// A record to be written: each field as it is to stand there, right or wrong.
 #[derive(Clone, Debug)]

@@ -6,11 +6,14 @@
 #![allow(clippy::cast_precision_loss, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, unreachable_pub)]
 
 pub mod data;
+#[path = "../dice/mod.rs"]
+mod dice;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use dice::Dice;
 use tokio::sync::mpsc;
 use tumar::net::{Frame, Pipe, SessionId};
 use tumar::party::Party;
@@ -27,27 +30,7 @@ use zeroize::Zeroizing;
 /// How long a party of a world waits.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A small generator (splitmix64), so that a run can be repeated from its printed seed.
-#[derive(Clone, Debug)]
-pub struct Dice(pub u64);
-
 impl Dice {
-    pub fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.word() % end as u64).unwrap()
-    }
-
-    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.word().to_le_bytes()[0]).collect()
-    }
-
     /// Roughly normal: enough to make embeddings of.
     pub fn normal(&mut self) -> f32 {
         (0..12).map(|_| (self.word() >> 40) as f32 / 16_777_216.0).sum::<f32>() - 6.0

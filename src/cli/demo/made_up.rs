@@ -5,21 +5,18 @@ use std::f32::consts::TAU;
 /// Minutiae of a made-up finger.
 const MINUTIAE: usize = 42;
 
-/// `SplitMix64` (Steele, Lea, Flood 2014). For made-up data alone, never for a secret.
-pub(super) struct Draw(pub(super) u64);
+/// For made-up data alone, never for a secret.
+pub(super) struct Draw(tumar::eval::draw::Draw);
 
 impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+    /// The same at every run.
+    pub(super) const fn from_seed(seed: u64) -> Self {
+        Self(tumar::eval::draw::Draw::from_seed(seed))
     }
 
     /// From 0 to 1, in steps of 2^-16.
     fn fraction(&mut self) -> f32 {
-        let [high, low, ..] = self.next().to_be_bytes();
+        let [high, low, ..] = self.0.word().to_be_bytes();
         f32::from(u16::from_be_bytes([high, low])) / 65536.0
     }
 

@@ -109,7 +109,7 @@ impl People {
     /// time a little moved.
     pub(super) fn synthetic(count: usize) -> Result<Self, Failure> {
         let mut made = Self::new("synthetic")?;
-        let mut draw = Draw(0x7475_6d61_7221);
+        let mut draw = Draw::from_seed(0x7475_6d61_7221);
         for _ in 0..count {
             let face = draw.direction(made.face.dimension());
             let finger = draw.finger();
