@@ -286,13 +286,14 @@ impl Stream {
         let count = u64::try_from(out.len()).ok().and_then(|len| len.checked_mul(N as u64));
         let left = count.and_then(|count| self.left.checked_sub(count)).ok_or(PrssError::StreamSpent)?;
         self.left = left;
-        let mut piece = Zeroizing::new([0; PIECE]);
+        let mut piece = [0; PIECE];
         for part in out.chunks_mut(PIECE / N) {
             let bytes = &mut piece[..part.len() * N];
-            bytes.fill(0);
-            self.cipher.try_apply_keystream(bytes).map_err(|_| PrssError::StreamSpent)?;
-            let (bytes, _) = bytes.as_chunks::<N>();
-            part.iter_mut().zip(bytes).for_each(|(out, bytes)| *out = from(bytes));
+            let drawn = self.cipher.try_apply_keystream(bytes).map_err(|_| PrssError::StreamSpent);
+            part.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(out, bytes)| *out = from(bytes));
+            // Only what was used: most draws are short, and wiping takes longer than drawing.
+            bytes.zeroize();
+            drawn?;
         }
         Ok(())
     }

@@ -63,25 +63,27 @@ impl Bits {
     /// Flips the lanes that a public predicate names, at the party `own`: A and C flip the slot of A.
     #[must_use]
     pub fn flip(&self, own: Party, is_flipped: impl Fn(usize) -> bool) -> Self {
-        let lanes = 0..self.lanes;
-        let words = lanes.clone().step_by(64).map(|start| {
-            let set = |lane: &usize| is_flipped(*lane);
-            (start..lanes.end.min(start + 64)).filter(set).fold(0_u64, |word, lane| word | 1 << (lane % 64))
-        });
+        self.flip_words(own, |place| {
+            let lanes = 64 * place..self.lanes.min(64 * place + 64);
+            lanes.filter(|lane| is_flipped(*lane)).fold(0, |word, lane| word | 1 << (lane % 64))
+        })
+    }
+
+    fn flip_words(&self, own: Party, mask: impl Fn(usize) -> u64) -> Self {
         let mut out = Self::from_slots(self.own.clone(), self.next.clone(), self.lanes);
         let slot = match own {
             Party::A => &mut out.own,
             Party::B => return out,
             Party::C => &mut out.next,
         };
-        slot.iter_mut().zip(words).for_each(|(word, mask)| *word ^= mask);
+        slot.iter_mut().enumerate().for_each(|(place, word)| *word ^= mask(place));
         out
     }
 
     /// Every lane flipped.
     #[must_use]
     pub fn not(&self, own: Party) -> Self {
-        self.flip(own, |_| true)
+        self.flip_words(own, |_| u64::MAX)
     }
 
     /// Only these lanes, in this order. What is left out stays shared.

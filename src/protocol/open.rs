@@ -24,7 +24,9 @@ pub async fn open(session: &mut Session, step: Step, bits: &Bits, of: &[usize]) 
     if lanes == 0 {
         return Ok(Vec::new());
     }
-    let items: Vec<u8> = of.iter().flat_map(|item| (*item as u64).to_le_bytes()).collect();
+    // Runs of items in a row, by their first one and their length.
+    let runs = of.chunk_by(|item, next| item + 1 == *next).flat_map(|run| [run[0] as u64, run.len() as u64]);
+    let items: Vec<u8> = runs.flat_map(u64::to_le_bytes).collect();
     let named = |slot: &[u8]| Zeroizing::new([slot, &items].concat());
     let (slot, next_slot) = (bits.own_bytes(), bits.next_bytes());
     let digest = session.keys().hash(own.prev(), step, 0, &named(&next_slot));
