@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_scan_of_many_is_a_scan_of_each() {
         let block = Array2::from_shape_fn((33, 512), |(row, word)| u16::try_from(row * 977 + word * 31).unwrap());
-        let probes: Vec<Vec<u16>> = (1..12).map(|probe| (0..512).map(|word| word * 97 * probe).collect()).collect();
+        let probes: Vec<Vec<u16>> = (1..12).map(|probe| (0..512).map(|word| word * 11 * probe).collect()).collect();
         let probes: Vec<&[u16]> = probes.iter().map(Vec::as_slice).collect();
         let mut all = vec![0; 11 * 33];
         scan_many(block.view(), &probes, &mut all);
