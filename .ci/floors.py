@@ -1,7 +1,8 @@
 """Checks the house: who may use whom, and which crates are named where.
 
 The map in src/lib.rs gives each module a floor. Arrows only point down or stay on a floor, and never in a circle. A crate
-that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing is done. Tests are not looked at.
+that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing is done. Tests are not looked at, but for one
+thing: `unsafe` is allowed in one file, with an argument before each block.
 """
 
 import re
@@ -47,6 +48,10 @@ SOCKETS = re.compile(r"\btokio::net\b|\bstd::net::(Tcp|Udp)|\bSystemTime\b|\bUNI
 SOCKETS_FROM = 6
 # TLS stands below the links that use it; it is handed its sockets' addresses and nothing else.
 SOCKETS_ALSO = {"tls"}
+
+# The one file that may say `unsafe`, in code and tests alike.
+UNSAFE_IN = SRC / "protocol" / "kernel.rs"
+UNSAFE = re.compile(r"\bunsafe\b|\bunsafe_code\b")
 
 faults = []
 
@@ -126,6 +131,22 @@ def check_crates(path, module):
                 fault(path, number, f"{named} is for {', '.join(NAMED[rule])} alone")
 
 
+def check_unsafe(path):
+    """No `unsafe` but in one file, and there no block without its argument in the comment right above."""
+    argued = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("//"):
+            argued = argued or bare.startswith("// SAFETY: ")
+            continue
+        if UNSAFE.search(re.sub(r'"[^"]*"', "", line.split(" // ")[0])):
+            if path != UNSAFE_IN:
+                fault(path, number, f"unsafe is for {UNSAFE_IN} alone")
+            elif re.search(r"\bunsafe\b", bare) and not argued:
+                fault(path, number, "unsafe without a SAFETY argument right above")
+        argued = False
+
+
 def circles(graph):
     """Sets of modules that reach each other (Tarjan)."""
     index, low, stack, on, out = {}, {}, [], set(), []
@@ -159,7 +180,10 @@ def circles(graph):
 def main():
     floor = floors()
     graph = defaultdict(set)
-    files = [path for path in sorted(SRC.rglob("*.rs")) if path.name != "tests.rs"]
+    everything = sorted(SRC.rglob("*.rs"))
+    files = [path for path in everything if path.name != "tests.rs"]
+    for path in everything:
+        check_unsafe(path)
     for path in files:
         module = module_of(path)
         check_crates(path, module)

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `session` | links, rounds, what a run costs |
 //! | `intake` | are the summands the same at both holders; nibbles to words |
-//! | `dot` | the scan |
+//! | `dot`, `kernel` | the scan; its inner loop, in the registers of the processor |
 //! | `compare` | scores against public bounds |
 //! | `bits`, `words`, `hosted` | building blocks: AND, trees of OR, bits to words, sums |
 //! | `lengths`, `sets` | is it a template; how many rows of a set find a like one |
@@ -28,7 +28,9 @@ pub mod bits;
 pub mod compare;
 pub mod dot;
 mod hosted;
+
 pub mod intake;
+pub mod kernel;
 mod lengths;
 pub mod open;
 pub mod session;

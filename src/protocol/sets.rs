@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::bits::{Bits, or_tree};
 use super::compare::{Bounds, Group, Halves, Width};
-use super::dot::dot;
+use super::kernel::Kernel;
 use super::words::{Words, bits_to_words};
 use super::{ProtocolError, Session};
 use crate::share::Weighted;
@@ -36,15 +36,15 @@ impl Pairs {
 
     /// One more: a probe's share, and the words of a reference's.
     pub(super) fn push(&mut self, probe: &Weighted, reference: &[u16]) {
-        let rows = probe.rows().count();
+        let rows: Vec<&[u16]> = probe.rows().collect();
+        let (before, more) = (self.scores.len(), rows.len() * (reference.len() / ROW));
         // Built anew: a vector that grows leaves unwiped copies behind.
-        let mut scores = Zeroizing::new(Vec::with_capacity(self.scores.len() + rows * reference.len() / ROW));
+        let mut scores = Zeroizing::new(Vec::with_capacity(before + more));
         scores.extend_from_slice(&self.scores);
-        for row in probe.rows() {
-            scores.extend(reference.chunks_exact(ROW).map(|other| dot(row, other)));
-        }
+        scores.resize(before + more, 0);
+        Kernel::best().products(reference, &rows, &mut scores[before..]);
         self.scores = scores;
-        self.sizes.push((rows, reference.len() / ROW));
+        self.sizes.push((rows.len(), reference.len() / ROW));
     }
 
     /// All dots, to be handed on.
