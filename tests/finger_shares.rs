@@ -1,5 +1,6 @@
 //! Real fingers among three parties, where they are at hand: the opened bit is that of plain integers.
 #![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::duplicate_mod, reason = "both helpers draw from the same dice")]
 
 mod prints;
 mod world;

@@ -22,6 +22,7 @@ pub fn dot(weighted: &[u16], row: &[u16]) -> u16 {
 ///
 /// # Panics
 /// When the block is not row-major, or the lengths do not fit.
+#[expect(clippy::needless_pass_by_value, reason = "a view is passed by value, as ndarray does")]
 pub fn scan(block: ArrayView2<'_, u16>, weighted: &[u16], out: &mut [u16]) {
     scan_many(block, &[weighted], out);
 }
