@@ -37,6 +37,7 @@ NAMED = {
     "rustls": ["tls"],
     "tokio_rustls": ["tls"],
     "rcgen": ["cli"],
+    "hdrhistogram": ["cli"],
     "clap": ["cli"],
     "region": ["gallery"],
     "rustix": ["node"],
