@@ -40,14 +40,11 @@ pub(super) struct Latencies(Histogram<u64>);
 
 impl Latencies {
     fn new(digits: u8) -> Self {
-        let mut histogram = Histogram::new(digits).expect("one to five digits");
-        histogram.auto(true);
-        Self(histogram)
+        Self(Histogram::new_with_max(LONGEST, digits).expect("the longest is above 2, and digits are one to five"))
     }
 
     fn record(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(LONGEST);
-        // Grows as far as the longest, so it takes any.
         self.0.saturating_record(micros.clamp(1, LONGEST));
     }
 
