@@ -9,7 +9,7 @@ use tumar::client::{Capture, ClientError};
 use tumar::eval::draw::Draw;
 use tumar::request::Method;
 
-use super::desk::{Attempt, Desk, Ticket};
+use super::desk::{Attempt, Desk, End, Ticket};
 use super::figures::{Figures, Verdict, Window};
 use super::mix::{Action, Mix};
 use super::open_loop::Traffic;
@@ -19,8 +19,8 @@ use crate::cli::people::{By, People};
 
 /// The reason of arrivals that came while as many calls were under way as may be.
 const SHED: &str = "SHED";
-/// The reason of attempts that could have locked somebody out.
-const NOBODY: &str = "NOBODY_TO_ASK_FOR";
+/// The reason of comparisons that could have locked somebody out, whoever it was of: there are too few people for so many under way.
+const NOBODY: &str = "TOO_FEW_PEOPLE";
 /// The reason of calls that could not be made.
 const UNMADE: &str = "NOT_MADE";
 
@@ -147,12 +147,26 @@ impl Calls {
             Call::Verify(None) => Ended { action: Action::Verify, outcome: Err(NOBODY.to_owned()) },
             Call::Verify(Some(ticket)) => {
                 let Attempt { claimed, who, expected, .. } = ticket.attempt;
-                let outcome = believed(self.verify(self.bank(), ticket.attempt).await);
-                lock(&self.desk).ended(ticket, outcome.as_ref().ok().copied());
+                let outcome = self.verify(self.bank(), ticket.attempt).await;
+                lock(&self.desk).ended(ticket, end_of(&outcome));
+                let outcome = believed(outcome);
                 let verdict = |matched| Some(Verdict { genuine: who == claimed, matched, expected });
                 Ended { action: Action::Verify, outcome: outcome.map(verdict) }
             }
         }
+    }
+}
+
+/// What nodes made of an attempt.
+fn end_of(outcome: &Result<Result<bool, ClientError>, Failure>) -> End {
+    match outcome {
+        Ok(Ok(matched)) => End::Bit(*matched),
+        Ok(Err(error)) => match error.reason() {
+            "OVERLOADED" | "RATE_LIMITED" => End::NotTaken,
+            "SUBJECT_LOCKED" => End::Locked,
+            _ => End::Unknown,
+        },
+        Err(_) => End::NotTaken,
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) struct Load {
     /// By what people are compared: face, finger or both
     #[arg(long, default_value = "face", value_parser = mix::by)]
     by: By,
-    /// How many people are enrolled before
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    /// How many people are enrolled before; of each, at most three comparisons are under way at a time
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(2..=1000))]
     people: u16,
     /// A folder with `faces/` and `fingers/`, as `tumar demo` takes it; made-up people if not given
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! What came of it, on one screen or as one JSON object.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,23 +19,33 @@ pub(super) struct Step {
     achieved: f64,
     p99: Option<f64>,
     errors: u64,
+    /// Errors by reason.
+    reasons: BTreeMap<String, u64>,
     holds: bool,
 }
 
 impl Step {
     pub(super) fn of(rate: f64, holds: bool, figures: &Figures) -> Self {
         let p99 = figures.all.latencies.quantile(0.99);
-        Self { rate, achieved: figures.achieved(None), p99, errors: figures.all.errors, holds }
+        Self {
+            rate,
+            achieved: figures.achieved(None),
+            p99,
+            errors: figures.all.errors,
+            reasons: figures.reasons.clone(),
+            holds,
+        }
     }
 
     pub(super) fn in_words(&self, bound: Duration) -> String {
         let verdict = if self.holds { "holds" } else { "does not hold" };
         format!(
-            "  {:.1} a second: {:.1} answered, p99 {} ms, {} errors: {verdict} ({} ms)",
+            "  {:.1} a second: {:.1} answered, p99 {} ms, {} errors{}: {verdict} ({} ms)",
             self.rate,
             self.achieved,
             number(self.p99),
             self.errors,
+            self.reasons.iter().map(|(reason, count)| format!(", {reason} {count}")).collect::<String>(),
             bound.as_millis()
         )
     }
@@ -242,6 +253,7 @@ impl Report<'_> {
                     "achieved_per_second": step.achieved,
                     "p99_ms": step.p99,
                     "errors": step.errors,
+                    "reasons": step.reasons,
                     "holds": step.holds,
                 })).collect::<Vec<_>>(),
             })),
