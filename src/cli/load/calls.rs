@@ -59,8 +59,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Calls {
     /// Whom to call, about whom, and what for.
-    pub(super) fn new(banks: Vec<Bank>, people: People, by: By, mix: Mix, seed: u64) -> Self {
-        let desk = Mutex::new(Desk::new(&people, by, seed));
+    pub(super) fn new(banks: Vec<Bank>, people: People, desk: Desk, by: By, mix: Mix, seed: u64) -> Self {
         let nothing = Window { warm_up: Duration::ZERO, length: Duration::ZERO };
         Self {
             banks,
@@ -69,7 +68,7 @@ impl Calls {
             by,
             mix,
             draw: Mutex::new(Draw::from_seed(seed)),
-            desk,
+            desk: Mutex::new(desk),
             figures: Mutex::new(Figures::new(nothing)),
             made: AtomicUsize::new(0),
         }

@@ -194,10 +194,10 @@ mod tests {
                         match end {
                             End::Bit(true) => node.attempts = 0,
                             End::Bit(false) => {
-                                assert!(node.attempts < 3, "seed {seed}: the last attempt missed")
+                                assert!(node.attempts < 3, "seed {seed}: the last attempt missed");
                             }
                             End::NotTaken | End::Locked | End::Unknown => {
-                                node.attempts = node.attempts.saturating_sub(1)
+                                node.attempts = node.attempts.saturating_sub(1);
                             }
                         }
                         desk.ended(ticket, end);

@@ -28,6 +28,12 @@ impl Window {
         Duration::from_secs(seconds.max(1))
     }
 
+    /// How many bins arrivals are due in.
+    pub(super) fn bins(self) -> usize {
+        let bins = self.length.as_millis().div_ceil(self.bin().as_millis());
+        usize::try_from(bins).unwrap_or(usize::MAX)
+    }
+
     /// In which bin a time since the warm-up lies.
     fn bin_of(self, time: Duration) -> usize {
         usize::try_from(time.as_secs() / self.bin().as_secs()).unwrap_or(usize::MAX)
@@ -275,5 +281,7 @@ mod tests {
     fn long_runs_have_longer_bins() {
         let bin = |seconds| Window { warm_up: Duration::ZERO, length: Duration::from_secs(seconds) }.bin().as_secs();
         assert_eq!([1, 240, 241, 600, 3600].map(bin), [1, 1, 2, 3, 15]);
+        let bins = |millis| Window { warm_up: Duration::ZERO, length: Duration::from_millis(millis) }.bins();
+        assert_eq!([500, 1000, 1001, 240_000, 241_000].map(bins), [1, 1, 2, 240, 121]);
     }
 }

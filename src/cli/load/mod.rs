@@ -25,6 +25,7 @@ use super::people::{By, People};
 use super::world::{Rate, World};
 use super::{files, init};
 use calls::Calls;
+use desk::Desk;
 use figures::{Figures, Window};
 use mix::Mix;
 use open_loop::{Arrivals, Schedule};
@@ -132,8 +133,9 @@ impl Load {
             Some(folder) => People::of_sets(folder, count)?,
             None => People::synthetic(count)?,
         };
+        let desk = Desk::new(&people, self.by, self.plan.seed);
         let (world, banks) = self.target.connect().await?;
-        let calls = Arc::new(Calls::new(banks, people, self.by, self.mix, self.plan.seed));
+        let calls = Arc::new(Calls::new(banks, people, desk, self.by, self.mix, self.plan.seed));
         let bar = live("enrol");
         bar.set_length(u64::from(self.people));
         calls.enrol_all(&bar).await?;

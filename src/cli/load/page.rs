@@ -7,7 +7,7 @@ use tumar::eval::page::{table, whole};
 use tumar::eval::plot::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
 use tumar::eval::svg::{Anchor, Axis, Svg, escape};
 
-use super::figures::{Figures, float};
+use super::figures::{Bin, Figures, float};
 use super::report::{Report, a_second};
 
 /// The page, without a script and without anything from elsewhere.
@@ -61,23 +61,25 @@ fn plots(figures: &Figures) -> [Plot; 3] {
         let values = bins.iter().map(|bin| bin.counts.latencies.quantile(part)).collect();
         Series { name, values }
     };
-    let rates = |name, count: fn(&super::figures::Bin) -> u64| {
-        // The last second of arrivals may be no whole one; what is drawn is what came, not what would have.
-        Series { name, values: bins.iter().map(|counts| Some(a_second(count(counts), bin))).collect() }
+    // After the last arrival only answers come. A last bin that is not whole shows what there was, and so lies lower.
+    let due = &bins[..bins.len().min(figures.window.bins())];
+    let rates = |name, count: fn(&Bin) -> u64, bins: &[Bin]| Series {
+        name,
+        values: bins.iter().map(|counts| Some(a_second(count(counts), bin))).collect(),
     };
     let longest = Series { name: "max", values: bins.iter().map(|bin| bin.counts.latencies.max()).collect() };
     let latency = vec![quantile("p50", 0.5), quantile("p90", 0.9), quantile("p99", 0.99), longest];
-    let offered = rates("offered", |bin| bin.counts.offered);
+    let offered = rates("offered", |bin| bin.counts.offered, due);
     let plot = |name, title, unit, decades, series| Plot { name, title, unit, decades, bin, series };
     [
         plot("latency", "Latency, by when an arrival was due", "Milliseconds", true, latency),
-        plot("throughput", "Throughput", "A second", false, vec![offered, rates("answered", |bin| bin.came)]),
+        plot("throughput", "Throughput", "A second", false, vec![offered, rates("answered", |bin| bin.came, bins)]),
         plot(
             "errors",
             "Errors, by when an arrival was due",
             "A second",
             false,
-            vec![rates("errors", |bin| bin.counts.errors)],
+            vec![rates("errors", |bin| bin.counts.errors, due)],
         ),
     ]
 }
@@ -105,11 +107,12 @@ impl Plot {
         if !self.decades {
             return up.ticks(8);
         }
+        let [from, to] = [up.values[0] * 0.999, up.values[1] * 1.001];
         let decades = std::iter::successors(Some(up.values[0]), |mark| Some(mark * 10.0));
-        let within = decades.take_while(|mark| *mark <= up.values[1] * 1.001);
+        let within = decades.take_while(|mark| *mark <= to);
         within
             .flat_map(|mark| [1.0, 2.0, 5.0].map(|times| times * mark))
-            .filter(|mark| up.has(*mark / 1.000_001))
+            .filter(|mark| (from..=to).contains(mark))
             .collect()
     }
 
@@ -122,7 +125,7 @@ impl Plot {
         frame(&mut svg, self.title, "Seconds since the warm-up", self.unit);
         for mark in self.marks(up) {
             svg.line("grid", [LEFT, up.at(mark)], [RIGHT, up.at(mark)]);
-            let digits = if mark < 1.0 { 2 } else { usize::from(mark.fract() > 0.0) };
+            let digits = if mark > 0.0 && mark < 1.0 { 2 } else { usize::from(mark.fract() > 0.0) };
             svg.text("small", Anchor::End, [LEFT - 8.0, up.at(mark) + 4.0], &format!("{mark:.digits$}"));
         }
         for tick in across.ticks(10) {
@@ -143,7 +146,7 @@ impl Plot {
                 svg.circle(&format!("dot c{place}"), only);
             }
             svg.path(&colour, points);
-            let x = LEFT + 330.0 + 90.0 * float(u64::try_from(place).unwrap_or_default());
+            let x = LEFT + 280.0 + 90.0 * float(u64::try_from(place).unwrap_or_default());
             svg.line(&colour, [x, TOP - 28.0], [x + 20.0, TOP - 28.0]);
             svg.text("", Anchor::Start, [x + 26.0, TOP - 24.0], series.name);
         }

@@ -45,7 +45,7 @@ impl Step {
             self.achieved,
             number(self.p99),
             self.errors,
-            self.reasons.iter().map(|(reason, count)| format!(", {reason} {count}")).collect::<String>(),
+            self.reasons.iter().fold(String::new(), |text, (reason, count)| format!("{text}, {reason} {count}")),
             bound.as_millis()
         )
     }
