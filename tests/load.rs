@@ -22,7 +22,7 @@ fn adds_up(counts: &Value) -> u64 {
 fn three_nodes_answer_a_mixed_load_without_a_wrong_bit_and_the_counts_add_up() {
     let folder = TempDir::new().unwrap();
     let page = folder.path().join("report.html");
-    let line = "--local --people 12 --rate 20 --duration 3 --mix verify=80,enroll=20 --json --out";
+    let line = "--local --people 20 --rate 20 --duration 3 --mix verify=80,enroll=20 --json --out";
     let output = load(&format!("{line} {}", page.display()));
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
