@@ -38,6 +38,7 @@ NAMED = {
     "rustls": ["tls"],
     "tokio_rustls": ["tls"],
     "rcgen": ["cli"],
+    "hdrhistogram": ["cli"],
     "clap": ["cli"],
     "region": ["gallery"],
     "rustix": ["node"],

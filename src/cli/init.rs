@@ -46,8 +46,13 @@ impl Init {
             return Err(Failure::Ports);
         }
         let public = [0, 1, 2].map(|place| self.base_port + place);
-        let plan =
-            Plan { deployment: self.deployment, host: self.host, public, peer: public.map(|port| port + PEER_PORTS) };
+        let plan = Plan {
+            deployment: self.deployment,
+            host: self.host,
+            policy: policy::DEFAULT.to_owned(),
+            public,
+            peer: public.map(|port| port + PEER_PORTS),
+        };
         plan.write(&self.dir)?;
         let nodes = Party::ALL.map(|party| node_config(&self.dir, party));
         let (client, issuer) = (client_config(&self.dir), self.dir.join("issuer"));
@@ -104,6 +109,8 @@ pub(super) struct Plan {
     pub(super) deployment: Deployment,
     /// Where the nodes listen.
     pub(super) host: String,
+    /// The table of what is allowed.
+    pub(super) policy: String,
     /// Ports for clients: A's, B's, C's.
     pub(super) public: [u16; 3],
     /// Ports for peers.
@@ -129,7 +136,7 @@ impl Plan {
             return Err(Failure::NotEmpty(dir.to_owned()));
         }
         files::make_folder(dir)?;
-        files::write(&dir.join("policy.toml"), policy::DEFAULT.as_bytes())?;
+        files::write(&dir.join("policy.toml"), self.policy.as_bytes())?;
         files::write(&dir.join("models.toml"), model::BUILT_IN.as_bytes())?;
         self.write_issuer(&dir.join("issuer"))?;
         let [a, b, c] = Party::ALL.map(|party| self.write_keys(dir, party));

@@ -1,5 +1,6 @@
 //! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
 
+mod bank;
 mod call;
 mod captures;
 mod clock;
@@ -8,8 +9,12 @@ mod eval;
 mod failure;
 mod files;
 mod init;
+mod load;
+mod made_up;
 mod node;
+mod people;
 mod token;
+mod world;
 
 use std::process::ExitCode;
 
@@ -20,7 +25,7 @@ use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches
-  1  verify: it does not match; demo, eval: something was not as it should be
+  1  verify: it does not match; demo, eval, load: something was not as it should be
   2  wrong usage, or files and arguments that do not fit
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
@@ -61,6 +66,8 @@ enum Command {
     Committee(call::ShowCommittee),
     /// Measure how well a model tells labelled people apart, and write a report with thresholds
     Eval(eval::Eval),
+    /// Call nodes at a given rate, check every answer, and report latencies, throughput and errors
+    Load(load::Load),
     /// Start three nodes here, enrol and verify people, and show each protection at work
     Demo(demo::Demo),
 }
@@ -80,6 +87,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Lock(lock) => wait(lock.run(call::Turn::Lock, json)),
         Command::Unlock(lock) => wait(lock.run(call::Turn::Unlock, json)),
         Command::Committee(show) => wait(show.run(json)),
+        Command::Load(load) => wait(load.run(json)),
         Command::Demo(demo) => wait(demo.run(json)),
     };
     outcome.unwrap_or_else(|failure| {

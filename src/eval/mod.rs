@@ -15,6 +15,7 @@ pub mod crowd;
 pub mod curve;
 pub mod draw;
 pub mod fused;
+pub mod page;
 pub mod parallel;
 pub mod plot;
 pub mod rates;

@@ -3,11 +3,16 @@
 use super::curve::{Curve, Point};
 use super::svg::{Anchor, Axis, COLOURS, Svg, probit};
 
-const SIZE: [u32; 2] = [720, 480];
-const LEFT: f64 = 70.0;
-const RIGHT: f64 = 700.0;
-const TOP: f64 = 44.0;
-const BOTTOM: f64 = 420.0;
+/// Width and height of a plot, in pixels.
+pub const SIZE: [u32; 2] = [720, 480];
+/// Where its axes stand, in pixels.
+pub const LEFT: f64 = 70.0;
+/// Its right end.
+pub const RIGHT: f64 = 700.0;
+/// Its top.
+pub const TOP: f64 = 44.0;
+/// Its bottom.
+pub const BOTTOM: f64 = 420.0;
 
 /// Where rates are marked on an axis.
 const MARKS: [f64; 13] = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.4];
@@ -31,7 +36,9 @@ fn mark(rate: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn pixels(horizontal: bool) -> [f64; 2] {
+/// The two ends of an axis, in pixels.
+#[must_use]
+pub const fn pixels(horizontal: bool) -> [f64; 2] {
     if horizontal { [LEFT, RIGHT] } else { [BOTTOM, TOP] }
 }
 
@@ -43,7 +50,8 @@ fn rate_axis(rates: impl Iterator<Item = f64>, horizontal: bool) -> Axis {
     Axis { values: [from, to.max(2.0 * from)], pixels: pixels(horizontal), scale: probit }
 }
 
-fn frame(svg: &mut Svg, title: &str, across: &str, up: &str) {
+/// A headline, two axes, and what they show.
+pub fn frame(svg: &mut Svg, title: &str, across: &str, up: &str) {
     svg.text("", Anchor::Start, [LEFT, 20.0], title);
     svg.path("axis", [[LEFT, TOP], [LEFT, BOTTOM], [RIGHT, BOTTOM]]);
     svg.text("", Anchor::Middle, [f64::midpoint(LEFT, RIGHT), BOTTOM + 42.0], across);

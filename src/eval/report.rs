@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::bootstrap::Interval;
 use super::curve::{Curve, Estimate, Point, Resampling};
+use super::page::{self, table};
 use super::plot::{det, histogram, per_cent};
 use super::rates::{Support, TARGETS};
 use super::svg::escape;
@@ -178,16 +179,8 @@ impl Report {
     #[must_use]
     pub fn html(&self) -> String {
         let mut page = String::new();
-        let title = escape(&self.title);
-        // Writing to a string does not fail.
-        let _ = write!(
-            page,
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n"
-        );
-        let _ =
-            write!(page, "<meta name=\"viewport\" content=\"width=device-width\">\n<style>{PAGE}</style>\n</head>\n");
-        let _ = write!(page, "<body>\n<h1>{title}</h1>\n");
         if let Some(date) = &self.date {
+            // Writing to a string does not fail.
             let _ = writeln!(page, "<p>{}</p>", escape(date));
         }
         let (head, rows) = self.overview();
@@ -213,17 +206,10 @@ impl Report {
         for sentence in &self.method {
             let _ = writeln!(page, "<li>{}</li>", escape(sentence));
         }
-        page.push_str("</ul>\n</body>\n</html>\n");
-        page
+        page.push_str("</ul>\n");
+        page::whole(&self.title, &page)
     }
 }
-
-const PAGE: &str = "\
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;\
-color:#1a1a1a;background:#fff}table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto;\
-font-variant-numeric:tabular-nums}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #8884;\
-font-size:.92rem}figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}pre{overflow-x:auto;padding:1rem;\
-background:#8882}@media (prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}}";
 
 fn section(curve: &Curve, place: usize) -> String {
     let (head, rows) = Report::thresholds(curve);
@@ -249,15 +235,6 @@ pub fn fte(curve: &Curve) -> String {
     #[expect(clippy::cast_precision_loss, reason = "counts of samples")]
     let share = curve.failures as f64 / (curve.samples + curve.failures).max(1) as f64;
     per_cent(share)
-}
-
-fn table(head: &[String], rows: &[Vec<String>]) -> String {
-    let row = |cells: &[String], tag: &str| {
-        let cells: Vec<String> = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
-        format!("<tr>{}</tr>\n", cells.concat())
-    };
-    let body: Vec<String> = rows.iter().map(|cells| row(cells, "td")).collect();
-    format!("<table>\n<thead>{}</thead>\n<tbody>\n{}</tbody>\n</table>\n", row(head, "th"), body.concat())
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
 //! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree.
 
 mod logs;
-mod made_up;
-mod people;
 mod protections;
 mod report;
 mod rounds;
 mod sight;
-mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,9 +12,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::Failure;
-use people::People;
+use super::people::People;
+use super::world::{Rate, World};
 use report::Report;
-use world::World;
+
+/// Name of the demo's deployment.
+const DEPLOYMENT: &str = "demo";
 
 /// Arguments of `tumar demo`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl Demo {
             Some(folder) => People::of_sets(folder, self.people)?,
             None => People::synthetic(self.people)?,
         };
-        let world = Box::pin(World::start()).await?;
+        let world = Box::pin(World::start(DEPLOYMENT, Rate::OfThePolicy)).await?;
         let mut rounds = rounds::run(&world, &people, self.attempts).await?;
         let protections = protections::run(&world, &people, &mut rounds).await?;
         let runs = world.protocol_runs();

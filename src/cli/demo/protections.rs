@@ -8,11 +8,12 @@ use tumar::template::ROW;
 use tumar::token::{Algorithm, ProofKey};
 use tumar::wire::peer::v1::relayed::Request;
 
-use super::people::{By, People};
 use super::rounds::{self, Rounds};
-use super::world::{Wanted, World};
+use crate::cli::bank::Wanted;
 use crate::cli::clock;
 use crate::cli::failure::Failure;
+use crate::cli::people::{By, People};
+use crate::cli::world::World;
 
 /// One protection, and what became of the attempt to get past it.
 #[derive(Debug)]
@@ -59,16 +60,16 @@ fn prepared(world: &World, people: &People, amount: u64) -> Result<Prepared, Fai
 }
 
 fn cash(world: &World, person: usize) -> Result<Target, Failure> {
-    world.target(person, "cash_withdrawal")
+    world.bank.target(person, "cash_withdrawal")
 }
 
 async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<Vec<Protection>, Failure> {
-    let client = &world.client;
+    let client = &world.bank.client;
     let request = prepared(world, people, 0)?;
-    let other_purpose = world.token(&Wanted { purpose: "card_activation", amr: &["mobile_auth"], ..CASH })?;
+    let other_purpose = world.bank.token(&Wanted { purpose: "card_activation", amr: &["mobile_auth"], ..CASH })?;
     let staff = format!("{}/staff", client.config().relying_party).parse()?;
-    let other_gallery = world.token_for(&CASH, staff, clock::now())?;
-    let expired = world.token_for(&CASH, world.gallery.clone(), clock::now().saturating_sub(600))?;
+    let other_gallery = world.bank.token_for(&CASH, staff, clock::now())?;
+    let expired = world.bank.token_for(&CASH, world.bank.gallery.clone(), clock::now().saturating_sub(600))?;
     let mut all = vec![
         seen(
             "wrong_purpose",
@@ -84,7 +85,7 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
         ),
         seen("expired_token", "a token of ten minutes ago", "TOKEN_EXPIRED", client.send(&expired, &request).await),
     ];
-    let token = world.token(&CASH)?;
+    let token = world.bank.token(&CASH)?;
     let (thief, _) = ProofKey::generate(Algorithm::EdDsa)?;
     let stolen = thief.prove(&token, request.ask(), &client.config().base, None, clock::now())?;
     let outcome = client.call(&token, &stolen, &request).await;
@@ -95,16 +96,16 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
     all.push(seen("spent_token", "a token for one request, twice", "TOKEN_SPENT", client.send(&token, &again).await));
 
     let large = prepared(world, people, LARGE)?;
-    let outcome = client.send(&world.token(&CASH)?, &large).await;
+    let outcome = client.send(&world.bank.token(&CASH)?, &large).await;
     all.push(seen("large_amount", "900 000 KZT without the phone", "EVIDENCE_MISSING", outcome));
     Ok(all)
 }
 
 async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Failure> {
-    let client = &world.client;
+    let client = &world.bank.client;
     let honest = prepared(world, people, 0)?;
     let changed = with_changed_envelope(honest.clone()).map_err(ClientError::from)?;
-    let token = world.token(&CASH)?;
+    let token = world.bank.token(&CASH)?;
     let proof = client.prove(&token, honest.ask(), None)?;
     let on_the_way = client.call(&token, &proof, &changed).await;
     let proof = client.prove(&token, changed.ask(), None)?;
@@ -118,7 +119,7 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     let mut malformed = Vec::with_capacity(2);
     for (model, packed) in [(people.face.id(), &packed), (people.finger.id(), &equal_rows)] {
         let crafted = Prepared::danger_verify_packed(config, &committee, &target, &[(model, packed)], 0);
-        malformed.push(client.send(&world.token(&CASH)?, &crafted.map_err(ClientError::from)?).await);
+        malformed.push(client.send(&world.bank.token(&CASH)?, &crafted.map_err(ClientError::from)?).await);
     }
     let [face, finger] = <[_; 2]>::try_from(malformed).expect("two were sent");
     Ok(vec![
@@ -156,8 +157,8 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
     let locked = rounds::send(world, &prepared(world, people, 0)?).await?;
 
     let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
-    let certificate = world.client.erase(&world.token(&erase)?, &world.target(1, "erasure")?).await?;
-    let config = world.client.config();
+    let certificate = world.bank.client.erase(&world.bank.token(&erase)?, &world.bank.target(1, "erasure")?).await?;
+    let config = world.bank.client.config();
     certificate.verify(&config.nodes, &config.deployment)?;
     let right = rounds::prepare(world, people, 1, &people.shown(1, 0, By::Face), By::Face)?;
     let erased = rounds::send(world, &right).await?;

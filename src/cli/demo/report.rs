@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::logs::{LogFault, Logs};
-use super::people::{By, People};
 use super::protections::Protection;
 use super::rounds::{Rounds, Tally};
 use super::sight::Sight;
+use crate::cli::people::{By, People};
 use crate::cli::table;
 
 /// Everything that the demo found.

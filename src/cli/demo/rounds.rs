@@ -7,9 +7,10 @@ use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey};
 use tumar::log::receipt::Outcome;
 use tumar::request::Method;
 
-use super::people::{By, People, Shown};
-use super::world::{Wanted, World};
+use crate::cli::bank::{Wanted, wait_or_give_up};
 use crate::cli::failure::Failure;
+use crate::cli::people::{By, People, Shown};
+use crate::cli::world::World;
 
 /// How many there were, and how many of them matched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,14 +115,14 @@ fn bar(what: &'static str, length: usize) -> ProgressBar {
 }
 
 async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
-    let (config, committee) = (world.client.config(), world.client.committee());
-    let target = world.target(person, "enrolment")?;
+    let (config, committee) = (world.bank.client.config(), world.bank.client.committee());
+    let target = world.bank.target(person, "enrolment")?;
     let key = SubjectKey::generate().map_err(ClientError::from)?;
     let references = people.references(person);
     let prepared = Prepared::enroll(config, &committee, &target, &references, &key).map_err(ClientError::from)?;
     let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
     let answer = loop {
-        match world.client.send(&world.token(&wanted)?, &prepared).await {
+        match world.bank.client.send(&world.bank.token(&wanted)?, &prepared).await {
             Ok(answer) => break answer,
             Err(error) => wait_or_give_up(error).await?,
         }
@@ -177,8 +178,8 @@ pub(super) fn prepare_for(
     by: By,
     amount: u64,
 ) -> Result<Prepared, Failure> {
-    let (config, committee) = (world.client.config(), world.client.committee());
-    let target = world.target(claimed, by.purpose())?;
+    let (config, committee) = (world.bank.client.config(), world.bank.client.committee());
+    let target = world.bank.target(claimed, by.purpose())?;
     let prepared = Prepared::verify(config, &committee, &target, &people.captures(shown), amount);
     Ok(prepared.map_err(ClientError::from)?)
 }
@@ -189,31 +190,20 @@ pub(super) async fn send(world: &World, prepared: &Prepared) -> Result<Result<An
     let purpose = ask.purpose.as_str();
     let with_phone = purpose != By::Face.purpose() || ask.amount_kzt > 500_000;
     let amr: &[&str] = if with_phone { &["mobile_auth"] } else { &[] };
-    let token = world.token(&Wanted { purpose, method: Method::Verify, amr })?;
-    Ok(world.client.send(&token, prepared).await)
+    let token = world.bank.token(&Wanted { purpose, method: Method::Verify, amr })?;
+    Ok(world.bank.client.send(&token, prepared).await)
 }
 
 /// Ends a lock, and forgets misses.
 pub(super) async fn unlock(world: &World, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
-    let target = world.target(person, "subject_lock")?;
+    let target = world.bank.target(person, "subject_lock")?;
     let wanted = Wanted { purpose: "subject_lock", method: Method::Unlock, amr: &[] };
     let receipts = loop {
-        match world.client.unlock(&world.token(&wanted)?, &target).await {
+        match world.bank.client.unlock(&world.bank.token(&wanted)?, &target).await {
             Ok(receipts) => break receipts,
             Err(error) => wait_or_give_up(error).await?,
         }
     };
     rounds.note(&receipts);
     Ok(())
-}
-
-/// Waits where a node says for how long: the demo asks faster than the policy lets one bank.
-async fn wait_or_give_up(error: ClientError) -> Result<(), Failure> {
-    match error.refusal().filter(|refusal| refusal.reason == "RATE_LIMITED").and_then(|refusal| refusal.retry_after) {
-        Some(pause) => {
-            tokio::time::sleep(pause).await;
-            Ok(())
-        }
-        None => Err(error.into()),
-    }
 }

@@ -7,8 +7,8 @@ use tumar::seal::{Binding, Envelope, EnvelopeKeys};
 use tumar::store::Store;
 use tumar::wire::{envelopes_of, samples_of};
 
-use super::world::Stopped;
 use crate::cli::failure::Failure;
+use crate::cli::world::Stopped;
 use crate::cli::{clock, init};
 
 /// The statistic of 256 equally likely bytes has 255 degrees of freedom: mean 255, deviation 22.6. Five deviations either way.

@@ -1,4 +1,4 @@
-//! Whose faces and fingers the demo compares: made up, or from data sets.
+//! Whose faces and fingers the demo compares and the load is made of: made up, or from data sets.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,10 +13,10 @@ use tumar::template::finger::record::Wanted;
 use tumar::template::model::{Fmr, Fusion, Model, Models};
 use zeroize::Zeroizing;
 
+use super::captures::of_record;
+use super::failure::Failure;
+use super::files;
 use super::made_up::Draw;
-use crate::cli::captures::of_record;
-use crate::cli::failure::Failure;
-use crate::cli::files;
 
 /// Images and impressions of one made-up person.
 const IMAGES: usize = 8;

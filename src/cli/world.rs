@@ -4,47 +4,59 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use tempfile::TempDir;
-use tumar::client::{Client, ClientConfig, NodePin, Target};
-use tumar::name::{Deployment, GalleryName, RelyingParty};
+use tumar::client::NodePin;
+use tumar::name::{Deployment, RelyingParty};
 use tumar::node::Node;
 use tumar::party::Party;
-use tumar::request::Method;
-use tumar::token::Issuer;
+use tumar::token::policy;
 
-use crate::cli::failure::Failure;
-use crate::cli::{clock, init, node, token};
+use super::bank::Bank;
+use super::failure::Failure;
+use super::{init, node};
 
-/// Name of the demo's deployment.
-const DEPLOYMENT: &str = "demo";
+/// What its bank's handles for people begin with.
+const PEOPLE: &str = "person";
 
-/// Three nodes, and one relying party's client.
+/// How often one relying party may ask the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rate {
+    /// As the policy says that `tumar init` writes.
+    OfThePolicy,
+    /// A million a second: as often as it can.
+    Lifted,
+}
+
+impl Rate {
+    /// The table of what is allowed.
+    fn policy(self) -> String {
+        match self {
+            Self::OfThePolicy => policy::DEFAULT.to_owned(),
+            Self::Lifted => {
+                let lifted = |line: &str| match line.split_once('=').map(|(key, _)| key.trim()) {
+                    Some(key @ ("requests_per_second" | "burst")) => format!("{key} = 1000000\n"),
+                    Some(_) | None => format!("{line}\n"),
+                };
+                policy::DEFAULT.lines().map(lifted).collect()
+            }
+        }
+    }
+}
+
+/// Three nodes, and one relying party.
 pub(super) struct World {
     folder: TempDir,
     nodes: Vec<Node>,
-    issuer: Issuer,
-    /// Connected to the leader.
-    pub(super) client: Client,
-    /// Where the demo's people are.
-    pub(super) gallery: GalleryName,
-}
-
-/// What a token of the demo is to allow.
-pub(super) struct Wanted<'a> {
-    /// A purpose of the policy.
-    pub(super) purpose: &'a str,
-    /// One call.
-    pub(super) method: Method,
-    /// Evidence of other factors.
-    pub(super) amr: &'a [&'a str],
+    /// Whose people they are.
+    pub(super) bank: Bank,
 }
 
 impl World {
     /// Writes the files, starts the nodes, waits until they are linked, and connects.
-    pub(super) async fn start() -> Result<Self, Failure> {
+    pub(super) async fn start(deployment: &str, rate: Rate) -> Result<Self, Failure> {
         let folder = TempDir::new().map_err(Failure::Runtime)?;
         let [public, peer] = free_ports().map_err(Failure::Runtime)?;
         let host = Ipv4Addr::LOCALHOST.to_string();
-        let plan = init::Plan { deployment: DEPLOYMENT.parse()?, host, public, peer };
+        let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer };
         plan.write(folder.path())?;
         let mut nodes = Vec::with_capacity(3);
         for party in Party::ALL {
@@ -53,33 +65,13 @@ impl World {
         for node in &nodes {
             node.ready().await;
         }
-        let config = ClientConfig::read(&init::client_config(folder.path()))?;
-        let issuer = token::read_issuer(folder.path(), &config)?;
-        let gallery = token::customers(&config.relying_party)?;
-        let client = Client::connect(config, clock::now).await?;
-        Ok(Self { folder, nodes, issuer, client, gallery })
+        let bank = Bank::connect(&init::client_config(folder.path()), folder.path(), PEOPLE).await?;
+        Ok(Self { folder, nodes, bank })
     }
 
-    /// Whom a call is about: person number so and so.
-    pub(super) fn target(&self, person: usize, purpose: &str) -> Result<Target, Failure> {
-        Ok(Target {
-            gallery: self.gallery.clone(),
-            subject: format!("person-{person:04}").parse()?,
-            purpose: purpose.parse()?,
-        })
-    }
-
-    /// A token for one request, as every call has its own.
-    pub(super) fn token(&self, wanted: &Wanted<'_>) -> Result<String, Failure> {
-        self.token_for(wanted, self.gallery.clone(), clock::now())
-    }
-
-    /// The same for any gallery, given out at any time.
-    pub(super) fn token_for(&self, wanted: &Wanted<'_>, gallery: GalleryName, now: u64) -> Result<String, Failure> {
-        let owner: &RelyingParty = &self.client.config().relying_party;
-        let details = token::details(owner, wanted.purpose.parse()?, &[wanted.method], vec![gallery], 1);
-        let amr = wanted.amr.iter().map(|&evidence| evidence.to_owned()).collect();
-        Ok(self.issuer.issue(&token::request(self.client.config(), details, amr, 120), now)?)
+    /// Where everything is written.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Runs of the protocol that each node took part in: A, B, C.
@@ -93,10 +85,10 @@ impl World {
 
     /// Stops the nodes; the files stay until what is returned is dropped.
     pub(super) async fn stop(self) -> Result<Stopped, Failure> {
-        let config = self.client.config();
+        let config = self.bank.client.config();
         let (deployment, relying_party) = (config.deployment.clone(), config.relying_party.clone());
         let pins = config.nodes.clone();
-        drop(self.client);
+        drop(self.bank);
         for node in self.nodes {
             node.stop().await?;
         }
@@ -129,4 +121,22 @@ fn free_ports() -> std::io::Result<[[u16; 3]; 2]> {
         (0..6).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<std::io::Result<_>>()?;
     let port = |place: usize| held[place].local_addr().map(|address| address.port());
     Ok([[port(0)?, port(1)?, port(2)?], [port(3)?, port(4)?, port(5)?]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifting_the_rate_changes_the_two_limits_and_nothing_else() {
+        let (usual, lifted) = (Rate::OfThePolicy.policy(), Rate::Lifted.policy());
+        let changed: Vec<&str> = usual
+            .lines()
+            .zip(lifted.lines())
+            .filter(|(usual, lifted)| usual != lifted)
+            .map(|(_, lifted)| lifted)
+            .collect();
+        assert_eq!(changed, ["requests_per_second = 1000000", "burst = 1000000"]);
+        assert_eq!(usual.lines().count(), lifted.lines().count());
+    }
 }

@@ -1,0 +1,77 @@
+//! A relying party with a token issuer of its own: all that the demo and the load need to call.
+
+use std::path::Path;
+
+use tumar::client::{Client, ClientConfig, ClientError, Target};
+use tumar::name::{GalleryName, RelyingParty};
+use tumar::request::Method;
+use tumar::token::Issuer;
+
+use super::failure::Failure;
+use super::{clock, token};
+
+/// One relying party's client, and the key that its tokens are signed with.
+pub(super) struct Bank {
+    issuer: Issuer,
+    /// What its handles for people begin with.
+    people: String,
+    /// Connected to the leader.
+    pub(super) client: Client,
+    /// Where its people are.
+    pub(super) gallery: GalleryName,
+}
+
+/// What a token is to allow.
+pub(super) struct Wanted<'a> {
+    /// A purpose of the policy.
+    pub(super) purpose: &'a str,
+    /// One call.
+    pub(super) method: Method,
+    /// Evidence of other factors.
+    pub(super) amr: &'a [&'a str],
+}
+
+impl Bank {
+    /// Reads the client's configuration and the issuer's key, and connects. `issuer` is the folder that `tumar init` wrote; handles
+    /// are `people` and a number.
+    pub(super) async fn connect(client: &Path, issuer: &Path, people: &str) -> Result<Self, Failure> {
+        let config = ClientConfig::read(client)?;
+        let issuer = token::read_issuer(issuer, &config)?;
+        let gallery = token::customers(&config.relying_party)?;
+        let client = Client::connect(config, clock::now).await?;
+        Ok(Self { issuer, people: people.to_owned(), client, gallery })
+    }
+
+    /// Whom a call is about: person number so and so.
+    pub(super) fn target(&self, person: usize, purpose: &str) -> Result<Target, Failure> {
+        Ok(Target {
+            gallery: self.gallery.clone(),
+            subject: format!("{}-{person:04}", self.people).parse()?,
+            purpose: purpose.parse()?,
+        })
+    }
+
+    /// A token for one request, as every call has its own.
+    pub(super) fn token(&self, wanted: &Wanted<'_>) -> Result<String, Failure> {
+        self.token_for(wanted, self.gallery.clone(), clock::now())
+    }
+
+    /// The same for any gallery, given out at any time.
+    pub(super) fn token_for(&self, wanted: &Wanted<'_>, gallery: GalleryName, now: u64) -> Result<String, Failure> {
+        let owner: &RelyingParty = &self.client.config().relying_party;
+        let details = token::details(owner, wanted.purpose.parse()?, &[wanted.method], vec![gallery], 1);
+        let amr = wanted.amr.iter().map(|&evidence| evidence.to_owned()).collect();
+        Ok(self.issuer.issue(&token::request(self.client.config(), details, amr, 120), now)?)
+    }
+}
+
+/// Waits where a node says for how long, since people are enrolled faster than a policy may let one bank; any other error is one.
+pub(super) async fn wait_or_give_up(error: ClientError) -> Result<(), Failure> {
+    match error.refusal().filter(|refusal| refusal.reason == "RATE_LIMITED").and_then(|refusal| refusal.retry_after) {
+        Some(pause) => {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        }
+        None => Err(error.into()),
+    }
+}

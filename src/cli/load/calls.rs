@@ -1,0 +1,208 @@
+//! The calls themselves: enrols the people first, then compares and enrols as the mix says, and checks every answer.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use tumar::client::{Capture, ClientError};
+use tumar::eval::draw::Draw;
+use tumar::request::Method;
+
+use super::desk::{Attempt, Desk, End, Ticket};
+use super::figures::{Figures, Verdict, Window};
+use super::mix::{Action, Mix};
+use super::open_loop::Traffic;
+use crate::cli::bank::{Bank, Wanted, wait_or_give_up};
+use crate::cli::failure::Failure;
+use crate::cli::people::{By, People};
+
+/// The reason of arrivals that came while as many calls were under way as may be.
+const SHED: &str = "SHED";
+/// The reason of comparisons that could have locked somebody out, whoever it was of: there are too few people for so many under way.
+const NOBODY: &str = "TOO_FEW_PEOPLE";
+/// The reason of calls that could not be made.
+const UNMADE: &str = "NOT_MADE";
+
+/// What an arrival is.
+#[derive(Clone, Copy)]
+enum Call {
+    Verify(Option<Ticket>),
+    Enroll(usize),
+}
+
+/// An answer whose receipts hold, or the reason that there is none.
+pub(super) struct Ended {
+    action: Action,
+    outcome: Result<Option<Verdict>, String>,
+}
+
+/// A bank's calls.
+pub(super) struct Calls {
+    /// Connections, taken in turn.
+    banks: Vec<Bank>,
+    people: People,
+    by: By,
+    mix: Mix,
+    draw: Mutex<Draw>,
+    desk: Mutex<Desk>,
+    figures: Mutex<Figures>,
+    /// Calls that were made.
+    made: AtomicUsize,
+    /// People who were enrolled, or tried to be.
+    enrolled: AtomicUsize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Calls {
+    /// Whom to call, about whom, and what for.
+    pub(super) fn new(banks: Vec<Bank>, people: People, desk: Desk, by: By, mix: Mix, seed: u64) -> Self {
+        let nothing = Window { warm_up: Duration::ZERO, length: Duration::ZERO };
+        Self {
+            banks,
+            enrolled: AtomicUsize::new(people.count()),
+            people,
+            by,
+            mix,
+            draw: Mutex::new(Draw::from_seed(seed)),
+            desk: Mutex::new(desk),
+            figures: Mutex::new(Figures::new(nothing)),
+            made: AtomicUsize::new(0),
+        }
+    }
+
+    /// What is asked of.
+    pub(super) const fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Enrols all people, one after the other.
+    pub(super) async fn enrol_all(&self, bar: &ProgressBar) -> Result<(), Failure> {
+        for person in 0..self.people.count() {
+            loop {
+                match self.enrol(&self.banks[0], person).await? {
+                    Ok(()) => break,
+                    Err(error) => wait_or_give_up(error).await?,
+                }
+            }
+            bar.inc(1);
+        }
+        Ok(())
+    }
+
+    /// Begins to count anew.
+    pub(super) fn begin(&self, window: Window) {
+        *lock(&self.figures) = Figures::new(window);
+    }
+
+    /// What was counted so far.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Figures) -> T) -> T {
+        look(&lock(&self.figures))
+    }
+
+    fn bank(&self) -> &Bank {
+        &self.banks[self.made.fetch_add(1, Ordering::Relaxed) % self.banks.len()]
+    }
+
+    /// What the next arrival is; of a comparison without an attempt yet.
+    fn draw(&self) -> Action {
+        self.mix.draw(&mut lock(&self.draw))
+    }
+
+    /// A handle of its own for each; the templates are those of the people who were enrolled first, in turn.
+    async fn enrol(&self, bank: &Bank, number: usize) -> Result<Result<(), ClientError>, Failure> {
+        let all = self.people.references(number % self.people.count());
+        let wanted = |capture: &Capture<'_>| match self.by {
+            By::Face => capture.model == self.people.face.id(),
+            By::Finger => capture.model == self.people.finger.id(),
+            By::Both | By::Fused => true,
+        };
+        let references: Vec<Capture<'_>> = all.into_iter().filter(wanted).collect();
+        let target = bank.target(number, "enrolment")?;
+        let token = bank.token(&Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] })?;
+        Ok(bank.client.enroll(&token, &target, &references).await.map(|_| ()))
+    }
+
+    async fn verify(&self, bank: &Bank, attempt: Attempt) -> Result<Result<bool, ClientError>, Failure> {
+        let target = bank.target(attempt.claimed, self.by.purpose())?;
+        let amr: &[&str] = if self.by == By::Both { &["mobile_auth"] } else { &[] };
+        let token = bank.token(&Wanted { purpose: self.by.purpose(), method: Method::Verify, amr })?;
+        let shown = self.people.shown(attempt.who, attempt.image, self.by);
+        let probes = self.people.captures(&shown);
+        let verified = bank.client.verify(&token, &target, &probes, self.by.amount()).await;
+        Ok(verified.map(|verified| verified.matched))
+    }
+
+    /// Makes one call.
+    async fn make(&self, call: Call) -> Ended {
+        match call {
+            Call::Enroll(number) => {
+                let outcome = self.enrol(self.bank(), number).await;
+                Ended { action: Action::Enroll, outcome: believed(outcome).map(|()| None) }
+            }
+            Call::Verify(None) => Ended { action: Action::Verify, outcome: Err(NOBODY.to_owned()) },
+            Call::Verify(Some(ticket)) => {
+                let Attempt { claimed, who, expected, .. } = ticket.attempt;
+                let outcome = self.verify(self.bank(), ticket.attempt).await;
+                lock(&self.desk).ended(ticket, end_of(&outcome));
+                let outcome = believed(outcome);
+                let verdict = |matched| Some(Verdict { genuine: who == claimed, matched, expected });
+                Ended { action: Action::Verify, outcome: outcome.map(verdict) }
+            }
+        }
+    }
+}
+
+/// What nodes made of an attempt.
+fn end_of(outcome: &Result<Result<bool, ClientError>, Failure>) -> End {
+    match outcome {
+        Ok(Ok(matched)) => End::Bit(*matched),
+        Ok(Err(error)) => match error.reason() {
+            "OVERLOADED" | "RATE_LIMITED" => End::NotTaken,
+            "SUBJECT_LOCKED" => End::Locked,
+            _ => End::Unknown,
+        },
+        Err(_) => End::NotTaken,
+    }
+}
+
+/// The answer, or the reason code.
+fn believed<T>(outcome: Result<Result<T, ClientError>, Failure>) -> Result<T, String> {
+    match outcome {
+        Ok(answer) => answer.map_err(|error| error.reason().to_owned()),
+        Err(_) => Err(UNMADE.to_owned()),
+    }
+}
+
+impl Traffic for Calls {
+    type Answer = Ended;
+
+    fn start(self: &Arc<Self>, due: Duration) -> impl Future<Output = Ended> + Send + 'static {
+        let action = self.draw();
+        lock(&self.figures).offered(due, action);
+        let call = match action {
+            Action::Verify => Call::Verify(lock(&self.desk).next()),
+            Action::Enroll => Call::Enroll(self.enrolled.fetch_add(1, Ordering::Relaxed)),
+        };
+        let calls = Arc::clone(self);
+        async move { calls.make(call).await }
+    }
+
+    fn ended(&self, due: Duration, latency: Duration, Ended { action, outcome }: Ended) {
+        let mut figures = lock(&self.figures);
+        match outcome {
+            Ok(verdict) => figures.answered(due, latency, action, verdict),
+            Err(reason) => figures.failed(due, action, &reason),
+        }
+    }
+
+    fn shed(&self, due: Duration) {
+        let action = self.draw();
+        let mut figures = lock(&self.figures);
+        figures.offered(due, action);
+        figures.failed(due, action, SHED);
+    }
+}
