@@ -10,12 +10,12 @@
 //! | `avx2` | AVX2 | 16 |
 //! | `avx512` | AVX-512 F and BW | 32 |
 //!
-//! The last two are one safe routine over [`Registers`]. A row is read from memory once for all probes, and each of eight probes
+//! The last two are one safe routine over `Registers`. A row is read from memory once for all probes, and each of eight probes
 //! has its sums in a register for the whole of a row. Sums wrap, so their order does not matter: all kernels agree on every input,
 //! word for word. Nothing here depends on what the words are.
 //!
-//! **The only file with `unsafe`**, which `.ci/floors.py` sees to: instructions that not every processor has. A value of [`Avx2`] or
-//! [`Avx512`] is the proof that this one has them; each is made in one place, behind the check.
+//! **The only file with `unsafe`**, which `.ci/floors.py` sees to: instructions that not every processor has. A value of `Avx2` or
+//! `Avx512` is the proof that this one has them; each is made in one place, behind the check.
 #![expect(unsafe_code, reason = "instructions that not every processor has, behind the proof that this one has them")]
 #![expect(
     clippy::inline_always,
