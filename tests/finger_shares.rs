@@ -1,6 +1,6 @@
 //! Real fingers among three parties, where they are at hand: the opened bit is that of plain integers.
 #![allow(clippy::unwrap_used, missing_docs)]
-#![allow(clippy::duplicate_mod, reason = "both helpers draw from the same dice")]
+#![allow(clippy::duplicate_mod, reason = "both helpers have the same dice, and find their sets in the same way")]
 
 mod prints;
 mod world;

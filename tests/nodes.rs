@@ -1,6 +1,7 @@
 //! Real faces and fingers through three real nodes: TLS, gRPC, envelopes, proofs, logs and stores, all of it.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::duplicate_mod, reason = "faces and prints are found in the same way")]
 
 #[path = "world/data.rs"]
 mod data;

@@ -199,7 +199,7 @@ async fn erasure_leaves_nothing_of_a_subject_in_the_files() {
     let file = directory.path().join("store.db");
     let mut plain = SqliteConnectOptions::new().filename(&file).read_only(true).connect().await.unwrap();
     let (key, share, subject_key): (Vec<u8>, Vec<u8>, Vec<u8>) =
-        sqlx::query_as("SELECT wrapped_key, share, subject_key FROM records WHERE subject = 'the-one-to-go'")
+        sqlx::query_as("SELECT wrapped_key, share, subject_key FROM records JOIN shares USING (record) WHERE subject = 'the-one-to-go'")
             .fetch_one(&mut plain)
             .await
             .unwrap();
@@ -234,6 +234,12 @@ async fn an_erasure_cut_off_after_the_key_is_finished_at_the_next_start() {
     crash.close().await.unwrap();
     let store = open(directory.path()).await;
     assert!(loaded(&store, NOW).await.is_empty());
+    store.close().await.unwrap();
+    let mut look = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM shares").fetch_one(&mut look).await.unwrap();
+    assert_eq!(left, 0, "a record takes its shares with it");
+    look.close().await.unwrap();
+    let store = open(directory.path()).await;
     done(&store, 2, &enroll("c-1", 0)).await;
 }
 
@@ -272,8 +278,8 @@ async fn a_record_without_expiry_cannot_be_written_by_anyone() {
     let mut anyone = SqliteConnectOptions::new().filename(directory.path().join("store.db")).connect().await.unwrap();
     for (expires, fits) in [("NULL", false), ("0", false), ("-1", false), ("'never'", false), ("1", true)] {
         let insert = format!(
-            "INSERT INTO records (gallery, subject, position, contents, live, expires, share, subject_key)
-             VALUES ('g', 's', 0, 'm', 1, {expires}, x'00', x'00')"
+            "INSERT INTO records (gallery, subject, position, contents, live, expires, subject_key)
+             VALUES ('g', 's', 0, 'm', 1, {expires}, x'00')"
         );
         let written = sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&mut anyone).await;
         assert_eq!(written.is_ok(), fits, "expires {expires}: {written:?}");
@@ -318,7 +324,7 @@ async fn a_record_moved_or_prolonged_by_hand_does_not_open() {
         "UPDATE records SET contents = 'rows 40x128;fr512 1x512;rows 7x128'",
         "UPDATE records SET contents = 'rows 7x128;fr500 1x512;rows 40x128'",
         "UPDATE records SET gallery = 'banks/b18/customers'",
-        "UPDATE records SET share = CAST(substr(share, 2) AS BLOB)",
+        "UPDATE shares SET share = CAST(substr(share, 2) AS BLOB)",
         "UPDATE records SET wrapped_key = zeroblob(length(wrapped_key))",
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -349,7 +355,7 @@ async fn what_lies_in_the_file_is_noise_whatever_the_share() {
     assert!(!holds(&bytes, b"subject-key-in-clear"));
     let file = directory.path().join("store.db");
     let mut plain = SqliteConnectOptions::new().filename(&file).read_only(true).connect().await.unwrap();
-    let boxes: Vec<Vec<u8>> = sqlx::query_scalar("SELECT share FROM records").fetch_all(&mut plain).await.unwrap();
+    let boxes: Vec<Vec<u8>> = sqlx::query_scalar("SELECT share FROM shares").fetch_all(&mut plain).await.unwrap();
     let mut counts = [0_u32; 256];
     boxes.iter().flatten().for_each(|byte| counts[usize::from(*byte)] += 1);
     let expected = f64::from(counts.iter().sum::<u32>()) / 256.0;

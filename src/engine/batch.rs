@@ -321,7 +321,8 @@ impl Entered {
     }
 }
 
-fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire::Verdict {
+/// What this node says of a request before it runs.
+pub(super) fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire::Verdict {
     match item {
         Ok(item) => wire::Verdict {
             refusal: String::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Engine;
-use super::batch::{Batch, Ended};
+use super::batch::{Batch, Ended, verdict};
 use super::compare::Load;
 use super::door::{Admitted, Checked};
 use super::refusal::{Cause as _, Mixed, Refusal};
@@ -14,7 +14,7 @@ use crate::log::access::Closing;
 use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Outcome, Receipt};
 use crate::party::Party;
-use crate::peer::{BatchId, NoWord, Note, Proposed};
+use crate::peer::{BatchId, Connection, NoWord, Note, Proposed};
 use crate::request::Method;
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -218,7 +218,9 @@ impl Engine {
     /// The helpers' signed ends beside our own.
     async fn gather(&self, batch: &mut Batch, ended: Vec<Result<Ended, Refusal>>) -> Vec<Result<Answered, Refusal>> {
         let mut theirs = Vec::new();
-        for helper in [Party::B, Party::C] {
+        // Where nothing ran, there is nothing to wait for.
+        let ran = ended.iter().any(Result::is_ok);
+        for helper in [Party::B, Party::C].into_iter().filter(|_| ran) {
             let outcomes = batch.mail.take(helper, self.limits.patience, Note::outcomes);
             theirs.push(outcomes.await);
         }
@@ -266,9 +268,10 @@ impl Engine {
             return leader.hang_up();
         };
         let Ok(peers) = self.peers() else { return };
-        let Ok(links) = peers.links() else {
-            // The leader runs out of time; there is nobody to run with.
-            return;
+        let links = match peers.links() {
+            Ok(links) => links,
+            // The leader may well hear the node that is not heard here: it need not run out of time.
+            Err(no_word) => return self.decline(&leader, &proposal, no_word).await,
         };
         let mut batch = Batch { id, links, mail: peers.mailbox(id), now };
         if proposal.requests.len() > self.limits.batch {
@@ -290,6 +293,15 @@ impl Engine {
         }
         // A leader that is gone gets no receipts; the logs hold what happened.
         let _ = leader.say(Kind::Outcomes(wire::Outcomes { batch: id.to_vec(), endings })).await;
+    }
+
+    /// Refuses a whole batch before anything of it is looked at.
+    async fn decline(&self, leader: &Connection, proposal: &wire::Proposal, no_word: NoWord) {
+        let refused = || verdict(&Err(no_word.at(self.party)), Position(0));
+        let verdicts = proposal.requests.iter().map(|_| refused()).collect();
+        let ready = wire::Ready { batch: proposal.batch.clone(), nonce: self.draw::<16>().to_vec(), verdicts };
+        // A leader that is gone knows as much.
+        let _ = leader.say(Kind::Ready(ready)).await;
     }
 
     /// A batch has one kind: a leader that mixes them gets nothing.

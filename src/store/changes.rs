@@ -208,10 +208,11 @@ impl Store {
         if committed {
             return Ok(Effect::Unchanged);
         }
-        let named = query("SELECT * FROM records WHERE record = ? AND wrapped_key IS NOT NULL")
-            .bind(record)
-            .fetch_optional(&mut *transaction)
-            .await?;
+        let named =
+            query("SELECT * FROM records JOIN shares USING (record) WHERE record = ? AND wrapped_key IS NOT NULL")
+                .bind(record)
+                .fetch_optional(&mut *transaction)
+                .await?;
         let effect = match (kind, &named) {
             (ChangeKind::Enroll, Some(row)) => Effect::Enrolled(Box::new(self.read(row)?)),
             (ChangeKind::Erase, Some(row)) => {
@@ -333,9 +334,9 @@ impl Store {
         let contents = Contents::of(references).to_string();
         let place = Place { gallery, subject, contents: &contents, position: position.0, expires: *expires };
         let boxes = place.seal(enrolment, &self.0.key)?;
-        Ok(query_scalar(
-            "INSERT INTO records (gallery, subject, position, contents, live, expires, wrapped_key, share, subject_key)
-             VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING record",
+        let record = query_scalar(
+            "INSERT INTO records (gallery, subject, position, contents, live, expires, wrapped_key, subject_key)
+             VALUES (?, ?, ?, ?, 0, ?, ?, ?) RETURNING record",
         )
         .bind(gallery.as_str())
         .bind(subject.as_str())
@@ -343,10 +344,12 @@ impl Store {
         .bind(&contents)
         .bind(column(*expires))
         .bind(boxes.wrapped_key)
-        .bind(boxes.share)
         .bind(boxes.subject_key)
         .fetch_one(&mut *connection)
-        .await?)
+        .await?;
+        let keep = query("INSERT INTO shares (record, share) VALUES (?, ?)").bind(record).bind(boxes.share);
+        keep.execute(&mut *connection).await?;
+        Ok(record)
     }
 }
 

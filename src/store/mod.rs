@@ -131,6 +131,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
+            // A record takes its shares with it.
+            .foreign_keys(true)
             // Intermediate results must not lie in files of their own.
             .pragma("temp_store", "MEMORY")
             .busy_timeout(Duration::from_secs(2))

@@ -66,7 +66,8 @@ impl Store {
     pub async fn load(&self, now: u64, mut take: impl FnMut(Record) + Send) -> Result<u64, StoreError> {
         let mut held = self.connection().await;
         let mut rows = query(
-            "SELECT * FROM records WHERE live = 1 AND expires > ? AND wrapped_key IS NOT NULL ORDER BY gallery, position",
+            "SELECT * FROM records JOIN shares USING (record)
+             WHERE live = 1 AND expires > ? AND wrapped_key IS NOT NULL ORDER BY gallery, position",
         )
         .bind(column(now))
         .fetch(held.plain()?);
@@ -121,7 +122,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the shares of a row of `records`.
+    /// Opens the shares of a row of `records` joined with `shares`.
     pub(super) fn read(&self, row: &SqliteRow) -> Result<Record, StoreError> {
         let (wrapped, sealed): (&[u8], &[u8]) = (row.try_get("wrapped_key")?, row.try_get("share")?);
         let named = Named::read(row)?;

@@ -30,10 +30,14 @@ CREATE TABLE records (
     handles INTEGER NOT NULL DEFAULT 0 CHECK (handles >= 0),
     -- NULL is destroyed: the rest of the row is noise then, and goes next.
     wrapped_key BLOB,
-    share BLOB NOT NULL,
     subject_key BLOB NOT NULL,
     UNIQUE (gallery, subject),
     UNIQUE (gallery, position)
+) STRICT;
+-- A record's shares, in one box of up to 330 KB: apart, since every comparison rewrites the record's own row.
+CREATE TABLE shares (
+    record INTEGER PRIMARY KEY REFERENCES records (record) ON DELETE CASCADE,
+    share BLOB NOT NULL
 ) STRICT;
 CREATE INDEX records_expires ON records (expires);
 CREATE INDEX records_destroyed ON records (record) WHERE wrapped_key IS NULL;

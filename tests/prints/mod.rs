@@ -4,9 +4,9 @@
 
 #[path = "../dice/mod.rs"]
 mod dice;
+#[path = "../research/mod.rs"]
+mod research;
 pub mod target;
-
-use std::path::PathBuf;
 
 pub use dice::Dice;
 use tumar::template::finger::record::Standard;
@@ -113,12 +113,7 @@ pub struct Print {
 ///
 /// `None`, and a loud line, where the folder is not there; a file that is there and does not read is a failure.
 pub fn prints() -> Option<Vec<Print>> {
-    let root = std::env::var_os("TUMAR_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let folder = root.join("fingers");
-    if !folder.is_dir() {
-        println!("\n*** NOT TESTED on real fingers: no {} (set TUMAR_DATA) ***\n", folder.display());
-        return None;
-    }
+    let folder = research::folder("fingers")?;
     let index = std::fs::read_to_string(folder.join("index.csv")).unwrap();
     let print = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();

@@ -2,9 +2,11 @@
 
 #![allow(unreachable_pub)]
 
-use std::path::PathBuf;
+#[path = "../research/mod.rs"]
+mod research;
 
 use ndarray::Array2;
+use research::folder;
 
 /// Embeddings and identities of one set: row by row.
 pub struct Faces {
@@ -16,12 +18,7 @@ pub struct Faces {
 ///
 /// `None`, and a loud line, where the folder is not there; a file that is there and does not read is a failure.
 pub fn faces(set: &str, model: &str) -> Option<Faces> {
-    let root = std::env::var_os("TUMAR_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    let folder = root.join("faces");
-    if !folder.is_dir() {
-        println!("\n*** NOT TESTED on real faces: no {} (set TUMAR_DATA) ***\n", folder.display());
-        return None;
-    }
+    let folder = folder("faces")?;
     let embeddings: Array2<f32> = ndarray_npy::read_npy(folder.join(format!("{set}_{model}.npy"))).unwrap();
     let labels = std::fs::read_to_string(folder.join(format!("{set}_labels.csv"))).unwrap();
     let people: Vec<u32> =
