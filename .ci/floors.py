@@ -26,7 +26,7 @@ NAMED = {
     # Keys: who signs, seals or derives.
     "ring": ["seal", "prss", "token", "log", "handshake"],
     # SHA-256, for transcripts and digests of files: no key is involved.
-    "ring::digest": ["seal", "token", "log", "request", "wire", "template", "engine", "node"],
+    "ring::digest": ["seal", "token", "log", "request", "wire", "template", "gallery", "engine", "node"],
     # Random bytes for names, nonces and fresh key files.
     "ring::rand": ["seal", "token", "log", "engine", "cli"],
     # One derivation, of the key that a person keeps.
@@ -41,7 +41,8 @@ NAMED = {
     "hdrhistogram": ["cli"],
     "clap": ["cli"],
     "region": ["gallery"],
-    "rustix": ["node"],
+    # A thread's priority in the engine; limits of the process in the node.
+    "rustix": ["node", "engine"],
 }
 
 # No socket and no clock below this floor (floors of the map: 6 is where links are).

@@ -17,11 +17,13 @@ pub enum Method {
     Lock,
     /// End a lock.
     Unlock,
+    /// Compare a probe with every reference of a gallery.
+    Search,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Enroll, Self::Verify, Self::Erase, Self::Lock, Self::Unlock];
+    pub const ALL: [Self; 6] = [Self::Enroll, Self::Verify, Self::Erase, Self::Lock, Self::Unlock, Self::Search];
 
     /// The gRPC path: the `htu` of a proof ends in it.
     #[must_use]
@@ -32,6 +34,7 @@ impl Method {
             Self::Erase => "/tumar.v1.MatchingService/EraseSubject",
             Self::Lock => "/tumar.v1.MatchingService/LockSubject",
             Self::Unlock => "/tumar.v1.MatchingService/UnlockSubject",
+            Self::Search => "/tumar.v1.MatchingService/SearchGallery",
         }
     }
 
@@ -44,6 +47,7 @@ impl Method {
             Self::Erase => "erase",
             Self::Lock => "lock",
             Self::Unlock => "unlock",
+            Self::Search => "search",
         }
     }
 }
@@ -59,6 +63,38 @@ pub struct Sample {
     pub envelopes: [[u8; 32]; 3],
 }
 
+/// What a search is part of, and how much of a gallery it may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// SHA-256 of the file of the case: what two officers approved a search for.
+    pub digest: [u8; 32],
+    /// Most subjects that come back: 1..=[`MOST_CANDIDATES`].
+    pub most: u32,
+    /// The officers' approvals, as they signed them.
+    pub approvals: Vec<String>,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks of references that are compared.
+    pub blocks_done: u32,
+    /// Blocks in all.
+    pub blocks: u32,
+}
+
+/// Most subjects that any search may name.
+pub const MOST_CANDIDATES: u32 = 32;
+
+/// Whom a call is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// One subject.
+    Subject(Subject),
+    /// Everybody in the gallery: a search.
+    Case(Case),
+}
+
 /// What one call asks for, apart from who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -69,7 +105,7 @@ pub struct Ask {
     /// Where the subject is, or will be.
     pub gallery: GalleryName,
     /// Whom it is about.
-    pub subject: Subject,
+    pub about: About,
     /// What for.
     pub purpose: PurposeName,
     /// Whole tenge at stake, where the purpose's rule depends on it; 0 where nothing is.
@@ -79,6 +115,15 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// The subject that it is about; none of a search.
+    #[must_use]
+    pub const fn subject(&self) -> Option<&Subject> {
+        match &self.about {
+            About::Subject(subject) => Some(subject),
+            About::Case(_) => None,
+        }
+    }
+
     /// What the samples were made from, each once, in the order in which they first come.
     #[must_use]
     pub fn modalities(&self) -> Vec<Modality> {
@@ -105,7 +150,19 @@ impl Ask {
         field(self.method.path().as_bytes());
         field(self.request_id.as_bytes());
         field(self.gallery.as_str().as_bytes());
-        field(self.subject.as_str().as_bytes());
+        match &self.about {
+            About::Subject(subject) => field(subject.as_str().as_bytes()),
+            // No subject is empty.
+            About::Case(Case { digest, most, approvals }) => {
+                field(b"");
+                field(digest);
+                field(&most.to_be_bytes());
+                field(&(approvals.len() as u64).to_be_bytes());
+                for approval in approvals {
+                    field(approval.as_bytes());
+                }
+            }
+        }
         field(self.purpose.as_str().as_bytes());
         field(&self.amount_kzt.to_be_bytes());
         field(&(self.samples.len() as u64).to_be_bytes());
@@ -133,7 +190,7 @@ mod tests {
             method: Method::Verify,
             request_id: RequestId::from_random([7; 16]),
             gallery: "banks/b17/customers".parse().unwrap(),
-            subject: "c-0042".parse().unwrap(),
+            about: About::Subject("c-0042".parse().unwrap()),
             purpose: "cash_withdrawal".parse().unwrap(),
             amount_kzt: 40_000,
             samples: vec![Sample {
@@ -145,12 +202,32 @@ mod tests {
     }
 
     #[test]
+    fn every_field_of_a_case_changes_the_transcript() {
+        let case = Case { digest: [7; 32], most: 5, approvals: vec!["one".to_owned(), "two".to_owned()] };
+        let change: [fn(&mut Case); 5] = [
+            |case| case.digest = [8; 32],
+            |case| case.most = 6,
+            |case| case.approvals.swap(0, 1),
+            |case| case.approvals[0].push('x'),
+            |case| case.approvals.truncate(1),
+        ];
+        let of = |case: &Case| Ask { about: About::Case(case.clone()), ..ask() }.transcript();
+        assert_eq!(of(&case), of(&case.clone()));
+        assert_ne!(of(&case), ask().transcript());
+        for (place, change) in change.iter().enumerate() {
+            let mut other = case.clone();
+            change(&mut other);
+            assert_ne!(of(&case), of(&other), "change {place}");
+        }
+    }
+
+    #[test]
     fn every_field_changes_the_transcript() {
         let change: [fn(&mut Ask); 9] = [
             |a| a.method = Method::Enroll,
             |a| a.request_id = RequestId::from_random([8; 16]),
             |a| a.gallery = "banks/b18/customers".parse().unwrap(),
-            |a| a.subject = "c-0043".parse().unwrap(),
+            |a| a.about = About::Subject("c-0043".parse().unwrap()),
             |a| a.purpose = "card_activation".parse().unwrap(),
             |a| a.amount_kzt += 1,
             |a| a.samples[0].model = "sface128".parse().unwrap(),

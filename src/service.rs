@@ -3,21 +3,27 @@
 //! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::engine::{Answered, Engine, Refusal};
-use crate::log::receipt::{Outcome, Receipt};
+use crate::engine::{Engine, Refusal};
+use crate::log::receipt::Outcome;
 use crate::name::Deployment;
 use crate::peer::Peers;
+use crate::request::Progress;
 use crate::token::{ALL_REASONS, Class};
 use crate::wire::peer::v1::{Relayed, relayed};
 use crate::wire::{MOST_SAMPLES, receipt_to, sha256, v1};
 use v1::matching_service_server::MatchingService;
+use v1::search_gallery_response::Step;
 
 /// Domain of all reason codes.
 pub const DOMAIN: &str = "tumar.v1";
@@ -41,7 +47,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 31] = [
+const ROWS: [ReasonRow; 32] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -62,8 +68,9 @@ const ROWS: [ReasonRow; 31] = [
     row(
         "NODES_OUT_OF_STEP",
         Code::Unavailable,
-        "The nodes do not hold the same row of the subject; one must catch up.",
+        "The nodes do not hold the same references; the node that is named must catch up.",
     ),
+    row("CANCELLED", Code::Cancelled, "The client went away before the search had ended."),
     row("CHANGE_REFUSED", Code::Aborted, "Not all three nodes could make the change, so none did."),
     row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
@@ -134,24 +141,28 @@ impl Matching {
         wrap: fn(T) -> relayed::Request,
         expected: &[Outcome],
     ) -> Result<(Outcome, Vec<v1::Receipt>), Status> {
+        let relayed = self.relayed(request, wrap)?;
+        let answered = self.engine.submit(relayed).await.map_err(|refusal| status(&refusal))?;
+        if !expected.contains(&answered.outcome) {
+            return Err(refuse(&self.engine, "ANSWER_MISSING"));
+        }
+        Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect()))
+    }
+
+    /// A request with its token and proof, as the helpers will see it.
+    fn relayed<T>(&self, request: Request<T>, wrap: fn(T) -> relayed::Request) -> Result<Relayed, Status> {
         let token = self.metadata(&request, "authorization").and_then(|value| value.strip_prefix("DPoP "));
         let token = token.ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?.to_owned();
         let proof = self.metadata(&request, "dpop").ok_or_else(|| refuse(&self.engine, "PROOF_ABSENT"))?.to_owned();
         let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
         let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
-        let relayed = Relayed {
+        Ok(Relayed {
             token,
             proof,
             client_certificate: certificate.map(|der| sha256(&der).to_vec()).unwrap_or_default(),
             position: 0,
             request: Some(wrap(request.into_inner())),
-        };
-        let answered = self.engine.submit(relayed).await.map_err(|refusal| status(&refusal))?;
-        let Answered { outcome, receipts } = answered;
-        if !expected.contains(&outcome) {
-            return Err(refuse(&self.engine, "ANSWER_MISSING"));
-        }
-        Ok((outcome, receipts.iter().map(|receipt: &Receipt| receipt_to(receipt)).collect()))
+        })
     }
 
     #[expect(clippy::unused_self, reason = "reads as what it is: this call's metadata")]
@@ -207,6 +218,32 @@ impl MatchingService for Matching {
         Ok(Response::new(v1::UnlockSubjectResponse { receipts }))
     }
 
+    type SearchGalleryStream = Pin<Box<dyn Stream<Item = Result<v1::SearchGalleryResponse, Status>> + Send + 'static>>;
+
+    async fn search_gallery(
+        &self,
+        request: Request<v1::SearchGalleryRequest>,
+    ) -> Result<Response<Self::SearchGalleryStream>, Status> {
+        let relayed = self.relayed(request, relayed::Request::Search)?;
+        let (watched, progress) = watch::channel(Progress::default());
+        let queued = self.engine.enqueue(relayed, watched).await.map_err(|refusal| status(&refusal))?;
+        let progress = WatchStream::from_changes(progress).map(|Progress { blocks_done, blocks }| {
+            Ok(said(Step::Progress(v1::SearchProgress { blocks_done, blocks })))
+        });
+        let engine = Arc::clone(&self.engine);
+        let result = async move {
+            let answered = queued.answer().await.map_err(|refusal| status(&refusal))?;
+            let found = answered.found.ok_or_else(|| refuse(&engine, "ANSWER_MISSING"))?;
+            Ok(said(Step::Result(v1::SearchResult {
+                candidates: found.candidates.into_iter().map(String::from).collect(),
+                truncated: found.truncated,
+                receipts: answered.receipts.iter().map(receipt_to).collect(),
+            })))
+        };
+        // Nobody tells of progress any more when the answer comes. Who drops the stream ends the search.
+        Ok(Response::new(Box::pin(progress.chain(tokio_stream::once(result).then(|result| result)))))
+    }
+
     async fn get_committee(
         &self,
         _: Request<v1::GetCommitteeRequest>,
@@ -232,6 +269,10 @@ impl MatchingService for Matching {
             }),
         }))
     }
+}
+
+const fn said(step: Step) -> v1::SearchGalleryResponse {
+    v1::SearchGalleryResponse { step: Some(step) }
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::ops::RangeInclusive;
 use ring::digest::{SHA256, digest};
 
 use crate::log::note::{SigningKey, is_signed};
-use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
-use crate::name::{Deployment, Modality, NameError};
+use crate::log::receipt::{Found, Outcome, Receipt, ReceiptBody};
+use crate::name::{Deployment, Modality, NameError, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Method, Sample};
+use crate::request::{About, Ask, Case, MOST_CANDIDATES, Method, Sample};
 use crate::template::model::Encoding;
+use peer::v1::Kept;
 use peer::v1::relayed::Request;
-use peer::v1::{Ending, Outcomes};
 use prost::Message as _;
 
 /// `tumar.v1`: what clients call.
@@ -37,12 +37,15 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// Most samples of one enrolment: ten fingers in three captures, and two faces.
 pub const MOST_SAMPLES: usize = 32;
 
+/// Most approvals that are looked at: one more than a search needs, so that too many have their own reason.
+const MOST_APPROVALS: usize = 3;
+
 /// How many samples a call takes.
 #[must_use]
 pub const fn samples_taken(method: Method) -> RangeInclusive<usize> {
     match method {
         Method::Enroll => 1..=MOST_SAMPLES,
-        Method::Verify => 1..=2,
+        Method::Verify | Method::Search => 1..=2,
         Method::Erase | Method::Lock | Method::Unlock => 0..=0,
     }
 }
@@ -54,8 +57,19 @@ pub enum RequestError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// More or fewer samples than the call takes.
-    #[error("samples must be 1 to {MOST_SAMPLES} at an enrolment, 1 or 2 at a verification, and none elsewhere")]
+    #[error(
+        "samples must be 1 to {MOST_SAMPLES} at an enrolment, 1 or 2 at a verification or search, and none elsewhere"
+    )]
     Samples,
+    /// Not the digest of a case.
+    #[error("case_digest must be 32 bytes")]
+    Case,
+    /// None, or too many.
+    #[error("max_candidates must be 1 to {MOST_CANDIDATES}")]
+    Candidates,
+    /// More than a search needs, or longer than an approval is.
+    #[error("approvals must be at most {MOST_APPROVALS}")]
+    Approvals,
     /// A modality that this version does not know.
     #[error("modality is not one of the known ones")]
     Modality,
@@ -74,17 +88,26 @@ impl RequestError {
         match self {
             Self::Name(name) => name.kind,
             Self::Samples => "samples",
+            Self::Case => "case_digest",
+            Self::Candidates => "max_candidates",
+            Self::Approvals => "approvals",
             Self::Modality => "modality",
             Self::Absent => "request",
         }
     }
 }
 
+/// Whom a request names.
+enum Named<'a> {
+    Subject(&'a str),
+    Case(&'a v1::SearchGalleryRequest),
+}
+
 /// The fields that every request has.
 struct Common<'a> {
     request_id: &'a str,
     gallery: &'a str,
-    subject: &'a str,
+    about: Named<'a>,
     purpose: &'a str,
     amount_kzt: u64,
     samples: &'a [v1::Sample],
@@ -95,7 +118,7 @@ macro_rules! common {
         Common {
             request_id: &$request.request_id,
             gallery: &$request.gallery,
-            subject: &$request.subject,
+            about: Named::Subject(&$request.subject),
             purpose: &$request.purpose,
             amount_kzt: 0,
             samples: &[],
@@ -110,6 +133,14 @@ fn common(request: &Request) -> Common<'_> {
         Request::Erase(r) => common!(r),
         Request::Lock(r) => common!(r),
         Request::Unlock(r) => common!(r),
+        Request::Search(r) => Common {
+            request_id: &r.request_id,
+            gallery: &r.gallery,
+            about: Named::Case(r),
+            purpose: &r.purpose,
+            amount_kzt: 0,
+            samples: &r.samples,
+        },
     }
 }
 
@@ -122,6 +153,7 @@ pub const fn method_of(request: &Request) -> Method {
         Request::Erase(_) => Method::Erase,
         Request::Lock(_) => Method::Lock,
         Request::Unlock(_) => Method::Unlock,
+        Request::Search(_) => Method::Search,
     }
 }
 
@@ -139,11 +171,25 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
         method,
         request_id: common.request_id.parse()?,
         gallery: common.gallery.parse()?,
-        subject: common.subject.parse()?,
+        about: match common.about {
+            Named::Subject(subject) => About::Subject(subject.parse()?),
+            Named::Case(search) => About::Case(case_of(search)?),
+        },
         purpose: common.purpose.parse()?,
         amount_kzt: common.amount_kzt,
         samples: common.samples.iter().map(sample_of).collect::<Result<_, _>>()?,
     })
+}
+
+fn case_of(search: &v1::SearchGalleryRequest) -> Result<Case, RequestError> {
+    let digest = search.case_digest.as_slice().try_into().map_err(|_| RequestError::Case)?;
+    if !(1..=MOST_CANDIDATES).contains(&search.max_candidates) {
+        return Err(RequestError::Candidates);
+    }
+    if search.approvals.len() > MOST_APPROVALS {
+        return Err(RequestError::Approvals);
+    }
+    Ok(Case { digest, most: search.max_candidates, approvals: search.approvals.clone() })
 }
 
 fn sample_of(sample: &v1::Sample) -> Result<Sample, RequestError> {
@@ -297,6 +343,7 @@ pub fn receipt_to(receipt: &Receipt) -> v1::Receipt {
         inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
         checkpoint: body.checkpoint.clone(),
         signature: signature.to_vec(),
+        found_digest: body.found.map(Vec::from).unwrap_or_default(),
     }
 }
 
@@ -306,6 +353,10 @@ pub fn receipt_from(receipt: &v1::Receipt) -> Option<Receipt> {
     let body = ReceiptBody {
         party: receipt.party().try_into().ok()?,
         outcome: outcome_from(receipt.outcome())?,
+        found: match receipt.found_digest.as_slice() {
+            [] => None,
+            digest => Some(digest.try_into().ok()?),
+        },
         rq: receipt.request_digest.as_slice().try_into().ok()?,
         index: receipt.log_index,
         leaf: receipt.leaf_hash.as_slice().try_into().ok()?,
@@ -323,6 +374,7 @@ const fn outcome_to(outcome: Outcome) -> v1::Outcome {
         Outcome::Erased => v1::Outcome::Erased,
         Outcome::Locked => v1::Outcome::Locked,
         Outcome::Unlocked => v1::Outcome::Unlocked,
+        Outcome::Searched => v1::Outcome::Searched,
     }
 }
 
@@ -334,21 +386,28 @@ const fn outcome_from(outcome: v1::Outcome) -> Option<Outcome> {
         v1::Outcome::Erased => Some(Outcome::Erased),
         v1::Outcome::Locked => Some(Outcome::Locked),
         v1::Outcome::Unlocked => Some(Outcome::Unlocked),
+        v1::Outcome::Searched => Some(Outcome::Searched),
         v1::Outcome::Unspecified => None,
     }
 }
 
-/// What the leader keeps of an answer: its three receipts.
+/// What the leader keeps of an answer: its three receipts, and whom a search named.
 #[must_use]
-pub fn answer_bytes(receipts: &[Receipt; 3]) -> Vec<u8> {
-    let endings = receipts.iter().map(|receipt| Ending { failure: String::new(), receipt: Some(receipt_to(receipt)) });
-    Outcomes { batch: Vec::new(), endings: endings.collect() }.encode_to_vec()
+pub fn answer_bytes(receipts: &[Receipt; 3], found: Option<&Found>) -> Vec<u8> {
+    let found = found.cloned().unwrap_or_default();
+    let candidates = found.candidates.into_iter().map(String::from).collect();
+    let receipts = receipts.iter().map(receipt_to).collect();
+    Kept { receipts, candidates, truncated: found.truncated }.encode_to_vec()
 }
 
-/// The three receipts of a kept answer.
+/// The same, of a kept answer.
 #[must_use]
-pub fn answer_from(bytes: &[u8]) -> Option<[Receipt; 3]> {
-    let outcomes = Outcomes::decode(bytes).ok()?;
-    let receipts: Option<Vec<_>> = outcomes.endings.iter().map(|e| e.receipt.as_ref().and_then(receipt_from)).collect();
-    receipts?.try_into().ok()
+pub fn answer_from(bytes: &[u8]) -> Option<([Receipt; 3], Option<Found>)> {
+    let Kept { receipts, candidates, truncated } = Kept::decode(bytes).ok()?;
+    let receipts: Option<Vec<_>> = receipts.iter().map(receipt_from).collect();
+    let receipts: [Receipt; 3] = receipts?.try_into().ok()?;
+    let candidates: Result<_, _> = candidates.into_iter().map(Subject::try_from).collect();
+    let found = Found { candidates: candidates.ok()?, truncated };
+    let searched = receipts[0].body.outcome == Outcome::Searched;
+    Some((receipts, searched.then_some(found)))
 }

@@ -137,7 +137,7 @@ fn a_denied_request_carries_its_log_entry_and_what_it_spends() {
     let mut draft = Draft::good();
     draft.ask.amount_kzt = 5_000_001;
     let Refused::Denied(denied) = draft.granted::<Verify>().unwrap_err() else { panic!("not genuine") };
-    assert_eq!(denied.record.subject, draft.ask.subject);
+    assert_eq!(denied.record.subject.as_ref(), draft.ask.subject());
     assert_eq!(denied.record.policy, *POLICY.digest());
     assert_eq!(denied.spends.transcript, draft.ask.transcript());
 }

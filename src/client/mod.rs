@@ -32,9 +32,9 @@ use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
-use crate::log::receipt::Outcome;
-use crate::name::Deployment;
-use crate::request::Ask;
+use crate::log::receipt::{Found, Outcome};
+use crate::name::{Deployment, Subject};
+use crate::request::{Ask, Progress};
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
@@ -43,12 +43,15 @@ use crate::wire::v1::matching_service_client::MatchingServiceClient;
 pub use committee::{Committee, CommitteeFault, ServedModel};
 pub use config::{ClientConfig, ConfigError, NodePin};
 pub use error::{ClientError, InputError, Refusal};
-pub use prepare::{Capture, Prepared, Target};
+pub use prepare::{Capture, Prepared, Search, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
 pub use subject_key::{SubjectKey, SubjectKeyError};
 
 /// How long a call may take before both sides give it up.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a search may take.
+pub const SEARCH_DEADLINE: Duration = Duration::from_mins(5);
 
 /// Reads the time, in Unix seconds: a proof says when it was made.
 pub type Clock = fn() -> u64;
@@ -58,6 +61,8 @@ pub type Clock = fn() -> u64;
 pub struct Answer {
     /// The same in all three receipts.
     pub outcome: Outcome,
+    /// Of a search, what all three receipts sign.
+    pub found: Option<Found>,
     /// Checked.
     pub receipts: Receipts,
 }
@@ -76,6 +81,15 @@ pub struct Enrolled {
 pub struct Verified {
     /// The opened bit.
     pub matched: bool,
+    /// Checked.
+    pub receipts: Receipts,
+}
+
+/// A gallery was searched.
+#[derive(Clone, Debug)]
+pub struct Searched {
+    /// Who matches.
+    pub found: Found,
     /// Checked.
     pub receipts: Receipts,
 }
@@ -174,6 +188,41 @@ impl Client {
         Ok(Verified { matched: answer.outcome == Outcome::Match, receipts: answer.receipts })
     }
 
+    /// Compares one vector, or a face and a finger together, with everybody in a gallery, and tells `watch` how far it is.
+    /// Dropping the future ends the search at all three nodes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn search(
+        &self,
+        access: &str,
+        search: &Search,
+        probes: &[Capture<'_>],
+        watch: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Searched, ClientError> {
+        let prepared = Prepared::search(&self.config, &self.committee(), search, probes)?;
+        let answer = match self.send_watching(access, &prepared, watch).await {
+            Err(error) if error.wants_new_keys() => {
+                let committee = self.refresh().await?;
+                let again = Prepared::search(&self.config, &committee, search, probes)?;
+                self.send_watching(access, &again, watch).await
+            }
+            first => first,
+        }?;
+        let found = answer.found.ok_or(ReceiptFault::Decision)?;
+        Ok(Searched { found, receipts: answer.receipts })
+    }
+
+    async fn send_watching(
+        &self,
+        access: &str,
+        prepared: &Prepared,
+        watch: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Answer, ClientError> {
+        let proof = self.prove(access, prepared.ask(), None)?;
+        self.call_watching(access, &proof, prepared, watch).await
+    }
+
     /// Destroys a person's references.
     ///
     /// # Errors
@@ -181,7 +230,7 @@ impl Client {
     pub async fn erase(&self, access: &str, target: &Target) -> Result<ErasureCertificate, ClientError> {
         let prepared = Prepared::erase(target)?;
         let answer = self.send(access, &prepared).await?;
-        Ok(ErasureCertificate::new(self.deployment(), prepared.ask(), &answer.receipts))
+        Ok(ErasureCertificate::new(self.deployment(), prepared.ask(), &target.subject, &answer.receipts))
     }
 
     /// Stops every use of a person's reference.
@@ -224,18 +273,29 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn call(&self, access: &str, proof: &str, prepared: &Prepared) -> Result<Answer, ClientError> {
+        self.call_watching(access, proof, prepared, &mut |_| {}).await
+    }
+
+    async fn call_watching(
+        &self,
+        access: &str,
+        proof: &str,
+        prepared: &Prepared,
+        watch: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Answer, ClientError> {
         let authorization = metadata(&format!("DPoP {access}"))?;
         let proof = metadata(proof)?;
-        let (decision, receipts) = self.exchange(authorization, proof, prepared.request().clone()).await?;
+        let (said, receipts) = self.exchange(authorization, proof, prepared.request().clone(), watch).await?;
         let receipts = Receipts::check(&receipts, prepared.ask(), &self.config)?;
         let outcome = receipts.outcome();
-        let fits = match decision {
-            None => true,
-            Some(v1::Decision::Match) => outcome == Outcome::Match,
-            Some(v1::Decision::NoMatch) => outcome == Outcome::NoMatch,
-            Some(v1::Decision::Unspecified) => false,
+        let (fits, found) = match said {
+            Said::Nothing => (true, None),
+            Said::Decision(v1::Decision::Match) => (outcome == Outcome::Match, None),
+            Said::Decision(v1::Decision::NoMatch) => (outcome == Outcome::NoMatch, None),
+            Said::Decision(v1::Decision::Unspecified) => (false, None),
+            Said::Found(found) => (receipts.found() == Some(found.digest()), Some(found)),
         };
-        if fits { Ok(Answer { outcome, receipts }) } else { Err(ReceiptFault::Decision.into()) }
+        if fits { Ok(Answer { outcome, found, receipts }) } else { Err(ReceiptFault::Decision.into()) }
     }
 
     /// Asks anew who the nodes are.
@@ -253,7 +313,8 @@ impl Client {
         authorization: MetadataValue<Ascii>,
         proof: MetadataValue<Ascii>,
         request: Request,
-    ) -> Result<(Option<v1::Decision>, Vec<v1::Receipt>), ClientError> {
+        watch: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(Said, Vec<v1::Receipt>), ClientError> {
         /// The request with its two metadata entries and the deadline.
         fn dressed<T>(
             message: T,
@@ -266,24 +327,59 @@ impl Client {
             request.set_timeout(DEADLINE);
             request
         }
+        use Said::Nothing;
         let mut rpc = self.rpc.clone();
         Ok(match request {
             Request::Enroll(m) => {
-                (None, rpc.enroll_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                (Nothing, rpc.enroll_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
             }
             Request::Verify(m) => {
                 let answer = rpc.verify_subject(dressed(m, authorization, proof)).await?.into_inner();
-                (Some(answer.decision()), answer.receipts)
+                (Said::Decision(answer.decision()), answer.receipts)
             }
             Request::Erase(m) => {
-                (None, rpc.erase_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                (Nothing, rpc.erase_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
             }
-            Request::Lock(m) => (None, rpc.lock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts),
+            Request::Lock(m) => {
+                (Nothing, rpc.lock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+            }
             Request::Unlock(m) => {
-                (None, rpc.unlock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                (Nothing, rpc.unlock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+            }
+            Request::Search(m) => {
+                let mut request = dressed(m, authorization, proof);
+                request.set_timeout(SEARCH_DEADLINE);
+                last_of(rpc.search_gallery(request).await?.into_inner(), watch).await?
             }
         })
     }
+}
+
+/// What an answer says besides its receipts.
+enum Said {
+    Nothing,
+    Decision(v1::Decision),
+    Found(Found),
+}
+
+/// The result of a search, after all that was said of its progress.
+async fn last_of(
+    mut steps: tonic::Streaming<v1::SearchGalleryResponse>,
+    watch: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(Said, Vec<v1::Receipt>), ClientError> {
+    use v1::search_gallery_response::Step;
+    while let Some(message) = steps.message().await? {
+        match message.step {
+            Some(Step::Progress(v1::SearchProgress { blocks_done, blocks })) => watch(Progress { blocks_done, blocks }),
+            Some(Step::Result(result)) => {
+                let candidates: Result<_, _> = result.candidates.into_iter().map(Subject::try_from).collect();
+                let candidates = candidates.map_err(|_| ReceiptFault::Decision)?;
+                return Ok((Said::Found(Found { candidates, truncated: result.truncated }), result.receipts));
+            }
+            None => {}
+        }
+    }
+    Err(ReceiptFault::Count.into())
 }
 
 /// Marked as sensitive, so that no HTTP/2 table and no `Debug` of a request keeps it.

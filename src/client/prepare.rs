@@ -8,7 +8,7 @@ use super::error::InputError;
 use super::subject_key::SubjectKey;
 use crate::name::{GalleryName, ModelId, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Method};
+use crate::request::{Ask, Case, Method};
 use crate::seal::{Binding, random};
 use crate::share::{Masks, Summands, split};
 use crate::template::{MOST_ROWS, ROW, Template};
@@ -30,6 +30,17 @@ pub struct Target {
     pub subject: Subject,
     /// A purpose of the policy.
     pub purpose: PurposeName,
+}
+
+/// Whom a search looks for, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Which gallery.
+    pub gallery: GalleryName,
+    /// A purpose of the policy.
+    pub purpose: PurposeName,
+    /// The case, how many people may be named, and the officers' approvals.
+    pub case: Case,
 }
 
 /// One template of a person, and what made it.
@@ -89,7 +100,7 @@ impl Prepared {
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
         let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
-        sealer.enrolment(references.iter().map(|reference| sealer.of(reference)), key)
+        sealer.enrolment(target, references.iter().map(|reference| sealer.of(reference)), key)
     }
 
     /// Compares one probe, or two of different modalities. `amount_kzt` is whole tenge; 0 where none are at stake.
@@ -104,7 +115,32 @@ impl Prepared {
         amount_kzt: u64,
     ) -> Result<Self, InputError> {
         let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
-        sealer.comparison(probes.iter().map(|probe| sealer.of(probe)), amount_kzt)
+        sealer.comparison(target, probes.iter().map(|probe| sealer.of(probe)), amount_kzt)
+    }
+
+    /// Compares one vector, or a face and a finger together, with everybody in a gallery.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn search(
+        config: &ClientConfig,
+        committee: &Committee,
+        search: &Search,
+        probes: &[Capture<'_>],
+    ) -> Result<Self, InputError> {
+        let Search { gallery, purpose, case } = search;
+        let place = Place { gallery, subject: None, purpose };
+        let sealer = Sealer::new(config, committee, place, Method::Search, probes.len())?;
+        let samples = probes.iter().map(|probe| sealer.sample(&sealer.of(probe)?, None)).collect::<Result<_, _>>()?;
+        Self::new(Request::Search(v1::SearchGalleryRequest {
+            request_id: sealer.request_id.to_string(),
+            gallery: gallery.to_string(),
+            purpose: purpose.to_string(),
+            case_digest: case.digest.to_vec(),
+            max_candidates: case.most,
+            samples,
+            approvals: case.approvals.clone(),
+        }))
     }
 
     /// [`enroll`](Self::enroll) for packed nibbles of which nothing was checked but their number: what a hostile terminal could
@@ -120,7 +156,7 @@ impl Prepared {
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
         let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
-        sealer.enrolment(references.iter().map(|(model, packed)| sealer.packed(model, packed)), key)
+        sealer.enrolment(target, references.iter().map(|(model, packed)| sealer.packed(model, packed)), key)
     }
 
     /// [`verify`](Self::verify) for packed nibbles, as in [`danger_enroll_packed`](Self::danger_enroll_packed).
@@ -135,7 +171,7 @@ impl Prepared {
         amount_kzt: u64,
     ) -> Result<Self, InputError> {
         let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
-        sealer.comparison(probes.iter().map(|(model, packed)| sealer.packed(model, packed)), amount_kzt)
+        sealer.comparison(target, probes.iter().map(|(model, packed)| sealer.packed(model, packed)), amount_kzt)
     }
 
     /// Destroys a person's references.
@@ -177,6 +213,20 @@ fn texts(target: &Target) -> (String, String, String) {
     (target.gallery.to_string(), target.subject.to_string(), target.purpose.to_string())
 }
 
+/// What envelopes are bound to of a target, or of a search.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    gallery: &'a GalleryName,
+    subject: Option<&'a Subject>,
+    purpose: &'a PurposeName,
+}
+
+impl<'a> From<&'a Target> for Place<'a> {
+    fn from(Target { gallery, subject, purpose }: &'a Target) -> Self {
+        Self { gallery, subject: Some(subject), purpose }
+    }
+}
+
 /// A template on its way: what made it, and a share for each of A, B and C.
 type Shared<'a> = (&'a ServedModel, [Summands; 3]);
 
@@ -184,7 +234,7 @@ type Shared<'a> = (&'a ServedModel, [Summands; 3]);
 struct Sealer<'a> {
     config: &'a ClientConfig,
     committee: &'a Committee,
-    target: &'a Target,
+    place: Place<'a>,
     request_id: RequestId,
 }
 
@@ -193,14 +243,14 @@ impl<'a> Sealer<'a> {
     fn new(
         config: &'a ClientConfig,
         committee: &'a Committee,
-        target: &'a Target,
+        place: impl Into<Place<'a>>,
         method: Method,
         samples: usize,
     ) -> Result<Self, InputError> {
         if !samples_taken(method).contains(&samples) {
             return Err(RequestError::Samples.into());
         }
-        Ok(Self { config, committee, target, request_id: new_id()? })
+        Ok(Self { config, committee, place: place.into(), request_id: new_id()? })
     }
 
     fn of(&self, capture: &Capture<'_>) -> Result<Shared<'a>, InputError> {
@@ -222,24 +272,26 @@ impl<'a> Sealer<'a> {
 
     fn enrolment(
         &self,
+        target: &Target,
         shared: impl Iterator<Item = Result<Shared<'a>, InputError>>,
         key: &SubjectKey,
     ) -> Result<Prepared, InputError> {
         // The nodes look for their keys in the first sample.
         let keys = std::iter::once(Some(key)).chain(std::iter::repeat(None));
         let samples = shared.zip(keys).map(|(shared, key)| self.sample(&shared?, key)).collect::<Result<_, _>>()?;
-        let (gallery, subject, purpose) = texts(self.target);
+        let (gallery, subject, purpose) = texts(target);
         let request_id = self.request_id.to_string();
         Prepared::new(Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }))
     }
 
     fn comparison(
         &self,
+        target: &Target,
         shared: impl Iterator<Item = Result<Shared<'a>, InputError>>,
         amount_kzt: u64,
     ) -> Result<Prepared, InputError> {
         let samples = shared.map(|shared| self.sample(&shared?, None)).collect::<Result<_, _>>()?;
-        let (gallery, subject, purpose) = texts(self.target);
+        let (gallery, subject, purpose) = texts(target);
         let request_id = self.request_id.to_string();
         Prepared::new(Request::Verify(v1::VerifySubjectRequest {
             request_id,
@@ -275,10 +327,10 @@ impl<'a> Sealer<'a> {
             party,
             deployment: &self.config.deployment,
             relying_party: &self.config.relying_party,
-            purpose: &self.target.purpose,
+            purpose: self.place.purpose,
             request_id: &self.request_id,
-            gallery: &self.target.gallery,
-            subject: &self.target.subject,
+            gallery: self.place.gallery,
+            subject: self.place.subject,
             modality: model.modality,
             model: &model.id,
         };

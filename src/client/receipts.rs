@@ -7,7 +7,7 @@ use super::{ClientConfig, NodePin};
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
 use crate::name::{Deployment, GalleryName, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Method};
+use crate::request::{About, Ask, Method};
 use crate::wire::{receipt_from, v1};
 
 /// The receipts do not show what the answer says.
@@ -28,6 +28,9 @@ pub enum ReceiptFault {
     /// The call has no such outcome, or the nodes say different things.
     #[error("that of node {0} has another outcome")]
     Outcome(Party),
+    /// It signs another result of a search, or one where there is none.
+    #[error("that of node {0} has another result of the search")]
+    Found(Party),
     /// The leader's decision is not the one that the nodes signed.
     #[error("the decision is not the one that the nodes signed")]
     Decision,
@@ -55,6 +58,12 @@ impl Receipts {
         self.0[0].body.outcome
     }
 
+    /// Of a search, the digest of its result.
+    #[must_use]
+    pub const fn found(&self) -> Option<[u8; 32]> {
+        self.0[0].body.found
+    }
+
     /// A's, B's and C's.
     pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
         self.0.iter()
@@ -73,6 +82,10 @@ fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, 
         if receipt.body.outcome != first || !may_come_of(ask.method, first) {
             return Err(ReceiptFault::Outcome(party));
         }
+        if receipt.body.found != receipts[0].body.found || receipt.body.found.is_some() != (first == Outcome::Searched)
+        {
+            return Err(ReceiptFault::Found(party));
+        }
     }
     Ok(())
 }
@@ -85,6 +98,7 @@ const fn may_come_of(method: Method, outcome: Outcome) -> bool {
             | (Method::Erase, Outcome::Erased)
             | (Method::Lock, Outcome::Locked)
             | (Method::Unlock, Outcome::Unlocked)
+            | (Method::Search, Outcome::Searched)
     )
 }
 
@@ -137,7 +151,7 @@ struct FileReceipt {
 
 impl ErasureCertificate {
     /// From receipts that were checked against `ask`.
-    pub(super) fn new(deployment: &Deployment, ask: &Ask, receipts: &Receipts) -> Self {
+    pub(super) fn new(deployment: &Deployment, ask: &Ask, subject: &Subject, receipts: &Receipts) -> Self {
         let file = |receipt: &Receipt| FileReceipt {
             party: receipt.body.party,
             log_index: receipt.body.index,
@@ -151,7 +165,7 @@ impl ErasureCertificate {
             deployment: deployment.clone(),
             request_id: ask.request_id.to_string(),
             gallery: ask.gallery.clone(),
-            subject: ask.subject.clone(),
+            subject: subject.clone(),
             purpose: ask.purpose.clone(),
             receipts: receipts.0.each_ref().map(file),
         }
@@ -204,7 +218,7 @@ impl ErasureCertificate {
             method: Method::Erase,
             request_id: self.request_id.parse::<RequestId>().map_err(|_| CertificateError::Form)?,
             gallery: self.gallery.clone(),
-            subject: self.subject.clone(),
+            about: About::Subject(self.subject.clone()),
             purpose: self.purpose.clone(),
             amount_kzt: 0,
             samples: Vec::new(),
@@ -220,6 +234,7 @@ impl FileReceipt {
         let body = ReceiptBody {
             party: self.party,
             outcome: Outcome::Erased,
+            found: None,
             rq,
             index: self.log_index,
             leaf: from_hex(&self.leaf_hash)?,

@@ -118,6 +118,7 @@ impl World {
             let body = ReceiptBody {
                 party,
                 outcome,
+                found: None,
                 rq: ask.transcript(),
                 index: 1,
                 leaf: leaf_hash(b"ours"),
@@ -236,10 +237,11 @@ fn receipts_are_believed_only_if_all_three_show_this_request_and_one_outcome() {
 #[test]
 fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
     let world = world();
-    let erase = Prepared::erase(&target("erasure")).unwrap();
+    let target = target("erasure");
+    let erase = Prepared::erase(&target).unwrap();
     let receipts = world.receipts(erase.ask(), Outcome::Erased);
     let receipts = Receipts::check(&receipts, erase.ask(), &world.config).unwrap();
-    let text = ErasureCertificate::new(&world.config.deployment, erase.ask(), &receipts).to_json();
+    let text = ErasureCertificate::new(&world.config.deployment, erase.ask(), &target.subject, &receipts).to_json();
     let verify = |text: &str| {
         ErasureCertificate::from_json(text)
             .and_then(|certificate| certificate.verify(&world.config.nodes, &world.config.deployment))
@@ -278,7 +280,7 @@ fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template()
                 purpose: &target.purpose,
                 request_id: &prepared.ask().request_id,
                 gallery: &target.gallery,
-                subject: &target.subject,
+                subject: Some(&target.subject),
                 modality: crate::name::Modality::Face,
                 model: &model,
             };

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
+use tokio::sync::{OwnedRwLockWriteGuard, watch};
 use zeroize::Zeroizing;
 
 use super::changes::Prepared;
@@ -23,12 +24,13 @@ use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
 use super::{Engine, changes};
 use crate::log::access::{Closing, Ticket};
 use crate::log::ledger::Position;
-use crate::log::receipt::Outcome;
+use crate::log::receipt::{Found, Outcome};
+use crate::name::Subject;
 use crate::net::{SessionId, Step};
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
 use crate::protocol::{self, Invalid, ProtocolError};
-use crate::request::{Ask, Method};
+use crate::request::{Ask, Method, Progress};
 use crate::share::{PointShare, Summands};
 use crate::store::{Change, Enrolment, Reference};
 use crate::wire::peer::v1 as wire;
@@ -44,12 +46,25 @@ pub(super) struct Batch {
     pub(super) mail: Mailbox,
     /// Unix seconds when it came in.
     pub(super) now: u64,
+    /// At the leader of a search: no change is under way.
+    pub(super) still: Option<OwnedRwLockWriteGuard<()>>,
+    /// At the leader of searches: who waits for each.
+    pub(super) watchers: Vec<watch::Sender<Progress>>,
+}
+
+impl Batch {
+    /// One that is about to begin.
+    pub(super) const fn new(id: BatchId, links: Links, mail: Mailbox, now: u64) -> Self {
+        Self { id, links, mail, now, still: None, watchers: Vec::new() }
+    }
 }
 
 /// A request that ran to its end, and is yet to be closed.
 pub(super) struct Ended {
     /// What came of it.
     pub(super) outcome: Outcome,
+    /// Of a search: who was found.
+    pub(super) found: Option<Found>,
     /// What closes it.
     pub(super) ticket: Ticket,
     /// Place of its entry in the log.
@@ -64,18 +79,19 @@ impl Engine {
     ///
     /// `admitted` is in the leader's order; `positions` are the rows that the leader gives, should it be enrolments.
     pub(super) async fn run(
-        &self,
+        self: &Arc<Self>,
         batch: &mut Batch,
         method: Method,
         admitted: Vec<Result<Admitted, Refusal>>,
         positions: &[Position],
     ) -> Vec<Result<Ended, Refusal>> {
-        let (session, agreed) = self.agree(batch, admitted, positions).await;
-        let Some(session) = session else {
+        let (agreement, agreed) = self.agree(batch, admitted, positions).await;
+        let Some((session, moment)) = agreement else {
             return agreed.into_iter().map(|item| item.and_then(|_| Err(OutOfStep.at(self.party)))).collect();
         };
         match method {
             Method::Verify => self.compare(batch, session, agreed).await,
+            Method::Search => self.search(batch, session, moment, agreed).await,
             Method::Enroll => {
                 let taken = self.take_in(batch, session, agreed, positions).await;
                 self.change(batch, taken).await
@@ -114,13 +130,14 @@ impl Engine {
 
     /// Tells the others what was admitted here, hears what was there, and keeps what all three admitted.
     ///
-    /// The session id comes from all three: no two of them can make the third use one again.
+    /// The session id comes from all three: no two of them can make the third use one again. Beside it, the latest of the three
+    /// clocks: whoever has expired by any of them has expired by it.
     async fn agree(
         &self,
         batch: &mut Batch,
         admitted: Vec<Result<Admitted, Refusal>>,
         positions: &[Position],
-    ) -> (Option<SessionId>, Vec<Result<Admitted, Refusal>>) {
+    ) -> (Option<(SessionId, u64)>, Vec<Result<Admitted, Refusal>>) {
         let verdicts: Vec<_> = admitted.iter().zip(positions).map(|(item, &given)| verdict(item, given)).collect();
         let heard = self.hear(batch, verdicts).await;
         let ready = match heard {
@@ -146,14 +163,15 @@ impl Engine {
                 },
             });
         }
-        (Some(session_id(&batch.id, &ready)), agreed)
+        let moment = ready.iter().map(|ready| ready.now).max().unwrap_or(batch.now);
+        (Some((session_id(&batch.id, &ready), moment)), agreed)
     }
 
     /// All three parties' words, in the order A, B, C.
     async fn hear(&self, batch: &mut Batch, verdicts: Vec<wire::Verdict>) -> Result<[wire::Ready; 3], NoWord> {
         let nonce = self.draw::<16>().to_vec();
         let count = verdicts.len();
-        let own = wire::Ready { batch: batch.id.to_vec(), nonce, verdicts };
+        let own = wire::Ready { batch: batch.id.to_vec(), nonce, verdicts, now: batch.now };
         let (next, prev) = (self.party.next(), self.party.prev());
         batch.links.next.say(Kind::Ready(own.clone())).await?;
         batch.links.prev.say(Kind::Ready(own.clone())).await?;
@@ -195,8 +213,8 @@ impl Engine {
                 Err(refusal) => Err(refusal),
                 Ok((ticket, index, rq)) => match &mut outcomes {
                     Ok(outcomes) => match outcomes.next() {
-                        Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, ticket, index, rq }),
-                        Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, ticket, index, rq }),
+                        Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, found: None, ticket, index, rq }),
+                        Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, found: None, ticket, index, rq }),
                         Some(Err(invalid)) => Err(self.fail(ticket, invalid.at(self.party), batch.now).await),
                         None => Err(self.fail(ticket, OutOfStep.at(self.party), batch.now).await),
                     },
@@ -241,15 +259,19 @@ impl Engine {
         let mut inputs = Vec::new();
         let mut entered = Vec::new();
         for (item, &position) in agreed.into_iter().zip(positions) {
-            entered.push(match item {
-                Err(refusal) => Err(refusal),
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, incoming) }) => {
+            let subject = item.as_ref().ok().and_then(|item| item.ask.subject().cloned());
+            entered.push(match (item, subject) {
+                (Err(refusal), _) => Err(refusal),
+                (
+                    Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, incoming) }),
+                    Some(subject),
+                ) => {
                     let Incoming { summands, subject_key } = incoming;
                     inputs.push(summands);
                     let expires = batch.now.saturating_add(permit.terms().retention_seconds);
-                    Ok(Entered { ask, ticket, index, expires, subject_key, position })
+                    Ok(Entered { ask, subject, ticket, index, expires, subject_key, position })
                 }
-                Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
+                (Ok(other), _) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
         }
         let mut taken = self.take_in_session(batch, session, inputs).await.map(Vec::into_iter);
@@ -299,6 +321,7 @@ impl Engine {
 /// An enrolment whose references are being taken in.
 struct Entered {
     ask: Ask,
+    subject: Subject,
     ticket: Ticket,
     index: u64,
     expires: u64,
@@ -309,14 +332,14 @@ struct Entered {
 impl Entered {
     /// The change that keeps these shares, one for each sample.
     fn into_change(self, shares: Vec<PointShare>) -> Prepared {
-        let Self { ask, ticket, index, expires, subject_key, position } = self;
+        let Self { ask, subject, ticket, index, expires, subject_key, position } = self;
         let rq = ask.transcript();
-        let Ask { gallery, subject, samples, .. } = ask;
+        let Ask { gallery, samples, .. } = ask;
         let references =
             samples.into_iter().zip(shares).map(|(sample, share)| Reference { model: sample.model, share });
         let references = references.collect();
         let enrolment = Enrolment { gallery, subject, position, expires, references, subject_key };
-        let ended = Ended { outcome: Outcome::Enrolled, ticket, index, rq };
+        let ended = Ended { outcome: Outcome::Enrolled, found: None, ticket, index, rq };
         Prepared { ended, change: Change::Enroll(Box::new(enrolment)) }
     }
 }

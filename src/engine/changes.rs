@@ -18,6 +18,7 @@ use super::refusal::{Cause as _, Refusal};
 use crate::log::receipt::Outcome;
 use crate::party::Party;
 use crate::peer::{LinkError, Note, Settle};
+use crate::request::About;
 use crate::store::{Change, ChangeId, Decision, Effect, StoreError};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -34,15 +35,15 @@ pub(super) struct Prepared {
 pub(super) fn of(admitted: Admitted) -> Prepared {
     let Admitted { ask, ticket, index, permitted } = admitted;
     let rq = ask.transcript();
-    let (outcome, change) = match permitted {
-        Permitted::Erase(_) => (Outcome::Erased, Change::Erase(ask.gallery, ask.subject)),
-        Permitted::Lock(_) => (Outcome::Locked, Change::Lock(ask.gallery, ask.subject)),
-        Permitted::Unlock(_) => (Outcome::Unlocked, Change::Unlock(ask.gallery, ask.subject)),
-        Permitted::Enroll(..) | Permitted::Verify(..) => {
+    let (outcome, change) = match (permitted, ask.about) {
+        (Permitted::Erase(_), About::Subject(subject)) => (Outcome::Erased, Change::Erase(ask.gallery, subject)),
+        (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(ask.gallery, subject)),
+        (Permitted::Unlock(_), About::Subject(subject)) => (Outcome::Unlocked, Change::Unlock(ask.gallery, subject)),
+        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _) | (_, About::Case(_)) => {
             unreachable!("a batch is of one kind, and these kinds take another way")
         }
     };
-    Prepared { ended: Ended { outcome, ticket, index, rq }, change }
+    Prepared { ended: Ended { outcome, found: None, ticket, index, rq }, change }
 }
 
 impl Engine {

@@ -65,13 +65,12 @@ impl Engine {
     fn held(&self, permit: &Permit<Verify>, samples: &[Sample]) -> Result<Vec<Vec<Copied>>, Refusal> {
         let (gallery, subject) = (&permit.record().gallery, &permit.record().subject);
         let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let position = galleries.position(gallery, subject);
-        if position.is_none() || position != permit.position() {
-            return Err(OutOfStep.at(self.party));
-        }
+        let position = subject.as_ref().and_then(|subject| galleries.position(gallery, subject));
+        let position =
+            position.filter(|position| permit.position() == Some(*position)).ok_or_else(|| OutOfStep.at(self.party))?;
         let of_model = |sample: &Sample| {
-            let (_, copies) = galleries.of(gallery, &sample.model)?.references(subject)?;
-            Some(copies)
+            let copies = galleries.of(gallery, &sample.model)?.references(position);
+            (!copies.is_empty()).then_some(copies)
         };
         let held: Option<_> = samples.iter().map(of_model).collect();
         held.ok_or_else(|| ReferenceMissing.at(self.party))
@@ -80,9 +79,10 @@ impl Engine {
     /// What a request would cost the links: by what is in the gallery now.
     pub(super) fn load(&self, ask: &Ask, request: &Request, sealed: &[Sealed]) -> Load {
         let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+        let position = ask.subject().and_then(|subject| galleries.position(&ask.gallery, subject));
         let lanes = |(sample, sealed): (&Sample, &Sealed)| {
-            let gallery = galleries.of(&ask.gallery, &sample.model);
-            let references = gallery.into_iter().flat_map(|gallery| gallery.shapes(&ask.subject));
+            let held = galleries.of(&ask.gallery, &sample.model).zip(position);
+            let references = held.into_iter().flat_map(|(gallery, position)| gallery.shapes(position));
             // Its own rows are checked for their lengths, whatever comes of them.
             sealed.shape().rows() * (1 + references.map(Shape::rows).sum::<usize>())
         };
@@ -166,6 +166,12 @@ impl Load {
     /// Most lanes of a batch, so that it takes no node long: all rounds together send at most 26 bytes a lane, and the largest single
     /// request has 51 240.
     const MOST_LANES: usize = 200_000;
+
+    /// A search: eight to a batch, so that they share one pass over the gallery in the registers of the processor.
+    pub(super) fn of_search(request: &Request) -> Self {
+        let envelopes = samples_of(request).iter().flat_map(envelopes_of);
+        Self { bytes: envelopes.map(<[u8]>::len).sum(), lanes: Self::MOST_LANES / 8 }
+    }
 
     /// What it takes up while it waits, with token, proof and names.
     pub(super) fn kib(self) -> u32 {

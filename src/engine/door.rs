@@ -10,12 +10,13 @@ use super::Engine;
 use super::compare::{Comparison, Load};
 use super::envelopes::{Incoming, Sealed};
 use super::refusal::{Cause as _, Refusal};
+use super::search::Wanted;
 use crate::log::access::{LogError, Permit, Ticket};
 use crate::log::entry::Reason;
 use crate::log::ledger::Position;
-use crate::name::ModelId;
+use crate::name::{GalleryName, ModelId};
 use crate::request::{Ask, Method};
-use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Spends, Unlock, Use, Verify};
+use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Spends, Unlock, Use, Verify};
 use crate::token::{Token, Verified};
 use crate::wire::ask_of;
 use crate::wire::peer::v1::Relayed;
@@ -34,6 +35,7 @@ enum Granted {
     Erase(Grant<Erase>),
     Lock(Grant<Lock>),
     Unlock(Grant<Unlock>),
+    Search(Grant<Search>, Vec<Sealed>),
 }
 
 impl Checked {
@@ -42,9 +44,11 @@ impl Checked {
         self.ask.method
     }
 
-    /// Which requests may run in one batch with it: those of the same call and models.
-    pub(super) fn kind(&self) -> (Method, Vec<&ModelId>) {
-        (self.ask.method, self.ask.samples.iter().map(|sample| &sample.model).collect())
+    /// Which requests may run in one batch with it: those of the same call and models; searches, of the same gallery.
+    pub(super) fn kind(&self) -> (Method, Vec<&ModelId>, Option<&GalleryName>) {
+        let models = self.ask.samples.iter().map(|sample| &sample.model).collect();
+        let gallery = (self.ask.method == Method::Search).then_some(&self.ask.gallery);
+        (self.ask.method, models, gallery)
     }
 
     /// What it costs the links.
@@ -54,7 +58,8 @@ impl Checked {
 
     /// Whether both are of one subject: then they take their turns.
     pub(super) fn collides_with(&self, other: &Self) -> bool {
-        self.ask.gallery == other.ask.gallery && self.ask.subject == other.ask.subject
+        let subject = self.ask.subject();
+        subject.is_some() && self.ask.gallery == other.ask.gallery && subject == other.ask.subject()
     }
 }
 
@@ -82,13 +87,15 @@ pub(super) enum Permitted {
     Lock(Permit<Lock>),
     /// To unlock.
     Unlock(Permit<Unlock>),
+    /// To look for these probes.
+    Search(Permit<Search>, Wanted),
 }
 
 impl Admitted {
     /// The position of the subject's references at this node; none for a subject that has none yet.
     pub(super) fn position(&self) -> Option<Position> {
         match &self.permitted {
-            Permitted::Enroll(..) => None,
+            Permitted::Enroll(..) | Permitted::Search(..) => None,
             Permitted::Verify(permit, _) => permit.position(),
             Permitted::Erase(permit) => permit.position(),
             Permitted::Lock(permit) => permit.position(),
@@ -128,6 +135,11 @@ impl Engine {
             Method::Erase => Granted::Erase(self.grant(verified, now).await?),
             Method::Lock => Granted::Lock(self.grant(verified, now).await?),
             Method::Unlock => Granted::Unlock(self.grant(verified, now).await?),
+            Method::Search => {
+                let (grant, sealed) = self.sealed(verified, &ask, request, now).await?;
+                load = Load::of_search(request);
+                Granted::Search(grant, sealed)
+            }
         };
         Ok(Checked { ask, granted, load })
     }
@@ -199,6 +211,17 @@ impl Engine {
             Granted::Erase(grant) => self.bare(ask, grant, Permitted::Erase, now).await,
             Granted::Lock(grant) => self.bare(ask, grant, Permitted::Lock, now).await,
             Granted::Unlock(grant) => self.bare(ask, grant, Permitted::Unlock, now).await,
+            Granted::Search(grant, sealed) => {
+                let (permit, ticket) = self.permit(grant, now).await?;
+                let probes = self.open_probes(&permit, &ask, &sealed).map_err(|error| error.at(self.party));
+                match probes.and_then(|probes| self.wanted(&permit, &ask, probes)) {
+                    Ok(wanted) => {
+                        let index = permit.index();
+                        Ok(Admitted { ask, ticket, index, permitted: Permitted::Search(permit, wanted) })
+                    }
+                    Err(refusal) => Err(self.fail(ticket, refusal, now).await),
+                }
+            }
         }
     }
 

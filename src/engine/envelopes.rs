@@ -99,7 +99,7 @@ impl Engine {
                 purpose: &ask.purpose,
                 request_id: &ask.request_id,
                 gallery: &ask.gallery,
-                subject: &ask.subject,
+                subject: ask.subject(),
                 modality: sample.modality,
                 model: &sample.model,
             };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::Engine;
 use super::batch::{Batch, Ended, verdict};
@@ -12,10 +12,10 @@ use super::door::{Admitted, Checked};
 use super::refusal::{Cause as _, Mixed, Refusal};
 use crate::log::access::Closing;
 use crate::log::ledger::{Answer, Position};
-use crate::log::receipt::{Outcome, Receipt};
+use crate::log::receipt::{Found, Outcome, Receipt};
 use crate::party::Party;
 use crate::peer::{BatchId, Connection, NoWord, Note, Proposed};
-use crate::request::Method;
+use crate::request::{Method, Progress};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 use crate::wire::{answer_bytes, answer_from, receipt_from, receipt_to};
@@ -25,6 +25,8 @@ use crate::wire::{answer_bytes, answer_from, receipt_from, receipt_to};
 pub struct Answered {
     /// The same in all three receipts.
     pub outcome: Outcome,
+    /// Of a search.
+    pub found: Option<Found>,
     /// In the order A, B, C.
     pub receipts: [Receipt; 3],
 }
@@ -38,7 +40,33 @@ pub(super) struct Waiting {
     checked: Checked,
     /// Given back when a batch takes it.
     _room: OwnedSemaphorePermit,
+    /// How far a search is.
+    watch: watch::Sender<Progress>,
     reply: oneshot::Sender<Result<Answered, Refusal>>,
+}
+
+/// A request that waits for its batch, or for its answer.
+#[must_use = "a request whose answer nobody waits for is not worked for"]
+pub struct Queued {
+    own: Party,
+    answer: oneshot::Receiver<Result<Answered, Refusal>>,
+}
+
+impl Queued {
+    /// What came of it.
+    ///
+    /// # Errors
+    /// [`Refusal`], with the reason and the node of whoever refused first.
+    pub async fn answer(self) -> Result<Answered, Refusal> {
+        let absent = || NoWord::Gone(self.own).at(self.own);
+        match self.answer.await.unwrap_or_else(|_| Err(absent())) {
+            Err(Refusal { answer: Some(stored), .. }) => {
+                let (receipts, found) = answer_from(&stored.0).ok_or_else(absent)?;
+                Ok(Answered { outcome: receipts[0].body.outcome, found, receipts })
+            }
+            other => other,
+        }
+    }
 }
 
 impl Engine {
@@ -47,6 +75,19 @@ impl Engine {
     /// # Errors
     /// [`Refusal`], with the reason and the node of whoever refused first.
     pub async fn submit(self: &Arc<Self>, relayed: wire::Relayed) -> Result<Answered, Refusal> {
+        self.enqueue(relayed, watch::Sender::default()).await?.answer().await
+    }
+
+    /// Checks a client's request and puts it in its queue. `watch` hears how far a search is: one that nobody watches any more
+    /// ends at all three nodes.
+    ///
+    /// # Errors
+    /// [`Refusal`], of this node.
+    pub async fn enqueue(
+        self: &Arc<Self>,
+        relayed: wire::Relayed,
+        watch: watch::Sender<Progress>,
+    ) -> Result<Queued, Refusal> {
         if self.party != Party::LEADER {
             return Err(Refusal::new(self.party, super::refusal::NOT_LEADER));
         }
@@ -54,25 +95,19 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         let size = checked.load().kib();
         let room = Arc::clone(&self.room).try_acquire_many_owned(size).map_err(|_| self.overloaded())?;
-        let waiting = Waiting { relayed, checked, reply, _room: room };
-        self.queue.try_send(waiting).map_err(|_| self.overloaded())?;
-        let answered = answer.await.unwrap_or_else(|_| Err(NoWord::Gone(self.party).at(self.party)));
-        match answered {
-            Err(Refusal { answer: Some(stored), .. }) => {
-                let receipts = answer_from(&stored.0).ok_or_else(|| NoWord::Gone(self.party).at(self.party))?;
-                Ok(Answered { outcome: receipts[0].body.outcome, receipts })
-            }
-            other => other,
-        }
+        let queue = if checked.method() == Method::Search { &self.searches } else { &self.queue };
+        let waiting = Waiting { relayed, checked, watch, reply, _room: room };
+        queue.try_send(waiting).map_err(|_| self.overloaded())?;
+        Ok(Queued { own: self.party, answer })
     }
 
     fn overloaded(&self) -> Refusal {
         Refusal { retry_after_ms: Some(1000), ..Refusal::new(self.party, super::refusal::OVERLOADED) }
     }
 
-    /// Forms batches of what waits: a lone request goes at once, a crowd goes together.
-    pub(super) async fn dispatch(self: Arc<Self>, mut queue: mpsc::Receiver<Waiting>) {
-        let slots = Arc::new(Semaphore::new(self.limits.in_flight));
+    /// Forms batches of what waits in a queue, so many under way at a time: a lone request goes at once, a crowd goes together.
+    pub(super) async fn dispatch(self: Arc<Self>, mut queue: mpsc::Receiver<Waiting>, in_flight: usize) {
+        let slots = Arc::new(Semaphore::new(in_flight));
         let mut backlog: VecDeque<Waiting> = VecDeque::new();
         loop {
             if backlog.is_empty() {
@@ -89,6 +124,9 @@ impl Engine {
                 backlog.push_back(more);
             }
             let group = self.next_group(&mut backlog);
+            if group.is_empty() {
+                continue;
+            }
             tokio::spawn(Arc::clone(&self).lead(group, slot));
         }
     }
@@ -98,7 +136,8 @@ impl Engine {
         let mut group: Vec<Waiting> = Vec::new();
         let mut load = Load::default();
         let mut rest = VecDeque::with_capacity(backlog.len());
-        for waiting in backlog.drain(..) {
+        // Who has gone away meanwhile is not worked for.
+        for waiting in backlog.drain(..).filter(|waiting| !waiting.reply.is_closed()) {
             let fits = group.len() < self.limits.batch
                 && group.first().is_none_or(|first| {
                     first.checked.kind() == waiting.checked.kind()
@@ -120,12 +159,14 @@ impl Engine {
     /// Takes one batch through all three nodes, and answers whoever waits.
     async fn lead(self: Arc<Self>, group: Vec<Waiting>, _slot: OwnedSemaphorePermit) {
         let mut replies = Vec::with_capacity(group.len());
+        let mut watchers = Vec::with_capacity(group.len());
         let mut requests = Vec::with_capacity(group.len());
         for waiting in group {
             replies.push(waiting.reply);
+            watchers.push(waiting.watch);
             requests.push((waiting.relayed, waiting.checked));
         }
-        let answers = match self.lead_batch(requests).await {
+        let answers = match self.lead_batch(requests, watchers).await {
             Ok(answers) => answers,
             Err(refusal) => replies.iter().map(|_| Err(refusal.clone())).collect(),
         };
@@ -138,16 +179,17 @@ impl Engine {
     async fn lead_batch(
         self: &Arc<Self>,
         requests: Vec<(wire::Relayed, Checked)>,
+        watchers: Vec<watch::Sender<Progress>>,
     ) -> Result<Vec<Result<Answered, Refusal>>, Refusal> {
-        let changes = requests.first().is_some_and(|(_, checked)| checked.method() != Method::Verify);
+        let Some(method) = requests.first().map(|(_, checked)| checked.method()) else { return Ok(Vec::new()) };
+        let changes = !matches!(method, Method::Verify | Method::Search);
         // Held from before the proposal to after the decision: see Settle::decide.
         let _deciding = if changes { Some(self.deciding.read().await) } else { None };
         let id: BatchId = self.draw();
         let peers = self.peers()?;
         let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
-        let mut batch = Batch { id, links, mail: peers.mailbox(id), now: (self.clock)() };
+        let mut batch = Batch::new(id, links, peers.mailbox(id), (self.clock)());
         let (mut relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-        let Some(method) = checked.first().map(Checked::method) else { return Ok(Vec::new()) };
         // What this node refuses goes no further: it uses nothing up at the others, and stands in no other log.
         let admitted = self.admit_all(checked.into_iter().map(Ok).collect(), batch.now).await;
         let mut refused = Vec::with_capacity(admitted.len());
@@ -163,6 +205,10 @@ impl Engine {
                 Err(refusal) => Some(refusal),
             });
         }
+        if method == Method::Search {
+            batch.watchers = watchers;
+            batch.still = Some(Arc::clone(&self.deciding).write_owned().await);
+        }
         let answers =
             if entered.is_empty() { Vec::new() } else { self.propose(&mut batch, method, relayed, entered).await };
         let mut answers = answers.into_iter();
@@ -175,7 +221,7 @@ impl Engine {
 
     /// Asks the helpers to join in what was admitted here, and runs it with them.
     async fn propose(
-        &self,
+        self: &Arc<Self>,
         batch: &mut Batch,
         method: Method,
         mut relayed: Vec<wire::Relayed>,
@@ -244,20 +290,23 @@ impl Engine {
         ended: Ended,
         helpers: [(Party, Result<&wire::Ending, NoWord>); 2],
     ) -> Result<Answered, Refusal> {
-        let Ended { outcome, ticket, index, rq } = ended;
+        let Ended { outcome, found, ticket, index, rq } = ended;
+        let digest = found.as_ref().map(Found::digest);
         let receipts = (|| {
-            let own = self.receipt(outcome, index, rq)?;
+            let own = self.receipt(outcome, digest, index, rq)?;
             let [b, c] = helpers.map(|(party, ending)| {
                 let ending = ending.map_err(|no_word| no_word.at(self.party))?;
                 let absent = || Refusal::from_peer(party, &ending.failure);
                 let receipt = ending.receipt.as_ref().and_then(receipt_from).ok_or_else(absent)?;
-                if receipt.body.outcome == outcome && receipt.body.party == party { Ok(receipt) } else { Err(absent()) }
+                let body = &receipt.body;
+                let same = (body.outcome, body.found, body.party) == (outcome, digest, party);
+                if same { Ok(receipt) } else { Err(absent()) }
             });
             Ok([own, b?, c?])
         })();
-        let stored = receipts.as_ref().ok().map(|receipts| Answer(answer_bytes(receipts).into()));
+        let stored = receipts.as_ref().ok().map(|receipts| Answer(answer_bytes(receipts, found.as_ref()).into()));
         self.close(ticket, closing(outcome), stored, batch.now).await;
-        receipts.map(|receipts| Answered { outcome, receipts })
+        receipts.map(|receipts| Answered { outcome, found, receipts })
     }
 
     /// A helper's whole part in a batch.
@@ -273,7 +322,7 @@ impl Engine {
             // The leader may well hear the node that is not heard here: it need not run out of time.
             Err(no_word) => return self.decline(&leader, &proposal, no_word).await,
         };
-        let mut batch = Batch { id, links, mail: peers.mailbox(id), now };
+        let mut batch = Batch::new(id, links, peers.mailbox(id), now);
         if proposal.requests.len() > self.limits.batch {
             return leader.hang_up();
         }
@@ -299,7 +348,8 @@ impl Engine {
     async fn decline(&self, leader: &Connection, proposal: &wire::Proposal, no_word: NoWord) {
         let refused = || verdict(&Err(no_word.at(self.party)), Position(0));
         let verdicts = proposal.requests.iter().map(|_| refused()).collect();
-        let ready = wire::Ready { batch: proposal.batch.clone(), nonce: self.draw::<16>().to_vec(), verdicts };
+        let (batch, nonce) = (proposal.batch.clone(), self.draw::<16>().to_vec());
+        let ready = wire::Ready { batch, nonce, verdicts, now: (self.clock)() };
         // A leader that is gone knows as much.
         let _ = leader.say(Kind::Ready(ready)).await;
     }
@@ -308,7 +358,7 @@ impl Engine {
     fn of_one_kind(&self, items: Vec<Result<Checked, Refusal>>) -> (Method, Vec<Result<Checked, Refusal>>) {
         let mut kinds = items.iter().flat_map(|item| item.as_ref().map(Checked::kind));
         let first = kinds.next();
-        let method = first.as_ref().map_or(Method::Verify, |(method, _)| *method);
+        let method = first.as_ref().map_or(Method::Verify, |(method, ..)| *method);
         if first.is_none_or(|first| kinds.all(|other| other == first)) {
             return (method, items);
         }
@@ -328,9 +378,9 @@ impl Engine {
 
     async fn end(&self, ended: Result<Ended, Refusal>, now: u64) -> wire::Ending {
         let receipt = match ended {
-            Ok(Ended { outcome, ticket, index, rq }) => {
+            Ok(Ended { outcome, found, ticket, index, rq }) => {
                 self.close(ticket, closing(outcome), None, now).await;
-                self.receipt(outcome, index, rq)
+                self.receipt(outcome, found.as_ref().map(Found::digest), index, rq)
             }
             Err(refusal) => Err(refusal),
         };
@@ -352,6 +402,8 @@ const fn closing(outcome: Outcome) -> Closing {
     match outcome {
         Outcome::Match => Closing::Matched,
         Outcome::NoMatch => Closing::NotMatched,
-        Outcome::Enrolled | Outcome::Erased | Outcome::Locked | Outcome::Unlocked => Closing::Completed,
+        Outcome::Searched | Outcome::Enrolled | Outcome::Erased | Outcome::Locked | Outcome::Unlocked => {
+            Closing::Completed
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! envelopes.rs  their form and their content
 //! compare.rs    what probes are compared with, and how that becomes one bit
 //! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
+//! search.rs     probes against everybody; scanner.rs: the threads that scan
 //! changes.rs    what changes, changes at all three nodes or at none
 //! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed
 //! refusal.rs    why not
@@ -17,6 +18,8 @@ mod door;
 mod envelopes;
 mod lead;
 pub mod refusal;
+mod scanner;
+mod search;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -26,7 +29,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
 
 pub use door::Checked;
-pub use lead::Answered;
+pub use lead::{Answered, Queued};
 pub use refusal::Refusal;
 
 use crate::gallery::{Galleries, GalleryError};
@@ -43,6 +46,7 @@ use crate::template::model::Models;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
+use scanner::Scanner;
 
 /// Unix seconds, from whoever may read the clock.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -56,13 +60,17 @@ pub struct Limits {
     pub batch: usize,
     /// Requests that wait at the leader for a batch.
     pub waiting: usize,
+    /// Searches that wait at the leader.
+    pub searches: usize,
+    /// Threads that scan for searches.
+    pub scanners: usize,
     /// How long another node may take for each of its words.
     pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 4, batch: 64, waiting: 1024, patience: Duration::from_secs(5) }
+        Self { in_flight: 4, batch: 64, waiting: 1024, searches: 16, scanners: 1, patience: Duration::from_secs(5) }
     }
 }
 
@@ -134,8 +142,10 @@ pub struct Engine {
     clock: Clock,
     galleries: RwLock<Galleries>,
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
-    deciding: tokio::sync::RwLock<()>,
+    deciding: Arc<tokio::sync::RwLock<()>>,
     queue: mpsc::Sender<Waiting>,
+    searches: mpsc::Sender<Waiting>,
+    scanner: Scanner,
     /// For what waits in the queue, in KiB.
     room: Arc<Semaphore>,
     peers: OnceLock<Arc<Peers>>,
@@ -165,6 +175,7 @@ impl Engine {
             return Err(StoreError::Form);
         }
         let (queue, waiting) = mpsc::channel(limits.waiting);
+        let (searches, waiting_searches) = mpsc::channel(limits.searches);
         let engine = Arc::new(Self {
             party,
             deployment,
@@ -178,15 +189,19 @@ impl Engine {
             limits,
             clock,
             galleries: RwLock::new(galleries),
-            deciding: tokio::sync::RwLock::new(()),
+            deciding: Arc::default(),
             queue,
+            searches,
+            scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
             room: Arc::new(Semaphore::new(lead::ROOM)),
             peers: OnceLock::new(),
             counters: Counters::default(),
             random: SystemRandom::new(),
         });
         changes::forget_undecided(&engine).await?;
-        tokio::spawn(Arc::clone(&engine).dispatch(waiting));
+        tokio::spawn(Arc::clone(&engine).dispatch(waiting, limits.in_flight));
+        // One at a time: those that come meanwhile share the next pass.
+        tokio::spawn(Arc::clone(&engine).dispatch(waiting_searches, 1));
         Ok(engine)
     }
 
@@ -250,11 +265,12 @@ impl Engine {
     }
 
     /// A signed receipt for an entry of the log.
-    fn receipt(&self, outcome: Outcome, index: u64, rq: [u8; 32]) -> Result<Receipt, Refusal> {
+    fn receipt(&self, outcome: Outcome, found: Option<[u8; 32]>, index: u64, rq: [u8; 32]) -> Result<Receipt, Refusal> {
         let inclusion = self.log.inclusion(index).map_err(|error| error.at(self.party))?;
         let body = ReceiptBody {
             party: self.party,
             outcome,
+            found,
             rq,
             index,
             leaf: inclusion.leaf,
@@ -281,9 +297,9 @@ impl Engine {
 
 /// A record's place among the references in memory.
 fn keep(galleries: &mut Galleries, record: &Record) -> Result<(), GalleryError> {
-    let Record { gallery, subject, position, references, .. } = record;
+    let Record { gallery, subject, position, expires, references } = record;
     // One that expired and was not swept yet makes room.
     galleries.remove(gallery, subject);
     let references: Vec<_> = references.iter().map(|reference| (&reference.model, &reference.share)).collect();
-    galleries.insert(gallery, *position, subject, &references)
+    galleries.insert(gallery, (*position, *expires), subject, &references)
 }

@@ -189,6 +189,15 @@ impl Cause for OutOfStep {
     }
 }
 
+/// The client went away, or the leader says so.
+pub(super) struct Cancelled;
+
+impl Cause for Cancelled {
+    fn at(self, node: Party) -> Refusal {
+        Refusal::new(node, const { Reason::fixed("CANCELLED") })
+    }
+}
+
 /// The subject is enrolled, but not with what the probe is made of.
 pub(super) struct ReferenceMissing;
 

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use crate::name::RequestId;
 use crate::request::Method;
 use crate::token::policy::Limits;
-use crate::token::purpose::{For, Grant, Spends, Terms, Use};
+use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
 use super::admission::{Admitted, Batch, NotAdmitted, Work};
 use super::entry::Reason;
@@ -294,6 +294,20 @@ impl AccessLog {
     pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<u64, LogError> {
         let (reply, told) = oneshot::channel();
         self.write(Work::Deny { record, spends, reason, now, reply }, told).await
+    }
+
+    /// Logs each person that a search is about to name, and returns once that is durable: only then may the names be given out.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`].
+    pub async fn name(&self, permit: &Permit<Search>, candidates: &[RecordId], now: u64) -> Result<(), LogError> {
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let (reply, told) = oneshot::channel();
+        let (record, transcript) = (permit.record().clone(), permit.spends().transcript);
+        let work = Work::Name { record, transcript, candidates: candidates.to_vec(), now, reply };
+        self.write(work, told).await.map(|_first| ())
     }
 
     /// Logs how an admitted request ended, settles its attempt, and keeps `answer` for who asks the same again. Returns the

@@ -135,6 +135,13 @@ pub(super) enum Work {
         now: u64,
         reply: oneshot::Sender<Result<u64, LogError>>,
     },
+    Name {
+        record: Use,
+        transcript: [u8; 32],
+        candidates: Vec<RecordId>,
+        now: u64,
+        reply: oneshot::Sender<Result<u64, LogError>>,
+    },
 }
 
 impl Work {
@@ -142,7 +149,7 @@ impl Work {
     pub(super) fn can_wait(&self) -> bool {
         match self {
             Self::Close { reply, .. } => reply.is_closed(),
-            Self::Admit { .. } | Self::Deny { .. } => false,
+            Self::Admit { .. } | Self::Deny { .. } | Self::Name { .. } => false,
         }
     }
 }
@@ -163,9 +170,9 @@ pub struct Touch<'a> {
     /// A token and a proof.
     pub spends: Option<&'a Spends>,
     /// A subject, by name.
-    pub subject: (&'a GalleryName, &'a Subject),
-    /// A subject, by record.
-    pub record: Option<RecordId>,
+    pub subject: Option<(&'a GalleryName, &'a Subject)>,
+    /// Subjects, by record.
+    pub records: &'a [RecordId],
 }
 
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
@@ -203,18 +210,19 @@ impl Batch {
             Work::Admit { spends, record, .. } => Touch {
                 request: Some((spends.client.as_str(), spends.request_id)),
                 spends: Some(spends),
-                subject: (&record.gallery, &record.subject),
-                record: None,
+                subject: named(record),
+                records: &[],
             },
             Work::Deny { record, spends, .. } => {
-                Touch { request: None, spends: Some(spends), subject: (&record.gallery, &record.subject), record: None }
+                Touch { request: None, spends: Some(spends), subject: named(record), records: &[] }
             }
             Work::Close { ticket, .. } => Touch {
                 request: Some((ticket.client.as_str(), ticket.request_id)),
                 spends: None,
-                subject: (&ticket.record.gallery, &ticket.record.subject),
-                record: ticket.subject,
+                subject: named(&ticket.record),
+                records: ticket.subject.as_slice(),
             },
+            Work::Name { candidates, .. } => Touch { request: None, spends: None, subject: None, records: candidates },
         })
     }
 
@@ -232,6 +240,9 @@ impl Batch {
                 Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, reason, *now).await,
                 Work::Close { ticket, closing, answer, now, .. } => {
                     self.close(rows, ticket, closing, answer.as_ref(), *now).await
+                }
+                Work::Name { record, transcript, candidates, now, .. } => {
+                    self.name(rows, record, *transcript, candidates, *now).await
                 }
             }?;
             self.outcomes.push(outcome);
@@ -255,13 +266,20 @@ impl Batch {
                     }
                 }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
-                (Work::Deny { reply, .. } | Work::Close { reply, .. }, Outcome::Written(index)) => {
+                (
+                    Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
+                    Outcome::Written(index),
+                ) => {
                     drop(reply.send(Ok(index)));
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
                 (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
-                | (Work::Deny { .. } | Work::Close { .. }, Outcome::Admitted { .. } | Outcome::Refused(_)) => {
+                | (Work::Name { .. }, Outcome::NotOpen)
+                | (
+                    Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
+                    Outcome::Admitted { .. } | Outcome::Refused(_),
+                ) => {
                     unreachable!("each work has its own outcomes")
                 }
             }
@@ -343,7 +361,9 @@ impl Batch {
         if let Err(limited) = bucket.take(&self.limits, now) {
             return Ok(Err(limited));
         }
-        let standing = rows.standing(&record.gallery, &record.subject).await?;
+        // A search is about nobody yet.
+        let Some(subject) = &record.subject else { return Ok(Ok(None)) };
+        let standing = rows.standing(&record.gallery, subject).await?;
         let known = standing.filter(|standing| standing.live && standing.expires > now);
         match (record.method, known) {
             (Method::Enroll, _) if standing.is_some_and(|standing| !standing.live) => {
@@ -351,11 +371,11 @@ impl Batch {
             }
             (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
             (Method::Enroll, None) => Ok(Ok(None)),
-            (Method::Verify | Method::Erase | Method::Lock | Method::Unlock, None) => {
+            (Method::Verify | Method::Erase | Method::Lock | Method::Unlock | Method::Search, None) => {
                 Ok(Err(NotAdmitted::SubjectUnknown))
             }
             (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
-            (Method::Erase | Method::Lock | Method::Unlock, Some(known)) => {
+            (Method::Erase | Method::Lock | Method::Unlock | Method::Search, Some(known)) => {
                 Ok(Ok(Some((known.record, known.position))))
             }
         }
@@ -391,7 +411,23 @@ impl Batch {
         Ok(Outcome::Written(index))
     }
 
-    /// Appends an entry about whoever bears the subject's name now.
+    /// One entry for each person that a search is about to name; the index of the first.
+    async fn name<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        record: &Use,
+        transcript: [u8; 32],
+        candidates: &[RecordId],
+        now: u64,
+    ) -> Result<Outcome, LedgerFault> {
+        let first = self.next_index;
+        for &candidate in candidates {
+            self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+        }
+        Ok(Outcome::Written(first))
+    }
+
+    /// Appends an entry about whoever bears the subject's name now; about nobody, for a search.
     async fn append_named<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -400,7 +436,11 @@ impl Batch {
         event: Event,
         now: u64,
     ) -> Result<u64, LedgerFault> {
-        let of = rows.standing(&record.gallery, &record.subject).await?.map(|standing| standing.record);
+        let standing = match &record.subject {
+            Some(subject) => rows.standing(&record.gallery, subject).await?,
+            None => None,
+        };
+        let of = standing.map(|standing| standing.record);
         self.append(rows, of, record, transcript, event, now).await
     }
 
@@ -432,6 +472,11 @@ impl Batch {
         self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
         Ok(bytes)
     }
+}
+
+/// The subject that a use names.
+fn named(record: &Use) -> Option<(&GalleryName, &Subject)> {
+    record.subject.as_ref().map(|subject| (&record.gallery, subject))
 }
 
 /// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.

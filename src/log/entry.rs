@@ -113,7 +113,7 @@ impl fmt::Debug for Reason {
 
 /// What happened. Members `event` and `result` together, so that they cannot contradict each other.
 ///
-/// None says whether a comparison matched.
+/// None says whether a comparison with one person matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// `admit`, `admitted`: written before the node helps.
@@ -124,6 +124,8 @@ pub enum Event {
     Failed(Reason),
     /// `deny`, `denied:REASON`: a request that was refused although its token is genuine.
     Denied(Reason),
+    /// `candidate`, `returned`: a search named this person. Written before the name is given out.
+    Candidate,
 }
 
 impl Event {
@@ -132,6 +134,7 @@ impl Event {
             Self::Admitted => "admit",
             Self::Completed | Self::Failed(_) => "close",
             Self::Denied(_) => "deny",
+            Self::Candidate => "candidate",
         }
     }
 
@@ -141,6 +144,7 @@ impl Event {
             Self::Completed => "completed".to_owned(),
             Self::Failed(reason) => format!("error:{}", reason.as_str()),
             Self::Denied(reason) => format!("denied:{}", reason.as_str()),
+            Self::Candidate => "returned".to_owned(),
         }
     }
 
@@ -148,6 +152,7 @@ impl Event {
         let event = match result.split_once(':') {
             None if result == "admitted" => Self::Admitted,
             None if result == "completed" => Self::Completed,
+            None if result == "returned" => Self::Candidate,
             Some(("error", code)) => Self::Failed(Reason::new(code)?),
             Some(("denied", code)) => Self::Denied(Reason::new(code)?),
             _ => return Err(EntryError::Form("result")),
@@ -164,8 +169,6 @@ pub struct Draft(Entry);
 impl Draft {
     /// From what a token allows (`record`), the transcript of the request (`rq`), 16 random bytes that no other entry has
     /// (`salt`), and what happened when.
-    ///
-    /// No call is served yet that needs approvals, so their number is 0.
     pub fn new(record: &Use, rq: [u8; 32], salt: [u8; 16], minute: Minute, event: Event) -> Self {
         Self(Entry {
             salt,
@@ -177,7 +180,7 @@ impl Draft {
             modalities: record.modalities.iter().copied().collect(),
             rq,
             commitment: commit(&salt, &record.evidence),
-            approvals: 0,
+            approvals: record.approvals,
             policy: record.policy,
             handle: [0; 32],
         })
@@ -227,7 +230,7 @@ pub struct Entry {
     pub action: Method,
     /// What was compared; empty where nothing is.
     pub modalities: BTreeSet<Modality>,
-    /// Transcript of the request, the same in the logs of all three nodes and in both entries of one request.
+    /// Transcript of the request, the same in the logs of all three nodes and in all entries of one request.
     pub rq: [u8; 32],
     /// SHA-256 over salt and evidence digest.
     pub commitment: [u8; 32],
@@ -320,7 +323,7 @@ impl Entry {
         serde_json::to_vec(&members).expect("text, numbers and a list of text are always JSON")
     }
 
-    /// Whether the entry is about this evidence (SHA-256 over token and proof as presented).
+    /// Whether the entry is about this evidence (SHA-256 over token, proof and approvals as presented).
     #[must_use]
     pub fn commits_to(&self, evidence: &[u8; 32]) -> bool {
         self.commitment == commit(&self.salt, evidence)
@@ -361,11 +364,12 @@ mod tests {
         Use {
             relying_party: "banks/b17".parse().unwrap(),
             gallery: "banks/b17/customers".parse().unwrap(),
-            subject: "c-0042".parse().unwrap(),
+            subject: Some("c-0042".parse().unwrap()),
             purpose: "cash_withdrawal".parse().unwrap(),
             method: Method::Verify,
             modalities: vec![Modality::Face],
             evidence: [0xe1; 32],
+            approvals: 0,
             policy: [0xb0; 32],
         }
     }
@@ -394,7 +398,7 @@ mod tests {
     #[test]
     fn every_event_comes_back_as_it_went() {
         const SPENT: Reason = Reason::fixed("TOKEN_SPENT");
-        for event in [Event::Admitted, Event::Completed, Event::Failed(SPENT), Event::Denied(SPENT)] {
+        for event in [Event::Admitted, Event::Completed, Event::Failed(SPENT), Event::Denied(SPENT), Event::Candidate] {
             let entry = Entry::parse(&written(event.clone())).unwrap();
             assert_eq!(entry.event, event);
             assert_eq!((entry.minute.begins(), entry.handle, entry.rq), (1_782_000_000, [0xc4; 32], [7; 32]));

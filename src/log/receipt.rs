@@ -4,11 +4,11 @@
 //!
 //! A client that holds three of them, one from each node, knows that all three logs show its request.
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256, digest};
 
 use crate::log::merkle::{self, MerkleError};
 use crate::log::note::{Checkpoint, NoteError, SigningKey, VerifierKey, is_signed};
-use crate::name::Deployment;
+use crate::name::{Deployment, Subject};
 use crate::party::Party;
 
 /// Longest inclusion proof there is, in hashes: a tree of 2^64 leaves has 64 levels.
@@ -46,11 +46,14 @@ pub enum Outcome {
     Locked,
     /// The lock is ended.
     Unlocked,
+    /// The gallery was searched: [`Found`].
+    Searched,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Match, Self::NoMatch, Self::Enrolled, Self::Erased, Self::Locked, Self::Unlocked];
+    pub const ALL: [Self; 7] =
+        [Self::Match, Self::NoMatch, Self::Enrolled, Self::Erased, Self::Locked, Self::Unlocked, Self::Searched];
 
     /// The word that is signed.
     #[must_use]
@@ -62,7 +65,35 @@ impl Outcome {
             Self::Erased => "erased",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
+            Self::Searched => "searched",
         }
+    }
+}
+
+/// What a search came to. The same at all three nodes, and signed by each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Who matches, in the order of their enrolment.
+    pub candidates: Vec<Subject>,
+    /// There may be more: the search ended when it had as many as it may name.
+    pub truncated: bool,
+}
+
+impl Found {
+    /// SHA-256 over all of it, each field with its length in front: what a receipt signs.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Context::new(&SHA256);
+        let mut field = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        field(b"tumar found v1");
+        field(&[u8::from(self.truncated)]);
+        self.candidates.iter().for_each(|subject| field(subject.as_str().as_bytes()));
+        let mut out = [0; 32];
+        out.copy_from_slice(hash.finish().as_ref());
+        out
     }
 }
 
@@ -73,6 +104,8 @@ pub struct ReceiptBody {
     pub party: Party,
     /// What came of the request.
     pub outcome: Outcome,
+    /// Of a search, [`Found::digest`]; none of other calls.
+    pub found: Option<[u8; 32]>,
     /// Transcript of the request, as its log entry has it.
     pub rq: [u8; 32],
     /// Index of the entry in the node's log.
@@ -98,7 +131,8 @@ impl ReceiptBody {
     fn transcript(&self, deployment: &Deployment) -> Vec<u8> {
         let checkpoint = digest(&SHA256, self.checkpoint.as_bytes());
         let index = self.index.to_be_bytes();
-        let fields: [&[u8]; 8] = [
+        let found = self.found.as_ref().map_or(&[][..], |digest| digest);
+        let fields: [&[u8]; 9] = [
             b"tumar receipt v1",
             deployment.as_str().as_bytes(),
             self.party.as_str().as_bytes(),
@@ -107,6 +141,7 @@ impl ReceiptBody {
             &index,
             &self.leaf,
             checkpoint.as_ref(),
+            found,
         ];
         let mut out = Vec::new();
         for field in fields {

@@ -40,6 +40,10 @@ pub enum Note {
     Decision(Vec<bool>),
     /// Its signed ends.
     Outcomes(Vec<wire::Ending>),
+    /// Whom it would search.
+    Roll(wire::Roll),
+    /// Who of those that match stands there, for each search.
+    Eligible(Vec<wire::Positions>),
     /// Its link broke: nothing more will come.
     Gone,
 }
@@ -67,6 +71,10 @@ picks! {
     decision Decision Vec<bool>,
     /// The signed ends, if it is those.
     outcomes Outcomes Vec<wire::Ending>,
+    /// Whom it would search, if it is that.
+    roll Roll wire::Roll,
+    /// Who is eligible, if it is that.
+    eligible Eligible Vec<wire::Positions>,
 }
 
 enum Slot {

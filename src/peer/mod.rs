@@ -401,6 +401,10 @@ impl Peers {
             Kind::Decision(decision) if peer == Party::LEADER => {
                 self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
             }
+            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
+            Kind::Eligible(eligible) => {
+                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
+            }
             Kind::Hello(_)
             | Kind::Finish(_)
             | Kind::Proposal(_)

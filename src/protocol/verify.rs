@@ -324,11 +324,15 @@ pub async fn enrol_intake(
     mut session: Session,
     batch: Vec<Vec<Summands>>,
 ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
-    let outcome = enrol_batch(&mut session, batch).await;
+    let outcome = points(&mut session, batch).await;
     session.settle(outcome)
 }
 
-async fn enrol_batch(
+/// The same in a run that goes on.
+///
+/// # Errors
+/// [`ProtocolError`] if the run stopped; the session is over then.
+pub async fn points(
     session: &mut Session,
     batch: Vec<Vec<Summands>>,
 ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {

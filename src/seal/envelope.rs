@@ -32,8 +32,8 @@ pub struct Binding<'a> {
     pub request_id: &'a RequestId,
     /// Where the subject is.
     pub gallery: &'a GalleryName,
-    /// Whom it is about.
-    pub subject: &'a Subject,
+    /// Whom it is about; none at a search.
+    pub subject: Option<&'a Subject>,
     /// What the template was made from.
     pub modality: Modality,
     /// The extractor that made it.
@@ -53,7 +53,8 @@ impl Binding<'_> {
             self.purpose.as_str().as_bytes(),
             self.request_id.as_bytes(),
             self.gallery.as_str().as_bytes(),
-            self.subject.as_str().as_bytes(),
+            // No subject is empty.
+            self.subject.map_or("", Subject::as_str).as_bytes(),
             self.modality.as_str().as_bytes(),
             self.model.as_str().as_bytes(),
         ])

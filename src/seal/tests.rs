@@ -46,7 +46,7 @@ impl Names {
             purpose: &self.purpose,
             request_id: &self.request_id,
             gallery: &self.gallery,
-            subject: &self.subject,
+            subject: Some(&self.subject),
             modality: self.modality,
             model: &self.model,
         }

@@ -38,7 +38,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
-pub use records::{Record, Reference, Swept};
+pub use records::{Candidate, Record, Reference, Swept};
 
 use crate::name::Deployment;
 use crate::party::Party;

@@ -8,7 +8,7 @@ use tokio_stream::StreamExt as _;
 
 use super::ledger::Named;
 use super::{Store, StoreError, column};
-use crate::log::ledger::Position;
+use crate::log::ledger::{Position, RecordId};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::share::PointShare;
 
@@ -58,7 +58,50 @@ pub struct Swept {
     pub subject: Subject,
 }
 
+/// Someone whom a search may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Place in the gallery.
+    pub position: Position,
+    /// Which enrolment.
+    pub record: RecordId,
+    /// Whose.
+    pub subject: Subject,
+}
+
 impl Store {
+    /// Of those that stand at some positions of a gallery, in that order, who is live, and neither expired nor locked at a moment
+    /// in unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn candidates(
+        &self,
+        gallery: &GalleryName,
+        positions: &[Position],
+        moment: u64,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let mut held = self.connection().await;
+        let mut candidates = Vec::with_capacity(positions.len());
+        for &position in positions {
+            let row = query(
+                "SELECT record, subject FROM records WHERE gallery = ? AND position = ? AND live = 1
+                 AND wrapped_key IS NOT NULL AND expires > ? AND locked_until <= ?",
+            )
+            .bind(gallery.as_str())
+            .bind(column(position.0))
+            .bind(column(moment))
+            .bind(column(moment))
+            .fetch_optional(held.plain()?)
+            .await?;
+            if let Some(row) = row {
+                let subject = row.try_get::<&str, _>("subject")?.parse().map_err(|_| StoreError::Form)?;
+                candidates.push(Candidate { position, record: RecordId(row.try_get("record")?), subject });
+            }
+        }
+        Ok(candidates)
+    }
+
     /// Gives all live and unexpired records to `take`, each gallery's in the order of positions, and returns their number.
     ///
     /// # Errors

@@ -85,7 +85,7 @@ impl<'k> View<'k> {
         Ok(view)
     }
 
-    fn expect(&mut self, Touch { request, spends, subject: (gallery, subject), record }: Touch<'_>) {
+    fn expect(&mut self, Touch { request, spends, subject, records }: Touch<'_>) {
         if let Some((client, id)) = request {
             self.requests.insert((client.to_owned(), *id.as_bytes()), None);
         }
@@ -93,10 +93,10 @@ impl<'k> View<'k> {
             self.proofs.insert(spends.proof, (false, None));
             self.tokens.insert(spends.token, (0, None));
         }
-        if let Some(RecordId(record)) = record {
-            self.records.insert(record, None);
+        self.records.extend(records.iter().map(|RecordId(record)| (*record, None)));
+        if let Some((gallery, subject)) = subject {
+            self.names.insert((gallery.clone(), subject.clone()), None);
         }
-        self.names.insert((gallery.clone(), subject.clone()), None);
     }
 
     /// Five statements in one. The small table of what is asked for leads each join, so each answer is found by an index.
@@ -119,12 +119,14 @@ impl<'k> View<'k> {
             ask.push_values(self.tokens.keys(), |mut row, token| _ = row.push_bind(token.to_vec()));
             ask.push(") AS v CROSS JOIN tokens AS r ON r.token = v.column1;");
         }
-        ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
-        ask.push_values(self.names.keys(), |mut row, (gallery, subject)| {
-            row.push_bind(gallery.to_string()).push_bind(subject.to_string());
-        });
-        ask.push(") AS v CROSS JOIN records AS r ON r.gallery = v.column1 AND r.subject = v.column2");
-        ask.push(" WHERE r.wrapped_key IS NOT NULL;");
+        if !self.names.is_empty() {
+            ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
+            ask.push_values(self.names.keys(), |mut row, (gallery, subject)| {
+                row.push_bind(gallery.to_string()).push_bind(subject.to_string());
+            });
+            ask.push(") AS v CROSS JOIN records AS r ON r.gallery = v.column1 AND r.subject = v.column2");
+            ask.push(" WHERE r.wrapped_key IS NOT NULL;");
+        }
         if !self.records.is_empty() {
             ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
             ask.push_values(self.records.keys(), |mut row, record| _ = row.push_bind(*record));

@@ -190,11 +190,12 @@ impl Verified<'_> {
         let record = Use {
             relying_party: self.details.relying_party.clone(),
             gallery: self.ask.gallery.clone(),
-            subject: self.ask.subject.clone(),
+            subject: self.ask.subject().cloned(),
             purpose: self.ask.purpose.clone(),
             method: self.ask.method,
             modalities: self.ask.modalities(),
             evidence: self.evidence,
+            approvals: 0,
             policy: *policy.digest(),
         };
         match self.terms(P::METHOD, policy, models) {
@@ -212,6 +213,7 @@ impl Verified<'_> {
         let decides = match method {
             Method::Verify => Some(self.compared(purpose, models)?),
             Method::Enroll => self.taken_in(models).map(|()| None)?,
+            Method::Search => return Err(Denial::ActionNotAllowed),
             Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => None,
             Method::Erase | Method::Lock | Method::Unlock => return Err(Denial::SamplesUnexpected),
         };

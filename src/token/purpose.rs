@@ -40,6 +40,8 @@ purposes! {
     Lock,
     /// To end a lock.
     Unlock,
+    /// To compare a probe with everybody in a gallery.
+    Search,
 }
 
 /// What a request uses up, the moment that it is admitted: none of it can be used again, whatever comes of the request.
@@ -70,16 +72,18 @@ pub struct Use {
     pub relying_party: RelyingParty,
     /// Where the subject is.
     pub gallery: GalleryName,
-    /// Whom it is about. Never logged as it is: the log blinds it.
-    pub subject: Subject,
+    /// Whom it is about; none at a search. Never logged as it is: the log blinds it.
+    pub subject: Option<Subject>,
     /// What for.
     pub purpose: PurposeName,
     /// The call.
     pub method: Method,
     /// What is compared.
     pub modalities: Vec<Modality>,
-    /// SHA-256 over token and proof as presented: the entry commits to it under a salt.
+    /// SHA-256 over token, proof and approvals as presented: the entry commits to it under a salt.
     pub evidence: [u8; 32],
+    /// How many officers approved.
+    pub approvals: u32,
     /// SHA-256 of the policy file that allowed it.
     pub policy: [u8; 32],
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
-use tumar::request::{Ask, Method, Sample};
+use tumar::request::{About, Ask, Method, Sample};
 use tumar::token::Token;
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
@@ -110,7 +110,7 @@ impl Bank {
             method,
             request_id: RequestId::from_random(random),
             gallery: "banks/b17/customers".parse().unwrap(),
-            subject: subject.parse().unwrap(),
+            about: About::Subject(subject.parse().unwrap()),
             purpose: purpose(method).parse().unwrap(),
             amount_kzt: 0,
             samples: if matches!(method, Method::Enroll | Method::Verify) { vec![sample] } else { vec![] },
@@ -169,5 +169,6 @@ const fn purpose(method: Method) -> &'static str {
         Method::Verify => "cash_withdrawal",
         Method::Erase => "erasure",
         Method::Lock | Method::Unlock => "subject_lock",
+        Method::Search => "case_search",
     }
 }

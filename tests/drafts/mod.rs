@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RequestId};
-use tumar::request::{Ask, Method, Sample};
+use tumar::request::{About, Ask, Method, Sample};
 use tumar::token::jws::{sha256, to_base64};
-use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Unlock, Verify};
+use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Unlock, Verify};
 use tumar::token::{
     Algorithm, Denied, MAX_BYTES, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
     Verifier, policy,
@@ -127,7 +127,7 @@ pub(crate) fn ask() -> Ask {
         method: Method::Verify,
         request_id: RequestId::from_random([7; 16]),
         gallery: "banks/b17/customers".parse().unwrap(),
-        subject: "c-0042".parse().unwrap(),
+        about: About::Subject("c-0042".parse().unwrap()),
         purpose: "cash_withdrawal".parse().unwrap(),
         amount_kzt: 40_000,
         samples: vec![sample(FACE)],
@@ -235,6 +235,7 @@ impl Draft {
             Method::Erase => self.granted::<Erase>().err(),
             Method::Lock => self.granted::<Lock>().err(),
             Method::Unlock => self.granted::<Unlock>().err(),
+            Method::Search => self.granted::<Search>().err(),
         };
         match refused {
             None => "OK",

@@ -147,7 +147,7 @@ impl Round<'_> {
 
     /// Says this of A's own checks.
     pub(crate) async fn claim(&self, helper: Party, verdicts: Vec<Verdict>) {
-        let ready = Ready { batch: self.batch.to_vec(), nonce: vec![7; 16], verdicts };
+        let ready = Ready { batch: self.batch.to_vec(), nonce: vec![7; 16], verdicts, now: 0 };
         self.peers.link(helper).unwrap().say(Kind::Ready(ready)).await.unwrap();
     }
 

@@ -13,7 +13,7 @@ use tumar::log::entry::{Entry, Event};
 use tumar::name::{RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
-use tumar::request::{Ask, Method};
+use tumar::request::{About, Ask, Case, Method};
 use tumar::seal::{Binding, Envelope, PrivateKey};
 use tumar::service::{DOMAIN, reasons};
 use tumar::template::Template;
@@ -22,6 +22,7 @@ use tumar::tls::{Dialler, Pinned, TlsIdentity};
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
+use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
 use crate::drafts::{BASE, Draft, ISSUER, NOW, jwks, policy_text};
@@ -260,6 +261,15 @@ impl Call {
             Request::Erase(m) => rpc.erase_subject(self.dressed(m)).await?.into_inner().receipts,
             Request::Lock(m) => rpc.lock_subject(self.dressed(m)).await?.into_inner().receipts,
             Request::Unlock(m) => rpc.unlock_subject(self.dressed(m)).await?.into_inner().receipts,
+            Request::Search(m) => {
+                let mut steps = rpc.search_gallery(self.dressed(m)).await?.into_inner();
+                loop {
+                    let message = steps.message().await?.expect("a search ends with its result");
+                    if let Some(Step::Result(result)) = message.step {
+                        break result.receipts;
+                    }
+                }
+            }
         })
     }
 }
@@ -304,7 +314,21 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
     });
     let samples = samples.collect();
     let (request_id, gallery) = (ask.request_id.to_string(), ask.gallery.to_string());
-    let (subject, purpose, amount_kzt) = (ask.subject.to_string(), ask.purpose.to_string(), ask.amount_kzt);
+    let (purpose, amount_kzt) = (ask.purpose.to_string(), ask.amount_kzt);
+    let subject = match &ask.about {
+        About::Subject(subject) => subject.to_string(),
+        About::Case(Case { digest, most, approvals }) => {
+            return Request::Search(v1::SearchGalleryRequest {
+                request_id,
+                gallery,
+                purpose,
+                case_digest: digest.to_vec(),
+                max_candidates: *most,
+                samples,
+                approvals: approvals.clone(),
+            });
+        }
+    };
     match ask.method {
         Method::Enroll => Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }),
         Method::Verify => {
@@ -313,6 +337,7 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
         Method::Erase => Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose }),
         Method::Lock => Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose }),
         Method::Unlock => Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose }),
+        Method::Search => unreachable!("a search is about a case"),
     }
 }
 

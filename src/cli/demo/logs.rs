@@ -62,7 +62,7 @@ fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
         match entry.event {
             Event::Admitted => admitted.insert(entry.rq),
             Event::Completed => completed.insert(entry.rq),
-            Event::Failed(_) | Event::Denied(_) => false,
+            Event::Failed(_) | Event::Denied(_) | Event::Candidate => false,
         };
     }
     Ok(Told { entries: checkpoint.size, admitted, completed })

@@ -101,7 +101,7 @@ fn count_envelopes(
             purpose: &ask.purpose,
             request_id: &ask.request_id,
             gallery: &ask.gallery,
-            subject: &ask.subject,
+            subject: ask.subject(),
             modality: sample.modality,
             model: &sample.model,
         };

@@ -1,0 +1,468 @@
+//! A search: probes of one batch against everybody in a gallery, in one run of the protocol.
+//!
+//! ```text
+//! the latest of the three clocks --> who stands here then --Roll, to and from both--> the same people, or who must catch up
+//! probes: intake, lengths        --> weighted shares
+//! unit after unit: scanned on a thread of its own, while the one before it is compared --> one opened bit of each lane
+//! who matches and stands here, unlocked --Eligible, to and from both--> who does so at all three --logged--> named
+//! ```
+//!
+//! Changes wait from the proposal until all three rolls are known, for a few milliseconds; they go on while the search runs. Who is
+//! erased meanwhile is in the roll and, at the end, not eligible.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{oneshot, watch};
+use zeroize::Zeroizing;
+
+use super::Engine;
+use super::batch::{Batch, Ended};
+use super::door::{Admitted, Permitted};
+use super::refusal::{Cancelled, Cause as _, Mixed, OutOfStep, Refusal};
+use crate::gallery::{ROWS, Roll};
+use crate::log::access::{Permit, Ticket};
+use crate::log::ledger::Position;
+use crate::log::receipt::{Found, Outcome};
+use crate::name::{GalleryName, Modality, ModelId};
+use crate::net::{Cause as Over, Lost, SessionId, Step};
+use crate::party::Party;
+use crate::peer::Note;
+use crate::protocol::dot::scan_many;
+use crate::protocol::{self, Invalid, ProtocolError, Session};
+use crate::request::{About, Ask, Progress};
+use crate::share::{PointShare, Summands, Weighted};
+use crate::store::Candidate;
+use crate::token::purpose::Search;
+use crate::wire::peer::v1 as wire;
+use crate::wire::peer::v1::frame::Kind;
+
+/// Lanes that are compared at a time: what a cancelled search still does, and what others may have to wait for.
+const UNIT: usize = 4 * ROWS;
+
+/// Units that are scanned before they can be compared.
+const AHEAD: usize = 2;
+
+/// Seconds by which another node's clock may be ahead.
+const AHEAD_SECONDS: u64 = 60;
+
+/// Whom an admitted search looks for.
+pub(super) struct Wanted {
+    /// This node's two summands of each sample.
+    probes: Vec<Summands>,
+    /// What each sample's dot is multiplied with.
+    weights: Vec<u16>,
+    /// What the sum must reach.
+    threshold: i16,
+    /// Most people that may be named.
+    most: usize,
+}
+
+/// An admitted search on its way.
+struct Entered {
+    ask: Ask,
+    ticket: Ticket,
+    index: u64,
+    permit: Permit<Search>,
+}
+
+/// Who matches one probe, as far as is known.
+#[derive(Default)]
+struct Hits {
+    positions: Vec<Position>,
+    truncated: bool,
+}
+
+impl Hits {
+    /// One more, unless it is the one before it again.
+    fn push(&mut self, position: Position, most: usize) {
+        if self.positions.last() == Some(&position) {
+        } else if self.positions.len() < most {
+            self.positions.push(position);
+        } else {
+            self.truncated = true;
+        }
+    }
+}
+
+/// What is scanned, and for whom.
+struct Scan {
+    gallery: GalleryName,
+    models: Vec<ModelId>,
+    roll: Roll,
+    probes: Vec<Probe>,
+}
+
+/// Summands of scores, on their way from the thread that scans.
+type Scanned = oneshot::Receiver<Zeroizing<Vec<u16>>>;
+
+/// One probe, taken in.
+struct Probe {
+    /// One for each model.
+    weighted: Vec<Weighted>,
+    weights: Vec<u16>,
+    threshold: i16,
+    most: usize,
+}
+
+impl Engine {
+    /// What a permit's probes must reach.
+    pub(super) fn wanted(&self, permit: &Permit<Search>, ask: &Ask, probes: Vec<Summands>) -> Result<Wanted, Refusal> {
+        let own = self.party;
+        let About::Case(case) = &ask.about else { return Err(Mixed.at(own)) };
+        let rate = permit.terms().decides.map(|decides| decides.fmr).ok_or_else(|| OutOfStep.at(own))?;
+        let most = usize::try_from(case.most).unwrap_or(usize::MAX);
+        let bounds = match ask.samples.as_slice() {
+            [sample] => self.models.find(&sample.model).map(|model| {
+                let shape = probes[0].shape();
+                (vec![1], model.threshold(rate, shape, shape))
+            }),
+            samples => {
+                let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
+                let models = model(Modality::Face).zip(model(Modality::Finger));
+                let fusion = models.and_then(|(face, finger)| self.models.fusion(face, finger));
+                fusion.map(|fusion| {
+                    let weight = |(sample, probe): (&crate::request::Sample, &Summands)| match sample.modality {
+                        Modality::Face => fusion.face_weight(),
+                        Modality::Finger => fusion.finger_weight(probe.shape(), probe.shape()),
+                    };
+                    (samples.iter().zip(&probes).map(weight).collect(), fusion.threshold(rate))
+                })
+            }
+        };
+        // The policy granted what the table of models has.
+        let (weights, threshold) = bounds.ok_or_else(|| OutOfStep.at(own))?;
+        Ok(Wanted { probes, weights, threshold, most })
+    }
+
+    /// Runs a batch of searches, all of one gallery and by the same models.
+    pub(super) async fn search(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        session: SessionId,
+        moment: u64,
+        agreed: Vec<Result<Admitted, Refusal>>,
+    ) -> Vec<Result<Ended, Refusal>> {
+        let (mut items, mut wanted) = (Vec::with_capacity(agreed.len()), Vec::new());
+        for item in agreed {
+            items.push(match item {
+                Ok(Admitted { ask, ticket, index, permitted: Permitted::Search(permit, probes) }) => {
+                    wanted.push(probes);
+                    Ok(Entered { ask, ticket, index, permit })
+                }
+                Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        let Some(first) = items.iter().find_map(|item| item.as_ref().ok()) else { return refused(items) };
+        let ask = first.ask.clone();
+        match self.find(batch, session, moment, &ask, wanted).await {
+            Ok(hits) => self.name_all(batch, moment, items, hits).await,
+            Err(refusal) => {
+                let mut failed = Vec::with_capacity(items.len());
+                for item in items {
+                    failed.push(Err(match item {
+                        Ok(entered) => self.fail(entered.ticket, refusal.clone(), batch.now).await,
+                        Err(refusal) => refusal,
+                    }));
+                }
+                failed
+            }
+        }
+    }
+
+    /// Who matches, for each probe in turn.
+    async fn find(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        session: SessionId,
+        moment: u64,
+        ask: &Ask,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Result<Hits, Invalid>>, Refusal> {
+        let own = self.party;
+        // Nobody's clock may decide alone who has expired.
+        if moment > batch.now + AHEAD_SECONDS {
+            return Err(OutOfStep.at(own));
+        }
+        let gallery = ask.gallery.clone();
+        let models: Vec<ModelId> = ask.samples.iter().map(|sample| sample.model.clone()).collect();
+        let called = {
+            let (engine, gallery, models) = (Arc::clone(self), gallery.clone(), models.clone());
+            self.scanner.run(move || {
+                let models: Vec<_> = models.iter().collect();
+                let galleries = engine.galleries.read().unwrap_or_else(PoisonError::into_inner);
+                let roll = galleries.roll(&gallery, &models, moment);
+                let digest = roll.digest();
+                (roll, digest)
+            })
+        };
+        let (roll, digest) = called.await.map_err(|_| Cancelled.at(own))?;
+        self.same_roll(batch, &roll, digest).await?;
+        // From here on the people of the roll are fixed, whatever changes.
+        drop(batch.still.take());
+        let session =
+            batch.links.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
+        self.counters.run();
+        let gone = gone(&batch.watchers);
+        let scan = Scan { gallery, models, roll, probes: Vec::new() };
+        let run = self.compare_all(session, scan, wanted, &batch.watchers);
+        tokio::select! {
+            // Dropping the run tells both others, wherever it stands.
+            () = gone => Err(Cancelled.at(own)),
+            hits = run => hits.map_err(|error| {
+                let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
+                if cancelled { Cancelled.at(own) } else { error.at(own) }
+            }),
+        }
+    }
+
+    /// Whether all three nodes would search the same people; if not, who must catch up.
+    async fn same_roll(&self, batch: &mut Batch, roll: &Roll, digest: [u8; 32]) -> Result<(), Refusal> {
+        let own = self.party;
+        let lanes = roll.lanes().len() as u64;
+        let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: digest.to_vec() };
+        batch.links.next.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
+        batch.links.prev.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
+        let next = batch.mail.take(own.next(), self.limits.patience, Note::roll).await;
+        let prev = batch.mail.take(own.prev(), self.limits.patience, Note::roll).await;
+        let (next, prev) = (next.map_err(|no_word| no_word.at(own))?, prev.map_err(|no_word| no_word.at(own))?);
+        match (next == mine, prev == mine, next == prev) {
+            (true, true, _) => Ok(()),
+            (true, false, _) => Err(OutOfStep.at(own.prev())),
+            (false, true, _) => Err(OutOfStep.at(own.next())),
+            (false, false, true) => Err(OutOfStep.at(own)),
+            // All three differ: the helpers follow the leader.
+            (false, false, false) => Err(OutOfStep.at(if own == Party::LEADER { own.next() } else { own })),
+        }
+    }
+
+    async fn compare_all(
+        self: &Arc<Self>,
+        mut session: Session,
+        scan: Scan,
+        wanted: Vec<Wanted>,
+        watchers: &[watch::Sender<Progress>],
+    ) -> Result<Vec<Result<Hits, Invalid>>, ProtocolError> {
+        let outcome = self.compare_units(&mut session, scan, wanted, watchers).await;
+        session.settle(outcome)
+    }
+
+    async fn compare_units(
+        self: &Arc<Self>,
+        session: &mut Session,
+        mut scan: Scan,
+        wanted: Vec<Wanted>,
+        watchers: &[watch::Sender<Progress>],
+    ) -> Result<Vec<Result<Hits, Invalid>>, ProtocolError> {
+        let mut probes = Vec::with_capacity(wanted.len());
+        let mut terms = Vec::with_capacity(wanted.len());
+        for Wanted { probes: summands, weights, threshold, most } in wanted {
+            probes.push(summands);
+            terms.push((weights, threshold, most));
+        }
+        let taken = protocol::points(session, probes).await?;
+        let mut verdicts = Vec::with_capacity(taken.len());
+        for (points, (weights, threshold, most)) in taken.into_iter().zip(terms) {
+            verdicts.push(points.map(|points| {
+                let weighted = points.iter().map(PointShare::weigh).collect();
+                scan.probes.push(Probe { weighted, weights, threshold, most });
+            }));
+        }
+        let mut hits = self.compare_each(session, Arc::new(scan), watchers).await?.into_iter();
+        Ok(verdicts.into_iter().map(|valid| valid.map(|()| hits.next().unwrap_or_default())).collect())
+    }
+
+    /// Unit after unit: while one is compared, the next ones are scanned.
+    async fn compare_each(
+        self: &Arc<Self>,
+        session: &mut Session,
+        scan: Arc<Scan>,
+        watchers: &[watch::Sender<Progress>],
+    ) -> Result<Vec<Hits>, ProtocolError> {
+        let mut hits: Vec<Hits> = scan.probes.iter().map(|_| Hits::default()).collect();
+        let lanes = scan.roll.lanes().len();
+        let blocks = u32::try_from(lanes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let mut units = (0..lanes).step_by(UNIT).map(|first| first..(first + UNIT).min(lanes));
+        let mut ahead: VecDeque<(Range<usize>, Scanned)> = VecDeque::new();
+        let mut blocks_done = 0;
+        loop {
+            while ahead.len() < AHEAD
+                && let Some(unit) = units.next()
+            {
+                let (engine, scan, of) = (Arc::clone(self), Arc::clone(&scan), unit.clone());
+                ahead.push_back((unit, self.scanner.run(move || engine.scores(&scan, of))));
+            }
+            let Some((unit, scanned)) = ahead.pop_front() else { return Ok(hits) };
+            let scores = scanned.await.map_err(|_| session.fail(Lost::Over { step: Step::HandOn }))?;
+            let bounds: Vec<i16> =
+                scan.probes.iter().flat_map(|probe| std::iter::repeat_n(probe.threshold, unit.len())).collect();
+            let reached = protocol::compare(session, &scores, &bounds).await?;
+            for ((probe, hits), reached) in scan.probes.iter().zip(&mut hits).zip(reached.chunks(unit.len())) {
+                for (lane, _) in scan.roll.lanes()[unit.clone()].iter().zip(reached).filter(|(_, reached)| **reached) {
+                    hits.push(lane.position, probe.most);
+                }
+            }
+            blocks_done += 1;
+            for watcher in watchers {
+                watcher.send_replace(Progress { blocks_done, blocks });
+            }
+            if hits.iter().all(|hits| hits.truncated) {
+                return Ok(hits);
+            }
+        }
+    }
+
+    /// This node's summand of the score of each lane of a unit: all lanes of the first probe, then all of the second.
+    fn scores(&self, scan: &Scan, unit: Range<usize>) -> Zeroizing<Vec<u16>> {
+        let lanes = &scan.roll.lanes()[unit.clone()];
+        let mut scores = Zeroizing::new(vec![0_u16; scan.probes.len() * lanes.len()]);
+        for (place, (model, rows)) in scan.models.iter().zip(scan.roll.rows(unit)).enumerate() {
+            let probes: Vec<&[u16]> = scan.probes.iter().map(|probe| probe.weighted[place].words()).collect();
+            let dots = self.dots(&scan.gallery, model, rows.clone(), &probes);
+            let of_probes = scores.chunks_mut(lanes.len()).zip(dots.chunks(rows.len()));
+            for ((scores, dots), probe) in of_probes.zip(&scan.probes) {
+                let weight = probe.weights[place];
+                for (score, lane) in scores.iter_mut().zip(lanes) {
+                    let dot = dots[lane.rows[place] as usize - rows.start];
+                    *score = score.wrapping_add(dot.wrapping_mul(weight));
+                }
+            }
+        }
+        scores
+    }
+
+    /// The dots of all probes with some rows of a gallery: all of the first probe, then all of the second. The gallery is held for
+    /// one block at a time.
+    fn dots(&self, name: &GalleryName, model: &ModelId, rows: Range<usize>, probes: &[&[u16]]) -> Zeroizing<Vec<u16>> {
+        let mut dots = Zeroizing::new(vec![0_u16; probes.len() * rows.len()]);
+        let mut of_block = Zeroizing::new(vec![0_u16; probes.len() * ROWS]);
+        let mut from = rows.start;
+        while from < rows.end {
+            let to = ((from / ROWS + 1) * ROWS).min(rows.end);
+            let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+            for block in galleries.of(name, model).into_iter().flat_map(|gallery| gallery.blocks(from..to)) {
+                let out = &mut of_block[..probes.len() * block.nrows()];
+                scan_many(block, probes, out);
+                for (all, some) in dots.chunks_mut(rows.len()).zip(out.chunks(to - from)) {
+                    all[from - rows.start..to - rows.start].copy_from_slice(some);
+                }
+            }
+            drop(galleries);
+            from = to;
+        }
+        dots
+    }
+
+    /// Of those that match, names who stands at all three nodes, once that is in this node's log.
+    async fn name_all(
+        &self,
+        batch: &mut Batch,
+        moment: u64,
+        items: Vec<Result<Entered, Refusal>>,
+        hits: Vec<Result<Hits, Invalid>>,
+    ) -> Vec<Result<Ended, Refusal>> {
+        let mut hits = hits.into_iter();
+        let mut searched = Vec::with_capacity(items.len());
+        for item in items {
+            searched.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok(entered) => match hits.next() {
+                    Some(Ok(hits)) => Ok((entered, hits)),
+                    Some(Err(invalid)) => Err(self.fail(entered.ticket, invalid.at(self.party), batch.now).await),
+                    None => Err(self.fail(entered.ticket, Mixed.at(self.party), batch.now).await),
+                },
+            });
+        }
+        let named = self.eligible(batch, moment, &searched).await;
+        let mut named = match named {
+            Ok(named) => named.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(refusal) => searched.iter().filter(|item| item.is_ok()).map(|_| Err(refusal.clone())).collect(),
+        }
+        .into_iter();
+        let mut ended = Vec::with_capacity(searched.len());
+        for item in searched {
+            ended.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok((entered, hits)) => {
+                    let named = named.next().unwrap_or_else(|| Err(Mixed.at(self.party)));
+                    self.name(batch, entered, hits.truncated, named).await
+                }
+            });
+        }
+        ended
+    }
+
+    async fn name(
+        &self,
+        batch: &Batch,
+        entered: Entered,
+        truncated: bool,
+        named: Result<Vec<Candidate>, Refusal>,
+    ) -> Result<Ended, Refusal> {
+        let Entered { ask, ticket, index, permit } = entered;
+        let logged = match named {
+            Ok(candidates) => {
+                let records: Vec<_> = candidates.iter().map(|candidate| candidate.record).collect();
+                let written = self.log.name(&permit, &records, batch.now).await;
+                written.map(|()| candidates).map_err(|error| error.at(self.party))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match logged {
+            Ok(candidates) => {
+                let candidates = candidates.into_iter().map(|candidate| candidate.subject).collect();
+                let found = Some(Found { candidates, truncated });
+                Ok(Ended { outcome: Outcome::Searched, found, ticket, index, rq: ask.transcript() })
+            }
+            Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+        }
+    }
+
+    /// For each search: who of its hits is enrolled, neither expired nor locked, at this node and, as they say, at both others.
+    async fn eligible(
+        &self,
+        batch: &mut Batch,
+        moment: u64,
+        searched: &[Result<(Entered, Hits), Refusal>],
+    ) -> Result<Vec<Vec<Candidate>>, Refusal> {
+        let own = self.party;
+        let mut mine = Vec::new();
+        for (entered, hits) in searched.iter().flatten() {
+            let candidates = self.store.candidates(&entered.ask.gallery, &hits.positions, moment).await;
+            mine.push(candidates.map_err(|error| error.at(own))?);
+        }
+        let positions = |candidates: &Vec<Candidate>| wire::Positions {
+            positions: candidates.iter().map(|candidate| candidate.position.0).collect(),
+        };
+        let said = wire::Eligible { batch: batch.id.to_vec(), searches: mine.iter().map(positions).collect() };
+        batch.links.next.say(Kind::Eligible(said.clone())).await.map_err(|no_word| no_word.at(own))?;
+        batch.links.prev.say(Kind::Eligible(said)).await.map_err(|no_word| no_word.at(own))?;
+        for party in [own.next(), own.prev()] {
+            let theirs = batch.mail.take(party, self.limits.patience, Note::eligible).await;
+            let theirs = theirs.map_err(|no_word| no_word.at(own))?;
+            if theirs.len() != mine.len() {
+                return Err(OutOfStep.at(party));
+            }
+            for (mine, theirs) in mine.iter_mut().zip(&theirs) {
+                mine.retain(|candidate| theirs.positions.contains(&candidate.position.0));
+            }
+        }
+        Ok(mine)
+    }
+}
+
+fn refused(items: Vec<Result<Entered, Refusal>>) -> Vec<Result<Ended, Refusal>> {
+    items.into_iter().filter_map(Result::err).map(Err).collect()
+}
+
+/// Returns when nobody waits for any of these searches any more. A helper has nobody who waits: it hears from the leader.
+async fn gone(watchers: &[watch::Sender<Progress>]) {
+    for watcher in watchers {
+        watcher.closed().await;
+    }
+    if watchers.is_empty() {
+        std::future::pending::<()>().await;
+    }
+}
