@@ -16,6 +16,7 @@
 //! | `jwt` | the access token: what [`Verifier`] trusts, and [`Issuer`] |
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
 //! | `details` | what a token allows, and what a proof narrows it to |
+//! | `approval` | what two officers sign before a search: [`Officers`] |
 //! | `policy` | what the operators allow: [`Policy`] |
 //! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
@@ -23,6 +24,7 @@
 //! No clock is read here and nothing is remembered: what is spent, [`Spends`] tells the
 //! ledger. `jti` of token and proof are looked up there.
 
+pub mod approval;
 pub mod details;
 pub mod json;
 pub mod jws;
@@ -38,10 +40,11 @@ use ring::digest::{Context, SHA256};
 
 use crate::name::RelyingParty;
 use crate::request::{Ask, Method};
+pub use approval::{Officer, Officers, OfficersError};
 pub use details::{Action, Details, Narrowing};
 pub use jws::{Algorithm, PublicKey, SigningKey};
 pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
-pub use policy::{Decision, Policy, PolicyError, Thresholds};
+pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
 

@@ -3,10 +3,11 @@
 //! Nothing in it has a default that opens: a list that is absent is an error, not "everything", with the one exception
 //! of `relying_parties`, which a genuine token already names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::approval::is_role;
 use super::details::Action;
 use super::jws::sha256;
 use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
@@ -184,6 +185,47 @@ impl Purpose {
             }
         }
         Ok(())
+    }
+}
+
+/// What guards a search among many.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Searches {
+    /// How strictly each reference is compared.
+    pub fmr: Fmr,
+    /// Most candidates that a search may ask for: 1 to 32.
+    pub max_candidates: u32,
+    /// Who may approve one: 2 to 8 roles, of which two officers' must differ.
+    pub roles: Vec<String>,
+}
+
+/// What is wrong with what guards a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SearchFault {
+    /// Out of range.
+    #[error("max_candidates must be 1 to 32")]
+    Candidates,
+    /// Too few for two officers of different roles, too many, one twice, or one that none can have.
+    #[error("roles must be 2 to 8 different names of 1 to 48 of a-z 0-9 -")]
+    Roles,
+}
+
+impl Searches {
+    /// Whether its values are in their ranges.
+    ///
+    /// # Errors
+    /// [`SearchFault`].
+    pub fn check(&self) -> Result<(), SearchFault> {
+        if !(1..=32).contains(&self.max_candidates) {
+            return Err(SearchFault::Candidates);
+        }
+        let differ = self.roles.iter().collect::<BTreeSet<_>>().len() == self.roles.len();
+        if differ && (2..=8).contains(&self.roles.len()) && self.roles.iter().all(|role| is_role(role)) {
+            Ok(())
+        } else {
+            Err(SearchFault::Roles)
+        }
     }
 }
 

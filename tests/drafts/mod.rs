@@ -9,8 +9,8 @@ use tumar::request::{Ask, Method, Sample};
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Unlock, Verify};
 use tumar::token::{
-    Algorithm, Denied, MAX_BYTES, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
-    Verifier, policy,
+    Algorithm, Denied, MAX_BYTES, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError,
+    TrustedIssuer, Verifier, policy,
 };
 
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -91,7 +91,12 @@ pub(crate) static POLICY: LazyLock<Policy> =
 
 pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
     let issuers = [TrustedIssuer { issuer: ISSUER, jwks }];
-    Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec!["https://a.example".into(), BASE.into()])
+    Verifier::new(
+        &"kz-test".parse().unwrap(),
+        &issuers,
+        vec!["https://a.example".into(), BASE.into()],
+        Officers::default(),
+    )
 }
 
 /// The models that a node would serve.
