@@ -193,6 +193,7 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         "dance".to_owned(),
         format!("token --dir {dir} --purpose cash_withdrawal --action dance"),
         format!("token --dir {dir} --purpose Cash --action verify"),
+        format!("token --dir {dir} --purpose cash_withdrawal --action verify --modality iris"),
         "token --dir /nowhere --purpose cash_withdrawal --action verify".to_owned(),
         format!("{verify} --face {faces}"),
         format!("{verify} --face {faces}:4"),
@@ -207,6 +208,10 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         format!("init {other} --host a/b"),
         format!("init {other} --base-port 65500"),
         "demo --people 1".to_owned(),
+        format!(
+            "approve --key {dir}/officers/aida.pk8 --name aida --role fraud-analyst --relying-party banks/b17 \
+             --purpose cash_withdrawal --action verify --case /nowhere"
+        ),
         "demo --data /nowhere".to_owned(),
     ] {
         let refused = run(&line, "");

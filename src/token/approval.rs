@@ -24,8 +24,8 @@ use crate::name::{Deployment, RelyingParty};
 /// Approvals that a search needs: no fewer, no more.
 pub const APPROVALS: u32 = 2;
 
-/// Most seconds from an approval's `iat` to now. [`SKEW`] is not added to it: an officer's clock may run ahead by that much, and
-/// one that runs behind shortens the time.
+/// Most seconds from an approval's `iat` to now. [`SKEW`] is not added to it: an officer's clock may run ahead by that much,
+/// and one that runs behind shortens the time.
 pub const MAX_APPROVAL_AGE: u64 = 900;
 
 /// The `typ` of an approval: no token and no proof passes for one, and it passes for none of them.
@@ -105,8 +105,8 @@ struct Entry {
 }
 
 impl Officers {
-    /// Reads the text of an `officers.toml`: `[[officer]]` with `name`, `role`, `relying_party` and `jwk`, an inline table with a
-    /// public key. Names and keys are unique within a relying party.
+    /// Reads the text of an `officers.toml`: `[[officer]]` with `name`, `role`, `relying_party` and `jwk`, an inline table with
+    /// a public key. Names and keys are unique within a relying party.
     ///
     /// # Errors
     /// [`OfficersError`] says what and where; there is no list with a part that is ignored.
@@ -146,7 +146,7 @@ impl Officers {
         self.0.is_empty()
     }
 
-    /// Whether these are two officers' approvals of exactly what a token allows, in exactly this case, now; then how many they are.
+    /// Whether these are two officers' approvals of exactly what a token allows, in exactly this case, now; then how many.
     ///
     /// `details` are the token's, `case` is the request's, `roles` are the policy's for the purpose, `audience` is the
     /// deployment's, `now` is in Unix seconds. Each check is made of both approvals before the next: their number; their form;
