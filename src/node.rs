@@ -27,7 +27,7 @@ use crate::service::{MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, TlsError};
-use crate::token::{Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
+use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
 use crate::wire::{DESCRIPTORS, sign_node, v1};
@@ -62,6 +62,9 @@ pub enum NodeError {
     /// The issuers of tokens.
     #[error("the issuers' keys are not valid")]
     Trust(#[from] TrustError),
+    /// The officers.
+    #[error("the list of officers is not valid")]
+    Officers(#[from] OfficersError),
     /// A certificate or its key.
     #[error("a certificate is not valid")]
     Tls(#[from] TlsError),
@@ -192,13 +195,7 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let models = Models::parse(&models_text)?;
     let policy = Policy::parse(&config.text(&config.policy)?, &models)?;
     let context = context(&policy, &models);
-    let jwks: Vec<_> = config
-        .issuers
-        .iter()
-        .map(|issuer| Ok((issuer.name.as_str(), config.text(&issuer.jwks)?)))
-        .collect::<Result<_, NodeError>>()?;
-    let issuers: Vec<_> = jwks.iter().map(|(issuer, jwks)| TrustedIssuer { issuer, jwks }).collect();
-    let verifier = Verifier::new(&config.deployment, &issuers, config.bases.clone())?;
+    let verifier = verifier(config)?;
     let keys = Keys::read(&config.path(&config.keys))?;
     let identity = Arc::new(keys.identity);
     let data = config.path(&config.data);
@@ -226,6 +223,21 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _);
     Ok(Setup { engine, peers, store, log, proposals })
+}
+
+/// Whose tokens are believed, and whose approvals.
+fn verifier(config: &Config) -> Result<Verifier, NodeError> {
+    let jwks: Vec<_> = config
+        .issuers
+        .iter()
+        .map(|issuer| Ok((issuer.name.as_str(), config.text(&issuer.jwks)?)))
+        .collect::<Result<_, NodeError>>()?;
+    let issuers: Vec<_> = jwks.iter().map(|(issuer, jwks)| TrustedIssuer { issuer, jwks }).collect();
+    let officers = match &config.officers {
+        Some(path) => Officers::parse(&config.text(path)?)?,
+        None => Officers::default(),
+    };
+    Ok(Verifier::new(&config.deployment, &issuers, config.bases.clone(), officers)?)
 }
 
 /// Equal at all three nodes, or they do not connect.

@@ -14,6 +14,8 @@ use ndarray::Array2;
 use serde_json::Value;
 use tempfile::TempDir;
 use tumar::client::ClientConfig;
+use tumar::token::Officers;
+use tumar::token::approval::case_digest;
 
 fn tumar() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
@@ -159,6 +161,7 @@ fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
         tumar::node::Config::read(&dir.join(node).join("node.toml")).unwrap();
     }
     assert_eq!((mode("issuer/issuer.pk8"), mode("client/proof.pk8"), mode("a/keys")), (0o600, 0o600, 0o700));
+    assert_eq!((mode("officers/aida.pk8"), mode("officers/bolat.pk8"), mode("officers")), (0o600, 0o600, 0o700));
     assert_eq!(fs::read(dir.join("a/keys/store.key")).unwrap().len(), 32);
 }
 
@@ -190,6 +193,7 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         "dance".to_owned(),
         format!("token --dir {dir} --purpose cash_withdrawal --action dance"),
         format!("token --dir {dir} --purpose Cash --action verify"),
+        format!("token --dir {dir} --purpose cash_withdrawal --action verify --modality iris"),
         "token --dir /nowhere --purpose cash_withdrawal --action verify".to_owned(),
         format!("{verify} --face {faces}"),
         format!("{verify} --face {faces}:4"),
@@ -204,6 +208,10 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         format!("init {other} --host a/b"),
         format!("init {other} --base-port 65500"),
         "demo --people 1".to_owned(),
+        format!(
+            "approve --key {dir}/officers/aida.pk8 --name aida --role fraud-analyst --relying-party banks/b17 \
+             --purpose cash_withdrawal --action verify --case /nowhere"
+        ),
         "demo --data /nowhere".to_owned(),
     ] {
         let refused = run(&line, "");
@@ -234,6 +242,51 @@ fn a_token_says_what_was_asked_for_and_goes_to_a_file_of_its_owner() {
     assert_eq!(fs::read_to_string(&file).unwrap().split('.').count(), 3);
     // Nothing is written over.
     assert_eq!(code(&run(&format!("{ask} --out {}", file.display()), "")), 2);
+}
+
+#[test]
+fn two_officers_that_init_made_approve_what_a_token_of_the_same_arguments_allows() {
+    let folder = TempDir::new().unwrap();
+    let (dir, written) = init(&folder);
+    let path = dir.display();
+    fs::write(dir.join("case"), "a card in a stranger's name").unwrap();
+    assert_eq!(written["officers"], format!("{path}/officers"));
+    for more in ["", " --gallery banks/b17/cards,banks/b17/customers --modality face --max-uses 5"] {
+        let what = format!("--purpose cash_withdrawal --action verify{more}");
+        let token = json(&run(&format!("token --dir {path} {what} --json"), ""));
+        let details = &token["claims"]["authorization_details"][0];
+        let approve = |name: &str, role: &str, rest: &str| {
+            let officer = format!("--key {path}/officers/{name}.pk8 --name {name} --role {role}");
+            run(&format!("approve {officer} --relying-party banks/b17 {what} --case {path}/case{rest}"), "")
+        };
+        let shown = json(&approve("aida", "fraud-analyst", " --json"));
+        assert_eq!(&shown["claims"]["authorization_details"][0], details);
+        let bolats = approve("bolat", "privacy-officer", "");
+        let bolats = String::from_utf8(bolats.stdout).unwrap().trim_end().to_owned();
+        let approvals = [shown["approval"].as_str().unwrap().to_owned(), bolats];
+
+        let officers = Officers::parse(&fs::read_to_string(dir.join("officers/officers.toml")).unwrap()).unwrap();
+        let details = serde_json::from_value(details.clone()).unwrap();
+        let case = case_digest(b"a card in a stranger's name");
+        let roles = ["privacy-officer", "fraud-analyst"].map(str::to_owned);
+        let now = shown["claims"]["iat"].as_u64().unwrap();
+        assert_eq!(officers.check(&approvals, &details, &case, &roles, "urn:tumar:dev", now), Ok(2));
+
+        let misnamed = approve("aida", "Fraud", "");
+        assert_eq!((code(&misnamed), misnamed.stdout.is_empty()), (2, true));
+    }
+}
+
+#[test]
+fn a_node_does_not_start_with_a_list_of_officers_that_is_none() {
+    let folder = TempDir::new().unwrap();
+    let (dir, _) = init(&folder);
+    let list = dir.join("officers/officers.toml");
+    let twice = fs::read_to_string(&list).unwrap().replace("\"bolat\"", "\"aida\"");
+    fs::write(&list, twice).unwrap();
+    let refused = run(&format!("node --config {}/a/node.toml", dir.display()), "");
+    assert_eq!(code(&refused), 2);
+    assert!(errors(&refused).contains("officer 2: its relying party has an officer of this name above"));
 }
 
 #[test]

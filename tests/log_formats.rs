@@ -89,11 +89,12 @@ fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
     let record = Use {
         relying_party: "banks/b17".parse().unwrap(),
         gallery: "banks/b17/customers".parse().unwrap(),
-        subject: "c-0042".parse().unwrap(),
+        subject: Some("c-0042".parse().unwrap()),
         purpose: "cash_withdrawal".parse().unwrap(),
         method: Method::Verify,
         modalities: vec![],
         evidence: [0xe1; 32],
+        approvals: 0,
         policy: [0xb0; 32],
     };
     let entry = Draft::new(&record, [7; 32], [5; 16], Minute::of(0), Event::Denied(LOCKED)).finish([8; 32]);
@@ -342,6 +343,7 @@ mod receipts {
             ReceiptBody {
                 party: Party::B,
                 outcome: Outcome::Match,
+                found: None,
                 rq: [3; 32],
                 index: 6,
                 leaf: self.tree.leaf(6).unwrap(),

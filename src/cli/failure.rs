@@ -15,6 +15,7 @@ use tumar::template::face::TemplateError;
 use tumar::template::finger::FingerError;
 use tumar::template::finger::record::RecordError;
 use tumar::template::model::ModelsError;
+use tumar::token::approval::OfficerFault;
 use tumar::token::jws::JwsError;
 
 /// Why a command failed.
@@ -105,6 +106,9 @@ pub(super) enum Failure {
     /// A key, or no randomness for one.
     #[error("a signing key: {0}")]
     Key(#[from] JwsError),
+    /// An officer's name or role.
+    #[error("an officer: {0}")]
+    Officer(#[from] OfficerFault),
     /// A certificate could not be made.
     #[error("a development certificate: {0}")]
     Certificate(#[from] rcgen::Error),
@@ -189,6 +193,7 @@ impl Failure {
             | Self::Models { .. }
             | Self::Template(_)
             | Self::Key(_)
+            | Self::Officer(_)
             | Self::Certificate(_)
             | Self::Randomness
             | Self::Runtime(_)

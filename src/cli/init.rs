@@ -12,7 +12,7 @@ use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
 use tumar::name::{Deployment, RelyingParty};
 use tumar::party::Party;
 use tumar::template::model;
-use tumar::token::{Algorithm, Issuer, ProofKey, SigningKey, policy};
+use tumar::token::{Algorithm, Issuer, Officer, ProofKey, SigningKey, policy};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -23,6 +23,9 @@ const PEER_PORTS: u16 = 100;
 
 /// The relying party of the client that is written.
 pub(super) const RELYING_PARTY: &str = "banks/b17";
+
+/// Name and role of its officers.
+const OFFICERS: [(&str, &str); 2] = [("aida", "fraud-analyst"), ("bolat", "privacy-officer")];
 
 /// Arguments of `tumar init`.
 #[derive(Debug, Args)]
@@ -56,6 +59,7 @@ impl Init {
         plan.write(&self.dir)?;
         let nodes = Party::ALL.map(|party| node_config(&self.dir, party));
         let (client, issuer) = (client_config(&self.dir), self.dir.join("issuer"));
+        let officers = self.dir.join("officers");
         if json {
             print_json(&json!({
                 "deployment": plan.deployment,
@@ -67,6 +71,7 @@ impl Init {
                 })).collect::<Vec<_>>(),
                 "client": client,
                 "issuer": issuer,
+                "officers": officers,
             }));
         } else {
             println!(
@@ -139,6 +144,7 @@ impl Plan {
         files::write(&dir.join("policy.toml"), self.policy.as_bytes())?;
         files::write(&dir.join("models.toml"), model::BUILT_IN.as_bytes())?;
         self.write_issuer(&dir.join("issuer"))?;
+        write_officers(&dir.join("officers"))?;
         let [a, b, c] = Party::ALL.map(|party| self.write_keys(dir, party));
         let nodes = [a?, b?, c?];
         for party in Party::ALL {
@@ -204,6 +210,7 @@ impl Plan {
              models = \"../models.toml\"\n\
              data = \"data\"\n\
              keys = \"keys\"\n\
+             officers = \"../officers/officers.toml\"    # who may approve searches\n\
              # What proofs may name as the address of a call. Clients call the leader, and each node checks that for itself.\n\
              bases = [{bases}]\n\
              \n\
@@ -253,6 +260,19 @@ impl Plan {
         }
         files::write(&client_config(dir), text.as_bytes())
     }
+}
+
+/// Officers of the client's bank: a key each, and the list of them that the nodes read.
+fn write_officers(folder: &Path) -> Result<(), Failure> {
+    files::make_folder(folder)?;
+    let relying_party: RelyingParty = RELYING_PARTY.parse()?;
+    let mut text = "# Who may approve searches. Two of them must, of different names, roles and keys.\n".to_owned();
+    for (name, role) in OFFICERS {
+        let (key, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
+        files::write_secret(&folder.join(format!("{name}.pk8")), &pkcs8)?;
+        let _ = write!(text, "\n{}", Officer::new(name, role, key)?.entry(&relying_party));
+    }
+    files::write(&folder.join("officers.toml"), text.as_bytes())
 }
 
 /// Lower-case hex.

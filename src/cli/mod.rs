@@ -1,5 +1,6 @@
 //! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
 
+mod approve;
 mod bank;
 mod call;
 mod captures;
@@ -50,6 +51,8 @@ enum Command {
     Node(node::Run),
     /// Give out an access token, as a bank's authorisation server would
     Token(token::Give),
+    /// Approve a search in a case, as an officer of a bank; it takes two
+    Approve(approve::Approve),
     /// Enrol a person by references: faces, fingers or both
     Enroll(call::Enroll),
     /// Compare a face, a finger or both with a person's references
@@ -78,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match command {
         Command::Init(init) => init.run(json),
         Command::Token(give) => give.run(json),
+        Command::Approve(approve) => approve.run(json),
         Command::Certificate(certificate) => certificate.run(json),
         Command::Eval(eval) => eval.run(json),
         Command::Node(node) => wait(node.run(json)),

@@ -16,27 +16,46 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::{clock, files, init, print_json};
 
+/// What a token allows: by the same arguments, an approval is of the same.
+#[derive(Debug, Args)]
+pub(super) struct Allows {
+    /// A purpose of the policy
+    #[arg(long)]
+    purpose: PurposeName,
+    /// What it allows: enroll, verify, erase, lock, unlock, search
+    #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
+    action: Vec<Method>,
+    /// Where; the relying party's `customers` if not given
+    #[arg(long, value_delimiter = ',')]
+    gallery: Vec<GalleryName>,
+    /// Of what: face, finger; both if not given, where the action takes samples
+    #[arg(long, value_delimiter = ',', value_parser = modality)]
+    modality: Vec<Modality>,
+    /// How many requests it allows
+    #[arg(long, default_value_t = 1)]
+    max_uses: u32,
+}
+
+impl Allows {
+    /// The same, as tokens and approvals spell it.
+    pub(super) fn details(self, owner: &RelyingParty) -> Result<Details, Failure> {
+        let galleries = if self.gallery.is_empty() { vec![customers(owner)?] } else { self.gallery };
+        let details = details(owner, self.purpose, &self.action, galleries, self.max_uses);
+        Ok(if self.modality.is_empty() { details } else { Details { modalities: self.modality, ..details } })
+    }
+}
+
 /// Arguments of `tumar token`.
 #[derive(Debug, Args)]
 pub(super) struct Give {
     /// The folder that `tumar init` wrote
     #[arg(long)]
     dir: PathBuf,
-    /// A purpose of the policy
-    #[arg(long)]
-    purpose: PurposeName,
-    /// What it allows: enroll, verify, erase, lock, unlock
-    #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
-    action: Vec<Method>,
-    /// Where; the client's `customers` if not given
-    #[arg(long, value_delimiter = ',')]
-    gallery: Vec<GalleryName>,
+    #[command(flatten)]
+    allows: Allows,
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
     #[arg(long, value_delimiter = ',')]
     amr: Vec<String>,
-    /// How many requests it allows
-    #[arg(long, default_value_t = 1)]
-    max_uses: u32,
     /// Seconds that it lives
     #[arg(long, default_value_t = MAX_LIFETIME)]
     lifetime: u64,
@@ -49,7 +68,14 @@ fn action(text: &str) -> Result<Method, &'static str> {
     Method::ALL
         .into_iter()
         .find(|method| method.action() == text)
-        .ok_or("an action is enroll, verify, erase, lock or unlock")
+        .ok_or("an action is enroll, verify, erase, lock, unlock or search")
+}
+
+fn modality(text: &str) -> Result<Modality, &'static str> {
+    [Modality::Face, Modality::Finger]
+        .into_iter()
+        .find(|modality| modality.as_str() == text)
+        .ok_or("a modality is face or finger")
 }
 
 /// The gallery that commands use if none is named.
@@ -84,7 +110,7 @@ pub(super) fn details(
     galleries: Vec<GalleryName>,
     max_uses: u32,
 ) -> Details {
-    let takes_samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify));
+    let takes_samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
     Details {
         kind: DetailsType,
         purpose,
@@ -101,8 +127,7 @@ impl Give {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = ClientConfig::read(&init::client_config(&self.dir))?;
         let issuer = read_issuer(&self.dir, &config)?;
-        let galleries = if self.gallery.is_empty() { vec![customers(&config.relying_party)?] } else { self.gallery };
-        let details = details(&config.relying_party, self.purpose, &self.action, galleries, self.max_uses);
+        let details = self.allows.details(&config.relying_party)?;
         let token = issuer.issue(&request(&config, details, self.amr, self.lifetime), clock::now())?;
         if let Some(out) = &self.out {
             files::write_secret(out, token.as_bytes())?;
@@ -117,8 +142,8 @@ impl Give {
     }
 }
 
-/// What the token just made says.
-fn claims_of(token: &str) -> serde_json::Value {
+/// What the token or approval just made says.
+pub(super) fn claims_of(token: &str) -> serde_json::Value {
     let payload = token.split('.').nth(1).and_then(|part| from_base64(part).ok());
     payload.and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
 }

@@ -35,6 +35,9 @@ pub struct Config {
     /// Certificates of clients or their authorities, for tokens bound to a certificate (`x5t#S256`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<PathBuf>,
+    /// Who may approve searches; without it, nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub officers: Option<PathBuf>,
     /// Who may issue tokens.
     pub issuers: Vec<IssuerConfig>,
     /// The two other nodes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::approval::Officers;
 use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, to_base64};
 use super::refusal::TokenError;
@@ -53,14 +54,21 @@ pub struct Verifier {
     keys: BTreeMap<String, (String, PublicKey)>,
     audience: String,
     bases: Vec<String>,
+    officers: Officers,
 }
 
 impl Verifier {
-    /// For one deployment, with at least one issuer, reached by clients at any of `bases` (`https://tumar.example:8443`).
+    /// For one deployment, with at least one issuer, reached by clients at any of `bases` (`https://tumar.example:8443`), where
+    /// `officers` may approve searches.
     ///
     /// # Errors
     /// [`TrustError`]: there is no setting that trusts everyone.
-    pub fn new(deployment: &Deployment, issuers: &[TrustedIssuer<'_>], bases: Vec<String>) -> Result<Self, TrustError> {
+    pub fn new(
+        deployment: &Deployment,
+        issuers: &[TrustedIssuer<'_>],
+        bases: Vec<String>,
+        officers: Officers,
+    ) -> Result<Self, TrustError> {
         let mut keys = BTreeMap::new();
         for TrustedIssuer { issuer, jwks } in issuers {
             if !is_visible(issuer, 200) {
@@ -85,7 +93,19 @@ impl Verifier {
         if !bases.iter().all(is_base) {
             return Err(TrustError::Base);
         }
-        Ok(Self { keys, audience: audience(deployment), bases })
+        Ok(Self { keys, audience: audience(deployment), bases, officers })
+    }
+
+    /// Who may approve searches.
+    #[must_use]
+    pub const fn officers(&self) -> &Officers {
+        &self.officers
+    }
+
+    /// The one audience of tokens and approvals here.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
     }
 
     /// Every `htu` that a proof for `method` may have.
@@ -164,8 +184,8 @@ fn read_keys(jwks: &str) -> Result<Vec<(String, PublicKey)>, TrustError> {
     keys.iter().map(read).collect()
 }
 
-/// The one audience of a deployment's tokens.
-fn audience(deployment: &Deployment) -> String {
+/// The one audience of a deployment's tokens and approvals.
+pub(super) fn audience(deployment: &Deployment) -> String {
     format!("urn:tumar:{deployment}")
 }
 

@@ -16,6 +16,7 @@
 //! | `jwt` | the access token: what [`Verifier`] trusts, and [`Issuer`] |
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
 //! | `details` | what a token allows, and what a proof narrows it to |
+//! | `approval` | what two officers sign before a search: [`Officers`] |
 //! | `policy` | what the operators allow: [`Policy`] |
 //! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
@@ -23,6 +24,7 @@
 //! No clock is read here and nothing is remembered: what is spent, [`Spends`] tells the
 //! ledger. `jti` of token and proof are looked up there.
 
+pub mod approval;
 pub mod details;
 pub mod json;
 pub mod jws;
@@ -36,12 +38,13 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-use crate::name::RelyingParty;
-use crate::request::{Ask, Method};
+use crate::name::{Modality, RelyingParty};
+use crate::request::{About, Ask, Case, Method};
+pub use approval::{Officer, Officers, OfficersError};
 pub use details::{Action, Details, Narrowing};
 pub use jws::{Algorithm, PublicKey, SigningKey};
 pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
-pub use policy::{Decision, Policy, PolicyError, Thresholds};
+pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
 
@@ -108,7 +111,7 @@ impl Token {
     ///
     /// # Errors
     /// [`TokenError`]: the first check that fails, in the order of DESIGN 6.
-    pub fn verify<'a>(self, verifier: &Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenError> {
+    pub fn verify<'a>(self, verifier: &'a Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenError> {
         if self.access.len() > MAX_BYTES {
             return Err(TokenError::TooLarge);
         }
@@ -140,8 +143,20 @@ impl Token {
             request_id: ask.request_id,
             transcript: ask.transcript(),
         };
-        let evidence = digest_of(&[self.access.as_bytes(), self.proof.as_bytes()]);
-        Ok(Verified { ask, details: access.details, narrowing: proof.narrowing, amr: access.amr, spends, evidence })
+        let approvals = case_of(ask).map_or(&[][..], |case| &case.approvals);
+        let evidence = [self.access.as_bytes(), self.proof.as_bytes()].into_iter();
+        let evidence: Vec<_> = evidence.chain(approvals.iter().map(String::as_bytes)).collect();
+        let evidence = digest_of(&evidence);
+        let (details, narrowing, amr) = (access.details, proof.narrowing, access.amr);
+        Ok(Verified { ask, verifier, now, details, narrowing, amr, spends, evidence })
+    }
+}
+
+/// What a search is part of; nothing of other calls.
+const fn case_of(ask: &Ask) -> Option<&Case> {
+    match &ask.about {
+        About::Case(case) => Some(case),
+        About::Subject(_) => None,
     }
 }
 
@@ -162,6 +177,8 @@ fn digest_of(fields: &[&[u8]]) -> [u8; 32] {
 #[must_use = "a genuine token allows nothing yet; ask grant"]
 pub struct Verified<'a> {
     ask: &'a Ask,
+    verifier: &'a Verifier,
+    now: u64,
     details: Details,
     narrowing: Option<Narrowing>,
     amr: Vec<String>,
@@ -199,31 +216,41 @@ impl Verified<'_> {
             policy: *policy.digest(),
         };
         match self.terms(P::METHOD, policy, models) {
-            Ok(terms) => Ok(Grant::new(self.spends, record, terms)),
+            Ok((terms, approvals)) => Ok(Grant::new(self.spends, Use { approvals, ..record }, terms)),
             Err(cause) => Err(Denied { cause, record: Box::new(record), spends: Box::new(self.spends) }),
         }
     }
 
-    fn terms(&self, method: Method, policy: &Policy, models: &dyn Thresholds) -> Result<Terms, Denial> {
+    /// With the number of officers who approved.
+    fn terms(&self, method: Method, policy: &Policy, models: &dyn Thresholds) -> Result<(Terms, u32), Denial> {
         if self.ask.method != method {
             return Err(Denial::ActionOther);
         }
         let purpose = self.allowed(policy)?;
         self.narrowed()?;
+        let approvals = self.approved(purpose)?;
         let decides = match method {
             Method::Verify => Some(self.compared(purpose, models)?),
             Method::Enroll => self.taken_in(models).map(|()| None)?,
-            Method::Search => return Err(Denial::ActionNotAllowed),
+            Method::Search => Some(self.searched(purpose, models)?),
             Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => None,
             Method::Erase | Method::Lock | Method::Unlock => return Err(Denial::SamplesUnexpected),
         };
         self.has_evidence(&purpose.evidence)?;
-        Ok(Terms {
+        let terms = Terms {
             decides,
             attempts: purpose.attempts.unwrap_or(0),
             lock_seconds: purpose.lock_seconds.unwrap_or(0),
             retention_seconds: purpose.retention_seconds(),
-        })
+        };
+        Ok((terms, approvals))
+    }
+
+    /// A search needs two officers.
+    fn approved(&self, purpose: &Purpose) -> Result<u32, Denial> {
+        let (Some(case), Some(search)) = (case_of(self.ask), &purpose.search) else { return Ok(0) };
+        let (officers, audience) = (self.verifier.officers(), self.verifier.audience());
+        officers.check(&case.approvals, &self.details, &case.digest, &search.roles, audience, self.now)
     }
 
     /// Purpose, action, gallery, modality, relying party.
@@ -290,6 +317,22 @@ impl Verified<'_> {
         }
         self.has_evidence(&rule.evidence)?;
         Ok(Decides { by: rule.decision, fmr: rule.fmr })
+    }
+
+    /// One vector decides, or a face's and a finger's by their weighted sum.
+    fn searched(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
+        self.taken_in(models)?;
+        let search = purpose.search.as_ref().ok_or(Denial::ActionNotAllowed)?;
+        let by = match self.ask.samples.as_slice() {
+            [one] if models.searches(&[&one.model]) && one.modality == Modality::Face => Decision::Face,
+            [one] if models.searches(&[&one.model]) => Decision::Finger,
+            [one, other] if models.searches(&[&one.model, &other.model]) => Decision::Fused,
+            _ => return Err(Denial::ModelNotSearched),
+        };
+        if case_of(self.ask).is_none_or(|case| case.most > search.max_candidates) {
+            return Err(Denial::CandidatesOverLimit);
+        }
+        Ok(Decides { by, fmr: search.fmr })
     }
 
     fn has_evidence(&self, required: &[String]) -> Result<(), Denial> {

@@ -3,15 +3,16 @@
 //! Nothing in it has a default that opens: a list that is absent is an error, not "everything", with the one exception
 //! of `relying_parties`, which a genuine token already names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::approval::is_role;
 use super::details::Action;
 use super::jws::sha256;
 use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
 use crate::request::Method;
-use crate::template::model::{Fmr, Model, Models};
+use crate::template::model::{Encoding, Fmr, Model, Models};
 
 /// The policy that `tumar init` writes.
 pub const DEFAULT: &str = include_str!("policy.toml");
@@ -29,6 +30,9 @@ pub trait Thresholds {
 
     /// Whether any are.
     fn fuses_any(&self) -> bool;
+
+    /// Whether galleries are searched by templates of this one model, or of these two, in either order, joined.
+    fn searches(&self, models: &[&ModelId]) -> bool;
 }
 
 impl Thresholds for Models {
@@ -46,6 +50,16 @@ impl Thresholds for Models {
 
     fn fuses_any(&self) -> bool {
         self.fusions().next().is_some()
+    }
+
+    fn searches(&self, models: &[&ModelId]) -> bool {
+        let vectors = |id: &&ModelId| self.find(id).is_some_and(|model| model.encoding() == Encoding::Vector);
+        let joined = match models {
+            [_] => true,
+            [one, other] => self.fusion(one, other).or_else(|| self.fusion(other, one)).is_some(),
+            _ => false,
+        };
+        joined && models.iter().all(vectors)
     }
 }
 
@@ -123,6 +137,8 @@ pub struct Purpose {
     /// By rising amount. With the action `verify` only, and then required.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// What guards a search. With the action `search` only, and then required.
+    pub search: Option<Searches>,
 }
 
 impl Purpose {
@@ -144,7 +160,8 @@ impl Purpose {
         if self.actions.is_empty() {
             return wrong(PurposeFault::Actions);
         }
-        if (does(Method::Verify) || does(Method::Enroll)) == self.modalities.is_empty() {
+        let samples = does(Method::Verify) || does(Method::Enroll) || does(Method::Search);
+        if samples == self.modalities.is_empty() {
             return wrong(PurposeFault::Modalities);
         }
         // What belongs to an action stands with it, in its range, and nowhere else.
@@ -160,6 +177,12 @@ impl Purpose {
         }
         if does(Method::Verify) == self.rules.is_empty() {
             return wrong(PurposeFault::Rules);
+        }
+        if does(Method::Search) != self.search.is_some() {
+            return wrong(PurposeFault::Search);
+        }
+        if let Some(Err(fault)) = self.search.as_ref().map(Searches::check) {
+            return wrong(fault.into());
         }
         self.check_rules(models).map_err(|(rule, fault)| PolicyError::Rule { purpose: name.clone(), rule, fault })
     }
@@ -184,6 +207,47 @@ impl Purpose {
             }
         }
         Ok(())
+    }
+}
+
+/// What guards a search among many.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Searches {
+    /// How strictly each reference is compared.
+    pub fmr: Fmr,
+    /// Most candidates that a search may ask for: 1 to 32.
+    pub max_candidates: u32,
+    /// Who may approve one: 2 to 8 roles, of which two officers' must differ.
+    pub roles: Vec<String>,
+}
+
+/// What is wrong with what guards a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SearchFault {
+    /// Out of range.
+    #[error("max_candidates must be 1 to 32")]
+    Candidates,
+    /// Too few for two officers of different roles, too many, one twice, or one that none can have.
+    #[error("roles must be 2 to 8 different names of 1 to 48 of a-z 0-9 -")]
+    Roles,
+}
+
+impl Searches {
+    /// Whether its values are in their ranges.
+    ///
+    /// # Errors
+    /// [`SearchFault`].
+    pub fn check(&self) -> Result<(), SearchFault> {
+        if !(1..=32).contains(&self.max_candidates) {
+            return Err(SearchFault::Candidates);
+        }
+        let differ = self.roles.iter().collect::<BTreeSet<_>>().len() == self.roles.len();
+        if differ && (2..=8).contains(&self.roles.len()) && self.roles.iter().all(|role| is_role(role)) {
+            Ok(())
+        } else {
+            Err(SearchFault::Roles)
+        }
     }
 }
 
@@ -215,7 +279,7 @@ pub enum PurposeFault {
     #[error("it allows no action")]
     Actions,
     /// Samples where none are taken, or none where some are.
-    #[error("modalities must be named with the actions enroll and verify, and with no other")]
+    #[error("modalities must be named with the actions enroll, verify and search, and with no other")]
     Modalities,
     /// Out of range, or out of place.
     #[error("attempts must be 1 to 10 with the action verify, and absent otherwise")]
@@ -229,6 +293,12 @@ pub enum PurposeFault {
     /// None, or out of place.
     #[error("rules must stand with the action verify, and with no other")]
     Rules,
+    /// None, or out of place.
+    #[error("a table search must stand with the action search, and with no other")]
+    Search,
+    /// In that table.
+    #[error("search: {0}")]
+    Guard(#[from] SearchFault),
 }
 
 /// What is wrong with a rule.

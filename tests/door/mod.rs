@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{About, Ask, Method, Sample};
-use tumar::token::Token;
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
 use tumar::token::jwt::{Issuer, TokenRequest, TrustedIssuer, Verifier};
 use tumar::token::policy::{Limits, Policy, Thresholds};
 use tumar::token::proof::ProofKey;
 use tumar::token::purpose::{For, Grant};
+use tumar::token::{Officers, Token};
 
 pub(crate) const NOW: u64 = 1_790_000_000;
 pub(crate) const LOCK_SECONDS: u64 = 600;
@@ -68,6 +68,10 @@ impl Thresholds for OneModel {
     fn fuses_any(&self) -> bool {
         false
     }
+
+    fn searches(&self, models: &[&ModelId]) -> bool {
+        models.len() == 1
+    }
 }
 
 /// What a call carries, so that it can be sent again as it was.
@@ -91,7 +95,8 @@ impl Bank {
         let issuer = Issuer::new("https://issuer.test", SigningKey::generate(Algorithm::EdDsa).unwrap().0);
         let jwks = issuer.jwks();
         let trusted = [TrustedIssuer { issuer: issuer.name(), jwks: &jwks }];
-        let verifier = Verifier::new(&"kz-test".parse().unwrap(), &trusted, vec![BASE.to_owned()]).unwrap();
+        let verifier =
+            Verifier::new(&"kz-test".parse().unwrap(), &trusted, vec![BASE.to_owned()], Officers::default()).unwrap();
         let key = ProofKey::generate(Algorithm::EdDsa).unwrap().0;
         let policy = Policy::parse(POLICY, &OneModel).unwrap();
         Self { issuer, key, verifier, policy, drawn: AtomicU64::new(0) }

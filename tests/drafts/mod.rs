@@ -9,8 +9,8 @@ use tumar::request::{About, Ask, Method, Sample};
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Unlock, Verify};
 use tumar::token::{
-    Algorithm, Denied, MAX_BYTES, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
-    Verifier, policy,
+    Algorithm, Denied, MAX_BYTES, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError,
+    TrustedIssuer, Verifier, policy,
 };
 
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -91,7 +91,12 @@ pub(crate) static POLICY: LazyLock<Policy> =
 
 pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
     let issuers = [TrustedIssuer { issuer: ISSUER, jwks }];
-    Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec!["https://a.example".into(), BASE.into()])
+    Verifier::new(
+        &"kz-test".parse().unwrap(),
+        &issuers,
+        vec!["https://a.example".into(), BASE.into()],
+        Officers::default(),
+    )
 }
 
 /// The models that a node would serve.
@@ -115,6 +120,14 @@ impl Thresholds for Models {
 
     fn fuses_any(&self) -> bool {
         self.serves(Modality::Face) && self.serves(Modality::Finger)
+    }
+
+    fn searches(&self, models: &[&ModelId]) -> bool {
+        match models {
+            [one] => self.modality(one).is_some(),
+            [one, other] => self.fuses(one, other),
+            _ => false,
+        }
     }
 }
 

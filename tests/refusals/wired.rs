@@ -409,7 +409,7 @@ impl Seal {
             purpose: &self.ask.purpose,
             request_id: &self.ask.request_id,
             gallery: &self.ask.gallery,
-            subject: &self.ask.subject,
+            subject: self.ask.subject(),
             modality: self.ask.samples[0].modality,
             model: &self.ask.samples[0].model,
         };
@@ -422,6 +422,7 @@ pub(crate) fn envelope(request: &mut Request, party: Party) -> &mut Vec<u8> {
     let samples = match request {
         Request::Enroll(m) => &mut m.samples,
         Request::Verify(m) => &mut m.samples,
+        Request::Search(m) => &mut m.samples,
         Request::Erase(_) | Request::Lock(_) | Request::Unlock(_) => panic!("takes no sample"),
     };
     match party {
@@ -466,7 +467,7 @@ pub(crate) fn spoilt_envelopes() -> [(&'static str, Spoil); 6] {
 pub(crate) fn other_bindings() -> [(&'static str, Rebind); 6] {
     [
         ("request", |seal| seal.ask.request_id = RequestId::from_random([9; 16])),
-        ("subject", |seal| seal.ask.subject = "c-2".parse().unwrap()),
+        ("subject", |seal| seal.ask.about = About::Subject("c-2".parse().unwrap())),
         ("purpose", |seal| seal.ask.purpose = "card_activation".parse().unwrap()),
         ("gallery", |seal| seal.ask.gallery = "banks/b17/staff".parse().unwrap()),
         ("relying party", |seal| seal.relying_party = "banks/b18".parse().unwrap()),
