@@ -9,16 +9,17 @@ use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use tumar::client::{Capture, Client, ClientConfig, ClientError, Target};
+use tumar::client::{Capture, Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{Modality, ModelId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{Case, Method};
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::model::{Model, Models};
+use tumar::token::approval::case_digest;
 use tumar::token::details::DetailsType;
-use tumar::token::{Action, Details, Issuer, SigningKey, TokenRequest};
+use tumar::token::{Action, Details, Issuer, Officer, SigningKey, TokenRequest};
 
 pub const GALLERY: &str = "banks/b17/customers";
 const ISSUER: &str = "https://issuer.dev.tumar.internal";
@@ -81,24 +82,53 @@ impl Files {
         self.token_for(purpose, &[method], 1, now())
     }
 
+    /// What a token says that it allows.
+    fn details(&self, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
+        let samples =
+            methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
+        Details {
+            kind: DetailsType,
+            purpose: purpose.parse().unwrap(),
+            actions: methods.iter().map(|&method| Action(method)).collect(),
+            relying_party: self.client_config().relying_party,
+            galleries: vec![GALLERY.parse().unwrap()],
+            modalities: if samples { vec![Modality::Face, Modality::Finger] } else { Vec::new() },
+            max_uses,
+            legal_basis: None,
+        }
+    }
+
+    /// Two officers' approvals of searches by a token for so many, and the case that they are of.
+    pub fn case(&self, purpose: &str, most: u32, max_uses: u32, issued: u64) -> Case {
+        let digest = case_digest(b"case 17: one face, many names");
+        let details = self.details(purpose, &[Method::Search], max_uses);
+        let approve = |(name, role): (&str, &str)| {
+            let pkcs8 = std::fs::read(self.path(&format!("officers/{name}.pk8"))).unwrap();
+            let officer = Officer::new(name, role, SigningKey::from_pkcs8(&pkcs8).unwrap()).unwrap();
+            officer.approve(&self.client_config().deployment, &details, &digest, issued).unwrap()
+        };
+        let approvals = [("aida", "fraud-analyst"), ("bolat", "privacy-officer")].map(approve).to_vec();
+        Case { digest, most, approvals }
+    }
+
+    /// A search of the gallery, with approvals for one.
+    pub fn search(&self, most: u32) -> Search {
+        self.search_at(most, now())
+    }
+
+    pub fn search_at(&self, most: u32, issued: u64) -> Search {
+        let (gallery, purpose) = (GALLERY.parse().unwrap(), "case_search".parse().unwrap());
+        Search { gallery, purpose, case: self.case("case_search", most, 1, issued) }
+    }
+
     pub fn token_for(&self, purpose: &str, methods: &[Method], max_uses: u32, issued: u64) -> String {
         let config = self.client_config();
-        let samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify));
         let request = TokenRequest {
             deployment: config.deployment.clone(),
             client: "banks/b17/atm-backend".to_owned(),
             jkt: config.proof_key.thumbprint(),
             certificate: None,
-            details: Details {
-                kind: DetailsType,
-                purpose: purpose.parse().unwrap(),
-                actions: methods.iter().map(|&method| Action(method)).collect(),
-                relying_party: config.relying_party.clone(),
-                galleries: vec![GALLERY.parse().unwrap()],
-                modalities: if samples { vec![Modality::Face, Modality::Finger] } else { Vec::new() },
-                max_uses,
-                legal_basis: None,
-            },
+            details: self.details(purpose, methods, max_uses),
             amr: ["registry_check", "mobile_auth"].map(str::to_owned).to_vec(),
             lifetime: 120,
         };
