@@ -363,7 +363,6 @@ mod x86 {
 
         #[inline(always)]
         fn totals(self, sums: [__m256i; 8]) -> [u16; 8] {
-            let [a, b, c, d, e, f, g, h] = sums;
             // Each step adds what is apart in a register and lays two registers into one, until a half is left and a whole to add to
             // it. In the end lane k of eight is of register k.
             // SAFETY: arithmetic in registers that needs AVX2; `self` is the proof. The store writes 16 bytes, which `totals` has, and
@@ -371,7 +370,8 @@ mod x86 {
             unsafe {
                 let words = |a, b| _mm256_add_epi16(_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
                 let twos = |a, b| _mm256_add_epi16(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-                let (ab, cd, ef, gh) = (words(a, b), words(c, d), words(e, f), words(g, h));
+                let (ab, cd) = (words(sums[0], sums[1]), words(sums[2], sums[3]));
+                let (ef, gh) = (words(sums[4], sums[5]), words(sums[6], sums[7]));
                 let (ad, eh) = (twos(ab, cd), twos(ef, gh));
                 let ah = _mm256_add_epi16(_mm256_unpacklo_epi64(ad, eh), _mm256_unpackhi_epi64(ad, eh));
                 let ah = _mm_add_epi16(_mm256_castsi256_si128(ah), _mm256_extracti128_si256::<1>(ah));
@@ -409,9 +409,10 @@ mod x86 {
         #[inline(always)]
         fn totals(self, sums: [__m512i; 8]) -> [u16; 8] {
             // SAFETY: arithmetic in registers that needs AVX2 and AVX-512 F; `self` is the proof.
-            let half =
-                |sums| unsafe { _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)) };
-            self.0.totals(sums.map(half))
+            let halves = unsafe {
+                sums.map(|sums| _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)))
+            };
+            self.0.totals(halves)
         }
 
         #[inline(always)]
