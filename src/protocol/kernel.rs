@@ -174,9 +174,6 @@ trait Registers<const LANES: usize>: Copy {
 
     /// For each register the sum of its lanes.
     fn totals(self, sums: [Self::Sums; 2 * FOUR]) -> [u16; 2 * FOUR];
-
-    /// Asks the memory for words that are needed soon.
-    fn fetch(self, words: &[u16]);
 }
 
 /// A register's words of four probes, in the order in which rows meet them. Aligned, so that no load takes two lines of the cache.
@@ -212,7 +209,7 @@ fn products<const LANES: usize>(registers: impl Registers<LANES>, words: &[u16],
         let (pairs, odd) = here.split_at(here.len() / (2 * dimension) * 2 * dimension);
         for ((pieces, probes), out) in packed.iter().zip(fours).zip(of_fours.chunks_exact_mut(FOUR * rows)) {
             for (pair, at) in pairs.chunks_exact(2 * dimension).zip((first..).step_by(2)) {
-                registers.fetch(soon.next().unwrap_or_default());
+                x86::fetch(soon.next().unwrap_or_default());
                 let sums = with_four(registers, pair, pieces, probes);
                 for (probe, out) in out.chunks_exact_mut(rows).enumerate() {
                     (out[at], out[at + 1]) = (sums[probe], sums[FOUR + probe]);
@@ -334,8 +331,9 @@ mod x86 {
         unsafe { inner(registers, words, probes, out) }
     }
 
+    /// Asks the memory for words that are needed soon.
     #[inline(always)]
-    fn fetch(words: &[u16]) {
+    pub(super) fn fetch(words: &[u16]) {
         for line in words.chunks(LINE) {
             // SAFETY: a hint: it reads nothing, and never faults, whatever the address. Every x86-64 processor has it (SSE).
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
@@ -380,11 +378,6 @@ mod x86 {
                 totals
             }
         }
-
-        #[inline(always)]
-        fn fetch(self, words: &[u16]) {
-            fetch(words);
-        }
     }
 
     impl Registers<32> for Avx512 {
@@ -413,11 +406,6 @@ mod x86 {
                 sums.map(|sums| _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)))
             };
             self.0.totals(halves)
-        }
-
-        #[inline(always)]
-        fn fetch(self, words: &[u16]) {
-            fetch(words);
         }
     }
 }
