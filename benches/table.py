@@ -1,6 +1,6 @@
-"""Prints one table of what the benches measured: medians, and for the scan the ratios to its two floors.
+"""Prints one table of what all benches measured: medians, and for the scan the ratios to its two floors.
 
-    cargo bench --bench match_core && python3 benches/table.py [target/criterion]
+    cargo bench && python3 benches/table.py [target/criterion]
 
 Reads criterion's estimates.json files. A ratio compares medians of the same run and the same rows; figures of different days
 have none.

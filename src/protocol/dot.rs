@@ -30,7 +30,7 @@ pub fn scan(block: ArrayView2<'_, u16>, weighted: &[u16], out: &mut [u16]) {
 /// The summands of the scores of several probes with every row of a block, which is read once for all of them.
 ///
 /// * `block`: `[rows, d]`, row-major and contiguous.
-/// * `probes`: any number, each of `d` words. Eights are the fastest.
+/// * `probes`: any number, each of `d` words. Multiples of four are the fastest.
 /// * `out`: `[probes, rows]`: all summands of the first probe, then all of the second.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! The inner loop of every comparison: wrapping dots of rows of `u16` with probes, in the widest registers of the processor.
 //!
 //! ```text
-//! rows of a block  --a stretch that stays in the cache-->  x eight probes at once, then one by one  -->  sums [probes, rows]
+//! rows of a block  --a stretch that stays in the cache-->  x four probes at once, then one by one  -->  sums [probes, rows]
 //! ```
 //!
 //! | kernel | needs | words a register |
@@ -10,9 +10,10 @@
 //! | `avx2` | AVX2 | 16 |
 //! | `avx512` | AVX-512 F and BW | 32 |
 //!
-//! The last two are one safe routine over `Registers`. A row is read from memory once for all probes, and each of eight probes
-//! has its sums in a register for the whole of a row. Sums wrap, so their order does not matter: all kernels agree on every input,
-//! word for word. Nothing here depends on what the words are.
+//! The last two are one safe routine over `Registers`. A row is read from memory once for all probes. Two rows meet four probes at
+//! once, their eight sums in registers: what is loaded is used more than once. The next stretch is on its way from memory meanwhile.
+//! Sums wrap, so their order does not matter: all kernels agree on every input, word for word. Nothing here depends on what the
+//! words are.
 //!
 //! **The only file with `unsafe`**, which `.ci/floors.py` sees to: instructions that not every processor has. A value of `Avx2` or
 //! `Avx512` is the proof that this one has them; each is made in one place, behind the check.
@@ -27,13 +28,15 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use x86::{Avx2, Avx512};
-use zeroize::Zeroizing;
+#[cfg(target_arch = "x86_64")]
+use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of a block that meet all probes before the next: half of a small first-level cache; the other half is for eight probes.
+/// Bytes of a block that meet all probes before the next: half of a small first-level cache; the other half is for four probes at a time, and for what comes next.
 const STRETCH: usize = 16 * 1024;
 
-/// Probes whose sums are kept in registers at once.
-const TOGETHER: usize = 8;
+/// Probes that meet two rows at once: eight sums, which with what they are made of fill sixteen registers.
+#[cfg(target_arch = "x86_64")]
+const FOUR: usize = 4;
 
 /// One way to multiply that this processor has: values come from [`Kernel::best`] and [`Kernel::available`].
 #[derive(Clone, Copy)]
@@ -152,9 +155,9 @@ fn plain(a: &[u16], b: &[u16]) -> u16 {
     a.iter().zip(b).fold(0, |sum, (a, b)| sum.wrapping_add(a.wrapping_mul(*b)))
 }
 
-/// Rows of a stretch.
+/// Rows of a stretch: an even number.
 fn stretch(dimension: usize) -> usize {
-    (STRETCH / (size_of::<u16>() * dimension)).max(1)
+    2 * (STRETCH / (2 * size_of::<u16>() * dimension)).max(1)
 }
 
 /// What a processor can do with `LANES` words at once. A value is the proof that it can.
@@ -169,11 +172,21 @@ trait Registers<const LANES: usize>: Copy {
     /// The sums, and lane by lane one product more.
     fn add(self, sums: Self::Sums, a: &[u16; LANES], b: &[u16; LANES]) -> Self::Sums;
 
-    /// The sum of the lanes.
-    fn total(self, sums: Self::Sums) -> u16;
+    /// For each register the sum of its lanes.
+    fn totals(self, sums: [Self::Sums; 2 * FOUR]) -> [u16; 2 * FOUR];
+}
 
-    /// Asks the memory for what comes some lines after these words. What is there, if anything, does not matter.
-    fn fetch_after(self, words: &[u16; LANES]);
+/// A register's words of four probes, in the order in which rows meet them. Aligned, so that no load takes two lines of the cache.
+#[cfg(target_arch = "x86_64")]
+#[derive(Zeroize)]
+#[repr(align(64))]
+struct Piece<const LANES: usize>([[u16; LANES]; FOUR]);
+
+/// Four probes, up to the last whole register.
+#[cfg(target_arch = "x86_64")]
+fn pack<const LANES: usize>(probes: &[&[u16]; FOUR]) -> Zeroizing<Vec<Piece<LANES>>> {
+    let heads = probes.map(|probe| probe.as_chunks::<LANES>().0);
+    Zeroizing::new((0..heads[0].len()).map(|at| Piece(heads.map(|head| head[at]))).collect())
 }
 
 /// [`Kernel::products`] with registers. Becomes a part of a caller that may use their instructions, with all that it calls.
@@ -181,54 +194,85 @@ trait Registers<const LANES: usize>: Copy {
 #[inline(always)]
 fn products<const LANES: usize>(registers: impl Registers<LANES>, words: &[u16], probes: &[&[u16]], out: &mut [u16]) {
     let (dimension, rows) = (probes[0].len(), out.len() / probes.len());
-    let (groups, singles) = probes.as_chunks::<TOGETHER>();
-    let (of_groups, of_singles) = out.split_at_mut(groups.len() * TOGETHER * rows);
-    let packed: Vec<_> = groups.iter().map(pack::<LANES>).collect();
+    let (fours, singles) = probes.as_chunks::<FOUR>();
+    let (of_fours, of_singles) = out.split_at_mut(fours.len() * FOUR * rows);
+    let packed: Vec<_> = fours.iter().map(pack::<LANES>).collect();
     let stretch = stretch(dimension);
-    for (index, words) in words.chunks(stretch * dimension).enumerate() {
-        let first = index * stretch;
-        for ((heads, probes), out) in packed.iter().zip(groups).zip(of_groups.chunks_exact_mut(TOGETHER * rows)) {
-            rows_with(registers, words, heads, probes, out, first);
+    let length = stretch * dimension;
+    // Each pair of rows asks with each four for an equal share of the next stretch: the memory is busy while it is multiplied.
+    let share = length.div_ceil(stretch / 2 * fours.len().max(1));
+    let mut rest = words;
+    let mut first = 0;
+    while !rest.is_empty() {
+        let (here, after) = rest.split_at(length.min(rest.len()));
+        let mut soon = after[..length.min(after.len())].chunks(share);
+        let (pairs, odd) = here.split_at(here.len() / (2 * dimension) * 2 * dimension);
+        for ((pieces, probes), out) in packed.iter().zip(fours).zip(of_fours.chunks_exact_mut(FOUR * rows)) {
+            for (pair, at) in pairs.chunks_exact(2 * dimension).zip((first..).step_by(2)) {
+                x86::fetch(soon.next().unwrap_or_default());
+                let sums = with_four(registers, pair, pieces, probes);
+                for (probe, out) in out.chunks_exact_mut(rows).enumerate() {
+                    (out[at], out[at + 1]) = (sums[probe], sums[FOUR + probe]);
+                }
+            }
+            for (probe, out) in probes.iter().zip(out.chunks_exact_mut(rows)) {
+                with_one(registers, odd, probe, &mut out[first + pairs.len() / dimension..]);
+            }
         }
         for (probe, out) in singles.iter().zip(of_singles.chunks_exact_mut(rows)) {
-            rows_with(registers, words, probe.as_chunks().0.as_chunks().0, &[*probe], out, first);
+            with_one(registers, here, probe, &mut out[first..]);
         }
+        first += stretch;
+        rest = after;
     }
 }
 
-/// A group's words in the order in which a row meets them: one stream instead of eight, and no bound to check.
-#[cfg(target_arch = "x86_64")]
-fn pack<const LANES: usize>(probes: &[&[u16]; TOGETHER]) -> Zeroizing<Vec<[[u16; LANES]; TOGETHER]>> {
-    let heads = probes.map(|probe| probe.as_chunks::<LANES>().0);
-    Zeroizing::new((0..heads[0].len()).map(|at| heads.map(|head| head[at])).collect())
-}
-
-/// The rows of a stretch with `PROBES` probes, whose words are in `heads` up to the last whole register.
-///
-/// * `out`: `[PROBES, rows of the block]`; `first` is the stretch's first row in it.
+/// Two rows with four probes: eight registers of sums, and six loads for eight products. First the sums of the first row.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn rows_with<const LANES: usize, const PROBES: usize>(
+fn with_four<const LANES: usize>(
     registers: impl Registers<LANES>,
-    words: &[u16],
-    heads: &[[[u16; LANES]; PROBES]],
-    probes: &[&[u16]; PROBES],
-    out: &mut [u16],
-    first: usize,
-) {
-    let rows = out.len() / PROBES;
-    let tails = probes.map(|probe| probe.as_chunks::<LANES>().1);
-    for (row, words) in words.chunks_exact(probes[0].len()).enumerate() {
-        let (pieces, tail) = words.as_chunks::<LANES>();
-        let mut sums = [registers.zero(); PROBES];
-        for (piece, head) in pieces.iter().zip(heads) {
-            registers.fetch_after(piece);
-            for (sums, words) in sums.iter_mut().zip(head) {
-                *sums = registers.add(*sums, piece, words);
-            }
+    pair: &[u16],
+    pieces: &[Piece<LANES>],
+    probes: &[&[u16]; FOUR],
+) -> [u16; 2 * FOUR] {
+    let (one, other) = pair.split_at(pair.len() / 2);
+    let ((one, one_tail), (other, other_tail)) = (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
+    let mut sums = [registers.zero(); 2 * FOUR];
+    for ((one, other), Piece(four)) in one.iter().zip(other).zip(pieces) {
+        let (of_one, of_other) = sums.split_at_mut(FOUR);
+        for ((of_one, of_other), probe) in of_one.iter_mut().zip(of_other).zip(four) {
+            *of_one = registers.add(*of_one, one, probe);
+            *of_other = registers.add(*of_other, other, probe);
         }
-        for (probe, (sums, rest)) in sums.into_iter().zip(tails).enumerate() {
-            out[probe * rows + first + row] = registers.total(sums).wrapping_add(plain(tail, rest));
+    }
+    let mut totals = registers.totals(sums);
+    for (totals, tail) in totals.as_chunks_mut::<FOUR>().0.iter_mut().zip([one_tail, other_tail]) {
+        if tail.is_empty() {
+            continue;
+        }
+        for (total, probe) in totals.iter_mut().zip(probes) {
+            *total = total.wrapping_add(plain(tail, probe.as_chunks::<LANES>().1));
+        }
+    }
+    totals
+}
+
+/// Rows with one probe, in the order of the memory, whose own foresight is then the best.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn with_one<const LANES: usize>(registers: impl Registers<LANES>, words: &[u16], probe: &[u16], out: &mut [u16]) {
+    let (heads, probe_tail) = probe.as_chunks::<LANES>();
+    for (words, out) in words.chunks(2 * FOUR * probe.len()).zip(out.chunks_mut(2 * FOUR)) {
+        let mut sums = [registers.zero(); 2 * FOUR];
+        let mut tails = [0; 2 * FOUR];
+        for ((row, sums), tail) in words.chunks_exact(probe.len()).zip(&mut sums).zip(&mut tails) {
+            let (pieces, row_tail) = row.as_chunks::<LANES>();
+            *sums = pieces.iter().zip(heads).fold(*sums, |sums, (piece, head)| registers.add(sums, piece, head));
+            *tail = plain(row_tail, probe_tail);
+        }
+        for ((out, total), tail) in out.iter_mut().zip(registers.totals(sums)).zip(tails) {
+            *out = total.wrapping_add(tail);
         }
     }
 }
@@ -236,16 +280,17 @@ fn rows_with<const LANES: usize, const PROBES: usize>(
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, __m512i, _MM_HINT_T0, _mm_add_epi16, _mm_cvtsi128_si32, _mm_prefetch, _mm_srli_si128,
-        _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_mullo_epi16,
-        _mm256_setzero_si256, _mm512_add_epi16, _mm512_castsi512_si256, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
-        _mm512_mullo_epi16, _mm512_setzero_si512,
+        __m256i, __m512i, _MM_HINT_T0, _mm_add_epi16, _mm_prefetch, _mm_storeu_si128, _mm256_add_epi16,
+        _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_mullo_epi16, _mm256_setzero_si256,
+        _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi16,
+        _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm512_add_epi16, _mm512_castsi512_si256,
+        _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_mullo_epi16, _mm512_setzero_si512,
     };
 
     use super::{Registers, products};
 
-    /// Words ahead that are asked for: two rows of a face. A processor's own foresight ends at each page of memory.
-    const AHEAD: usize = 1024;
+    /// Words in a line of the cache.
+    const LINE: usize = 32;
 
     /// The processor has AVX2. Made by [`Avx2::detect`] alone.
     #[derive(Clone, Copy)]
@@ -286,11 +331,13 @@ mod x86 {
         unsafe { inner(registers, words, probes, out) }
     }
 
+    /// Asks the memory for words that are needed soon.
     #[inline(always)]
-    fn fetch_after(words: *const u16) {
-        // SAFETY: a hint: it reads nothing, and never faults, whatever the address; `wrapping_add` may leave the block. Every
-        // x86-64 processor has it (SSE).
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(words.wrapping_add(AHEAD).cast()) }
+    pub(super) fn fetch(words: &[u16]) {
+        for line in words.chunks(LINE) {
+            // SAFETY: a hint: it reads nothing, and never faults, whatever the address. Every x86-64 processor has it (SSE).
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        }
     }
 
     impl Registers<16> for Avx2 {
@@ -313,21 +360,23 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn total(self, sums: __m256i) -> u16 {
-            // SAFETY: arithmetic in registers that needs AVX2; `self` is the proof.
-            let low = unsafe {
-                let sums = _mm_add_epi16(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-                let sums = _mm_add_epi16(sums, _mm_srli_si128::<8>(sums));
-                let sums = _mm_add_epi16(sums, _mm_srli_si128::<4>(sums));
-                _mm_cvtsi128_si32(_mm_add_epi16(sums, _mm_srli_si128::<2>(sums)))
-            };
-            let [first, second, ..] = low.to_le_bytes();
-            u16::from_le_bytes([first, second])
-        }
-
-        #[inline(always)]
-        fn fetch_after(self, words: &[u16; 16]) {
-            fetch_after(words.as_ptr());
+        fn totals(self, sums: [__m256i; 8]) -> [u16; 8] {
+            // Each step adds what is apart in a register and lays two registers into one, until a half is left and a whole to add to
+            // it. In the end lane k of eight is of register k.
+            // SAFETY: arithmetic in registers that needs AVX2; `self` is the proof. The store writes 16 bytes, which `totals` has, and
+            // asks for no alignment.
+            unsafe {
+                let words = |a, b| _mm256_add_epi16(_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b));
+                let twos = |a, b| _mm256_add_epi16(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+                let (ab, cd) = (words(sums[0], sums[1]), words(sums[2], sums[3]));
+                let (ef, gh) = (words(sums[4], sums[5]), words(sums[6], sums[7]));
+                let (ad, eh) = (twos(ab, cd), twos(ef, gh));
+                let ah = _mm256_add_epi16(_mm256_unpacklo_epi64(ad, eh), _mm256_unpackhi_epi64(ad, eh));
+                let ah = _mm_add_epi16(_mm256_castsi256_si128(ah), _mm256_extracti128_si256::<1>(ah));
+                let mut totals = [0; 8];
+                _mm_storeu_si128(totals.as_mut_ptr().cast(), ah);
+                totals
+            }
         }
     }
 
@@ -351,95 +400,15 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn total(self, sums: __m512i) -> u16 {
+        fn totals(self, sums: [__m512i; 8]) -> [u16; 8] {
             // SAFETY: arithmetic in registers that needs AVX2 and AVX-512 F; `self` is the proof.
-            let half = unsafe { _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)) };
-            self.0.total(half)
-        }
-
-        #[inline(always)]
-        fn fetch_after(self, words: &[u16; 32]) {
-            fetch_after(words.as_ptr());
+            let halves = unsafe {
+                sums.map(|sums| _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)))
+            };
+            self.0.totals(halves)
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The sums by the book.
-    fn sums(words: &[u16], probes: &[&[u16]]) -> Vec<u16> {
-        let of = |probe: &&[u16]| words.chunks_exact(probe.len()).map(|row| plain(row, probe)).collect::<Vec<_>>();
-        probes.iter().flat_map(of).collect()
-    }
-
-    /// All kernels of this processor with the same rows and probes, which start anywhere in memory.
-    fn all_agree(words: &[u16], probes: &[&[u16]], rows: usize) {
-        let expected = if words.is_empty() { vec![0; probes.len() * rows] } else { sums(words, probes) };
-        for kernel in Kernel::available() {
-            let mut out = vec![0xbeef; expected.len()];
-            kernel.products(words, probes, &mut out);
-            assert_eq!(out, expected, "{kernel:?}, {rows} rows, {} probes", probes.len());
-        }
-    }
-
-    fn words(seed: u64, count: usize) -> Vec<u16> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 48).to_le_bytes()
-        };
-        (0..count).map(|_| next()).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]])).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn every_kernel_is_the_portable_one_on_every_input(
-            length in 0_usize..=2048,
-            rows in 0_usize..40,
-            count in 0_usize..=19,
-            shift in 0_usize..32,
-            seed in any::<u64>(),
-        ) {
-            let block = words(seed, shift + rows * length);
-            let probes = words(!seed, shift + count * length);
-            let probes: Vec<&[u16]> = (0..count).map(|probe| &probes[shift + probe * length..][..length]).collect();
-            all_agree(&block[shift..], &probes, rows);
-        }
-    }
-
-    #[test]
-    fn every_kernel_is_the_portable_one_at_every_length_around_a_register() {
-        for length in 0..=300 {
-            let (block, probe) = (words(7, 3 * length), words(8, 9 * length));
-            let probes: Vec<&[u16]> = (0..9).map(|at| &probe[at * length..][..length]).collect();
-            all_agree(&block, &probes, 3);
-            all_agree(&block, &probes[..1], 3);
-        }
-    }
-
-    #[test]
-    fn the_largest_words_wrap_alike() {
-        let (block, probe) = (vec![u16::MAX; 5 * 2048], vec![u16::MAX; 2048]);
-        all_agree(&block, &[&probe[..]; 9], 5);
-    }
-
-    #[test]
-    fn the_best_kernel_is_one_that_the_processor_has_and_the_others_are_named() {
-        let here: Vec<_> = Kernel::available().map(Kernel::name).collect();
-        let lacking: Vec<_> = Kernel::NAMES.iter().filter(|name| !here.contains(name)).collect();
-        eprintln!("kernels compared: {here:?}; not tested, since this processor lacks them: {lacking:?}");
-        assert_eq!(here.first(), Some(&Kernel::PORTABLE.name()));
-        assert_eq!(here.last(), Some(&Kernel::best().name()));
-        assert!(here.iter().all(|name| Kernel::NAMES.contains(name)));
-    }
-
-    #[test]
-    #[should_panic(expected = "rows, probes and sums of one shape")]
-    fn a_block_of_another_shape_is_refused() {
-        Kernel::best().products(&[0; 63], &[&[0; 32]], &mut [0; 2]);
-    }
-}
+mod tests;
