@@ -114,7 +114,8 @@ impl Config {
     }
 
     /// A path of the configuration, from where the process stands.
-    pub(super) fn path(&self, path: &Path) -> PathBuf {
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
     }
 

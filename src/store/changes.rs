@@ -301,13 +301,9 @@ impl Store {
         })
     }
 
-    async fn insert_pending(
-        &self,
-        connection: &mut SqliteConnection,
-        enrolment: &Enrolment,
-        now: u64,
-    ) -> Result<i64, StoreError> {
-        let Enrolment { gallery, subject, position, expires, references, .. } = enrolment;
+    /// Whether this is an enrolment that may lie here.
+    pub(super) fn may_keep(&self, enrolment: &Enrolment, now: u64) -> Result<(), StoreError> {
+        let Enrolment { expires, references, .. } = enrolment;
         if *expires <= now || i64::try_from(*expires).is_err() {
             return Err(StoreError::NoExpiry);
         }
@@ -317,6 +313,17 @@ impl Store {
         if references.iter().any(|reference| reference.share.holder() != self.party()) {
             return Err(StoreError::ForeignShare);
         }
+        Ok(())
+    }
+
+    async fn insert_pending(
+        &self,
+        connection: &mut SqliteConnection,
+        enrolment: &Enrolment,
+        now: u64,
+    ) -> Result<i64, StoreError> {
+        self.may_keep(enrolment, now)?;
+        let Enrolment { gallery, subject, position, expires, references, .. } = enrolment;
         for (error, there) in [
             (StoreError::SubjectExists, "SELECT 1 FROM records WHERE gallery = ?1 AND subject = ?2 AND ?3 >= 0"),
             (StoreError::PositionTaken, "SELECT 1 FROM records WHERE gallery = ?1 AND ?2 <> '' AND position = ?3"),

@@ -6,6 +6,7 @@
 //! view.rs      what such a transaction reads and writes, each at one go
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
 //! records.rs   positions, loading at start, expiry
+//! import.rs    many records at a time, for a node that serves nobody yet
 //! boxes.rs     a record's boxes and their key
 //! contents.rs  what is in the box of the references
 //! ```
@@ -21,6 +22,7 @@
 mod boxes;
 mod changes;
 mod contents;
+mod import;
 mod ledger;
 mod records;
 mod schema;

@@ -84,8 +84,7 @@ impl Files {
 
     /// What a token says that it allows.
     fn details(&self, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
-        let samples =
-            methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
+        let samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
         Details {
             kind: DetailsType,
             purpose: purpose.parse().unwrap(),
