@@ -67,8 +67,8 @@ async fn fill(config: Config, rows: u64) {
     let keys = Keys::read(&config.path(&config.keys)).unwrap();
     let data = config.path(&config.data);
     std::fs::create_dir_all(&data).unwrap();
-    let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store);
-    let store = store.await.unwrap();
+    let path = data.join("store.sqlite");
+    let store = Store::open(&path, config.deployment.clone(), config.party, keys.store).await.unwrap();
     let faces: Vec<Template> = (0..FACES).map(face).collect();
     let now = now();
     let party = config.party;
