@@ -6,6 +6,7 @@ mod drafts;
 
 use std::sync::LazyLock;
 
+use drafts::officers::{AIDA, BOLAT, CASE, CLARA, DINA, EMIR, Sheet, entry, officers_text};
 use drafts::{BASE, ISSUER, NOW, STRANGER, details, draw, jwks};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,73 +18,13 @@ use tumar::token::{
     Verifier,
 };
 
-const CASE: &[u8] = b"case 17";
-
-static AIDA: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
-static BOLAT: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
-static CLARA: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
-static DINA: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
-static EMIR: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
-
-/// Two analysts, one for privacy, one whom the policy does not ask; and at another bank somebody else, and Aida once more.
+/// The officers of the drafts.
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let text: String = [
-        ("aida", "fraud-analyst", "banks/b17", &*AIDA),
-        ("bolat", "privacy-officer", "banks/b17", &*BOLAT),
-        ("clara", "fraud-analyst", "banks/b17", &*CLARA),
-        ("dina", "auditor", "banks/b17", &*DINA),
-        ("emir", "privacy-officer", "banks/b18", &*EMIR),
-        ("aida", "fraud-analyst", "banks/b18", &*AIDA),
-    ]
-    .map(|(name, role, bank, key)| entry(name, role, bank, &key.public().to_jwk()))
-    .concat();
     let issuers = [TrustedIssuer { issuer: ISSUER, jwks: &jwks() }];
-    let officers = Officers::parse(&text).unwrap();
+    let officers = Officers::parse(&officers_text()).unwrap();
     assert_eq!(officers.len(), 6);
     Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec![BASE.into()], officers).unwrap()
 });
-
-/// An `[[officer]]`; a JWK's members are texts.
-fn entry(name: &str, role: &str, bank: &str, jwk: &Value) -> String {
-    let members: Vec<_> =
-        jwk.as_object().unwrap().iter().map(|(member, value)| format!("{member} = {value}")).collect();
-    let jwk = members.join(", ");
-    format!("[[officer]]\nname = \"{name}\"\nrole = \"{role}\"\nrelying_party = \"{bank}\"\njwk = {{ {jwk} }}\n")
-}
-
-/// One approval before it is signed.
-struct Sheet {
-    key: &'static SigningKey,
-    header: Value,
-    claims: Value,
-    text: Vec<fn(String) -> String>,
-}
-
-impl Sheet {
-    fn of(name: &str, role: &str, key: &'static SigningKey) -> Self {
-        let public = key.public();
-        Self {
-            key,
-            header: json!({
-                "typ": "tumar-approval+jwt", "alg": public.algorithm().as_str(), "kid": to_base64(&public.thumbprint()),
-            }),
-            claims: json!({
-                "sub": name, "role": role, "iat": NOW, "jti": "a".repeat(22), "aud": "urn:tumar:kz-test",
-                "authorization_details": [details()], "case": to_base64(&case_digest(CASE)),
-            }),
-            text: Vec::new(),
-        }
-    }
-
-    fn details(&mut self) -> &mut Value {
-        &mut self.claims["authorization_details"][0]
-    }
-
-    fn signed(&self) -> String {
-        let signed = self.key.sign(&self.header, &self.claims).unwrap();
-        self.text.iter().fold(signed, |text, change| change(text))
-    }
-}
 
 /// All that a search shows; good as it is, for a test to spoil.
 struct Draft {

@@ -7,9 +7,10 @@ mod drafts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use drafts::table::{Change, REFUSALS};
 use drafts::{
-    BASE, Change, Draft, ED_ISSUER, ES_CLIENT, ES_ISSUER, FACE, FINGER, ISSUER, Models, NOW, POLICY, REFUSALS, Refused,
-    STRANGER, VERIFIER, ask, details, draw, sample, verifier,
+    BASE, Draft, ED_ISSUER, ES_CLIENT, ES_ISSUER, FACE, FINGER, ISSUER, Models, NOW, POLICY, Refused, SERVED, STRANGER,
+    VERIFIER, ask, details, draw, sample, verifier,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -17,7 +18,7 @@ use tumar::name::Modality;
 use tumar::request::{Ask, Method};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
-use tumar::token::purpose::{Decides, Enroll, Grant, Verify};
+use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
 use tumar::token::{
     ALL_REASONS, Algorithm, Class, Decision, Details, Issuer, Narrowing, Officers, Policy, ProofKey, PublicKey,
     SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
@@ -37,9 +38,7 @@ fn every_refusal_has_its_own_reason() {
 fn the_table_of_refusals_covers_every_reason_in_the_order_of_the_checks() {
     let mut codes: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
     codes.dedup();
-    // Approvals have a table of their own, in tests/approvals.rs.
-    let all: Vec<&str> =
-        ALL_REASONS.iter().map(|reason| reason.code).filter(|code| !code.starts_with("APPROVAL")).collect();
+    let all: Vec<&str> = ALL_REASONS.iter().map(|reason| reason.code).collect();
     assert_eq!(codes, all);
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len(), "a code stands twice");
     for reason in ALL_REASONS {
@@ -65,7 +64,7 @@ fn of_two_faults_the_one_that_is_checked_first_is_told() {
 
 #[test]
 fn limits_are_inclusive_where_they_say_so() {
-    let at_the_limit: [Change; 11] = [
+    let at_the_limit: [Change; 15] = [
         |d| d.claims["aud"] = json!(["urn:tumar:kz-test"]),
         |d| d.header["typ"] = json!("application/at+jwt"),
         |d| {
@@ -84,6 +83,22 @@ fn limits_are_inclusive_where_they_say_so() {
         |d| d.details()["max_uses"] = json!(1000),
         |d| d.ask.amount_kzt = 500_000,
         |d| d.certificate = Some([9; 32]),
+        Draft::search,
+        |d| {
+            d.search();
+            d.sheets[0].claims["iat"] = json!(NOW - 900);
+            d.sheets[1].claims["iat"] = json!(NOW + 30);
+        },
+        |d| {
+            d.search();
+            d.sheets.reverse();
+        },
+        |d| {
+            d.search();
+            d.purpose("account_opening_dedup");
+            d.claims["amr"] = json!(["registry_check"]);
+            d.case().most = 8;
+        },
         |d| {
             d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]));
             d.certificate = Some([9; 32]);
@@ -118,6 +133,38 @@ fn a_grant_says_what_is_spent_what_is_logged_and_what_must_be_reached() {
     assert_eq!((grant.terms().decides.unwrap().fmr, grant.spends().max_uses), (Fmr::E5, 2));
     assert_eq!(grant.spends().token, spends.token, "the same jti of the same issuer");
     assert_ne!(grant.record().evidence, record.evidence);
+}
+
+#[test]
+fn a_grant_to_search_counts_the_officers_and_commits_to_their_approvals() {
+    let mut draft = Draft::good();
+    draft.search();
+    for (samples, by) in [
+        (vec![sample(FACE)], Decision::Face),
+        (vec![sample(FINGER)], Decision::Finger),
+        (vec![sample(FINGER), sample(FACE)], Decision::Fused),
+    ] {
+        draft.ask.samples = samples;
+        let (_, record, terms) = draft.granted::<Search>().unwrap().into_parts();
+        assert_eq!((record.approvals, record.subject, record.method), (2, None, Method::Search));
+        assert_eq!(terms.decides, Some(Decides { by, fmr: Fmr::E5 }));
+        assert_eq!((terms.attempts, terms.lock_seconds, terms.retention_seconds), (0, 0, 0));
+    }
+
+    // Signed once: what P-256 signs is another text each time.
+    draft.approve();
+    let token = draft.token();
+    let approvals = draft.case().approvals.clone();
+    let shown = [token.access(), token.proof(), &approvals[0], &approvals[1]];
+    let framed = shown.map(|text| [&(text.len() as u64).to_be_bytes(), text.as_bytes()].concat()).concat();
+    let grant: Grant<Search> =
+        token.clone().verify(&VERIFIER, &draft.ask, NOW).unwrap().grant(&POLICY, &SERVED).unwrap();
+    assert_eq!(grant.record().evidence, sha256(&framed));
+
+    // Refused, it is no search that anybody approved.
+    draft.sheets.truncate(1);
+    let Refused::Denied(denied) = draft.granted::<Search>().unwrap_err() else { panic!("not genuine") };
+    assert_eq!((denied.record.approvals, denied.record.subject), (0, None));
 }
 
 #[test]
@@ -292,7 +339,18 @@ fn parse(text: &str) -> Result<Policy, String> {
 fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
     let policy = parse(policy::DEFAULT).unwrap();
     let names: Vec<&str> = policy.purposes().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["card_activation", "cash_withdrawal", "enrolment", "erasure", "subject_lock"]);
+    assert_eq!(
+        names,
+        [
+            "account_opening_dedup",
+            "card_activation",
+            "case_search",
+            "cash_withdrawal",
+            "enrolment",
+            "erasure",
+            "subject_lock",
+        ]
+    );
     assert_eq!(policy.limits().log_retention_days, 180);
     assert_eq!(policy.digest(), &sha256(policy::DEFAULT.as_bytes()));
     assert_ne!(policy.digest(), parse(&format!("{}\n", policy::DEFAULT)).unwrap().digest());
@@ -302,7 +360,30 @@ fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
 fn a_policy_with_a_fault_is_refused_with_its_place() {
     let cases = [
         ("actions = [\"erase\"]", "actions = []", "purpose erasure: it allows no action"),
-        ("actions = [\"erase\"]", "actions = [\"search\"]", "unknown action"),
+        ("actions = [\"erase\"]", "actions = [\"watch\"]", "unknown action"),
+        ("actions = [\"erase\"]", "actions = [\"erase\", \"search\"]", "purpose erasure: modalities"),
+        (
+            "actions = [\"erase\"]\nmodalities = []",
+            "actions = [\"erase\", \"search\"]\nmodalities = [\"face\"]",
+            "purpose erasure: a table search must stand with the action search",
+        ),
+        (
+            "[purposes.case_search.search]",
+            "[purposes.subject_lock.search]",
+            "case_search: a table search must stand with",
+        ),
+        ("[purposes.case_search.search]", "[purposes.case_search.searches]", "unknown field `searches`"),
+        ("max_candidates = 16", "", "missing field `max_candidates`"),
+        ("max_candidates = 16", "max_candidates = 0", "case_search: search: max_candidates must be 1 to 32"),
+        ("max_candidates = 16", "max_candidates = 33", "case_search: search: max_candidates must be 1 to 32"),
+        ("max_candidates = 16", "max_candidates = 16\nmin_candidates = 1", "unknown field `min_candidates`"),
+        (
+            "max_candidates = 16\nroles = [\"fraud-analyst\", \"privacy-officer\"]",
+            "max_candidates = 16",
+            "missing field `roles`",
+        ),
+        ("fmr = \"1e-5\"\nmax_candidates = 16", "max_candidates = 16", "missing field `fmr`"),
+        ("fmr = \"1e-5\"\nmax_candidates = 16", "fmr = \"1e-6\"\nmax_candidates = 16", "unknown variant"),
         ("actions = [\"erase\"]", "actions = [\"erase\"]\nmodality = []", "unknown field"),
         ("actions = [\"erase\"]\nmodalities = []", "actions = [\"erase\"]", "missing field `modalities`"),
         (
@@ -339,6 +420,12 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
         ("[purposes.erasure]", "[purposes.subject_lock]", "duplicate key"),
         ("[limits]", "[limit]", "unknown field"),
     ];
+    for roles in ["[]", "[\"auditor\"]", "[\"auditor\", \"auditor\"]", "[\"auditor\", \"\"]", "[\"auditor\", \"Head\"]"]
+    {
+        let text = policy::DEFAULT.replacen("[\"fraud-analyst\", \"privacy-officer\"]", roles, 1);
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains("purpose account_opening_dedup: search: roles must be 2 to 8"), "{roles}: {error}");
+    }
     for (from, to, expected) in cases {
         assert!(policy::DEFAULT.contains(from), "{from}");
         let error = parse(&policy::DEFAULT.replacen(from, to, 1)).unwrap_err();

@@ -10,7 +10,7 @@ use tumar::name::{GalleryName, Modality, PurposeName, RelyingParty};
 use tumar::request::Method;
 use tumar::token::details::DetailsType;
 use tumar::token::jws::from_base64;
-use tumar::token::{Action, Details, Issuer, MAX_LIFETIME, SigningKey, TokenRequest};
+use tumar::token::{Action, Details, Issuer, SigningKey, TokenRequest};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -56,9 +56,9 @@ pub(super) struct Give {
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
     #[arg(long, value_delimiter = ',')]
     amr: Vec<String>,
-    /// Seconds that it lives
-    #[arg(long, default_value_t = MAX_LIFETIME)]
-    lifetime: u64,
+    /// Seconds that it lives; as many as nodes take if not given: 300, or 120 with the action search
+    #[arg(long)]
+    lifetime: Option<u64>,
     /// A new file to write it to, instead of standard output
     #[arg(long)]
     out: Option<PathBuf>,
@@ -128,7 +128,8 @@ impl Give {
         let config = ClientConfig::read(&init::client_config(&self.dir))?;
         let issuer = read_issuer(&self.dir, &config)?;
         let details = self.allows.details(&config.relying_party)?;
-        let token = issuer.issue(&request(&config, details, self.amr, self.lifetime), clock::now())?;
+        let lifetime = self.lifetime.unwrap_or_else(|| details.longest_life());
+        let token = issuer.issue(&request(&config, details, self.amr, lifetime), clock::now())?;
         if let Some(out) = &self.out {
             files::write_secret(out, token.as_bytes())?;
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
+use super::{MAX_LIFETIME, MAX_SEARCH_LIFETIME};
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty};
 use crate::request::{Ask, Method};
 
@@ -110,6 +111,12 @@ fn only<T: de::DeserializeOwned>(array: &Value) -> Option<T> {
 }
 
 impl Details {
+    /// Most seconds that a token with these may live: who may search must ask for a token more often.
+    #[must_use]
+    pub fn longest_life(&self) -> u64 {
+        if self.actions.contains(&Action(Method::Search)) { MAX_SEARCH_LIFETIME } else { MAX_LIFETIME }
+    }
+
     /// Reads a token's `authorization_details`.
     pub(super) fn read(array: &Value) -> Option<Self> {
         only::<Self>(array).filter(|details| {

@@ -9,7 +9,7 @@ use super::approval::Officers;
 use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, to_base64};
 use super::refusal::TokenError;
-use super::{MAX_LIFETIME, SKEW, json};
+use super::{SKEW, json};
 use crate::name::Deployment;
 use crate::request::Method;
 
@@ -139,7 +139,7 @@ impl Verifier {
         if now >= claims.exp.saturating_add(SKEW) {
             return Err(TokenError::Expired);
         }
-        if claims.exp - claims.iat > MAX_LIFETIME {
+        if claims.exp - claims.iat > details.longest_life() {
             return Err(TokenError::TooLongLived);
         }
         Ok(Access {

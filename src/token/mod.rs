@@ -58,6 +58,9 @@ pub const SKEW: u64 = 30;
 /// Most seconds from a token's `iat` to its `exp`.
 pub const MAX_LIFETIME: u64 = 300;
 
+/// The same of a token that allows searches.
+pub const MAX_SEARCH_LIFETIME: u64 = 120;
+
 /// Most seconds from a proof's `iat` to now.
 pub const MAX_PROOF_AGE: u64 = 60;
 

@@ -74,7 +74,7 @@ refusals! {
         Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
         NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
         Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",
-        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds.",
+        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds, or than 120 where it allows searches.",
         ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
         ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
         ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg and jwk.",

@@ -1,17 +1,23 @@
 //! Drafts of tokens, proofs and requests, and the table of what spoils them: every refusal, in the order of the checks.
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test crates; each uses a part")]
 
+pub(crate) mod officers;
+pub(crate) mod table;
+
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RequestId};
-use tumar::request::{About, Ask, Method, Sample};
+use tumar::request::{About, Ask, Case, Method, Sample};
+use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Unlock, Verify};
 use tumar::token::{
-    Algorithm, Denied, MAX_BYTES, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError,
-    TrustedIssuer, Verifier, policy,
+    Algorithm, Denied, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
+    Verifier, policy,
 };
+
+use officers::{CASE, Sheet, officers_text};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const BASE: &str = "https://tumar.example:8443";
@@ -86,8 +92,7 @@ pub(crate) fn policy_text() -> String {
     format!("{}{MORE_PURPOSES}", policy::DEFAULT)
 }
 
-pub(crate) static POLICY: LazyLock<Policy> =
-    LazyLock::new(|| Policy::parse(&policy_text(), &Models(&[FACE, FINGER])).unwrap());
+pub(crate) static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(&policy_text(), &SERVED).unwrap());
 
 pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
     let issuers = [TrustedIssuer { issuer: ISSUER, jwks }];
@@ -95,7 +100,7 @@ pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
         &"kz-test".parse().unwrap(),
         &issuers,
         vec!["https://a.example".into(), BASE.into()],
-        Officers::default(),
+        Officers::parse(&officers_text()).unwrap(),
     )
 }
 
@@ -104,6 +109,11 @@ pub(crate) struct Models(pub(crate) &'static [(&'static str, Modality)]);
 
 pub(crate) const FACE: (&str, Modality) = ("fr512", Modality::Face);
 pub(crate) const FINGER: (&str, Modality) = ("fp512", Modality::Finger);
+/// Compared one to one, and not searched for.
+pub(crate) const ROWS: (&str, Modality) = ("leader-rows-1", Modality::Finger);
+
+/// All of them.
+pub(crate) const SERVED: Models = Models(&[FACE, FINGER, ROWS]);
 
 impl Thresholds for Models {
     fn modality(&self, model: &ModelId) -> Option<Modality> {
@@ -115,7 +125,7 @@ impl Thresholds for Models {
     }
 
     fn fuses(&self, one: &ModelId, other: &ModelId) -> bool {
-        self.fuses_any() && [one.as_str(), other.as_str()].contains(&FACE.0)
+        self.fuses_any() && self.modality(one) != self.modality(other)
     }
 
     fn fuses_any(&self) -> bool {
@@ -123,11 +133,12 @@ impl Thresholds for Models {
     }
 
     fn searches(&self, models: &[&ModelId]) -> bool {
-        match models {
-            [one] => self.modality(one).is_some(),
+        let joined = match models {
+            [_] => true,
             [one, other] => self.fuses(one, other),
             _ => false,
-        }
+        };
+        joined && models.iter().all(|model| model.as_str() != ROWS.0 && self.modality(model).is_some())
     }
 }
 
@@ -155,6 +166,7 @@ pub(crate) fn details() -> Value {
 }
 
 /// All that goes into one attempt; good as it is, for a test to spoil.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) issuer: &'static SigningKey,
     pub(crate) client: &'static SigningKey,
@@ -170,6 +182,8 @@ pub(crate) struct Draft {
     pub(crate) proof_text: Vec<fn(String) -> String>,
     /// Set when a proof is to be moved to another request.
     pub(crate) asked: Option<Ask>,
+    /// A search's approvals, before they are signed; see [`approve`](Self::approve).
+    pub(crate) sheets: Vec<Sheet>,
 }
 
 impl Draft {
@@ -191,6 +205,7 @@ impl Draft {
             access_text: Vec::new(),
             proof_text: Vec::new(),
             asked: None,
+            sheets: Vec::new(),
         }
     }
 
@@ -209,6 +224,46 @@ impl Draft {
         self.details()["actions"] = json!([method.action()]);
         self.ask.method = method;
         self.call = method;
+    }
+
+    /// A search of one case by a face, with two good approvals if there was none before.
+    pub(crate) fn search(&mut self) {
+        self.purpose("case_search");
+        self.method(Method::Search);
+        self.claims["exp"] = json!(self.claims["iat"].as_u64().unwrap() + 120);
+        self.ask.samples = vec![sample(FACE)];
+        self.ask.about = About::Case(Case { digest: case_digest(CASE), most: 16, approvals: Vec::new() });
+        if self.sheets.is_empty() {
+            self.sheets = Sheet::two();
+        }
+    }
+
+    /// The case of a search.
+    pub(crate) fn case(&mut self) -> &mut Case {
+        match &mut self.ask.about {
+            About::Case(case) => case,
+            About::Subject(_) => panic!("not a search"),
+        }
+    }
+
+    /// One approval is of the token's details but for this member.
+    pub(crate) fn approves(&mut self, place: usize, member: &str, value: Value) {
+        let mut details = self.details().clone();
+        details[member] = value;
+        self.sheets[place].claims["authorization_details"] = json!([details]);
+    }
+
+    /// Has a search's approvals signed; what they say of token and case is filled in where it is absent.
+    pub(crate) fn approve(&mut self) {
+        let details = self.claims["authorization_details"].clone();
+        if let About::Case(case) = &mut self.ask.about {
+            case.approvals = self.sheets.iter().map(|sheet| sheet.signed_over(&details, &case.digest)).collect();
+            if let Some(Ask { about: About::Case(other), .. }) = &mut self.asked
+                && other.approvals.is_empty()
+            {
+                other.approvals.clone_from(&case.approvals);
+            }
+        }
     }
 
     pub(crate) fn narrow(&mut self, member: &str, value: Value) {
@@ -235,9 +290,11 @@ impl Draft {
     }
 
     pub(crate) fn granted<P: For>(&self) -> Result<Grant<P>, Refused> {
-        let ask = self.asked.as_ref().unwrap_or(&self.ask);
-        let verified = self.token().verify(&VERIFIER, ask, NOW).map_err(Refused::Token)?;
-        verified.grant(&POLICY, &Models(&[FACE, FINGER])).map_err(Refused::Denied)
+        let mut draft = self.clone();
+        draft.approve();
+        let ask = draft.asked.as_ref().unwrap_or(&draft.ask);
+        let verified = draft.token().verify(&VERIFIER, ask, NOW).map_err(Refused::Token)?;
+        verified.grant(&POLICY, &SERVED).map_err(Refused::Denied)
     }
 
     /// The code of the refusal, or `OK`.
@@ -263,205 +320,3 @@ pub(crate) enum Refused {
     Token(TokenError),
     Denied(Denied),
 }
-
-pub(crate) type Change = fn(&mut Draft);
-
-/// Refusals, in the order of the checks; the first of each reason is the one that the test of the order uses.
-pub(crate) const REFUSALS: &[(&str, Change)] = &[
-    ("TOKEN_TOO_LARGE", |d| d.claims["pad"] = json!("x".repeat(MAX_BYTES))),
-    ("PROOF_TOO_LARGE", |d| d.proof["pad"] = json!("x".repeat(MAX_BYTES))),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text + "=")),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| String::new())),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text + ".")),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| format!(" {text}"))),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|text| text.rsplit_once('.').unwrap().0.to_owned())),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{\"alg\":1,\"alg\":1}", b"{}").unwrap())),
-    ("TOKEN_MALFORMED", |d| d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{}", b"[]").unwrap())),
-    ("TOKEN_MALFORMED", |d| {
-        d.access_text.push(|_| ED_ISSUER.sign_bytes(b"{}", b"{\"a\":[{\"b\":1,\"b\":1}]}").unwrap());
-    }),
-    ("PROOF_MALFORMED", |d| d.proof_text.push(|text| text + "=")),
-    ("PROOF_MALFORMED", |d| {
-        d.proof_text.push(|_| ED_CLIENT.sign_bytes(b"{\"jwk\":{\"x\":1,\"x\":1}}", b"{}").unwrap());
-    }),
-    ("TOKEN_TYPE", |d| d.header["typ"] = json!("JWT")),
-    ("TOKEN_TYPE", |d| d.header["typ"] = json!("dpop+jwt")),
-    ("TOKEN_TYPE", |d| drop(d.header.as_object_mut().unwrap().remove("typ"))),
-    ("TOKEN_ALG", |d| d.header["alg"] = json!("none")),
-    ("TOKEN_ALG", |d| {
-        d.header["alg"] = json!("none");
-        d.access_text.push(|text| text.rsplit_once('.').unwrap().0.to_owned() + ".");
-    }),
-    ("TOKEN_ALG", |d| d.header["alg"] = json!("HS256")),
-    ("TOKEN_ALG", |d| d.header["alg"] = json!("RS256")),
-    ("TOKEN_ALG", |d| d.header["alg"] = json!("eddsa")),
-    ("TOKEN_ALG", |d| d.header["alg"] = json!(["EdDSA"])),
-    ("TOKEN_HEADER", |d| d.header["crit"] = json!(["exp"])),
-    ("TOKEN_HEADER", |d| d.header["jku"] = json!("https://evil.example/jwks")),
-    ("TOKEN_HEADER", |d| d.header["x5u"] = json!("https://evil.example/cert")),
-    ("TOKEN_HEADER", |d| d.header["x5c"] = json!([])),
-    ("TOKEN_HEADER", |d| d.header["jwk"] = STRANGER.public().to_jwk()),
-    ("TOKEN_HEADER", |d| d.header["b64"] = json!(false)),
-    ("TOKEN_KID_UNKNOWN", |d| d.header["kid"] = json!("other")),
-    ("TOKEN_KID_UNKNOWN", |d| d.header["kid"] = json!(null)),
-    ("TOKEN_KID_UNKNOWN", |d| drop(d.header.as_object_mut().unwrap().remove("kid"))),
-    ("TOKEN_ALG_OF_KEY", |d| d.header["alg"] = json!("ES256")),
-    ("TOKEN_ALG_OF_KEY", |d| d.header["kid"] = json!("ES256")),
-    ("TOKEN_SIGNATURE", |d| d.issuer = &STRANGER),
-    ("TOKEN_SIGNATURE", |d| {
-        d.issuer = &ED_ISSUER;
-        d.header["kid"] = json!("ES256");
-        d.header["alg"] = json!("ES256");
-    }),
-    ("TOKEN_CLAIMS", |d| d.claims["iat"] = json!("1")),
-    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(1.5)),
-    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(-1)),
-    ("TOKEN_CLAIMS", |d| d.claims["exp"] = json!(NOW)),
-    ("TOKEN_CLAIMS", |d| d.claims["client_id"] = json!("")),
-    ("TOKEN_CLAIMS", |d| d.claims["client_id"] = json!("a b")),
-    ("TOKEN_CLAIMS", |d| d.claims["sub"] = json!("x".repeat(129))),
-    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!({})),
-    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["jkt"] = json!("AAAA")),
-    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["kid"] = json!("another way to bind")),
-    ("TOKEN_CLAIMS", |d| d.claims["cnf"]["x5t#S256"] = json!("AAAA")),
-    ("TOKEN_CLAIMS", |d| d.claims["amr"] = json!("pin")),
-    ("TOKEN_CLAIMS", |d| drop(d.claims.as_object_mut().unwrap().remove("nbf"))),
-    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(21))),
-    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(129))),
-    ("TOKEN_JTI", |d| d.claims["jti"] = json!("t".repeat(21) + "=")),
-    ("TOKEN_DETAILS", |d| d.details()["max_uses"] = json!(0)),
-    ("TOKEN_DETAILS", |d| d.details()["max_uses"] = json!(1001)),
-    ("TOKEN_DETAILS", |d| d.details()["locations"] = json!([])),
-    ("TOKEN_DETAILS", |d| d.details()["type"] = json!("urn:tumar:match:2")),
-    ("TOKEN_DETAILS", |d| d.details()["actions"] = json!([])),
-    ("TOKEN_DETAILS", |d| d.details()["actions"] = json!(["verify", "search"])),
-    ("TOKEN_DETAILS", |d| d.details()["galleries"] = json!([])),
-    ("TOKEN_DETAILS", |d| d.details()["galleries"] = json!(["banks/b17/*"])),
-    ("TOKEN_DETAILS", |d| d.details()["modalities"] = json!(["iris"])),
-    ("TOKEN_DETAILS", |d| drop(d.details().as_object_mut().unwrap().remove("modalities"))),
-    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = json!([])),
-    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = json!([details(), details()])),
-    ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = details()),
-    ("TOKEN_DETAILS", |d| drop(d.claims.as_object_mut().unwrap().remove("authorization_details"))),
-    ("TOKEN_ISSUER", |d| d.claims["iss"] = json!("https://issuer.example/")),
-    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!("urn:tumar:kz-other")),
-    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!(["urn:tumar:kz-test", "urn:tumar:kz-other"])),
-    ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!([])),
-    ("TOKEN_NOT_YET_VALID", |d| d.claims["nbf"] = json!(NOW + 31)),
-    ("TOKEN_NOT_YET_VALID", |d| {
-        d.claims["iat"] = json!(NOW + 31);
-        d.claims["exp"] = json!(NOW + 300);
-    }),
-    ("TOKEN_EXPIRED", |d| {
-        d.claims["iat"] = json!(NOW - 330);
-        d.claims["exp"] = json!(NOW - 30);
-    }),
-    ("TOKEN_TOO_LONG_LIVED", |d| d.claims["exp"] = json!(NOW + 301)),
-    ("TOKEN_TOO_LONG_LIVED", |d| d.claims["exp"] = json!(u64::MAX)),
-    ("PROOF_TYPE", |d| d.proof_header["typ"] = json!("at+jwt")),
-    ("PROOF_ALG", |d| d.proof_header["alg"] = json!("none")),
-    ("PROOF_ALG", |d| d.proof_header["alg"] = json!("HS256")),
-    ("PROOF_HEADER", |d| d.proof_header["crit"] = json!([])),
-    ("PROOF_HEADER", |d| d.proof_header["kid"] = json!("EdDSA")),
-    ("PROOF_KEY", |d| d.proof_header["jwk"] = json!({ "kty": "oct", "k": "AAAA" })),
-    ("PROOF_KEY", |d| d.proof_header["jwk"]["d"] = json!("AAAA")),
-    ("PROOF_KEY", |d| d.proof_header["jwk"]["crv"] = json!("X25519")),
-    ("PROOF_KEY", |d| d.proof_header["jwk"]["x"] = json!("AAAA")),
-    ("PROOF_KEY", |d| d.proof_header["jwk"]["alg"] = json!("ES256")),
-    ("PROOF_KEY", |d| drop(d.proof_header.as_object_mut().unwrap().remove("jwk"))),
-    ("PROOF_ALG_OF_KEY", |d| d.proof_header["alg"] = json!("ES256")),
-    ("PROOF_ALG_OF_KEY", |d| d.proof_header["jwk"] = ES_CLIENT.public().to_jwk()),
-    ("PROOF_SIGNATURE", |d| d.client = &STRANGER),
-    // A point that is on no curve verifies nothing.
-    ("PROOF_SIGNATURE", |d| d.proof_header["jwk"]["x"] = json!(to_base64(&[0xff; 32]))),
-    ("PROOF_CLAIMS", |d| d.proof["iat"] = json!("1")),
-    ("PROOF_CLAIMS", |d| d.proof["rqh"] = json!(null)),
-    ("PROOF_HTM", |d| d.proof["htm"] = json!("GET")),
-    ("PROOF_HTM", |d| d.proof["htm"] = json!("post")),
-    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("https://evil.example{}", Method::Verify.path()))),
-    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("{BASE}{}", Method::Enroll.path()))),
-    ("PROOF_HTU", |d| d.proof["htu"] = json!(format!("{BASE}{}?", Method::Verify.path()))),
-    ("PROOF_NOT_YET_VALID", |d| d.proof["iat"] = json!(NOW + 31)),
-    ("PROOF_NOT_YET_VALID", |d| d.proof["iat"] = json!(u64::MAX)),
-    ("PROOF_EXPIRED", |d| d.proof["iat"] = json!(NOW - 61)),
-    ("PROOF_JTI", |d| d.proof["jti"] = json!("p".repeat(21))),
-    ("PROOF_DETAILS", |d| d.narrow("locations", json!([]))),
-    ("PROOF_DETAILS", |d| d.narrow("type", json!("urn:tumar:match:2"))),
-    ("PROOF_DETAILS", |d| d.narrow("max_uses", json!(0))),
-    ("PROOF_DETAILS", |d| d.proof["authorization_details"] = json!([])),
-    ("PROOF_ATH", |d| d.proof["ath"] = json!(to_base64(&[0; 32]))),
-    ("PROOF_RQH", |d| d.proof["rqh"] = json!(to_base64(&[0; 32]))),
-    ("PROOF_RQH", |d| {
-        d.asked = Some(Ask { amount_kzt: 50_000, ..ask() });
-    }),
-    ("PROOF_KEY_OTHER", |d| d.claims["cnf"]["jkt"] = json!(to_base64(&STRANGER.public().thumbprint()))),
-    ("PROOF_KEY_OTHER", |d| {
-        d.client = &STRANGER;
-        d.proof_header["jwk"] = STRANGER.public().to_jwk();
-    }),
-    ("TOKEN_CERTIFICATE", |d| d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]))),
-    ("TOKEN_CERTIFICATE", |d| {
-        d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]));
-        d.certificate = Some([8; 32]);
-    }),
-    ("ACTION_OTHER", |d| d.call = if d.ask.method == Method::Lock { Method::Unlock } else { Method::Lock }),
-    ("PURPOSE_NOT_GRANTED", |d| d.details()["purpose"] = json!("enrolment")),
-    ("PURPOSE_UNKNOWN", |d| d.purpose("surveillance")),
-    ("ACTION_NOT_GRANTED", |d| d.details()["actions"] = json!(["unlock"])),
-    ("ACTION_NOT_ALLOWED", |d| {
-        d.purpose("cash_withdrawal");
-        d.method(Method::Erase);
-        d.ask.samples = Vec::new();
-    }),
-    ("GALLERY_NOT_GRANTED", |d| d.details()["galleries"] = json!(["banks/b17/staff"])),
-    ("MODALITY_NOT_GRANTED", |d| {
-        d.ask.samples = vec![sample(FINGER)];
-        d.details()["modalities"] = json!(["face"]);
-    }),
-    ("MODALITY_NOT_GRANTED", |d| d.details()["modalities"] = json!(["finger"])),
-    ("MODALITY_NOT_ALLOWED", |d| {
-        d.purpose("face_door");
-        d.method(Method::Verify);
-        d.ask.samples = vec![sample(FINGER)];
-    }),
-    ("MODALITY_NOT_ALLOWED", |d| d.purpose("finger_door")),
-    ("RELYING_PARTY_GALLERY", |d| d.details()["relying_party"] = json!("banks/b1")),
-    ("RELYING_PARTY_NOT_ALLOWED", |d| {
-        d.purpose("one_bank");
-        d.method(Method::Erase);
-        d.ask.samples = Vec::new();
-    }),
-    ("NARROWING_WIDER", |d| d.narrow("galleries", json!(["banks/b17/customers", "banks/b17/staff"]))),
-    ("NARROWING_WIDER", |d| d.narrow("purpose", json!("enrolment"))),
-    ("NARROWING_WIDER", |d| d.narrow("actions", json!(["verify", "erase"]))),
-    ("NARROWING_WIDER", |d| d.narrow("relying_party", json!("banks/b18"))),
-    ("NARROWING_WIDER", |d| d.narrow("max_uses", json!(4))),
-    ("NARROWING_WIDER", |d| d.narrow("legal_basis", json!("other"))),
-    ("NARROWING_EXCLUDES", |d| d.narrow("galleries", json!([]))),
-    ("NARROWING_EXCLUDES", |d| d.narrow("actions", json!([]))),
-    ("NARROWING_EXCLUDES", |d| d.narrow("modalities", json!(["finger"]))),
-    ("SAMPLES_UNEXPECTED", |d| {
-        d.purpose("vault");
-        d.method(Method::Lock);
-        d.ask.samples = vec![sample(FACE)];
-    }),
-    ("SAMPLES_MISSING", |d| d.ask.samples = Vec::new()),
-    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("nobody", Modality::Face))]),
-    ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp512", Modality::Face))]),
-    ("AMOUNT_OVER_LIMIT", |d| {
-        d.purpose("cash_withdrawal");
-        d.ask.amount_kzt = 5_000_001;
-    }),
-    ("DECISION_SAMPLES", |d| d.purpose("vault")),
-    ("DECISION_SAMPLES", |d| d.ask.samples = vec![sample(FACE), sample(FACE)]),
-    ("DECISION_SAMPLES", |d| d.ask.amount_kzt = 1_000_001),
-    ("EVIDENCE_MISSING", |d| d.ask.amount_kzt = 500_001),
-    ("EVIDENCE_MISSING", |d| {
-        d.ask.amount_kzt = 500_001;
-        d.claims["amr"] = json!(["pin", "registry_check"]);
-    }),
-    ("EVIDENCE_MISSING", |d| {
-        d.purpose("enrolment");
-        d.method(Method::Enroll);
-    }),
-];

@@ -12,7 +12,8 @@ use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::peer::v1::{Relayed, Verdict};
 use tumar::wire::v1::VerifySubjectRequest;
 
-use crate::drafts::{Draft, REFUSALS};
+use crate::drafts::Draft;
+use crate::drafts::table::REFUSALS;
 use crate::rogue::{Rogue, Round};
 use crate::trio::target;
 use crate::wired::{

@@ -11,7 +11,8 @@ mod rogue;
 mod trio;
 mod wired;
 
-use drafts::{Draft, REFUSALS};
+use drafts::Draft;
+use drafts::table::REFUSALS;
 use serde_json::json;
 use tumar::client::Client;
 use tumar::party::Party;
