@@ -9,22 +9,42 @@ use tumar::client::{Client, ClientConfig, ErasureCertificate, Receipts, Target};
 use tumar::name::{GalleryName, PurposeName, Subject};
 use tumar::party::Party;
 
-use super::captures::Captures;
+use super::captures::{Captures, ROWS, VECTOR};
 use super::failure::Failure;
 use super::{clock, files, print_json, token};
 
-/// Whom a call is about.
+/// Who calls, and where.
 #[derive(Debug, Args)]
-struct Whom {
+pub(super) struct Caller {
     /// The client's configuration: DIR/client/client.toml
     #[arg(long)]
     client: PathBuf,
     /// File with the access token, or - for standard input
     #[arg(long)]
     token: PathBuf,
-    /// Where the person is; the client's `customers` if not given
+    /// Which gallery; the relying party's `customers` if not given
     #[arg(long)]
     gallery: Option<GalleryName>,
+}
+
+impl Caller {
+    /// A connection, the token and the gallery.
+    pub(super) async fn connect(self) -> Result<(Client, String, GalleryName), Failure> {
+        let config = ClientConfig::read(&self.client)?;
+        let gallery = match self.gallery {
+            Some(gallery) => gallery,
+            None => token::customers(&config.relying_party)?,
+        };
+        let token = files::read_text(&self.token)?;
+        Ok((Client::connect(config, clock::now).await?, token, gallery))
+    }
+}
+
+/// Whom a call is about.
+#[derive(Debug, Args)]
+struct Whom {
+    #[command(flatten)]
+    caller: Caller,
     /// The bank's handle for the person
     #[arg(long)]
     subject: Subject,
@@ -39,29 +59,24 @@ struct Line {
 
 impl Whom {
     async fn connect(self, purpose: PurposeName) -> Result<Line, Failure> {
-        let config = ClientConfig::read(&self.client)?;
-        let gallery = match self.gallery {
-            Some(gallery) => gallery,
-            None => token::customers(&config.relying_party)?,
-        };
-        let token = files::read_text(&self.token)?;
-        let client = Client::connect(config, clock::now).await?;
+        let (client, token, gallery) = self.caller.connect().await?;
         Ok(Line { client, token, target: Target { gallery, subject: self.subject, purpose } })
     }
 }
 
 /// Where each node's log shows the request.
-fn places(receipts: &Receipts) -> Value {
+pub(super) fn places(receipts: &Receipts) -> Value {
     receipts.iter().map(|receipt| json!({ "node": receipt.body.party, "log_index": receipt.body.index })).collect()
 }
 
 /// The same in words: `A 12, B 12, C 14`.
-fn places_in_words(places: [u64; 3]) -> String {
+pub(super) fn places_in_words(places: [u64; 3]) -> String {
     let words: Vec<String> = Party::ALL.iter().zip(places).map(|(party, place)| format!("{party} {place}")).collect();
     words.join(", ")
 }
 
-fn indices(receipts: &Receipts) -> [u64; 3] {
+/// The same places, of A, B and C.
+pub(super) fn indices(receipts: &Receipts) -> [u64; 3] {
     let mut places = [0; 3];
     for (place, receipt) in places.iter_mut().zip(receipts.iter()) {
         *place = receipt.body.index;
@@ -76,6 +91,9 @@ pub(super) struct Enroll {
     whom: Whom,
     #[command(flatten)]
     captures: Captures,
+    /// Leave out the vector of each finger, a smaller sample that only searches use: no search by a finger finds the person then
+    #[arg(long)]
+    unsearchable: bool,
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "enrolment")]
     purpose: PurposeName,
@@ -86,7 +104,8 @@ pub(super) struct Enroll {
 
 impl Enroll {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let read = self.captures.read()?;
+        let fingers: &[&str] = if self.unsearchable { &[ROWS] } else { &[ROWS, VECTOR] };
+        let read = self.captures.read(fingers)?;
         let key_file = self.key_out.unwrap_or_else(|| PathBuf::from(format!("{}.key", self.whom.subject)));
         // Found out now, since a key that can not be written after the enrolment would be lost.
         if key_file.exists() {
@@ -132,7 +151,7 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let read = self.captures.read()?;
+        let read = self.captures.read(&[ROWS])?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
         let verified = client.verify(&token, &target, &read.captures(), self.amount_kzt).await?;
         if json {

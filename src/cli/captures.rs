@@ -20,6 +20,12 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::files;
 
+/// The encoding of a finger that is compared with one person's.
+pub(super) const ROWS: &str = "leader-rows-1";
+
+/// The encoding of a finger that is looked for among many.
+pub(super) const VECTOR: &str = "leader-fixed-1";
+
 /// Where templates come from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Captures, at least one")]
@@ -33,9 +39,9 @@ pub(super) struct Captures {
     /// The extractor that made the embeddings
     #[arg(long, default_value = "fr512")]
     face_model: ModelId,
-    /// The encoding of minutiae
-    #[arg(long, default_value = "leader-rows-1")]
-    finger_model: ModelId,
+    /// The encoding of minutiae; leader-rows-1 if not given, in searches leader-fixed-1, and at an enrolment both
+    #[arg(long)]
+    finger_model: Option<ModelId>,
     /// A table of models, instead of the one that `tumar init` writes
     #[arg(long)]
     models: Option<PathBuf>,
@@ -75,8 +81,9 @@ impl Read {
 }
 
 impl Captures {
-    /// Reads and quantises, faces first.
-    pub(super) fn read(&self) -> Result<Read, Failure> {
+    /// Reads and quantises, faces first. Unless the arguments name another, a finger is encoded in each of these ways: in the
+    /// first, and in the others where the table of models has them.
+    pub(super) fn read(&self, fingers: &[&str]) -> Result<Read, Failure> {
         if self.face.is_empty() && self.finger.is_empty() {
             return Err(Failure::NoCapture);
         }
@@ -86,13 +93,21 @@ impl Captures {
                 .map_err(|source| Failure::Models { path: path.clone(), source })?,
         };
         let model = |id: &ModelId| models.find(id).cloned().ok_or(Failure::Model);
-        let mut read = Vec::with_capacity(self.face.len() + self.finger.len());
+        let mut fingers = match &self.finger_model {
+            Some(named) => vec![named.clone()],
+            None => fingers.iter().map(|id| id.parse()).collect::<Result<Vec<ModelId>, _>>()?,
+        };
+        let mut is_first = true;
+        fingers.retain(|id| std::mem::take(&mut is_first) || models.find(id).is_some());
+        let mut read = Vec::with_capacity(self.face.len() + self.finger.len() * fingers.len());
         for place in &self.face {
             let model = model(&self.face_model)?;
             read.push((self.face_model.clone(), quantise(&embedding(place)?, &model)?));
         }
         for place in &self.finger {
-            read.push((self.finger_model.clone(), finger(place, &model(&self.finger_model)?)?));
+            for id in &fingers {
+                read.push((id.clone(), finger(place, &model(id)?)?));
+            }
         }
         Ok(Read(read))
     }

@@ -121,6 +121,9 @@ pub(super) enum Failure {
     /// No threads or no event queue.
     #[error("no runtime: {0}")]
     Runtime(io::Error),
+    /// A signal, while a search was under way.
+    #[error("interrupted: the search was ended, at the nodes as well")]
+    Interrupted,
     /// The data set has too few people for what was asked.
     #[error("the data has {found} people with images enough, {wanted} are needed")]
     People {
@@ -171,6 +174,7 @@ impl Failure {
     /// As `--help` lists them.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Interrupted => 130,
             Self::Client(error) => of_client(error),
             Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Erasure(CertificateError::Form)

@@ -14,6 +14,7 @@ mod load;
 mod made_up;
 mod node;
 mod people;
+mod search;
 mod token;
 mod world;
 
@@ -25,12 +26,13 @@ use comfy_table::{LineStyle, TableStyle};
 use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
-  0  done; for verify: the probe matches
+  0  done; for verify: the probe matches; for search: whether or not anybody does
   1  verify: it does not match; demo, eval, load: something was not as it should be
   2  wrong usage, or files and arguments that do not fit
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
-  5  not trusted: keys, receipts or a certificate do not hold";
+  5  not trusted: keys, receipts or a certificate do not hold
+130  search: ended by SIGINT";
 
 /// Matches faces and fingerprints among three nodes of which none ever holds a template.
 #[derive(Debug, Parser)]
@@ -57,6 +59,8 @@ enum Command {
     Enroll(call::Enroll),
     /// Compare a face, a finger or both with a person's references
     Verify(call::Verify),
+    /// Look for a face, a finger or both among everybody in a gallery; two officers must have approved it
+    Search(search::Find),
     /// Destroy a person's references, and keep the certificate
     Erase(call::Erase),
     /// Check a certificate of erasure, offline
@@ -87,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Node(node) => wait(node.run(json)),
         Command::Enroll(enroll) => wait(enroll.run(json)),
         Command::Verify(verify) => wait(verify.run(json)),
+        Command::Search(find) => wait(find.run(json)),
         Command::Erase(erase) => wait(erase.run(json)),
         Command::Lock(lock) => wait(lock.run(call::Turn::Lock, json)),
         Command::Unlock(lock) => wait(lock.run(call::Turn::Unlock, json)),

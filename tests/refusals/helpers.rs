@@ -13,13 +13,14 @@ use tumar::wire::peer::v1::{Relayed, Verdict};
 use tumar::wire::v1::VerifySubjectRequest;
 
 use crate::drafts::Draft;
+use crate::drafts::officers::CASE;
 use crate::drafts::table::REFUSALS;
 use crate::rogue::{Rogue, Round};
-use crate::trio::target;
+use crate::trio::{GALLERY, target};
 use crate::wired::{
     BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, is_carried,
-    largest_enrolment, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop,
-    withdrawal,
+    largest_enrolment, lock_of_other_bank, malformed_sets, misshapen_searches, relay, relayed, search, search_in,
+    shut_envelopes, spoilt_envelopes, stop, withdrawal,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP};
 
@@ -81,6 +82,22 @@ impl Helpers {
             let prepared = Prepared::new(request).unwrap();
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
         }
+        for (field, change) in misshapen_searches() {
+            let good = search(&self.client, &face(1));
+            let mut relayed = relay(&draft_of(good.ask()), &good);
+            let Some(Request::Search(message)) = &mut relayed.request else { unreachable!() };
+            change(message);
+            self.both_refuse(&[relayed], &["REQUEST_INVALID"], field).await;
+        }
+        for (reason, change) in spoilt_envelopes() {
+            let mut request = search(&self.client, &face(1)).into_request();
+            for helper in HELPERS {
+                change(envelope(&mut request, helper));
+            }
+            let prepared = Prepared::new(request).unwrap();
+            let about = format!("{reason} of a search");
+            self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], &about).await;
+        }
         for (about, request) in malformed_sets(&self.client) {
             let prepared = Prepared::new(request).unwrap();
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &["ENVELOPE_MALFORMED"], about).await;
@@ -134,6 +151,11 @@ impl Helpers {
         let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();
         let mixed = [&other, &lock].map(|prepared| relay(&draft_of(prepared.ask()), prepared));
         self.both_refuse(&mixed, &["BATCH_MIXED"; 2], "mixed").await;
+        let galleries = [GALLERY, "banks/b17/cards"].map(|gallery| {
+            let search = search_in(&self.client, gallery, CASE, &face(1));
+            relay(&draft_of(search.ask()), &search)
+        });
+        self.both_refuse(&galleries, &["BATCH_MIXED"; 2], "searches of two galleries").await;
 
         // Thirteen of the largest make 8 MB, which is what a batch takes. These open nowhere.
         let large = (0..14).map(|number| largest_enrolment(&self.client, &format!("large-{number}")));
@@ -157,13 +179,19 @@ impl Helpers {
             let prepared = Prepared::new(Request::Verify(VerifySubjectRequest { amount_kzt, ..message })).unwrap();
             [relay(&draft_of(prepared.ask()), &prepared)]
         });
-        let round = self.rogue.propose_each(&[(Party::B, &one), (Party::C, &other)]).await;
-        for helper in HELPERS {
-            assert_eq!(round.refusals(helper), [""], "each is good by itself");
+        let searches = [CASE, b"case 18"].map(|case| {
+            let prepared = search_in(&self.client, GALLERY, case, &face(1));
+            [relay(&draft_of(prepared.ask()), &prepared)]
+        });
+        for [one, other] in [[one, other], searches] {
+            let round = self.rogue.propose_each(&[(Party::B, &one), (Party::C, &other)]).await;
+            for helper in HELPERS {
+                assert_eq!(round.refusals(helper), [""], "each is good by itself");
+            }
+            // To each it says that A was asked the same.
+            round.agree().await;
+            both_end_in(round, "NODES_OUT_OF_STEP", &mut self.met).await;
         }
-        // To each it says that A was asked the same.
-        round.agree().await;
-        both_end_in(round, "NODES_OUT_OF_STEP", &mut self.met).await;
     }
 
     /// A good request, proposed to B alone. Gives its transcript.

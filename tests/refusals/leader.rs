@@ -9,6 +9,7 @@ use tonic_types::StatusExt as _;
 use tumar::client::{Client, Prepared};
 use tumar::log::entry::{Event, Reason};
 use tumar::log::receipt::Outcome;
+use tumar::name::Subject;
 use tumar::node::Node;
 use tumar::party::Party;
 use tumar::request::Method;
@@ -24,8 +25,8 @@ use crate::AT_THE_LEADER;
 use crate::trio::{self, target};
 use crate::wired::{
     BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face,
-    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, other_bindings, spoilt_envelopes, stop,
-    withdrawal,
+    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, misshapen_searches, other_bindings, search,
+    spoilt_envelopes, stop, withdrawal,
 };
 
 type Misshape = fn(&mut v1::VerifySubjectRequest);
@@ -132,6 +133,57 @@ impl Leader {
         }
     }
 
+    /// What goes wrong with one search. A good one then finds who is enrolled.
+    async fn searches(&mut self) {
+        let good = search(&self.client, &face(1));
+        for (field, change) in misshapen_searches() {
+            let Request::Search(mut message) = good.request().clone() else { unreachable!() };
+            change(&mut message);
+            let call = Call { request: Request::Search(message), ..Call::good(&good) };
+            let status = self.refused(&call, "REQUEST_INVALID", Party::A, field).await;
+            assert_eq!(status.get_error_details().error_info().unwrap().metadata["field"], field);
+        }
+        for party in Party::ALL {
+            for (reason, change) in spoilt_envelopes() {
+                let mut request = search(&self.client, &face(1)).into_request();
+                change(envelope(&mut request, party));
+                let call = Call::good(&Prepared::new(request).unwrap());
+                let node = if reason == "ENVELOPE_MALFORMED" { Party::A } else { party };
+                self.refused(&call, reason, node, &format!("{reason} for {party}, of a search")).await;
+            }
+        }
+        // Of one node each: the clock stands still, and the rate with it.
+        for ((about, change), party) in other_bindings().into_iter().zip(Party::ALL.into_iter().cycle()) {
+            let mut request = search(&self.client, &face(1)).into_request();
+            let mut seal = Seal::fitting(party, Prepared::new(request.clone()).unwrap().ask());
+            change(&mut seal);
+            *envelope(&mut request, party) = seal.envelope(&self.client, &[0; DIMENSION]);
+            let call = Call::good(&Prepared::new(request).unwrap());
+            self.refused(&call, "ENVELOPE_INVALID", party, &format!("{about} of {party}, of a search")).await;
+        }
+        // The proof is of one case and of two approvals: of others, and it is refused before they are looked at.
+        let call = Call::good(&good);
+        let Request::Search(message) = good.request().clone() else { unreachable!() };
+        let mut other_case = message.clone();
+        other_case.case_digest[0] ^= 1;
+        let mut swapped = message.clone();
+        swapped.approvals.swap(0, 1);
+        let mut more = message;
+        more.max_candidates += 1;
+        for (about, message) in [("another case", other_case), ("approvals swapped", swapped), ("more people", more)] {
+            let call = Call { request: Request::Search(message), ..call.clone() };
+            let status = call.send(&self.channel).await.unwrap_err();
+            assert_refused(&status, "PROOF_RQH", Party::A, about);
+        }
+        for (seed, people) in [(1, &["c-1"][..]), (9, &[])] {
+            let answer = answer(&self.client, &search(&self.client, &face(seed))).await;
+            assert_eq!(answer.outcome, Outcome::Searched);
+            let found = answer.found.unwrap();
+            assert!(found.candidates.iter().map(Subject::as_str).eq(people.iter().copied()), "{found:?}");
+            assert!(!found.truncated);
+        }
+    }
+
     async fn what_was_used_up(&mut self) {
         let other = withdrawal(&self.client, "c-1", &face(1));
         let once = draft_of(other.ask());
@@ -212,6 +264,7 @@ async fn each_fault_beyond_the_token_is_refused_at_the_leader() {
     leader.requests_without_form().await;
     leader.envelopes_that_do_not_open().await;
     leader.sets_that_no_finger_makes().await;
+    leader.searches().await;
     leader.what_was_used_up().await;
     leader.subjects().await;
     leader.rate().await;
@@ -273,7 +326,8 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     ] {
         let reference = enrolment(&leader.client, "c-2", &face(2));
         let probe = withdrawal(&leader.client, "c-1", &face(1));
-        for prepared in [reference, probe] {
+        let of_a_search = search(&leader.client, &face(1));
+        for prepared in [reference, probe, of_a_search] {
             let prepared = sealed_by_hand(&leader.client, prepared, packed, torn);
             leader.refused(&Call::good(&prepared), reason, Party::A, "by hand").await;
             refused.push((prepared.ask().transcript(), reason));

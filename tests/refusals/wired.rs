@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request as Rpc, Status};
 use tonic_types::StatusExt as _;
-use tumar::client::{Answer, Client, Prepared, SubjectKey};
+use tumar::client::{Answer, Client, Prepared, Search, SubjectKey};
 use tumar::log::entry::{Entry, Event};
-use tumar::name::{RelyingParty, RequestId};
+use tumar::name::{GalleryName, PurposeName, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::request::{About, Ask, Case, Method};
@@ -19,14 +19,16 @@ use tumar::service::{DOMAIN, reasons};
 use tumar::template::Template;
 use tumar::template::model::BUILT_IN;
 use tumar::tls::{Dialler, Pinned, TlsIdentity};
+use tumar::token::approval::case_digest;
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
 use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
-use crate::drafts::{BASE, Draft, ISSUER, NOW, jwks, policy_text};
-use crate::trio::{Files, entries, face_of, target, template};
+use crate::drafts::officers::{CASE, Sheet, officers_text};
+use crate::drafts::{BASE, Draft, ISSUER, NOW, details, jwks, policy_text};
+use crate::trio::{Files, GALLERY, entries, face_of, target, template};
 
 /// Components of `fr512`.
 pub(crate) const DIMENSION: usize = 512;
@@ -62,6 +64,7 @@ impl Installation {
             ("policy.toml", policy),
             ("models.toml", format!("{BUILT_IN}\n{finger}")),
             ("issuer/jwks.json", jwks()),
+            ("officers/officers.toml", officers_text()),
             ("caller.crt", made.cert.pem()),
         ] {
             std::fs::write(files.path(name), text).unwrap();
@@ -133,15 +136,23 @@ pub(crate) fn fresh_id() -> String {
     format!("{:0>22}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What a token for one such call allows.
+fn details_for(gallery: &GalleryName, purpose: &PurposeName, method: Method) -> Value {
+    let mut details = details();
+    details["purpose"] = json!(purpose.as_str());
+    details["actions"] = json!([method.action()]);
+    details["galleries"] = json!([gallery.as_str()]);
+    details["max_uses"] = json!(1);
+    details
+}
+
 /// A draft that is good for one use of this request.
 pub(crate) fn draft_of(ask: &Ask) -> Draft {
     let mut draft = Draft::good();
     draft.ask = ask.clone();
     draft.call = ask.method;
-    let details = draft.details();
-    details["purpose"] = json!(ask.purpose.as_str());
-    details["actions"] = json!([ask.method.action()]);
-    details["max_uses"] = json!(1);
+    *draft.details() = details_for(&ask.gallery, &ask.purpose, ask.method);
+    draft.claims["exp"] = json!(NOW + 120);
     draft.claims["amr"] = json!(["registry_check", "mobile_auth"]);
     draft.claims["jti"] = json!(fresh_id());
     draft.proof["jti"] = json!(fresh_id());
@@ -277,6 +288,7 @@ impl Call {
 /// A draft's request as the leader relays it. The envelopes' digests become those of `envelopes`, before the proof is signed.
 pub(crate) fn relayed(draft: &mut Draft, envelopes: &[Vec<u8>; 3]) -> Relayed {
     let digests = envelopes.each_ref().map(|envelope| sha256(envelope));
+    draft.approve();
     for ask in std::iter::once(&mut draft.ask).chain(&mut draft.asked) {
         ask.samples.iter_mut().for_each(|sample| sample.envelopes = digests);
         if ask.method != Method::Verify {
@@ -369,6 +381,37 @@ pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) ->
 pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
     let target = target(subject, "cash_withdrawal");
     Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000).unwrap()
+}
+
+/// A search among the bank's customers that two officers approved.
+pub(crate) fn search(client: &Client, probe: &Template) -> Prepared {
+    search_in(client, GALLERY, CASE, probe)
+}
+
+/// The same in any gallery and case.
+pub(crate) fn search_in(client: &Client, gallery: &str, case: &[u8], probe: &Template) -> Prepared {
+    let (gallery, purpose) = (gallery.parse().unwrap(), "case_search".parse().unwrap());
+    let (details, digest) = (json!([details_for(&gallery, &purpose, Method::Search)]), case_digest(case));
+    let approvals = Sheet::two().iter().map(|sheet| sheet.signed_over(&details, &digest)).collect();
+    let search = Search { gallery, purpose, case: Case { digest, most: 16, approvals } };
+    Prepared::search(client.config(), &client.committee(), &search, &[face_of(probe)]).unwrap()
+}
+
+pub(crate) type MisshapeSearch = fn(&mut v1::SearchGalleryRequest);
+
+/// Searches that have no form, each by the field at fault.
+pub(crate) fn misshapen_searches() -> [(&'static str, MisshapeSearch); 9] {
+    [
+        ("case_digest", |m| m.case_digest.truncate(31)),
+        ("case_digest", |m| m.case_digest.push(0)),
+        ("case_digest", |m| m.case_digest.clear()),
+        ("max_candidates", |m| m.max_candidates = 0),
+        ("max_candidates", |m| m.max_candidates = 33),
+        ("approvals", |m| m.approvals = vec![m.approvals[0].clone(); 4]),
+        ("samples", |m| m.samples.clear()),
+        ("samples", |m| m.samples = vec![m.samples[0].clone(); 3]),
+        ("gallery", |m| "*".clone_into(&mut m.gallery)),
+    ]
 }
 
 /// By a finger that is as good as any, since there is none to compare it with.
