@@ -16,11 +16,12 @@ use crate::drafts::Draft;
 use crate::drafts::officers::CASE;
 use crate::drafts::table::REFUSALS;
 use crate::rogue::{Rogue, Round};
+use crate::searches::{misshapen_searches, search, search_in};
 use crate::trio::{GALLERY, target};
 use crate::wired::{
     BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, is_carried,
-    largest_enrolment, lock_of_other_bank, malformed_sets, misshapen_searches, relay, relayed, search, search_in,
-    shut_envelopes, spoilt_envelopes, stop, withdrawal,
+    largest_enrolment, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop,
+    withdrawal,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP};
 

@@ -22,6 +22,7 @@ use tumar::wire::v1::matching_service_client::MatchingServiceClient;
 use zeroize::Zeroizing;
 
 use crate::AT_THE_LEADER;
+use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
     BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face,

@@ -7,6 +7,7 @@ mod drafts;
 mod helpers;
 mod leader;
 mod rogue;
+mod searches;
 #[path = "../trio/mod.rs"]
 mod trio;
 mod wired;

@@ -8,7 +8,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request as Rpc, Status};
 use tonic_types::StatusExt as _;
-use tumar::client::{Answer, Client, Prepared, Search, SubjectKey};
+use tumar::client::{Answer, Client, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event};
 use tumar::name::{GalleryName, PurposeName, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
@@ -26,9 +26,9 @@ use tumar::wire::v1::matching_service_client::MatchingServiceClient;
 use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
-use crate::drafts::officers::{CASE, Sheet, officers_text};
+use crate::drafts::officers::officers_text;
 use crate::drafts::{BASE, Draft, ISSUER, NOW, details, jwks, policy_text};
-use crate::trio::{Files, GALLERY, entries, face_of, target, template};
+use crate::trio::{Files, entries, face_of, target, template};
 
 /// Components of `fr512`.
 pub(crate) const DIMENSION: usize = 512;
@@ -137,7 +137,7 @@ pub(crate) fn fresh_id() -> String {
 }
 
 /// What a token for one such call allows.
-fn details_for(gallery: &GalleryName, purpose: &PurposeName, method: Method) -> Value {
+pub(crate) fn details_for(gallery: &GalleryName, purpose: &PurposeName, method: Method) -> Value {
     let mut details = details();
     details["purpose"] = json!(purpose.as_str());
     details["actions"] = json!([method.action()]);
@@ -381,37 +381,6 @@ pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) ->
 pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
     let target = target(subject, "cash_withdrawal");
     Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000).unwrap()
-}
-
-/// A search among the bank's customers that two officers approved.
-pub(crate) fn search(client: &Client, probe: &Template) -> Prepared {
-    search_in(client, GALLERY, CASE, probe)
-}
-
-/// The same in any gallery and case.
-pub(crate) fn search_in(client: &Client, gallery: &str, case: &[u8], probe: &Template) -> Prepared {
-    let (gallery, purpose) = (gallery.parse().unwrap(), "case_search".parse().unwrap());
-    let (details, digest) = (json!([details_for(&gallery, &purpose, Method::Search)]), case_digest(case));
-    let approvals = Sheet::two().iter().map(|sheet| sheet.signed_over(&details, &digest)).collect();
-    let search = Search { gallery, purpose, case: Case { digest, most: 16, approvals } };
-    Prepared::search(client.config(), &client.committee(), &search, &[face_of(probe)]).unwrap()
-}
-
-pub(crate) type MisshapeSearch = fn(&mut v1::SearchGalleryRequest);
-
-/// Searches that have no form, each by the field at fault.
-pub(crate) fn misshapen_searches() -> [(&'static str, MisshapeSearch); 9] {
-    [
-        ("case_digest", |m| m.case_digest.truncate(31)),
-        ("case_digest", |m| m.case_digest.push(0)),
-        ("case_digest", |m| m.case_digest.clear()),
-        ("max_candidates", |m| m.max_candidates = 0),
-        ("max_candidates", |m| m.max_candidates = 33),
-        ("approvals", |m| m.approvals = vec![m.approvals[0].clone(); 4]),
-        ("samples", |m| m.samples.clear()),
-        ("samples", |m| m.samples = vec![m.samples[0].clone(); 3]),
-        ("gallery", |m| "*".clone_into(&mut m.gallery)),
-    ]
 }
 
 /// By a finger that is as good as any, since there is none to compare it with.
