@@ -24,8 +24,9 @@ impl Deployment {
 
     /// Searches with these approvals, by a token for this.
     fn search(&self, token: &str, approvals: &[PathBuf], rest: &str) -> Output {
-        let approvals: String = approvals.iter().map(|file| format!(" --approval {}", file.display())).collect();
-        self.call_any(token, "search", &format!(" --case {}/case{approvals}{rest}", self.dir.display()))
+        let approvals: Vec<_> = approvals.iter().map(|file| format!(" --approval {}", file.display())).collect();
+        let case = self.dir.join("case");
+        self.call_any(token, "search", &format!(" --case {}{}{rest}", case.display(), approvals.concat()))
     }
 }
 

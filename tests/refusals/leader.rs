@@ -26,8 +26,8 @@ use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
     BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face,
-    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, misshapen_searches, other_bindings, search,
-    spoilt_envelopes, stop, withdrawal,
+    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, other_bindings, spoilt_envelopes, stop,
+    withdrawal,
 };
 
 type Misshape = fn(&mut v1::VerifySubjectRequest);

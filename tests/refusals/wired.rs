@@ -19,7 +19,6 @@ use tumar::service::{DOMAIN, reasons};
 use tumar::template::Template;
 use tumar::template::model::BUILT_IN;
 use tumar::tls::{Dialler, Pinned, TlsIdentity};
-use tumar::token::approval::case_digest;
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
