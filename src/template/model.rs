@@ -385,7 +385,7 @@ mod tests {
         assert_eq!(of("sface128", 128), [281, 324, 364]);
         let (models, nobody) = (Models::built_in(), "nobody".parse().unwrap());
         assert!(models.find(&nobody).is_none() && models.fusion(&nobody, &nobody).is_none());
-        assert_eq!((models.iter().count(), models.fusions().count()), (4, 2));
+        assert_eq!((models.iter().count(), models.fusions().count()), (4, 4));
     }
 
     #[test]
@@ -398,6 +398,17 @@ mod tests {
         for components in [0, 3 * 128, 41 * 128, 128, 500] {
             assert_eq!(rows.shape(components), None);
         }
+    }
+
+    #[test]
+    fn the_weight_of_a_finger_s_vector_is_the_table_s_and_that_of_its_rows_falls_with_their_number() {
+        let models = Models::built_in();
+        let fusion = |finger: &str| models.fusion(&"fr512".parse().unwrap(), &finger.parse().unwrap()).unwrap();
+        let (vector, set) = (Shape::vector(1024).unwrap(), |rows| Shape::set(rows).unwrap());
+        assert_eq!(fusion("leader-fixed-1").finger_weight(vector, vector), 2);
+        let rows = fusion("leader-rows-1");
+        // 6900 / 16^.7 = 990.7, 6900 / 1600^.7 = 39.4
+        assert_eq!([4, 40].map(|count| rows.finger_weight(set(count), set(count))), [990, 39]);
     }
 
     #[test]
@@ -448,6 +459,10 @@ mod tests {
             ("face_weight = 1", "face_weight = 0"),
             ("face_weight = 1", "face_weight = 2"),
         ] {
+            assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
+        }
+        // 8 x 3133 is above what two vectors may have together; so are 3 x 3133 and 3 x 6266.
+        for (from, to) in [("face_weight = 3", "face_weight = 8"), ("finger_weight = 2", "finger_weight = 3")] {
             assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
         }
         assert!(matches!(changed("modality", "modalty"), ModelsError::Parse(_)));
