@@ -270,7 +270,7 @@ fn rows_of_vector(packed: &[u8]) -> Vec<i32> {
 }
 
 #[tokio::test]
-async fn a_weighted_sum_of_two_vectors_is_exact_at_its_threshold_and_takes_no_round_more_than_one() {
+async fn a_weighted_sum_of_two_vectors_is_exact_at_its_threshold_and_takes_the_rounds_of_one_vector() {
     let mut world = World::new(79);
     let lengths = [FACE, FACE, 1024, 1024, 1024];
     let enrolled = lengths.map(|length| (Shape::vector(length).unwrap(), world.dice.packed(&model_of(length))));
@@ -303,7 +303,9 @@ async fn a_weighted_sum_of_two_vectors_is_exact_at_its_threshold_and_takes_no_ro
     let sessions = world.sessions();
     let cost = meters(&sessions);
     assert_eq!(same(verify_trials(sessions, alone, &points).await), truth[..6]);
-    cost.iter().for_each(|cost| assert_eq!(cost.rounds(), 11));
+    for cost in &cost {
+        assert_eq!(cost.rounds(), 11);
+    }
     assert_eq!(same(verify_trials(world.sessions(), requests, &points).await), truth[6..]);
 }
 

@@ -140,7 +140,9 @@ mod tests {
     fn a_convolution_counts_every_pair_with_every_pair() {
         let histogram = |levels: &[i32]| {
             let mut histogram = Histogram::default();
-            levels.iter().for_each(|&level| histogram.add(level, 1));
+            for level in levels {
+                histogram.add(*level, 1);
+            }
             histogram
         };
         let wave = |count: i32, step: i32, spread: i32| (0..count).map(move |place| place * step % spread - spread / 3);
@@ -155,7 +157,8 @@ mod tests {
         assert_eq!(both.totals(), Totals { genuine: 6300, impostor: 60_000 });
         let share = |faces: &[i32], fingers: &[i32], holds: &dyn Fn(i32) -> bool| {
             let sums = faces.iter().flat_map(|face| fingers.iter().map(move |finger| 3 * face + 2 * finger));
-            sums.filter(|sum| holds(*sum)).count() as f64 / (faces.len() * fingers.len()) as f64
+            let count = |count: usize| f64::from(u32::try_from(count).unwrap());
+            count(sums.filter(|sum| holds(*sum)).count()) / count(faces.len() * fingers.len())
         };
         for (target, Rates { threshold, fmr, fnmr }) in both.rates([3, 2]) {
             assert!((fmr - share(&faces, &fingers, &|sum| sum >= threshold)).abs() < 1e-12 && fmr <= target);

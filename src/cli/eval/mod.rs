@@ -162,7 +162,7 @@ impl How {
         let shared = self.on_shares(chimeras.crowd(), |pairs| chimeras.comparisons(&fusion, pairs))?;
         let compared = chimeras.compare(|done| pairs.inc(done));
         pairs.finish_and_clear();
-        let independent = self.independent(faces, fingers);
+        let independent = independent(faces, fingers);
         let mut method = vec![
             "The people are chimeric: the i-th face identity is joined with the i-th finger, each counted among those with two \
              samples or more, and the k-th image with the k-th impression. Nobody has both."
@@ -200,17 +200,6 @@ impl How {
         let searches = compared.searches(&fusion);
         let title = format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id());
         self.finish(title, method, curves.into(), rules, searches, shared, models_toml, json)
-    }
-
-    /// All pairs of either set, where both are of vectors.
-    fn independent(&self, faces: &Samples, fingers: &Samples) -> Option<Independent> {
-        if fingers.model.encoding() != Encoding::Vector {
-            return None;
-        }
-        let pairs = bar("all pairs", faces.crowd().pairs() + fingers.crowd().pairs());
-        let [faces, fingers] = [faces, fingers].map(|samples| samples.scores(|done| pairs.inc(done)));
-        pairs.finish_and_clear();
-        Some(Independent::of(&faces, &fingers))
     }
 
     fn on_shares<'a>(
@@ -256,6 +245,17 @@ impl How {
         let agree = report.shared.is_none_or(|shared| shared.disagreements == 0);
         Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// All pairs of either set, where both are of vectors.
+fn independent(faces: &Samples, fingers: &Samples) -> Option<Independent> {
+    if fingers.model.encoding() != Encoding::Vector {
+        return None;
+    }
+    let pairs = bar("all pairs", faces.crowd().pairs() + fingers.crowd().pairs());
+    let [faces, fingers] = [faces, fingers].map(|samples| samples.scores(|done| pairs.inc(done)));
+    pairs.finish_and_clear();
+    Some(Independent::of(&faces, &fingers))
 }
 
 fn bar(what: &'static str, length: u64) -> ProgressBar {
