@@ -42,6 +42,8 @@ fn a_report_is_written_whole_and_is_the_same_at_the_next_run() {
     let curve = &one["curves"][0];
     assert_eq!((curve["people"].as_u64(), curve["genuine"].as_u64()), (Some(6), Some(36)));
     assert_eq!(curve["impostor"].as_u64(), Some(240));
+    let searches = &one["searches"][0];
+    assert_eq!((searches["gallery"].as_u64(), searches["searches"].as_u64()), (Some(6), Some(18)));
     assert_eq!(one["shared"]["disagreements"].as_u64(), Some(0));
     assert_eq!(one["shared"]["pairs"].as_u64(), Some(40));
     for name in ["report.html", "det.svg", "histogram.svg", "eval.json", "models.toml"] {

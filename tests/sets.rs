@@ -270,6 +270,46 @@ fn rows_of_vector(packed: &[u8]) -> Vec<i32> {
 }
 
 #[tokio::test]
+async fn a_weighted_sum_of_two_vectors_is_exact_at_its_threshold_and_takes_the_rounds_of_one_vector() {
+    let mut world = World::new(79);
+    let lengths = [FACE, FACE, 1024, 1024, 1024];
+    let enrolled = lengths.map(|length| (Shape::vector(length).unwrap(), world.dice.packed(&model_of(length))));
+    let points = enrol_shapes(&mut world, &enrolled).await;
+    let (mut requests, mut truth) = (Vec::new(), Vec::new());
+    for (own, faces, fingers) in [(true, 0..1, 2..3), (false, 0..1, 2..3), (true, 0..2, 2..5), (false, 0..2, 2..5)] {
+        let [face, finger] = [1, 4].map(|place| {
+            let (shape, packed) = &enrolled[place];
+            if own { packed.clone() } else { world.dice.packed(&model_of(shape.columns())) }
+        });
+        let weights = |place: usize| 1 + place as u16 % 3;
+        let score = |probe: &[u8], place: usize| {
+            i32::from(weights(place)) * dot(&rows_of_vector(probe), &rows_of_vector(&enrolled[place].1))
+        };
+        let best =
+            |probe: &[u8], places: std::ops::Range<usize>| places.map(|place| score(probe, place)).max().unwrap();
+        let sum = i16::try_from(best(&face, faces.clone()) + best(&finger, fingers.clone())).unwrap();
+        for threshold in [sum - 1, sum, sum + 1] {
+            let side = |packed: &[u8], places: std::ops::Range<usize>, dice: &mut Dice| Trial {
+                probe: dice.split_shape(Shape::vector(2 * packed.len()).unwrap(), packed),
+                against: places.map(|place| (place, 0, weights(place))).collect(),
+            };
+            let dice = &mut world.dice;
+            let sides = vec![side(&face, faces.clone(), dice), side(&finger, fingers.clone(), dice)];
+            requests.push((sides, Joint::Sum(threshold)));
+            truth.push(Ok(threshold <= sum));
+        }
+    }
+    let alone = requests.drain(..6).collect();
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    assert_eq!(same(verify_trials(sessions, alone, &points).await), truth[..6]);
+    for cost in &cost {
+        assert_eq!(cost.rounds(), 11);
+    }
+    assert_eq!(same(verify_trials(world.sessions(), requests, &points).await), truth[6..]);
+}
+
+#[tokio::test]
 async fn a_crafted_set_matches_no_stranger_and_is_refused_where_it_is_none() {
     let mut world = World::new(76);
     let (_, reference) = world.dice.packed_set(40, &[]);
@@ -358,6 +398,10 @@ async fn what_no_service_would_ask_is_an_error_and_no_panic() {
         (vec![(set(4), vec![(0, 5, 3000)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(5)),
         (vec![(set(4), vec![(0, 5, 1)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(i16::MIN)),
         (vec![(Shape::vector(FACE).unwrap(), vec![(1, i16::MAX, 1)])], Joint::Any),
+        (vec![(set(4), vec![(0, 5, 1)]), (set(4), vec![(0, 5, 1)])], Joint::Sum(5)),
+        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(5)),
+        // 41 times 391 on either side: beyond 2^15 below the threshold, though not above it.
+        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 41)]); 2], Joint::Sum(1000)),
     ];
     for (sides, joint) in asks {
         let trials = sides.into_iter().map(|(shape, against)| {

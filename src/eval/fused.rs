@@ -12,11 +12,12 @@ use super::curve::{Curve, Resampling};
 use super::parallel;
 use super::rates::{Level, TARGETS, Totals, summarise, trade_off};
 use super::report::Rule;
-use super::samples::{Samples, thresholds_toml};
+use super::samples::Samples;
 use super::scores::{Histogram, Scores, Unit};
+use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
 use crate::protocol::Joint;
-use crate::template::model::{Fmr, Fusion, Model};
+use crate::template::model::{Encoding, Fmr, Fusion, Model};
 use crate::template::{Shape, Template};
 
 /// Finger weights that are tried, this many for each doubling.
@@ -131,8 +132,32 @@ impl Compared<'_> {
         [face, finger, curve("fused", FUSED, &|reference, probe| self.sum(fusion, reference, probe))]
     }
 
+    /// Looks for everybody in a gallery of all, by face, finger and the weighted sum, if that is one of vectors.
+    #[must_use]
+    pub fn searches(&self, fusion: &Fusion) -> Vec<Searches> {
+        let Chimeras { models, crowd, samples } = &self.of;
+        if models.iter().any(|model| model.encoding() != Encoding::Vector) {
+            return Vec::new();
+        }
+        let score =
+            |part: usize, reference: usize, probe: usize| samples[probe][part].score_vartime(samples[reference][part]);
+        let by_one = [0, 1].map(|part| {
+            let shape = samples[0][part].shape();
+            let least = levels(|rate| models[part].threshold(rate, shape, shape));
+            let score = |reference, probe| score(part, reference, probe);
+            Searches::measure(models[part].id().as_str(), crowd, least, score)
+        });
+        let by_both = Searches::measure("fused", crowd, levels(|rate| fusion.threshold(rate)), |reference, probe| {
+            self.sum_of(fusion, [0, 1].map(|part| score(part, reference, probe)), reference, probe)
+        });
+        by_one.into_iter().chain([by_both]).collect()
+    }
+
     fn sum(&self, fusion: &Fusion, reference: usize, probe: usize) -> i32 {
-        let [face, finger] = self.at(reference, probe);
+        self.sum_of(fusion, self.at(reference, probe), reference, probe)
+    }
+
+    fn sum_of(&self, fusion: &Fusion, [face, finger]: [i32; 2], reference: usize, probe: usize) -> i32 {
         let [probe, reference] = self.shapes(1, probe, reference);
         i32::from(fusion.face_weight()) * face + i32::from(fusion.finger_weight(probe, reference)) * finger
     }
@@ -175,11 +200,12 @@ impl Compared<'_> {
         rules
     }
 
-    /// The finger weight with the lowest FNMR at FMR 1e-4 on these very pairs; of equals the one with the lowest EER.
+    /// The weight of a finger's rows with the lowest FNMR at FMR 1e-4 on these very pairs; of equals the one with the lowest EER.
+    /// For vectors see [`Independent::fit`](super::independent::Independent::fit).
     ///
     /// In-sample: on other people the fused rates are worse than those of the pairs that the weight was chosen on.
     #[must_use]
-    pub fn fit(&self, fusion: &Fusion) -> NonZeroU16 {
+    pub fn fit(&self, fusion: &Fusion) -> Fusion {
         // From 2^8 to 2^16, in even steps of the logarithm.
         let weights: Vec<NonZeroU16> = (0..8 * TRIES_PER_DOUBLING)
             .filter_map(|place| {
@@ -188,12 +214,13 @@ impl Compared<'_> {
                 NonZeroU16::new(weight)
             })
             .collect();
-        let rates = parallel::map(weights.len(), |place| self.rate(&fusion.clone().with_finger_weight(weights[place])));
-        let better = |a: &&([f64; 2], NonZeroU16), b: &&([f64; 2], NonZeroU16)| {
-            a.0[0].total_cmp(&b.0[0]).then(a.0[1].total_cmp(&b.0[1]))
-        };
-        let tried: Vec<([f64; 2], NonZeroU16)> = rates.into_iter().zip(weights).collect();
-        tried.iter().min_by(better).map_or(NonZeroU16::MIN, |best| best.1)
+        let of_face = NonZeroU16::new(fusion.face_weight()).unwrap_or(NonZeroU16::MIN);
+        let tried: Vec<Fusion> =
+            weights.into_iter().map(|weight| fusion.clone().with_weights(of_face, weight)).collect();
+        let rates = parallel::map(tried.len(), |place| self.rate(&tried[place]));
+        let better =
+            |a: &([f64; 2], Fusion), b: &([f64; 2], Fusion)| a.0[0].total_cmp(&b.0[0]).then(a.0[1].total_cmp(&b.0[1]));
+        rates.into_iter().zip(tried).min_by(better).map_or_else(|| fusion.clone(), |(_, best)| best)
     }
 
     /// FNMR at FMR 1e-4, and EER.
@@ -221,14 +248,13 @@ impl Compared<'_> {
     }
 }
 
-/// A fusion as a table of models writes it, with the thresholds of this curve.
+/// A fusion as a table of models writes it, with a line of thresholds.
 #[must_use]
-pub fn fusion_toml(fusion: &Fusion, curve: &Curve) -> String {
+pub fn fusion_toml(fusion: &Fusion, thresholds: &str) -> String {
     let (face, finger) = fusion.models();
     format!(
-        "[[fusion]]\nface = \"{face}\"\nfinger = \"{finger}\"\nface_weight = {}\nfinger_weight = {}\n{}",
+        "[[fusion]]\nface = \"{face}\"\nfinger = \"{finger}\"\nface_weight = {}\nfinger_weight = {}\n{thresholds}",
         fusion.face_weight(),
         fusion.finger_weight_of_one(),
-        thresholds_toml(curve)
     )
 }

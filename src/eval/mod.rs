@@ -4,6 +4,7 @@
 //! labels --Crowd::of--> Crowd --+
 //! templates, a score of two ----+--Scores::of_all_pairs--> Scores --Curve::measure--> Curve --> Report
 //!                                  all cores, exact        levels    rates, bootstrap          JSON, HTML, SVG, TOML
+//! a score of two ----Searches::measure--> FNIR, FPIR   one sample of each enrolled, the others looked for
 //! a few pairs --shared::compare--> the bits that three parties in one process open: must be those of the plain path
 //! ```
 //!
@@ -15,6 +16,7 @@ pub mod crowd;
 pub mod curve;
 pub mod draw;
 pub mod fused;
+pub mod independent;
 pub mod page;
 pub mod parallel;
 pub mod plot;
@@ -22,6 +24,7 @@ pub mod rates;
 pub mod report;
 pub mod samples;
 pub mod scores;
+pub mod search;
 pub mod shared;
 pub mod svg;
 pub mod table;

@@ -9,6 +9,7 @@ use super::curve::{Curve, Estimate, Point, Resampling};
 use super::page::{self, table};
 use super::plot::{det, histogram, per_cent};
 use super::rates::{Support, TARGETS};
+use super::search::Searches;
 use super::svg::escape;
 
 /// An evaluation of one comparator or of several on the same people.
@@ -26,6 +27,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     /// Decisions that are made of two: false match and false non-match rate of each.
     pub rules: Vec<Rule>,
+    /// Searches of a gallery, for comparators of vectors.
+    pub searches: Vec<Searches>,
     /// The comparison on shares, if it was asked for.
     pub shared: Option<Shared>,
     /// Thresholds for a table of models.
@@ -152,6 +155,37 @@ impl Report {
         (["rule", "FMR", "FNMR"].map(str::to_owned).to_vec(), self.rules.iter().map(row).collect())
     }
 
+    /// Head and rows of the searches: one row for each threshold.
+    #[must_use]
+    pub fn search_table(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let head = ["comparator", "threshold", "FNIR", "FPIR", "false candidates a search"];
+        let of = |searches: &Searches| {
+            let name = |threshold: String| vec![searches.name.clone(), threshold];
+            let by_rank = name("none: the highest score".to_owned()).into_iter();
+            let by_rank = by_rank.chain([per_cent(1.0 - searches.rank_one), "-".into(), "-".into()]).collect();
+            let by_fpir = searches.at_fpir.iter().map(|at| {
+                let cells = [per_cent(at.fnir), format!("at most {}", per_cent(at.fpir)), "-".into()];
+                name(at.level.to_string()).into_iter().chain(cells).collect()
+            });
+            let by_fmr = searches.at_fmr.iter().map(|at| {
+                let cells = [per_cent(at.fnir), per_cent(at.fpir), format!("{:.4}", at.false_candidates)];
+                name(format!("{}, for FMR {:e}", at.level, at.fmr)).into_iter().chain(cells).collect()
+            });
+            std::iter::once(by_rank).chain(by_fpir).chain(by_fmr).collect::<Vec<Vec<String>>>()
+        };
+        (head.map(str::to_owned).to_vec(), self.searches.iter().flat_map(of).collect())
+    }
+
+    /// What the searches are of, in one sentence.
+    #[must_use]
+    pub fn search_note(&self) -> Option<String> {
+        let Searches { gallery, searches, .. } = self.searches.first()?;
+        Some(format!(
+            "{gallery} people were enrolled with their first sample, and {searches} other samples searched for: once with their \
+             person enrolled (FNIR: the search does not name the person), once without (FPIR: it names anybody)."
+        ))
+    }
+
     /// Everything, as one JSON object.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
@@ -191,8 +225,12 @@ impl Report {
         }
         if !self.rules.is_empty() {
             let (head, rows) = self.rule_table();
-            page.push_str("<h2>Both modalities, each at its own threshold</h2>\n");
+            page.push_str("<h2>Decisions made of two</h2>\n");
             page.push_str(&table(&head, &rows));
+        }
+        if let Some(note) = self.search_note() {
+            let (head, rows) = self.search_table();
+            let _ = writeln!(page, "<h2>As a search</h2>\n<p>{}</p>\n{}", escape(&note), table(&head, &rows));
         }
         if let Some(Shared { pairs, disagreements, matches, rounds }) = self.shared {
             let _ = writeln!(
@@ -260,6 +298,7 @@ mod tests {
             resampling,
             curves: vec![curve],
             rules: vec![Rule { name: "any".to_owned(), fmr: 0.001, fnmr: 0.01 }],
+            searches: vec![Searches::measure("a & b", scores.crowd(), [60, 70, 80], level)],
             shared: Some(Shared { pairs: 10, disagreements: 0, matches: 5, rounds: 11 }),
             models_toml: "id = \"x\"\n".to_owned(),
         }
@@ -287,6 +326,12 @@ mod tests {
         assert_eq!(curve["points"].as_array().unwrap().len(), 4);
         assert_eq!(curve["points"][3]["support"], "unsupported");
         assert!(curve["eer"]["interval"]["low"].as_f64() <= curve["eer"]["value"].as_f64());
+        assert_eq!(
+            (json["searches"][0]["gallery"].as_u64(), json["searches"][0]["searches"].as_u64()),
+            (Some(20), Some(60))
+        );
+        let (head, rows) = report.search_table();
+        assert_eq!((rows.len(), rows.iter().all(|row| row.len() == head.len())), (1 + 2 + 3, true));
         let (head, rows) = report.overview();
         assert_eq!((head.len(), rows.len(), rows[0].len()), (6, 1, 6));
     }

@@ -7,6 +7,7 @@ use super::crowd::Crowd;
 use super::curve::{Curve, Resampling};
 use super::rates::TARGETS;
 use super::scores::Scores;
+use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
 use crate::protocol::Joint;
 use crate::template::Template;
@@ -58,6 +59,16 @@ impl Samples {
             Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: Joint::Any }
         };
         pairs.iter().zip(rates).map(comparison).collect()
+    }
+
+    /// Looks for everybody in a gallery of all, if it is a model that searches go by: one of vectors.
+    #[must_use]
+    pub fn searches(&self) -> Option<Searches> {
+        let template = |place: usize| &self.list[place].template;
+        let shape = self.model.shape(self.model.dimension()).filter(|_| self.model.encoding() == Encoding::Vector)?;
+        let least = levels(|rate| self.model.threshold(rate, shape, shape));
+        let score = |reference, probe| template(probe).score_vartime(template(reference));
+        Some(Searches::measure(self.model.id().as_str(), &self.crowd(), least, score))
     }
 
     /// Measures the model on all pairs.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::bits::{Bits, and, or_tree};
 use super::compare::{Bounds, Group, Halves, Width, hand_on, signs};
 use super::dot::dot;
@@ -58,7 +60,7 @@ pub enum Joint {
     Any,
     /// All sides must match.
     All,
-    /// The weighted sum of a vector's dot and a set's count must reach this, for any two references.
+    /// The weighted sum of a vector's dot and a set's count, or of two vectors' dots, must reach this, for any two references.
     Sum(i16),
 }
 
@@ -67,8 +69,8 @@ const FARTHEST: i32 = 1 << 14;
 
 /// Compares each probe with its references; scores are not opened, only one bit of each request.
 ///
-/// Vectors take 11 rounds for the whole batch, sets 24; joining two sides takes one more, a weighted sum two, several references
-/// one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of which a probe is invalid but that. All
+/// Vectors take 11 rounds for the whole batch, sets 24; joining two sides takes one more, a weighted sum with a set two (of two
+/// vectors none), several references one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of which a probe is invalid but that. All
 /// three parties get the same outcomes, and must have the batch in the same order.
 ///
 /// # Errors
@@ -136,14 +138,17 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
         }
     }
     let Joint::Sum(threshold) = joint else { return Ok(()) };
-    let most = |is_set: bool| {
-        let of_kind = references().filter(move |(probe, _)| probe.is_set() == is_set);
-        of_kind.map(|(probe, other)| most_of(probe) * i32::from(other.weight)).max()
-    };
-    let (Some(dot), Some(count)) = (most(false), most(true)) else {
-        return Err(ShapeError::Length { expected: 2, found: 1 });
-    };
-    let (low, high) = (-dot - i32::from(*threshold), dot + count - i32::from(*threshold));
+    // Of each side the most, and the least less the threshold: a count is not below 0.
+    let (mut low, mut high, mut sets) = (-i32::from(*threshold), -i32::from(*threshold), 0);
+    for Side { probe, references } in sides {
+        let weight = references.iter().map(|other| i32::from(other.weight)).max().unwrap_or(0);
+        let most = most_of(probe.shape()) * weight;
+        high += most;
+        if probe.shape().is_set() { sets += 1 } else { low -= most }
+    }
+    if sides.len() != 2 || sets > 1 {
+        return Err(ShapeError::Length { expected: 2, found: sides.len() });
+    }
     if i16::try_from(low).is_err() || i16::try_from(high).is_err() {
         return Err(ShapeError::Threshold(*threshold));
     }
@@ -190,10 +195,10 @@ enum Kind {
 impl Scored {
     fn of(own: Party, taken: &[Taken], against: &[(Vec<Vec<Against<'_>>>, Joint)]) -> Self {
         let references: usize = against.iter().flat_map(|(sides, _)| sides).map(Vec::len).sum();
-        let sums = against.iter().map(|(sides, _)| sides.iter().map(Vec::len).product::<usize>()).sum();
+        let sums: usize = against.iter().map(|(sides, _)| sides.iter().map(Vec::len).product::<usize>()).sum();
         let lengths: usize = taken.iter().map(lanes_of).sum();
         let mut scored = Self {
-            plain: Lanes::with_room_for(references + lengths),
+            plain: Lanes::with_room_for(references + sums + lengths),
             lengths_from: 0,
             pairs: Pairs::default(),
             counted: Vec::new(),
@@ -209,7 +214,12 @@ impl Scored {
                 Joint::Any | Joint::All => {
                     sides.into_iter().map(|(probe, references)| scored.push_side(own, probe, references)).collect()
                 }
-                Joint::Sum(threshold) => vec![scored.push_sum(own, &sides, *threshold)],
+                Joint::Sum(threshold) => vec![match sides.as_slice() {
+                    [one, other] if !one.0.shape().is_set() && !other.0.shape().is_set() => {
+                        scored.push_sum_of_vectors(own, one, other, *threshold)
+                    }
+                    sides => scored.push_sum(own, sides, *threshold),
+                }],
             };
             scored.requests.push(Request { sides, all: *joint == Joint::All });
         }
@@ -234,7 +244,28 @@ impl Scored {
         (if is_set { Kind::Counted } else { Kind::Plain }, start..lanes(self))
     }
 
-    /// Every reference of the one side with every one of the other.
+    /// Every reference of the one vector with every one of the other: a lane like a dot's.
+    fn push_sum_of_vectors(
+        &mut self,
+        own: Party,
+        one: &(&Replicated, &Vec<Against<'_>>),
+        other: &(&Replicated, &Vec<Against<'_>>),
+        threshold: i16,
+    ) -> (Kind, Range<usize>) {
+        let start = self.plain.len();
+        let weighted = |(probe, references): &(&Replicated, &Vec<Against<'_>>)| {
+            let probe = probe.to_point(own).weigh();
+            let dot = |other: &Against<'_>| dot(probe.words(), other.words).wrapping_mul(other.weight);
+            Zeroizing::new(references.iter().map(dot).collect::<Vec<u16>>())
+        };
+        let (one, other) = (weighted(one), weighted(other));
+        for dot in one.iter() {
+            other.iter().for_each(|second| self.plain.push(dot.wrapping_add(*second), threshold));
+        }
+        (Kind::Plain, start..self.plain.len())
+    }
+
+    /// Every reference of the one side with every one of the other; one of them is a set.
     fn push_sum(
         &mut self,
         own: Party,

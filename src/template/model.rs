@@ -159,8 +159,9 @@ fn least_above(bound: f64) -> i16 {
 
 /// How a face and a finger are joined into one score: a weighted sum, still within 16 bits.
 ///
-/// `face_weight x dot + w x count`, with `w = finger_weight / (n_P n_R)^0.7` rounded down: the finger's part does not depend on the
-/// number of rows but by chance.
+/// * With a finger's rows: `face_weight x dot + w x count`, with `w = finger_weight / (n_P n_R)^0.7` rounded down: the finger's part
+///   does not depend on the number of rows but by chance.
+/// * With a finger's vector: `face_weight x dot + finger_weight x dot`. Galleries are searched by such a sum too.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fusion {
@@ -172,10 +173,12 @@ pub struct Fusion {
 }
 
 impl Fusion {
-    /// Most that the face's part may be.
+    /// Most that the face's part may be, beside a finger's rows.
     const MOST_OF_FACE: u16 = 4000;
-    /// Most that the finger's part may be: with the face's, and less any threshold, it stays below 2^15.
+    /// Most that the part of a finger's rows may be: with the face's, and less any threshold, it stays below 2^15.
     const MOST_OF_FINGER: u16 = 28_000;
+    /// Most that two vectors' parts may be together. Either may be as far below 0, and less any threshold that is no less than -2^15.
+    const MOST_OF_VECTORS: u16 = 24_000;
     /// What a threshold must stay below.
     const MOST_OF_THRESHOLD: f64 = 8000.0;
 
@@ -191,22 +194,32 @@ impl Fusion {
         self.face_weight
     }
 
-    /// The same with another weight of the finger: to find out which is best.
+    /// The same with other weights: to find out which are best.
     #[must_use]
-    pub fn with_finger_weight(mut self, weight: NonZeroU16) -> Self {
-        self.finger_weight = weight.get();
+    pub fn with_weights(mut self, face: NonZeroU16, finger: NonZeroU16) -> Self {
+        (self.face_weight, self.finger_weight) = (face.get(), finger.get());
         self
     }
 
-    /// What the count of the fingers would be multiplied with, were there one row on either side.
+    /// Whether weights are small enough for vectors of these many components.
+    #[must_use]
+    pub fn vectors_fit([face, finger]: [(usize, u16); 2]) -> bool {
+        let most = |(dimension, weight): (usize, u16)| u32::from(band(dimension).1) * u32::from(weight);
+        most(face) + most(finger) <= u32::from(Self::MOST_OF_VECTORS)
+    }
+
+    /// What the dot of the fingers' vectors is multiplied with, or their count, were there one row on either side.
     #[must_use]
     pub const fn finger_weight_of_one(&self) -> u16 {
         self.finger_weight
     }
 
-    /// What the count of the fingers is multiplied with, for a probe and a reference of these shapes.
+    /// What the score of the fingers is multiplied with, for a probe and a reference of these shapes.
     #[must_use]
     pub fn finger_weight(&self, probe: Shape, reference: Shape) -> u16 {
+        if !probe.is_set() {
+            return self.finger_weight;
+        }
         let most_count = u16::try_from(3 * probe.rows()).unwrap_or(u16::MAX);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a u16 over at least 1")]
         let weight = (f64::from(self.finger_weight) / chance(probe, reference)).floor() as u16;
@@ -222,13 +235,20 @@ impl Fusion {
     fn fits(&self, list: &[Model]) -> bool {
         let find = |id: &ModelId| list.iter().find(|model| model.id == *id);
         let (Some(face), Some(finger)) = (find(&self.face), find(&self.finger)) else { return false };
+        let within = match finger.encoding {
+            Encoding::Vector => {
+                Self::vectors_fit([(face.dimension, self.face_weight), (finger.dimension, self.finger_weight)])
+            }
+            Encoding::Rows => {
+                u32::from(band(face.dimension).1) * u32::from(self.face_weight) <= Self::MOST_OF_FACE.into()
+            }
+        };
         face.modality == Modality::Face
             && face.encoding == Encoding::Vector
             && finger.modality == Modality::Finger
-            && finger.encoding == Encoding::Rows
             && self.face_weight > 0
             && self.finger_weight > 0
-            && band(face.dimension).1.checked_mul(self.face_weight).is_some_and(|most| most <= Self::MOST_OF_FACE)
+            && within
             && self.thresholds.rise_below(Self::MOST_OF_THRESHOLD)
     }
 }
@@ -251,8 +271,8 @@ pub enum ModelsError {
     /// Not between 0 and 1, or lower for a stricter rate.
     #[error("model {0} has thresholds that are not rising between 0 and 1")]
     Thresholds(ModelId),
-    /// Its models are not a face's vectors and a finger's rows, or its numbers do not fit 16 bits.
-    #[error("the fusion of {0} and {1} is not one of a face's vectors and a finger's rows, within 16 bits")]
+    /// Its models are not a face's and a finger's, or its numbers do not fit 16 bits.
+    #[error("the fusion of {0} and {1} is not one of a face and a finger, or not within 16 bits")]
     Fusion(ModelId, ModelId),
 }
 
@@ -365,7 +385,7 @@ mod tests {
         assert_eq!(of("sface128", 128), [281, 324, 364]);
         let (models, nobody) = (Models::built_in(), "nobody".parse().unwrap());
         assert!(models.find(&nobody).is_none() && models.fusion(&nobody, &nobody).is_none());
-        assert_eq!((models.iter().count(), models.fusions().count()), (4, 2));
+        assert_eq!((models.iter().count(), models.fusions().count()), (4, 4));
     }
 
     #[test]
@@ -381,10 +401,31 @@ mod tests {
     }
 
     #[test]
+    fn the_weight_of_a_finger_s_vector_is_the_table_s_and_that_of_its_rows_falls_with_their_number() {
+        let models = Models::built_in();
+        let fusion = |finger: &str| models.fusion(&"fr512".parse().unwrap(), &finger.parse().unwrap()).unwrap();
+        let (vector, set) = (Shape::vector(1024).unwrap(), |rows| Shape::set(rows).unwrap());
+        assert_eq!(fusion("leader-fixed-1").finger_weight(vector, vector), 2);
+        let rows = fusion("leader-rows-1");
+        // 6900 / 16^.7 = 990.7, 6900 / 1600^.7 = 39.4
+        assert_eq!([4, 40].map(|count| rows.finger_weight(set(count), set(count))), [990, 39]);
+    }
+
+    #[test]
     fn a_weighted_sum_fits_sixteen_bits_for_all_shapes() {
         let models = Models::built_in();
         for fusion in models.fusions() {
-            let face = i32::from(fusion.face_weight()) * i32::from(band(model(fusion.face.as_str()).dimension()).1);
+            let most = |id: &ModelId| i32::from(band(model(id.as_str()).dimension()).1);
+            let face = i32::from(fusion.face_weight()) * most(&fusion.face);
+            if model(fusion.finger.as_str()).encoding() == Encoding::Vector {
+                let vector = Shape::vector(1024).unwrap();
+                let finger = i32::from(fusion.finger_weight(vector, vector)) * most(&fusion.finger);
+                for threshold in Fmr::ALL.map(|rate| i32::from(fusion.threshold(rate))) {
+                    assert!(i16::try_from(face + finger - threshold).is_ok());
+                    assert!(i16::try_from(-face - finger - threshold).is_ok());
+                }
+                continue;
+            }
             for probe in 4..=40 {
                 for reference in 4..=40 {
                     let weight = fusion.finger_weight(Shape::set(probe).unwrap(), Shape::set(reference).unwrap());
@@ -418,6 +459,10 @@ mod tests {
             ("face_weight = 1", "face_weight = 0"),
             ("face_weight = 1", "face_weight = 2"),
         ] {
+            assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
+        }
+        // 8 x 3133 is above what two vectors may have together; so are 3 x 3133 and 3 x 6266.
+        for (from, to) in [("face_weight = 3", "face_weight = 8"), ("finger_weight = 2", "finger_weight = 3")] {
             assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
         }
         assert!(matches!(changed("modality", "modalty"), ModelsError::Parse(_)));

@@ -401,3 +401,29 @@ impl Policy {
         self.purposes.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn galleries_are_searched_by_vectors_and_by_two_of_them_that_are_joined() {
+        let models = Models::built_in();
+        let searches = |ids: &[&str]| {
+            let ids: Vec<ModelId> = ids.iter().map(|id| id.parse().unwrap()).collect();
+            models.searches(&ids.iter().collect::<Vec<_>>())
+        };
+        for ids in [&["fr512"][..], &["leader-fixed-1"], &["fr512", "leader-fixed-1"], &["leader-fixed-1", "sface128"]]
+        {
+            assert!(searches(ids), "{ids:?}");
+        }
+        for ids in [&[][..], &["leader-rows-1"], &["fr512", "leader-rows-1"], &["fr512", "sface128"], &["nobody"]] {
+            assert!(!searches(ids), "{ids:?}");
+        }
+        // A comparison one to one joins rows as well as a vector with a face.
+        for finger in ["leader-rows-1", "leader-fixed-1"] {
+            assert!(models.fuses(&finger.parse().unwrap(), &"fr512".parse().unwrap()), "{finger}");
+        }
+        assert!(!models.fuses(&"sface128".parse().unwrap(), &"fr512".parse().unwrap()));
+    }
+}

@@ -10,11 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tumar::eval::crowd::Crowd;
 use tumar::eval::curve::{Curve, Resampling};
 use tumar::eval::fused::{Chimeras, fusion_toml};
+use tumar::eval::independent::Independent;
 use tumar::eval::report::{Report, Rule, Shared, common_method, fte};
-use tumar::eval::samples::{Samples, model_toml};
+use tumar::eval::samples::{Samples, model_toml, thresholds_toml};
+use tumar::eval::search::Searches;
 use tumar::eval::shared::{self, Comparison};
 use tumar::name::{Modality, ModelId};
-use tumar::template::model::Models;
+use tumar::template::model::{Encoding, Models};
 
 use super::failure::Failure;
 use super::{files, print_json, table};
@@ -142,7 +144,8 @@ impl How {
         method.extend(common_method(self.resampling()));
         let models_toml = model_toml(&samples.model, &curve);
         let title = format!("{what}: {}", samples.model.id());
-        self.finish(title, method, vec![curve], Vec::new(), shared, models_toml, json)
+        let searches = samples.searches().into_iter().collect();
+        self.finish(title, method, vec![curve], Vec::new(), searches, shared, models_toml, json)
     }
 
     fn fused(
@@ -159,6 +162,7 @@ impl How {
         let shared = self.on_shares(chimeras.crowd(), |pairs| chimeras.comparisons(&fusion, pairs))?;
         let compared = chimeras.compare(|done| pairs.inc(done));
         pairs.finish_and_clear();
+        let independent = independent(faces, fingers);
         let mut method = vec![
             "The people are chimeric: the i-th face identity is joined with the i-th finger, each counted among those with two \
              samples or more, and the k-th image with the k-th impression. Nobody has both."
@@ -167,19 +171,35 @@ impl How {
             format!("{} face and {} finger samples gave no template and were left out.", faces.failures, fingers.failures),
         ];
         if fit {
-            let best = compared.fit(&fusion);
-            fusion = fusion.with_finger_weight(best);
+            fusion = match &independent {
+                Some(all) => all.fit(&fusion, [faces, fingers].map(|samples| samples.model.dimension())),
+                None => compared.fit(&fusion),
+            };
+            let (face, finger) = (fusion.face_weight(), fusion.finger_weight_of_one());
             method.push(format!(
-                "The finger's weight, {best}, was chosen on these very pairs for the lowest FNMR at FMR 1e-4: the fused rates are \
-                 in-sample, and better than those of other people will be."
+                "The weights, {face} of the face and {finger} of the finger, were chosen on these very samples for the lowest FNMR at \
+                 FMR {}: the fused rates are in-sample, and better than those of other people will be.",
+                if independent.is_some() { "1e-5" } else { "1e-4" }
             ));
         }
         method.extend(common_method(self.resampling()));
         let curves = compared.measure(&fusion, self.resampling());
-        let models_toml = fusion_toml(&fusion, &curves[2]);
+        let (mut rules, weights) = (compared.rules(), [fusion.face_weight(), fusion.finger_weight_of_one()]);
+        let thresholds =
+            independent.as_ref().map_or_else(|| thresholds_toml(&curves[2]), |all| all.thresholds_toml(weights));
+        if let Some(all) = &independent {
+            rules.extend(all.rules(weights));
+            method.push(
+                "Rates of all faces with all fingers, and the thresholds for the table of models, are those of the convolution of \
+                 both score distributions over all pairs of either set: of every pair of faces with every pair of fingers, as \
+                 if a face said nothing of a finger."
+                    .to_owned(),
+            );
+        }
+        let models_toml = fusion_toml(&fusion, &thresholds);
+        let searches = compared.searches(&fusion);
         let title = format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id());
-        let rules = compared.rules();
-        self.finish(title, method, curves.into(), rules, shared, models_toml, json)
+        self.finish(title, method, curves.into(), rules, searches, shared, models_toml, json)
     }
 
     fn on_shares<'a>(
@@ -204,12 +224,14 @@ impl How {
         method: Vec<String>,
         curves: Vec<Curve>,
         rules: Vec<Rule>,
+        searches: Vec<Searches>,
         shared: Option<Shared>,
         models_toml: String,
         json: bool,
     ) -> Result<ExitCode, Failure> {
         let resampling = self.resampling();
-        let report = Report { title, date: self.date, method, resampling, curves, rules, shared, models_toml };
+        let report =
+            Report { title, date: self.date, method, resampling, curves, rules, searches, shared, models_toml };
         files::make_folder(&self.out)?;
         for file in report.files() {
             files::write(&self.out.join(file.name), file.text.as_bytes())?;
@@ -223,6 +245,17 @@ impl How {
         let agree = report.shared.is_none_or(|shared| shared.disagreements == 0);
         Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// All pairs of either set, where both are of vectors.
+fn independent(faces: &Samples, fingers: &Samples) -> Option<Independent> {
+    if fingers.model.encoding() != Encoding::Vector {
+        return None;
+    }
+    let pairs = bar("all pairs", faces.crowd().pairs() + fingers.crowd().pairs());
+    let [faces, fingers] = [faces, fingers].map(|samples| samples.scores(|done| pairs.inc(done)));
+    pairs.finish_and_clear();
+    Some(Independent::of(&faces, &fingers))
 }
 
 fn bar(what: &'static str, length: u64) -> ProgressBar {
@@ -250,8 +283,12 @@ fn print(report: &Report) {
         print_table(&Report::thresholds(curve));
     }
     if !report.rules.is_empty() {
-        println!("\nBoth modalities, each at its own threshold of the table of models");
+        println!("\nDecisions made of two");
         print_table(&report.rule_table());
+    }
+    if let Some(note) = report.search_note() {
+        println!("\nAs a search. {note}");
+        print_table(&report.search_table());
     }
     if let Some(Shared { pairs, disagreements, matches, rounds }) = report.shared {
         println!("\nOn shares: {pairs} pairs, {matches} matches, {rounds} rounds, {disagreements} wrong bits");
