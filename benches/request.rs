@@ -61,7 +61,7 @@ fn bench_envelopes(criterion: &mut Criterion) {
             purpose: &purpose,
             request_id: &request_id,
             gallery: &gallery,
-            subject: &subject,
+            subject: Some(&subject),
             modality,
             model: &model,
         };

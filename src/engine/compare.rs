@@ -258,7 +258,7 @@ mod tests {
             }
         }
         let fused = Decides { by: Decision::Fused, fmr: Fmr::E4 };
-        let unknown = samples(&[(Modality::Finger, "leader-fixed-1"), faces]);
+        let unknown = samples(&[(Modality::Finger, "leader-rows-1"), (Modality::Face, "nobody")]);
         assert!(Rule::of(&models, fused, &unknown).is_none());
     }
 }

@@ -146,6 +146,8 @@ pub struct Engine {
     queue: mpsc::Sender<Waiting>,
     searches: mpsc::Sender<Waiting>,
     scanner: Scanner,
+    /// The thread that runs the searches' part of the protocol.
+    searcher: Scanner,
     /// For what waits in the queue, in KiB.
     room: Arc<Semaphore>,
     peers: OnceLock<Arc<Peers>>,
@@ -193,6 +195,7 @@ impl Engine {
             queue,
             searches,
             scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
+            searcher: Scanner::start(1).map_err(StoreError::File)?,
             room: Arc::new(Semaphore::new(lead::ROOM)),
             peers: OnceLock::new(),
             counters: Counters::default(),

@@ -1,11 +1,11 @@
-//! Threads that scan galleries, so that the runtime never waits for one.
+//! Threads of low priority for searches, so that neither the runtime nor a one-to-one request waits for one.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// By how much the scanners are nicer than the rest of the node: a search takes what one-to-one requests leave over.
+/// By how much they are nicer than the rest of the node: a search takes what one-to-one requests leave over.
 const NICE: i32 = 10;
 
 type Work = Box<dyn FnOnce() + Send>;

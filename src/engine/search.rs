@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
@@ -39,7 +40,7 @@ use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 
 /// Lanes that are compared at a time: what a cancelled search still does, and what others may have to wait for.
-const UNIT: usize = 4 * ROWS;
+const UNIT: usize = 8 * ROWS;
 
 /// Units that are scanned before they can be compared.
 const AHEAD: usize = 2;
@@ -205,17 +206,21 @@ impl Engine {
         let session =
             batch.links.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
         self.counters.run();
-        let gone = gone(&batch.watchers);
-        let scan = Scan { gallery, models, roll, probes: Vec::new() };
-        let run = self.compare_all(session, scan, wanted, &batch.watchers);
-        tokio::select! {
-            // Dropping the run tells both others, wherever it stands.
-            () = gone => Err(Cancelled.at(own)),
-            hits = run => hits.map_err(|error| {
-                let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
-                if cancelled { Cancelled.at(own) } else { error.at(own) }
-            }),
-        }
+        let (engine, watchers) = (Arc::clone(self), std::mem::take(&mut batch.watchers));
+        let run = async move {
+            let scan = Scan { gallery, models, roll, probes: Vec::new() };
+            tokio::select! {
+                // Dropping the run tells both others, wherever it stands.
+                () = gone(&watchers) => Err(Cancelled.at(own)),
+                hits = engine.compare_all(session, scan, wanted, &watchers) => hits.map_err(|error| {
+                    let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
+                    if cancelled { Cancelled.at(own) } else { error.at(own) }
+                }),
+            }
+        };
+        // On a thread of low priority, as the scans are: what others ask one to one goes first.
+        let runtime = Handle::current();
+        self.searcher.run(move || runtime.block_on(run)).await.unwrap_or_else(|_| Err(Cancelled.at(own)))
     }
 
     /// Whether all three nodes would search the same people; if not, who must catch up.
