@@ -76,6 +76,9 @@ impl Phase {
 pub struct Timings([Duration; Phase::ALL.len()]);
 
 impl Timings {
+    /// Nothing happened, or nothing is known of it.
+    pub const NONE: Self = Self([Duration::ZERO; Phase::ALL.len()]);
+
     /// Adds to what a phase took.
     pub fn add(&mut self, phase: Phase, took: Duration) {
         let sum = &mut self.0[phase as usize];

@@ -10,6 +10,7 @@ use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
 use tumar::name::NameError;
 use tumar::node::NodeError;
+use tumar::party::Party;
 use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
 use tumar::template::finger::FingerError;
@@ -121,6 +122,9 @@ pub(super) enum Failure {
     /// No threads or no event queue.
     #[error("no runtime: {0}")]
     Runtime(io::Error),
+    /// A node that was started here ended, or did not end or get ready in time.
+    #[error("node {0} ended by itself, or did not start or stop in time")]
+    NodeEnded(Party),
     /// The data set has too few people for what was asked.
     #[error("the data has {found} people with images enough, {wanted} are needed")]
     People {
@@ -197,6 +201,7 @@ impl Failure {
             | Self::Certificate(_)
             | Self::Randomness
             | Self::Runtime(_)
+            | Self::NodeEnded(_)
             | Self::People { .. }
             | Self::Labels(_)
             | Self::Table { .. }
