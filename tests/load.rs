@@ -107,7 +107,7 @@ fn what_can_not_be_measured_is_refused_before_anything_starts() {
         ("--local --rate 20 --duration 3 --mix verify=80,erase=20", "a mix is"),
         ("--local --rate 20 --duration 3 --restart D", "A, B or C"),
         ("--local --rate 20 --duration 3 --restart B --ramp 50", "cannot be used with"),
-        ("--client client.toml --issuer dev --rate 20 --duration 3 --restart B", "--local"),
+        ("--client client.toml --issuer dev --rate 20 --duration 3 --restart B", "cannot be used with"),
         ("--local --rate 0 --duration 3", "a rate is"),
         ("--local --rate 20 --duration 3x", "a time is"),
         ("--local --rate 20 --duration 3 --by fused", "face, finger or both"),

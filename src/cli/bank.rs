@@ -52,13 +52,13 @@ impl Bank {
         Ok(Target { gallery: self.gallery.clone(), subject: self.handle(person)?, purpose: purpose.parse()? })
     }
 
-    /// A token for one search of a gallery, and what officers sign for it in a case, now.
+    /// A token for one search of a gallery, and what officers sign for it in the case with this digest, now.
     pub(super) fn search(
         &self,
         purpose: &str,
         gallery: &GalleryName,
         officers: &[Officer; 2],
-        case: Case,
+        (digest, most): ([u8; 32], u32),
     ) -> Result<(String, Search), Failure> {
         let (config, now) = (self.client.config(), clock::now());
         let wanted = Wanted { purpose, method: Method::Search, amr: &["registry_check"] };
@@ -66,8 +66,8 @@ impl Bank {
         let details =
             token::details(&config.relying_party, purpose.parse()?, &[Method::Search], vec![gallery.clone()], 1);
         let [one, other] =
-            officers.each_ref().map(|officer| officer.approve(&config.deployment, &details, &case.digest, now));
-        let case = Case { approvals: vec![one?, other?], ..case };
+            officers.each_ref().map(|officer| officer.approve(&config.deployment, &details, &digest, now));
+        let case = Case { digest, most, approvals: vec![one?, other?] };
         Ok((token, Search { gallery: gallery.clone(), purpose: purpose.parse()?, case }))
     }
 

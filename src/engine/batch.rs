@@ -99,22 +99,22 @@ impl Engine {
         match method {
             Method::Verify => self.compare(batch, session, agreed).await,
             Method::Search => {
-                let searched = self.search(batch, session, moment, agreed).await;
+                let ended = self.search(batch, session, moment, agreed).await;
                 batch.stopwatch.since(Phase::Compare, begin);
-                searched
+                ended
             }
             Method::Enroll => {
                 let taken = self.take_in(batch, session, agreed, positions).await;
                 let begin = batch.stopwatch.since(Phase::Intake, begin);
-                let changed = self.change(batch, taken).await;
+                let ended = self.change(batch, taken).await;
                 batch.stopwatch.since(Phase::Change, begin);
-                changed
+                ended
             }
             Method::Erase | Method::Lock | Method::Unlock => {
                 let changes = agreed.into_iter().map(|item| item.map(changes::of)).collect();
-                let changed = self.change(batch, changes).await;
+                let ended = self.change(batch, changes).await;
                 batch.stopwatch.since(Phase::Change, begin);
-                changed
+                ended
             }
         }
     }

@@ -194,10 +194,10 @@ impl Calls {
 
     async fn search(&self, looking: Looking) -> Result<Answer, String> {
         let Some(searches) = &self.searches else { return Err(UNMADE.to_owned()) };
-        let searched = believed(searches.search(self.bank(), &self.people, looking).await)?;
-        self.remember(&searched.receipts);
-        let right = searches.is_right(self.bank(), &self.people, looking, &searched.found);
-        Ok(Answer { says: Says::Names { right }, timings: searched.timings })
+        let answer = believed(searches.search(self.bank(), &self.people, looking).await)?;
+        self.remember(&answer.receipts);
+        let right = Searches::is_right(self.bank(), &self.people, looking, &answer.found);
+        Ok(Answer { says: Says::Names { right }, timings: answer.timings })
     }
 
     /// Makes one call.

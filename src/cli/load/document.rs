@@ -21,9 +21,9 @@ pub(super) fn markdown(report: &Report<'_>, picture: Option<&Path>) -> String {
         let _ = writeln!(out, "\n![Latency and throughput over time]({})", name.to_string_lossy());
     }
     for (title, table) in report.tables() {
-        let _ = writeln!(out, "\n## {title}\n\n{}", rows(&table));
+        let _ = write!(out, "\n## {title}\n\n{}", rows(&table));
     }
-    out.push_str("## Method\n\n");
+    out.push_str("\n## Method\n\n");
     for sentence in report.sentences() {
         let _ = writeln!(out, "* {sentence}");
     }

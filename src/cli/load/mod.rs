@@ -66,7 +66,7 @@ pub(super) struct Load {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     ramp: Option<u64>,
     /// Kill a node of --local at half time, and start it again; errors are then expected, and wrong answers are not
-    #[arg(long, value_name = "NODE", requires = "local", conflicts_with = "ramp", value_parser = mix::party)]
+    #[arg(long, value_name = "NODE", requires = "local", conflicts_with_all = ["ramp", "client"], value_parser = mix::party)]
     restart: Option<Party>,
     /// A new file for the report, one HTML page
     #[arg(long)]

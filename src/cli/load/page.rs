@@ -119,7 +119,7 @@ fn memory(Measured { figures, memory, killed }: &Measured) -> Option<Plot> {
     let series: Vec<Series> = ["A", "B", "C"].into_iter().enumerate().map(series).collect();
     let told = series.iter().any(|series| series.values.iter().any(Option::is_some));
     let (title, unit) = ("Memory of the nodes' processes", "MiB");
-    told.then(|| Plot { name: "memory", title, unit, decades: false, bin, series, killed: *killed })
+    told.then_some(Plot { name: "memory", title, unit, decades: false, bin, series, killed: *killed })
 }
 
 /// From the median to the 99th percentile of each phase, a row each; nothing if the leader told of none.
@@ -142,7 +142,7 @@ fn phases(Measured { figures, .. }: &Measured) -> Option<String> {
     let power = |value: f64, round: fn(f64) -> f64| 10_f64.powf(round(value.log10()));
     let from = power(low, f64::floor);
     let values = [from, power(high, f64::ceil).max(10.0 * from)];
-    let across = Axis { values, pixels: [LEFT + 100.0, RIGHT], scale: f64::log10 };
+    let across = Axis { values, pixels: [LEFT + 116.0, RIGHT], scale: f64::log10 };
     frame(&mut svg, title, "Milliseconds", "");
     for mark in
         std::iter::successors(Some(from), |mark| Some(mark * 10.0)).take_while(|mark| *mark <= values[1] * 1.001)
@@ -153,7 +153,7 @@ fn phases(Measured { figures, .. }: &Measured) -> Option<String> {
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     for ((name, median, most), place) in rows.iter().zip(0_u32..) {
         let y = TOP + (BOTTOM - TOP) * (f64::from(place) + 0.5) / f64::from(count);
-        svg.text("small", Anchor::End, [LEFT + 92.0, y + 4.0], name);
+        svg.text("small", Anchor::End, [LEFT + 108.0, y + 4.0], name);
         svg.line("curve c0", [across.at(*median), y], [across.at(*most), y]);
         svg.circle("dot c0", [across.at(*median), y]);
     }

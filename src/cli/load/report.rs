@@ -255,8 +255,8 @@ impl Report<'_> {
         let head = ["node", "at the start MiB", "at the end MiB", "at most MiB"].map(str::to_owned).to_vec();
         let mut rows = Vec::new();
         for party in Party::ALL {
-            let held: Vec<u64> = self.measured.memory.iter().filter_map(|memory| memory.kib[party.index()]).collect();
-            if let (Some(first), Some(last), Some(most)) = (held.first(), held.last(), held.iter().max()) {
+            let kib: Vec<u64> = self.measured.memory.iter().filter_map(|memory| memory.kib[party.index()]).collect();
+            if let (Some(first), Some(last), Some(most)) = (kib.first(), kib.last(), kib.iter().max()) {
                 let mut row = vec![party.to_string()];
                 row.extend([first, last, most].map(|kib| format!("{:.1}", mebibytes(*kib))));
                 rows.push(row);

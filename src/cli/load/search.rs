@@ -8,7 +8,7 @@ use tumar::client::{ClientError, Searched, Target};
 use tumar::eval::draw::Draw;
 use tumar::log::receipt::Found;
 use tumar::name::GalleryName;
-use tumar::request::{Case, Method};
+use tumar::request::Method;
 use tumar::template::model::Fmr;
 use tumar::token::Officer;
 
@@ -78,14 +78,13 @@ impl Searches {
     ) -> Result<Result<Searched, ClientError>, Failure> {
         let mut digest = [0; 32];
         self.random.fill(&mut digest).map_err(|_| Failure::Randomness)?;
-        let case = Case { digest, most: MOST, approvals: Vec::new() };
-        let (token, search) = bank.search(PURPOSE, &self.gallery, &self.officers, case)?;
+        let (token, search) = bank.search(PURPOSE, &self.gallery, &self.officers, (digest, MOST))?;
         let shown = people.shown(looking.person, looking.image, By::Face);
         Ok(bank.client.search(&token, &search, &people.captures(&shown), &mut |_| {}).await)
     }
 
     /// Whether exactly those are named whom the plain comparison finds.
-    pub(super) fn is_right(&self, bank: &Bank, people: &People, looking: Looking, found: &Found) -> bool {
+    pub(super) fn is_right(bank: &Bank, people: &People, looking: Looking, found: &Found) -> bool {
         let Some(face) = people.shown(looking.person, looking.image, By::Face).face else { return false };
         let all = people.found(face, RATE);
         let most = usize::try_from(MOST).unwrap_or(usize::MAX);
