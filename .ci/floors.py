@@ -41,8 +41,8 @@ NAMED = {
     "hdrhistogram": ["cli"],
     "clap": ["cli"],
     "region": ["gallery"],
-    # A thread's priority in the engine; limits of the process in the node.
-    "rustix": ["node", "engine"],
+    # A thread's priority in the engine; limits of the process in the node; signals to processes that were started here.
+    "rustix": ["node", "engine", "cli"],
 }
 
 # No socket and no clock below this floor (floors of the map: 6 is where links are).

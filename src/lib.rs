@@ -15,7 +15,7 @@
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
 //! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
-//!    request.rs      what is asked for, and its transcript
+//!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  party.rs  name.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
@@ -38,6 +38,7 @@ pub mod service;
 pub mod share;
 pub mod store;
 pub mod template;
+pub mod timings;
 pub mod tls;
 pub mod token;
 pub mod wire;

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt as _};
+use tonic::metadata::MetadataMap;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -19,6 +20,7 @@ use crate::log::receipt::Outcome;
 use crate::name::Deployment;
 use crate::peer::Peers;
 use crate::request::Progress;
+use crate::timings::{self, Timings};
 use crate::token::{ALL_REASONS, Class};
 use crate::wire::peer::v1::{Relayed, relayed};
 use crate::wire::{MOST_SAMPLES, receipt_to, sha256, v1};
@@ -140,13 +142,13 @@ impl Matching {
         request: Request<T>,
         wrap: fn(T) -> relayed::Request,
         expected: &[Outcome],
-    ) -> Result<(Outcome, Vec<v1::Receipt>), Status> {
+    ) -> Result<(Outcome, Vec<v1::Receipt>, Timings), Status> {
         let relayed = self.relayed(request, wrap)?;
         let answered = self.engine.submit(relayed).await.map_err(|refusal| status(&refusal))?;
         if !expected.contains(&answered.outcome) {
             return Err(refuse(&self.engine, "ANSWER_MISSING"));
         }
-        Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect()))
+        Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect(), answered.timings))
     }
 
     /// A request with its token and proof, as the helpers will see it.
@@ -180,8 +182,8 @@ impl MatchingService for Matching {
         &self,
         request: Request<v1::EnrollSubjectRequest>,
     ) -> Result<Response<v1::EnrollSubjectResponse>, Status> {
-        let (_, receipts) = self.submit(request, relayed::Request::Enroll, &[Outcome::Enrolled]).await?;
-        Ok(Response::new(v1::EnrollSubjectResponse { receipts }))
+        let (_, receipts, timings) = self.submit(request, relayed::Request::Enroll, &[Outcome::Enrolled]).await?;
+        Ok(timed(v1::EnrollSubjectResponse { receipts }, &timings))
     }
 
     async fn verify_subject(
@@ -189,33 +191,33 @@ impl MatchingService for Matching {
         request: Request<v1::VerifySubjectRequest>,
     ) -> Result<Response<v1::VerifySubjectResponse>, Status> {
         let bits = [Outcome::Match, Outcome::NoMatch];
-        let (outcome, receipts) = self.submit(request, relayed::Request::Verify, &bits).await?;
+        let (outcome, receipts, timings) = self.submit(request, relayed::Request::Verify, &bits).await?;
         let decision = if outcome == Outcome::Match { v1::Decision::Match } else { v1::Decision::NoMatch };
-        Ok(Response::new(v1::VerifySubjectResponse { decision: decision.into(), receipts }))
+        Ok(timed(v1::VerifySubjectResponse { decision: decision.into(), receipts }, &timings))
     }
 
     async fn erase_subject(
         &self,
         request: Request<v1::EraseSubjectRequest>,
     ) -> Result<Response<v1::EraseSubjectResponse>, Status> {
-        let (_, receipts) = self.submit(request, relayed::Request::Erase, &[Outcome::Erased]).await?;
-        Ok(Response::new(v1::EraseSubjectResponse { receipts }))
+        let (_, receipts, timings) = self.submit(request, relayed::Request::Erase, &[Outcome::Erased]).await?;
+        Ok(timed(v1::EraseSubjectResponse { receipts }, &timings))
     }
 
     async fn lock_subject(
         &self,
         request: Request<v1::LockSubjectRequest>,
     ) -> Result<Response<v1::LockSubjectResponse>, Status> {
-        let (_, receipts) = self.submit(request, relayed::Request::Lock, &[Outcome::Locked]).await?;
-        Ok(Response::new(v1::LockSubjectResponse { receipts }))
+        let (_, receipts, timings) = self.submit(request, relayed::Request::Lock, &[Outcome::Locked]).await?;
+        Ok(timed(v1::LockSubjectResponse { receipts }, &timings))
     }
 
     async fn unlock_subject(
         &self,
         request: Request<v1::UnlockSubjectRequest>,
     ) -> Result<Response<v1::UnlockSubjectResponse>, Status> {
-        let (_, receipts) = self.submit(request, relayed::Request::Unlock, &[Outcome::Unlocked]).await?;
-        Ok(Response::new(v1::UnlockSubjectResponse { receipts }))
+        let (_, receipts, timings) = self.submit(request, relayed::Request::Unlock, &[Outcome::Unlocked]).await?;
+        Ok(timed(v1::UnlockSubjectResponse { receipts }, &timings))
     }
 
     type SearchGalleryStream = Pin<Box<dyn Stream<Item = Result<v1::SearchGalleryResponse, Status>> + Send + 'static>>;
@@ -231,17 +233,24 @@ impl MatchingService for Matching {
             Ok(said(Step::Progress(v1::SearchProgress { blocks_done, blocks })))
         });
         let engine = Arc::clone(&self.engine);
+        let (took, timings) = oneshot::channel();
         let result = async move {
             let answered = queued.answer().await.map_err(|refusal| status(&refusal))?;
             let found = answered.found.ok_or_else(|| refuse(&engine, "ANSWER_MISSING"))?;
+            // The stream reads it next, or is gone.
+            let _ = took.send(answered.timings);
             Ok(said(Step::Result(v1::SearchResult {
                 candidates: found.candidates.into_iter().map(String::from).collect(),
                 truncated: found.truncated,
                 receipts: answered.receipts.iter().map(receipt_to).collect(),
             })))
         };
+        let result = tokio_stream::once(result).then(|result| result);
+        // The stream's end, and no error: what it took is known when the answer's head has long gone.
+        let end = async move { timings.await.ok().map(|timings| Err(ended(&timings))) };
+        let end = tokio_stream::once(end).then(|end| end).filter_map(|end| end);
         // Nobody tells of progress any more when the answer comes. Who drops the stream ends the search.
-        Ok(Response::new(Box::pin(progress.chain(tokio_stream::once(result).then(|result| result)))))
+        Ok(Response::new(Box::pin(progress.chain(result).chain(end))))
     }
 
     async fn get_committee(
@@ -269,6 +278,27 @@ impl MatchingService for Matching {
             }),
         }))
     }
+}
+
+/// An answer, with what it took.
+fn timed<T>(message: T, timings: &Timings) -> Response<T> {
+    Response::from_parts(metadata_of(timings), message, tonic::Extensions::default())
+}
+
+/// The end of a stream of answers, with what they took.
+fn ended(timings: &Timings) -> Status {
+    Status::with_metadata(Code::Ok, "", metadata_of(timings))
+}
+
+fn metadata_of(timings: &Timings) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    let text = timings.to_string();
+    if !text.is_empty()
+        && let Ok(text) = text.parse()
+    {
+        metadata.insert(timings::METADATA, text);
+    }
+    metadata
 }
 
 const fn said(step: Step) -> v1::SearchGalleryResponse {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use tumar::client::{Client, ClientConfig, ClientError, Target};
-use tumar::name::{GalleryName, RelyingParty};
-use tumar::request::Method;
-use tumar::token::Issuer;
+use tumar::client::{Client, ClientConfig, ClientError, Search, Target};
+use tumar::name::{GalleryName, RelyingParty, Subject};
+use tumar::request::{Case, Method};
+use tumar::token::{Issuer, Officer};
 
 use super::failure::Failure;
 use super::{clock, token};
@@ -42,13 +42,33 @@ impl Bank {
         Ok(Self { issuer, people: people.to_owned(), client, gallery })
     }
 
-    /// Whom a call is about: person number so and so.
+    /// The bank's handle for person number so and so.
+    pub(super) fn handle(&self, person: usize) -> Result<Subject, Failure> {
+        Ok(format!("{}-{person:04}", self.people).parse()?)
+    }
+
+    /// Whom a call is about.
     pub(super) fn target(&self, person: usize, purpose: &str) -> Result<Target, Failure> {
-        Ok(Target {
-            gallery: self.gallery.clone(),
-            subject: format!("{}-{person:04}", self.people).parse()?,
-            purpose: purpose.parse()?,
-        })
+        Ok(Target { gallery: self.gallery.clone(), subject: self.handle(person)?, purpose: purpose.parse()? })
+    }
+
+    /// A token for one search of a gallery, and what officers sign for it in the case with this digest, now.
+    pub(super) fn search(
+        &self,
+        purpose: &str,
+        gallery: &GalleryName,
+        officers: &[Officer; 2],
+        (digest, most): ([u8; 32], u32),
+    ) -> Result<(String, Search), Failure> {
+        let (config, now) = (self.client.config(), clock::now());
+        let wanted = Wanted { purpose, method: Method::Search, amr: &["registry_check"] };
+        let token = self.token_for(&wanted, gallery.clone(), now)?;
+        let details =
+            token::details(&config.relying_party, purpose.parse()?, &[Method::Search], vec![gallery.clone()], 1);
+        let [one, other] =
+            officers.each_ref().map(|officer| officer.approve(&config.deployment, &details, &digest, now));
+        let case = Case { digest, most, approvals: vec![one?, other?] };
+        Ok((token, Search { gallery: gallery.clone(), purpose: purpose.parse()?, case }))
     }
 
     /// A token for one request, as every call has its own.

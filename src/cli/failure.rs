@@ -10,6 +10,7 @@ use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
 use tumar::name::NameError;
 use tumar::node::NodeError;
+use tumar::party::Party;
 use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
 use tumar::template::finger::FingerError;
@@ -124,6 +125,9 @@ pub(super) enum Failure {
     /// A signal, while a search was under way.
     #[error("interrupted: the search was ended, at the nodes as well")]
     Interrupted,
+    /// A node that was started here ended, or did not end or get ready in time.
+    #[error("node {0} ended by itself, or did not start or stop in time")]
+    NodeEnded(Party),
     /// The data set has too few people for what was asked.
     #[error("the data has {found} people with images enough, {wanted} are needed")]
     People {
@@ -201,6 +205,7 @@ impl Failure {
             | Self::Certificate(_)
             | Self::Randomness
             | Self::Runtime(_)
+            | Self::NodeEnded(_)
             | Self::People { .. }
             | Self::Labels(_)
             | Self::Table { .. }

@@ -275,6 +275,16 @@ fn write_officers(folder: &Path) -> Result<(), Failure> {
     files::write(&folder.join("officers.toml"), text.as_bytes())
 }
 
+/// The officers that `init` wrote into a folder.
+pub(super) fn read_officers(folder: &Path) -> Result<[Officer; 2], Failure> {
+    let officer = |(name, role): (&str, &str)| -> Result<Officer, Failure> {
+        let pkcs8 = Zeroizing::new(files::read(&folder.join(format!("{name}.pk8")))?);
+        Ok(Officer::new(name, role, SigningKey::from_pkcs8(&pkcs8)?)?)
+    };
+    let [one, other] = OFFICERS.map(officer);
+    Ok([one?, other?])
+}
+
 /// Lower-case hex.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {

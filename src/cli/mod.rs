@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod init;
 mod load;
+mod logs;
 mod made_up;
 mod node;
 mod people;

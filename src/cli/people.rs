@@ -198,6 +198,20 @@ impl People {
         face.into_iter().chain(finger).collect()
     }
 
+    /// What a person is found by: one face.
+    pub(super) fn face_of(&self, person: usize) -> Capture<'_> {
+        Capture { model: self.face.id(), template: &self.list[person].faces[0] }
+    }
+
+    /// Who a face finds among all of these, by plain integers.
+    pub(super) fn found(&self, face: &Template, rate: Fmr) -> Vec<usize> {
+        let matches = |person: &usize| {
+            let reference = &self.list[*person].faces[0];
+            face.matches_vartime(reference, self.face.threshold(rate, face.shape(), reference.shape()))
+        };
+        (0..self.count()).filter(matches).collect()
+    }
+
     /// What plain integers say of somebody in a person's name: the bit that the nodes must open.
     pub(super) fn matches(&self, claimed: usize, shown: &Shown<'_>, by: By) -> bool {
         let Person { faces, fingers } = &self.list[claimed];

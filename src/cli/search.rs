@@ -61,7 +61,7 @@ impl Find {
             _ = interrupt.recv() => None,
         };
         bar.finish_and_clear();
-        let Searched { found, receipts } = searched.ok_or(Failure::Interrupted)??;
+        let Searched { found, receipts, .. } = searched.ok_or(Failure::Interrupted)??;
         if json {
             print_json(&json!({
                 "outcome": "searched",

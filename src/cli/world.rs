@@ -52,12 +52,8 @@ pub(super) struct World {
 
 impl World {
     /// Writes the files, starts the nodes, waits until they are linked, and connects.
-    pub(super) async fn start(deployment: &str, rate: Rate) -> Result<Self, Failure> {
-        let folder = TempDir::new().map_err(Failure::Runtime)?;
-        let [public, peer] = free_ports().map_err(Failure::Runtime)?;
-        let host = Ipv4Addr::LOCALHOST.to_string();
-        let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer };
-        plan.write(folder.path())?;
+    pub(super) async fn start(deployment: &str) -> Result<Self, Failure> {
+        let folder = files_of(deployment, Rate::OfThePolicy)?;
         let mut nodes = Vec::with_capacity(3);
         for party in Party::ALL {
             nodes.push(node::start(&init::node_config(folder.path(), party)).await?);
@@ -67,11 +63,6 @@ impl World {
         }
         let bank = Bank::connect(&init::client_config(folder.path()), folder.path(), PEOPLE).await?;
         Ok(Self { folder, nodes, bank })
-    }
-
-    /// Where everything is written.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Runs of the protocol that each node took part in: A, B, C.
@@ -112,6 +103,16 @@ impl Stopped {
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Everything that `tumar init` writes, for three nodes on this machine.
+pub(super) fn files_of(deployment: &str, rate: Rate) -> Result<TempDir, Failure> {
+    let folder = TempDir::new().map_err(Failure::Runtime)?;
+    let [public, peer] = free_ports().map_err(Failure::Runtime)?;
+    let host = Ipv4Addr::LOCALHOST.to_string();
+    let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer };
+    plan.write(folder.path())?;
+    Ok(folder)
 }
 
 /// Two times three ports that nobody listens on now.

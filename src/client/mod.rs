@@ -29,12 +29,13 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tonic::metadata::{Ascii, MetadataValue};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{Deployment, Subject};
 use crate::request::{Ask, Progress};
+use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
@@ -65,6 +66,8 @@ pub struct Answer {
     pub found: Option<Found>,
     /// Checked.
     pub receipts: Receipts,
+    /// What it took, by the leader's account alone.
+    pub timings: Timings,
 }
 
 /// A reference was taken in.
@@ -72,6 +75,8 @@ pub struct Answer {
 pub struct Enrolled {
     /// Checked.
     pub receipts: Receipts,
+    /// What it took, by the leader's account alone.
+    pub timings: Timings,
     /// For the person, and kept by nobody else: it finds their entries in the access logs.
     pub subject_key: SubjectKey,
 }
@@ -83,6 +88,8 @@ pub struct Verified {
     pub matched: bool,
     /// Checked.
     pub receipts: Receipts,
+    /// What it took, by the leader's account alone.
+    pub timings: Timings,
 }
 
 /// A gallery was searched.
@@ -92,6 +99,8 @@ pub struct Searched {
     pub found: Found,
     /// Checked.
     pub receipts: Receipts,
+    /// What it took, by the leader's account alone.
+    pub timings: Timings,
 }
 
 /// A connection to the leader, and the keys of a committee that was checked.
@@ -161,7 +170,7 @@ impl Client {
             }
             first => first,
         }?;
-        Ok(Enrolled { receipts: answer.receipts, subject_key })
+        Ok(Enrolled { receipts: answer.receipts, timings: answer.timings, subject_key })
     }
 
     /// Compares one probe, or two of different modalities, with a person's references. `amount_kzt` is whole tenge; 0 where none
@@ -185,7 +194,8 @@ impl Client {
             }
             first => first,
         }?;
-        Ok(Verified { matched: answer.outcome == Outcome::Match, receipts: answer.receipts })
+        let Answer { outcome, receipts, timings, .. } = answer;
+        Ok(Verified { matched: outcome == Outcome::Match, receipts, timings })
     }
 
     /// Compares one vector, or a face and a finger together, with everybody in a gallery, and tells `watch` how far it is.
@@ -210,7 +220,7 @@ impl Client {
             first => first,
         }?;
         let found = answer.found.ok_or(ReceiptFault::Decision)?;
-        Ok(Searched { found, receipts: answer.receipts })
+        Ok(Searched { found, receipts: answer.receipts, timings: answer.timings })
     }
 
     async fn send_watching(
@@ -285,7 +295,8 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let authorization = metadata(&format!("DPoP {access}"))?;
         let proof = metadata(proof)?;
-        let (said, receipts) = self.exchange(authorization, proof, prepared.request().clone(), watch).await?;
+        let Exchanged { said, receipts, timings } =
+            self.exchange(authorization, proof, prepared.request().clone(), watch).await?;
         let receipts = Receipts::check(&receipts, prepared.ask(), &self.config)?;
         let outcome = receipts.outcome();
         let (fits, found) = match said {
@@ -295,7 +306,7 @@ impl Client {
             Said::Decision(v1::Decision::Unspecified) => (false, None),
             Said::Found(found) => (receipts.found() == Some(found.digest()), Some(found)),
         };
-        if fits { Ok(Answer { outcome, found, receipts }) } else { Err(ReceiptFault::Decision.into()) }
+        if fits { Ok(Answer { outcome, found, receipts, timings }) } else { Err(ReceiptFault::Decision.into()) }
     }
 
     /// Asks anew who the nodes are.
@@ -314,7 +325,7 @@ impl Client {
         proof: MetadataValue<Ascii>,
         request: Request,
         watch: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<(Said, Vec<v1::Receipt>), ClientError> {
+    ) -> Result<Exchanged, ClientError> {
         /// The request with its two metadata entries and the deadline.
         fn dressed<T>(
             message: T,
@@ -327,24 +338,27 @@ impl Client {
             request.set_timeout(DEADLINE);
             request
         }
-        use Said::Nothing;
         let mut rpc = self.rpc.clone();
         Ok(match request {
             Request::Enroll(m) => {
-                (Nothing, rpc.enroll_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                let answer = rpc.enroll_subject(dressed(m, authorization, proof)).await?;
+                Exchanged::of(answer, |m| (Said::Nothing, m.receipts))
             }
             Request::Verify(m) => {
-                let answer = rpc.verify_subject(dressed(m, authorization, proof)).await?.into_inner();
-                (Said::Decision(answer.decision()), answer.receipts)
+                let answer = rpc.verify_subject(dressed(m, authorization, proof)).await?;
+                Exchanged::of(answer, |m| (Said::Decision(m.decision()), m.receipts))
             }
             Request::Erase(m) => {
-                (Nothing, rpc.erase_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                let answer = rpc.erase_subject(dressed(m, authorization, proof)).await?;
+                Exchanged::of(answer, |m| (Said::Nothing, m.receipts))
             }
             Request::Lock(m) => {
-                (Nothing, rpc.lock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                let answer = rpc.lock_subject(dressed(m, authorization, proof)).await?;
+                Exchanged::of(answer, |m| (Said::Nothing, m.receipts))
             }
             Request::Unlock(m) => {
-                (Nothing, rpc.unlock_subject(dressed(m, authorization, proof)).await?.into_inner().receipts)
+                let answer = rpc.unlock_subject(dressed(m, authorization, proof)).await?;
+                Exchanged::of(answer, |m| (Said::Nothing, m.receipts))
             }
             Request::Search(m) => {
                 let mut request = dressed(m, authorization, proof);
@@ -355,6 +369,21 @@ impl Client {
     }
 }
 
+/// What came back. Nothing of it is checked yet.
+struct Exchanged {
+    said: Said,
+    receipts: Vec<v1::Receipt>,
+    timings: Timings,
+}
+
+impl Exchanged {
+    fn of<T>(answer: tonic::Response<T>, read: impl FnOnce(T) -> (Said, Vec<v1::Receipt>)) -> Self {
+        let timings = timings_of(answer.metadata());
+        let (said, receipts) = read(answer.into_inner());
+        Self { said, receipts, timings }
+    }
+}
+
 /// What an answer says besides its receipts.
 enum Said {
     Nothing,
@@ -362,11 +391,17 @@ enum Said {
     Found(Found),
 }
 
+/// What the leader says that it took; nothing if it does not say, or not in a form that is known.
+fn timings_of(metadata: &MetadataMap) -> Timings {
+    let text = metadata.get(timings::METADATA).and_then(|value| value.to_str().ok());
+    text.map(Timings::parse).unwrap_or_default()
+}
+
 /// The result of a search, after all that was said of its progress.
 async fn last_of(
     mut steps: tonic::Streaming<v1::SearchGalleryResponse>,
     watch: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(Said, Vec<v1::Receipt>), ClientError> {
+) -> Result<Exchanged, ClientError> {
     use v1::search_gallery_response::Step;
     while let Some(message) = steps.message().await? {
         match message.step {
@@ -374,7 +409,10 @@ async fn last_of(
             Some(Step::Result(result)) => {
                 let candidates: Result<_, _> = result.candidates.into_iter().map(Subject::try_from).collect();
                 let candidates = candidates.map_err(|_| ReceiptFault::Decision)?;
-                return Ok((Said::Found(Found { candidates, truncated: result.truncated }), result.receipts));
+                let said = Said::Found(Found { candidates, truncated: result.truncated });
+                let end = steps.trailers().await?;
+                let timings = end.as_ref().map(timings_of).unwrap_or_default();
+                return Ok(Exchanged { said, receipts: result.receipts, timings });
             }
             None => {}
         }

@@ -11,6 +11,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ring::digest::{Context, SHA256};
 use tokio::sync::{OwnedRwLockWriteGuard, watch};
@@ -21,6 +22,7 @@ use super::compare::{self, Comparison};
 use super::door::{Admitted, Checked, Permitted};
 use super::envelopes::Incoming;
 use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
+use super::stopwatch::Stopwatch;
 use super::{Engine, changes};
 use crate::log::access::{Closing, Ticket};
 use crate::log::ledger::Position;
@@ -33,6 +35,7 @@ use crate::protocol::{self, Invalid, ProtocolError};
 use crate::request::{Ask, Method, Progress};
 use crate::share::{PointShare, Summands};
 use crate::store::{Change, Enrolment, Reference};
+use crate::timings::Phase;
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 
@@ -50,12 +53,14 @@ pub(super) struct Batch {
     pub(super) still: Option<OwnedRwLockWriteGuard<()>>,
     /// At the leader of searches: who waits for each.
     pub(super) watchers: Vec<watch::Sender<Progress>>,
+    /// What all of its requests wait for together.
+    pub(super) stopwatch: Stopwatch,
 }
 
 impl Batch {
     /// One that is about to begin.
     pub(super) const fn new(id: BatchId, links: Links, mail: Mailbox, now: u64) -> Self {
-        Self { id, links, mail, now, still: None, watchers: Vec::new() }
+        Self { id, links, mail, now, still: None, watchers: Vec::new(), stopwatch: Stopwatch::new() }
     }
 }
 
@@ -85,20 +90,31 @@ impl Engine {
         admitted: Vec<Result<Admitted, Refusal>>,
         positions: &[Position],
     ) -> Vec<Result<Ended, Refusal>> {
+        let begin = Instant::now();
         let (agreement, agreed) = self.agree(batch, admitted, positions).await;
+        let begin = batch.stopwatch.since(Phase::Agree, begin);
         let Some((session, moment)) = agreement else {
             return agreed.into_iter().map(|item| item.and_then(|_| Err(OutOfStep.at(self.party)))).collect();
         };
         match method {
             Method::Verify => self.compare(batch, session, agreed).await,
-            Method::Search => self.search(batch, session, moment, agreed).await,
+            Method::Search => {
+                let ended = self.search(batch, session, moment, agreed).await;
+                batch.stopwatch.since(Phase::Compare, begin);
+                ended
+            }
             Method::Enroll => {
                 let taken = self.take_in(batch, session, agreed, positions).await;
-                self.change(batch, taken).await
+                let begin = batch.stopwatch.since(Phase::Intake, begin);
+                let ended = self.change(batch, taken).await;
+                batch.stopwatch.since(Phase::Change, begin);
+                ended
             }
             Method::Erase | Method::Lock | Method::Unlock => {
                 let changes = agreed.into_iter().map(|item| item.map(changes::of)).collect();
-                self.change(batch, changes).await
+                let ended = self.change(batch, changes).await;
+                batch.stopwatch.since(Phase::Change, begin);
+                ended
             }
         }
     }
@@ -245,7 +261,10 @@ impl Engine {
         }
         let session = batch.links.session(session, self.limits.patience)?;
         self.counters.run();
-        compare::run(session, inputs).await
+        let mut begin = Instant::now();
+        let compared = compare::run(session, inputs, &mut || begin = batch.stopwatch.since(Phase::Intake, begin)).await;
+        batch.stopwatch.since(Phase::Compare, begin);
+        compared
     }
 
     /// Takes all references in, in one run of the protocol; a request whose references are all valid becomes a change.

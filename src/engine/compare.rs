@@ -86,8 +86,7 @@ impl Engine {
             // Its own rows are checked for their lengths, whatever comes of them.
             sealed.shape().rows() * (1 + references.map(Shape::rows).sum::<usize>())
         };
-        let envelopes = samples_of(request).iter().flat_map(envelopes_of);
-        Load { bytes: envelopes.map(<[u8]>::len).sum(), lanes: ask.samples.iter().zip(sealed).map(lanes).sum() }
+        Load { lanes: ask.samples.iter().zip(sealed).map(lanes).sum(), ..Load::of_envelopes(request) }
     }
 }
 
@@ -136,15 +135,19 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// Makes all comparisons of a batch in one run of the protocol: one bit of each.
-pub(super) async fn run(session: Session, batch: Vec<Comparison>) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
+/// Makes all comparisons of a batch in one run of the protocol: one bit of each. Tells when all probes are taken in.
+pub(super) async fn run(
+    session: Session,
+    batch: Vec<Comparison>,
+    taken_in: &mut (dyn FnMut() + Send),
+) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
     let (probes, references): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|Comparison { probes, references, joint }| ((probes, joint), references)).unzip();
     let inputs = probes.into_iter().zip(&references).map(|((probes, joint), references)| VerifyInput {
         sides: probes.into_iter().zip(references).map(|(probe, references)| side(probe, references)).collect(),
         joint,
     });
-    protocol::verify(session, inputs.collect()).await
+    protocol::verify_watching(session, inputs.collect(), taken_in).await
 }
 
 fn side(probe: Summands, references: &[Reference]) -> Side<'_> {
@@ -169,8 +172,13 @@ impl Load {
 
     /// A search: eight to a batch, so that they share one pass over the gallery in the registers of the processor.
     pub(super) fn of_search(request: &Request) -> Self {
+        Self { lanes: Self::MOST_LANES / 8, ..Self::of_envelopes(request) }
+    }
+
+    /// What is known of it before anything is checked.
+    pub(super) fn of_envelopes(request: &Request) -> Self {
         let envelopes = samples_of(request).iter().flat_map(envelopes_of);
-        Self { bytes: envelopes.map(<[u8]>::len).sum(), lanes: Self::MOST_LANES / 8 }
+        Self { bytes: envelopes.map(<[u8]>::len).sum(), lanes: 0 }
     }
 
     /// What it takes up while it waits, with token, proof and names.

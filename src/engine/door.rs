@@ -6,16 +6,21 @@
 //!          form: nothing is spent yet          ids are spent
 //! ```
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::Engine;
 use super::compare::{Comparison, Load};
 use super::envelopes::{Incoming, Sealed};
 use super::refusal::{Cause as _, Refusal};
 use super::search::Wanted;
+use super::stopwatch::Stopwatch;
 use crate::log::access::{LogError, Permit, Ticket};
 use crate::log::entry::Reason;
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId};
 use crate::request::{Ask, Method};
+use crate::timings::Phase;
 use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Spends, Unlock, Use, Verify};
 use crate::token::{Token, Verified};
 use crate::wire::ask_of;
@@ -27,6 +32,7 @@ pub struct Checked {
     ask: Ask,
     granted: Granted,
     load: Load,
+    stopwatch: Arc<Stopwatch>,
 }
 
 enum Granted {
@@ -49,6 +55,11 @@ impl Checked {
         let models = self.ask.samples.iter().map(|sample| &sample.model).collect();
         let gallery = (self.ask.method == Method::Search).then_some(&self.ask.gallery);
         (self.ask.method, models, gallery)
+    }
+
+    /// What it alone waited for so far, and will.
+    pub(super) const fn stopwatch(&self) -> &Arc<Stopwatch> {
+        &self.stopwatch
     }
 
     /// What it costs the links.
@@ -110,7 +121,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal`]; where the token is genuine, it stands in the log by the time this returns.
     pub async fn check(&self, relayed: &Relayed, now: u64) -> Result<Checked, Refusal> {
-        let own = self.party;
+        let (own, begin) = (self.party, Instant::now());
+        self.counters.checked();
         let request = relayed.request.as_ref().ok_or_else(|| crate::wire::RequestError::Absent.at(own))?;
         let ask = ask_of(request).map_err(|error| error.at(own))?;
         let certificate = <[u8; 32]>::try_from(relayed.client_certificate.as_slice()).ok();
@@ -141,7 +153,9 @@ impl Engine {
                 Granted::Search(grant, sealed)
             }
         };
-        Ok(Checked { ask, granted, load })
+        let stopwatch = Stopwatch::new();
+        stopwatch.since(Phase::Token, begin);
+        Ok(Checked { ask, granted, load, stopwatch: Arc::new(stopwatch) })
     }
 
     async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
@@ -184,11 +198,12 @@ impl Engine {
     /// # Errors
     /// [`Refusal`]; what is found after the admission is closed in the log as an error, and costs no attempt.
     pub(super) async fn admit(&self, checked: Checked, now: u64) -> Result<Admitted, Refusal> {
-        let Checked { ask, granted, .. } = checked;
+        let Checked { ask, granted, stopwatch, .. } = checked;
         match granted {
             Granted::Enroll(grant, sealed) => {
-                let (permit, ticket) = self.permit(grant, now).await?;
+                let (permit, ticket, begin) = self.permit(grant, now, &stopwatch).await?;
                 let incoming = self.open_references(&permit, &ask, &sealed).map_err(|error| error.at(self.party));
+                stopwatch.since(Phase::Envelope, begin);
                 match incoming {
                     Ok(incoming) => {
                         let index = permit.index();
@@ -198,9 +213,11 @@ impl Engine {
                 }
             }
             Granted::Verify(grant, sealed) => {
-                let (permit, ticket) = self.permit(grant, now).await?;
+                let (permit, ticket, begin) = self.permit(grant, now, &stopwatch).await?;
                 let probes = self.open_probes(&permit, &ask, &sealed).map_err(|error| error.at(self.party));
-                match probes.and_then(|probes| self.comparison(&permit, &ask, probes)) {
+                let comparison = probes.and_then(|probes| self.comparison(&permit, &ask, probes));
+                stopwatch.since(Phase::Envelope, begin);
+                match comparison {
                     Ok(comparison) => {
                         let index = permit.index();
                         Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, comparison) })
@@ -208,13 +225,15 @@ impl Engine {
                     Err(refusal) => Err(self.fail(ticket, refusal, now).await),
                 }
             }
-            Granted::Erase(grant) => self.bare(ask, grant, Permitted::Erase, now).await,
-            Granted::Lock(grant) => self.bare(ask, grant, Permitted::Lock, now).await,
-            Granted::Unlock(grant) => self.bare(ask, grant, Permitted::Unlock, now).await,
+            Granted::Erase(grant) => self.bare(ask, grant, Permitted::Erase, now, &stopwatch).await,
+            Granted::Lock(grant) => self.bare(ask, grant, Permitted::Lock, now, &stopwatch).await,
+            Granted::Unlock(grant) => self.bare(ask, grant, Permitted::Unlock, now, &stopwatch).await,
             Granted::Search(grant, sealed) => {
-                let (permit, ticket) = self.permit(grant, now).await?;
+                let (permit, ticket, begin) = self.permit(grant, now, &stopwatch).await?;
                 let probes = self.open_probes(&permit, &ask, &sealed).map_err(|error| error.at(self.party));
-                match probes.and_then(|probes| self.wanted(&permit, &ask, probes)) {
+                let wanted = probes.and_then(|probes| self.wanted(&permit, &ask, probes));
+                stopwatch.since(Phase::Envelope, begin);
+                match wanted {
                     Ok(wanted) => {
                         let index = permit.index();
                         Ok(Admitted { ask, ticket, index, permitted: Permitted::Search(permit, wanted) })
@@ -225,10 +244,17 @@ impl Engine {
         }
     }
 
-    async fn permit<P: For>(&self, grant: Grant<P>, now: u64) -> Result<(Permit<P>, Ticket), Refusal> {
+    /// A permit, what closes it, and when its entry was durable.
+    async fn permit<P: For>(
+        &self,
+        grant: Grant<P>,
+        now: u64,
+        stopwatch: &Stopwatch,
+    ) -> Result<(Permit<P>, Ticket, Instant), Refusal> {
+        let begin = Instant::now();
         let permit = self.log.admit(grant, now).await.map_err(|error| error.at(self.party))?;
         let ticket = permit.ticket();
-        Ok((permit, ticket))
+        Ok((permit, ticket, stopwatch.since(Phase::Log, begin)))
     }
 
     async fn bare<P: For>(
@@ -237,8 +263,9 @@ impl Engine {
         grant: Grant<P>,
         permitted: fn(Permit<P>) -> Permitted,
         now: u64,
+        stopwatch: &Stopwatch,
     ) -> Result<Admitted, Refusal> {
-        let (permit, ticket) = self.permit(grant, now).await?;
+        let (permit, ticket, _) = self.permit(grant, now, stopwatch).await?;
         Ok(Admitted { ask, ticket, index: permit.index(), permitted: permitted(permit) })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -16,6 +17,7 @@ use crate::log::receipt::{Found, Outcome, Receipt};
 use crate::party::Party;
 use crate::peer::{BatchId, Connection, NoWord, Note, Proposed};
 use crate::request::{Method, Progress};
+use crate::timings::{Phase, Timings};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 use crate::wire::{answer_bytes, answer_from, receipt_from, receipt_to};
@@ -29,6 +31,8 @@ pub struct Answered {
     pub found: Option<Found>,
     /// In the order A, B, C.
     pub receipts: [Receipt; 3],
+    /// What it took at the leader. Of an answer that was given before, nothing.
+    pub timings: Timings,
 }
 
 /// KiB that may wait at the leader: 64 MiB, so that a crowd of large enrolments does not fill its memory.
@@ -38,6 +42,8 @@ pub(super) const ROOM: usize = 64 * 1024;
 pub(super) struct Waiting {
     relayed: wire::Relayed,
     checked: Checked,
+    /// When it was put into its queue.
+    since: Instant,
     /// Given back when a batch takes it.
     _room: OwnedSemaphorePermit,
     /// How far a search is.
@@ -62,7 +68,7 @@ impl Queued {
         match self.answer.await.unwrap_or_else(|_| Err(absent())) {
             Err(Refusal { answer: Some(stored), .. }) => {
                 let (receipts, found) = answer_from(&stored.0).ok_or_else(absent)?;
-                Ok(Answered { outcome: receipts[0].body.outcome, found, receipts })
+                Ok(Answered { outcome: receipts[0].body.outcome, found, receipts, timings: Timings::default() })
             }
             other => other,
         }
@@ -81,6 +87,8 @@ impl Engine {
     /// Checks a client's request and puts it in its queue. `watch` hears how far a search is: one that nobody watches any more
     /// ends at all three nodes.
     ///
+    /// Its place is taken before anything is checked: where there is none left, saying so costs next to nothing.
+    ///
     /// # Errors
     /// [`Refusal`], of this node.
     pub async fn enqueue(
@@ -91,14 +99,25 @@ impl Engine {
         if self.party != Party::LEADER {
             return Err(Refusal::new(self.party, super::refusal::NOT_LEADER));
         }
+        let (place, room) = self.place_for(&relayed).ok_or_else(|| {
+            self.counters.overloaded();
+            self.overloaded()
+        })?;
         let checked = self.check(&relayed, (self.clock)()).await?;
         let (reply, answer) = oneshot::channel();
-        let size = checked.load().kib();
-        let room = Arc::clone(&self.room).try_acquire_many_owned(size).map_err(|_| self.overloaded())?;
-        let queue = if checked.method() == Method::Search { &self.searches } else { &self.queue };
-        let waiting = Waiting { relayed, checked, watch, reply, _room: room };
-        queue.try_send(waiting).map_err(|_| self.overloaded())?;
+        place.send(Waiting { relayed, checked, since: Instant::now(), watch, reply, _room: room });
         Ok(Queued { own: self.party, answer })
+    }
+
+    /// A place in the queue of such requests, and room for this one; both are free again when dropped.
+    fn place_for(&self, relayed: &wire::Relayed) -> Option<(mpsc::OwnedPermit<Waiting>, OwnedSemaphorePermit)> {
+        let request = relayed.request.as_ref();
+        let is_search = matches!(request, Some(wire::relayed::Request::Search(_)));
+        let queue = if is_search { &self.searches } else { &self.queue };
+        let place = queue.clone().try_reserve_owned().ok()?;
+        let size = request.map(Load::of_envelopes).unwrap_or_default().kib();
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size).ok()?;
+        Some((place, room))
     }
 
     fn overloaded(&self) -> Refusal {
@@ -162,7 +181,8 @@ impl Engine {
         let mut watchers = Vec::with_capacity(group.len());
         let mut requests = Vec::with_capacity(group.len());
         for waiting in group {
-            replies.push(waiting.reply);
+            waiting.checked.stopwatch().since(Phase::Queue, waiting.since);
+            replies.push((waiting.reply, Arc::clone(waiting.checked.stopwatch())));
             watchers.push(waiting.watch);
             requests.push((waiting.relayed, waiting.checked));
         }
@@ -170,9 +190,10 @@ impl Engine {
             Ok(answers) => answers,
             Err(refusal) => replies.iter().map(|_| Err(refusal.clone())).collect(),
         };
-        for (reply, answer) in replies.into_iter().zip(answers) {
+        for ((reply, stopwatch), answer) in replies.into_iter().zip(answers) {
+            let timed = |answer: Answered| Answered { timings: answer.timings.and(&stopwatch.timings()), ..answer };
             // A client that went away does not hear what came of its request; the logs tell.
-            let _ = reply.send(answer);
+            let _ = reply.send(answer.map(timed));
         }
     }
 
@@ -182,6 +203,7 @@ impl Engine {
         watchers: Vec<watch::Sender<Progress>>,
     ) -> Result<Vec<Result<Answered, Refusal>>, Refusal> {
         let Some(method) = requests.first().map(|(_, checked)| checked.method()) else { return Ok(Vec::new()) };
+        let begin = Instant::now();
         let changes = !matches!(method, Method::Verify | Method::Search);
         // Held from before the proposal to after the decision: see Settle::decide.
         let _deciding = if changes { Some(self.deciding.read().await) } else { None };
@@ -189,6 +211,7 @@ impl Engine {
         let peers = self.peers()?;
         let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
         let mut batch = Batch::new(id, links, peers.mailbox(id), (self.clock)());
+        batch.stopwatch.since(Phase::Queue, begin);
         let (mut relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
         // What this node refuses goes no further: it uses nothing up at the others, and stands in no other log.
         let admitted = self.admit_all(checked.into_iter().map(Ok).collect(), batch.now).await;
@@ -207,11 +230,15 @@ impl Engine {
         }
         if method == Method::Search {
             batch.watchers = watchers;
+            let begin = Instant::now();
             batch.still = Some(Arc::clone(&self.deciding).write_owned().await);
+            batch.stopwatch.since(Phase::Queue, begin);
         }
         let answers =
             if entered.is_empty() { Vec::new() } else { self.propose(&mut batch, method, relayed, entered).await };
-        let mut answers = answers.into_iter();
+        let timings = batch.stopwatch.timings();
+        let timed = |answer: Result<Answered, Refusal>| answer.map(|answer| Answered { timings, ..answer });
+        let mut answers = answers.into_iter().map(timed);
         let absent = || Err(NoWord::Gone(self.party).at(self.party));
         Ok(refused
             .into_iter()
@@ -227,6 +254,7 @@ impl Engine {
         mut relayed: Vec<wire::Relayed>,
         admitted: Vec<Result<Admitted, Refusal>>,
     ) -> Vec<Result<Answered, Refusal>> {
+        let begin = Instant::now();
         let mut positions = Vec::with_capacity(relayed.len());
         let mut placed = Vec::with_capacity(relayed.len());
         for (request, item) in relayed.iter_mut().zip(admitted) {
@@ -241,8 +269,12 @@ impl Engine {
             let _ = batch.links.to(helper).say(Kind::Proposal(proposal.clone())).await;
         }
         drop(proposal);
+        batch.stopwatch.since(Phase::Agree, begin);
         let ended = self.run(batch, method, placed, &positions).await;
-        self.gather(batch, ended).await
+        let begin = Instant::now();
+        let answers = self.gather(batch, ended).await;
+        batch.stopwatch.since(Phase::Gather, begin);
+        answers
     }
 
     /// The row that an enrolment is given; never used twice.
@@ -306,7 +338,7 @@ impl Engine {
         })();
         let stored = receipts.as_ref().ok().map(|receipts| Answer(answer_bytes(receipts, found.as_ref()).into()));
         self.close(ticket, closing(outcome), stored, batch.now).await;
-        receipts.map(|receipts| Answered { outcome, found, receipts })
+        receipts.map(|receipts| Answered { outcome, found, receipts, timings: Timings::default() })
     }
 
     /// A helper's whole part in a batch.

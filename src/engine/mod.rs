@@ -9,6 +9,7 @@
 //! changes.rs    what changes, changes at all three nodes or at none
 //! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed
 //! refusal.rs    why not
+//! stopwatch.rs  what took how long
 //! ```
 
 mod batch;
@@ -20,6 +21,7 @@ mod lead;
 pub mod refusal;
 mod scanner;
 mod search;
+mod stopwatch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -103,17 +105,37 @@ pub struct Parts {
 /// What a node counts. No count is of a person.
 #[derive(Debug, Default)]
 pub struct Counters {
+    checked: AtomicU64,
     forged: AtomicU64,
+    overloaded: AtomicU64,
     runs: AtomicU64,
 }
 
 impl Counters {
+    fn checked(&self) {
+        self.checked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn overloaded(&self) {
+        self.overloaded.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn forged(&self) {
         self.forged.fetch_add(1, Ordering::Relaxed);
     }
 
     fn run(&self) {
         self.runs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests whose token was looked at: those that are refused for want of room are not among them.
+    pub fn checked_requests(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were refused for want of room, before anything of them was checked.
+    pub fn overloaded_requests(&self) -> u64 {
+        self.overloaded.load(Ordering::Relaxed)
     }
 
     /// Requests whose token or proof was not genuine, for us, now.

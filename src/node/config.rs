@@ -97,6 +97,9 @@ pub struct LimitsConfig {
     pub in_flight: usize,
     /// Requests of one batch.
     pub batch: usize,
+    /// Requests that wait at the leader for a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<usize>,
     /// Milliseconds that another node may take for each of its words.
     pub patience_ms: u64,
 }
@@ -130,6 +133,7 @@ impl Config {
         self.limits.as_ref().map_or(default, |limits| Limits {
             in_flight: limits.in_flight.max(1),
             batch: limits.batch.max(1),
+            waiting: limits.waiting.map_or(default.waiting, |waiting| waiting.max(1)),
             patience: Duration::from_millis(limits.patience_ms),
             ..default
         })

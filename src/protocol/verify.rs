@@ -76,16 +76,29 @@ const FARTHEST: i32 = 1 << 14;
 /// # Errors
 /// [`ProtocolError`] if the run stopped, at all three parties. Start another session, with new randomness.
 pub async fn verify(
-    mut session: Session,
+    session: Session,
     batch: Vec<VerifyInput<'_>>,
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-    let outcome = verify_batch(&mut session, batch).await;
+    verify_watching(session, batch, &mut || {}).await
+}
+
+/// [`verify`], and tells when all probes are taken in.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_watching(
+    mut session: Session,
+    batch: Vec<VerifyInput<'_>>,
+    taken_in: &mut (dyn FnMut() + Send),
+) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
+    let outcome = verify_batch(&mut session, batch, taken_in).await;
     session.settle(outcome)
 }
 
 async fn verify_batch(
     session: &mut Session,
     batch: Vec<VerifyInput<'_>>,
+    taken_in: &mut (dyn FnMut() + Send),
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
     batch.iter().try_for_each(check)?;
     let sides: Vec<usize> = batch.iter().map(|request| request.sides.len()).collect();
@@ -100,6 +113,7 @@ async fn verify_batch(
     }
     let taken = intake(session, &probes).await?;
     drop(probes);
+    taken_in();
 
     let scored = Scored::of(session.own(), &taken, &against);
     let halves = hand_on(session, &[&scored.plain.scores, scored.pairs.scores()]).await?;

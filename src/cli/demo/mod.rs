@@ -1,6 +1,5 @@
 //! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree.
 
-mod logs;
 mod protections;
 mod report;
 mod rounds;
@@ -12,8 +11,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::Failure;
+use super::logs;
 use super::people::People;
-use super::world::{Rate, World};
+use super::world::World;
 use report::Report;
 
 /// Name of the demo's deployment.
@@ -43,7 +43,7 @@ impl Demo {
             Some(folder) => People::of_sets(folder, self.people)?,
             None => People::synthetic(self.people)?,
         };
-        let world = Box::pin(World::start(DEPLOYMENT, Rate::OfThePolicy)).await?;
+        let world = Box::pin(World::start(DEPLOYMENT)).await?;
         let mut rounds = rounds::run(&world, &people, self.attempts).await?;
         let protections = protections::run(&world, &people, &mut rounds).await?;
         let runs = world.protocol_runs();

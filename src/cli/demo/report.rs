@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::logs::{LogFault, Logs};
 use super::protections::Protection;
 use super::rounds::{Rounds, Tally};
 use super::sight::Sight;
+use crate::cli::logs::{LogFault, Logs};
 use crate::cli::people::{By, People};
 use crate::cli::table;
 

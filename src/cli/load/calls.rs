@@ -1,18 +1,20 @@
-//! The calls themselves: enrols the people first, then compares and enrols as the mix says, and checks every answer.
+//! The calls themselves: enrols the people first, then compares, enrols and searches as the mix says, and checks every answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use tumar::client::{Capture, ClientError};
+use tumar::client::{Capture, ClientError, Receipts, Verified};
 use tumar::eval::draw::Draw;
 use tumar::request::Method;
+use tumar::timings::Timings;
 
 use super::desk::{Attempt, Desk, End, Ticket};
-use super::figures::{Figures, Verdict, Window};
+use super::figures::{Answer, Figures, Says, Verdict, Window};
 use super::mix::{Action, Mix};
 use super::open_loop::Traffic;
+use super::search::{Looking, Searches};
 use crate::cli::bank::{Bank, Wanted, wait_or_give_up};
 use crate::cli::failure::Failure;
 use crate::cli::people::{By, People};
@@ -29,12 +31,22 @@ const UNMADE: &str = "NOT_MADE";
 enum Call {
     Verify(Option<Ticket>),
     Enroll(usize),
+    Search(Looking),
 }
 
 /// An answer whose receipts hold, or the reason that there is none.
 pub(super) struct Ended {
     action: Action,
-    outcome: Result<Option<Verdict>, String>,
+    outcome: Result<Answer, String>,
+}
+
+/// What was answered, and so must be found again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Promised {
+    /// People whose enrolment was acknowledged.
+    pub(super) enrolled: Vec<usize>,
+    /// Requests that were answered.
+    pub(super) answered: Vec<[u8; 32]>,
 }
 
 /// A bank's calls.
@@ -44,9 +56,12 @@ pub(super) struct Calls {
     people: People,
     by: By,
     mix: Mix,
+    /// If the mix has any.
+    searches: Option<Searches>,
     draw: Mutex<Draw>,
     desk: Mutex<Desk>,
     figures: Mutex<Figures>,
+    promised: Mutex<Promised>,
     /// Calls that were made.
     made: AtomicUsize,
     /// People who were enrolled, or tried to be.
@@ -59,17 +74,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Calls {
     /// Whom to call, about whom, and what for.
-    pub(super) fn new(banks: Vec<Bank>, people: People, desk: Desk, by: By, mix: Mix, seed: u64) -> Self {
+    pub(super) fn new(
+        banks: Vec<Bank>,
+        people: People,
+        (by, mix): (By, Mix),
+        searches: Option<Searches>,
+        seed: u64,
+    ) -> Self {
         let nothing = Window { warm_up: Duration::ZERO, length: Duration::ZERO };
         Self {
             banks,
             enrolled: AtomicUsize::new(people.count()),
+            desk: Mutex::new(Desk::new(&people, by, seed)),
             people,
             by,
             mix,
+            searches,
             draw: Mutex::new(Draw::from_seed(seed)),
-            desk: Mutex::new(desk),
             figures: Mutex::new(Figures::new(nothing)),
+            promised: Mutex::default(),
             made: AtomicUsize::new(0),
         }
     }
@@ -79,18 +102,26 @@ impl Calls {
         &self.people
     }
 
-    /// Enrols all people, one after the other.
+    /// Enrols all people, one after the other; for searches, once more where they look.
     pub(super) async fn enrol_all(&self, bar: &ProgressBar) -> Result<(), Failure> {
         for person in 0..self.people.count() {
             loop {
                 match self.enrol(&self.banks[0], person).await? {
-                    Ok(()) => break,
+                    Ok(_) => break,
                     Err(error) => wait_or_give_up(error).await?,
                 }
             }
             bar.inc(1);
         }
-        Ok(())
+        match &self.searches {
+            Some(searches) => searches.enrol_all(&self.banks[0], &self.people, bar).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was answered so far, of all measurements together.
+    pub(super) fn promised(&self) -> Promised {
+        lock(&self.promised).clone()
     }
 
     /// Begins to count anew.
@@ -112,8 +143,15 @@ impl Calls {
         self.mix.draw(&mut lock(&self.draw))
     }
 
+    /// An answer is remembered: it must stand in the logs.
+    fn remember(&self, receipts: &Receipts) {
+        if let Some(receipt) = receipts.iter().next() {
+            lock(&self.promised).answered.push(receipt.body.rq);
+        }
+    }
+
     /// A handle of its own for each; the templates are those of the people who were enrolled first, in turn.
-    async fn enrol(&self, bank: &Bank, number: usize) -> Result<Result<(), ClientError>, Failure> {
+    async fn enrol(&self, bank: &Bank, number: usize) -> Result<Result<Timings, ClientError>, Failure> {
         let all = self.people.references(number % self.people.count());
         let wanted = |capture: &Capture<'_>| match self.by {
             By::Face => capture.model == self.people.face.id(),
@@ -123,43 +161,73 @@ impl Calls {
         let references: Vec<Capture<'_>> = all.into_iter().filter(wanted).collect();
         let target = bank.target(number, "enrolment")?;
         let token = bank.token(&Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] })?;
-        Ok(bank.client.enroll(&token, &target, &references).await.map(|_| ()))
+        let enrolled = bank.client.enroll(&token, &target, &references).await;
+        if let Ok(enrolled) = &enrolled {
+            self.remember(&enrolled.receipts);
+            lock(&self.promised).enrolled.push(number);
+        }
+        Ok(enrolled.map(|enrolled| enrolled.timings))
     }
 
-    async fn verify(&self, bank: &Bank, attempt: Attempt) -> Result<Result<bool, ClientError>, Failure> {
+    async fn verify(&self, bank: &Bank, attempt: Attempt) -> Result<Result<Verified, ClientError>, Failure> {
         let target = bank.target(attempt.claimed, self.by.purpose())?;
         let amr: &[&str] = if self.by == By::Both { &["mobile_auth"] } else { &[] };
         let token = bank.token(&Wanted { purpose: self.by.purpose(), method: Method::Verify, amr })?;
         let shown = self.people.shown(attempt.who, attempt.image, self.by);
         let probes = self.people.captures(&shown);
         let verified = bank.client.verify(&token, &target, &probes, self.by.amount()).await;
-        Ok(verified.map(|verified| verified.matched))
+        if let Ok(verified) = &verified {
+            self.remember(&verified.receipts);
+        }
+        Ok(verified)
+    }
+
+    /// Whether somebody who was enrolled is there: asks with the first image that must match.
+    pub(super) async fn is_there(&self, number: usize) -> Result<Result<bool, ClientError>, Failure> {
+        let who = number % self.people.count();
+        let matches = |image: &usize| self.people.matches(who, &self.people.shown(who, *image, self.by), self.by);
+        let image = (0..super::desk::ATTEMPTS).find(matches);
+        let attempt = Attempt { claimed: number, who, image: image.unwrap_or_default(), expected: image.is_some() };
+        let verified = self.verify(self.bank(), attempt).await?;
+        Ok(verified.map(|verified| verified.matched == attempt.expected))
+    }
+
+    async fn search(&self, looking: Looking) -> Result<Answer, String> {
+        let Some(searches) = &self.searches else { return Err(UNMADE.to_owned()) };
+        let answer = believed(searches.search(self.bank(), &self.people, looking).await)?;
+        self.remember(&answer.receipts);
+        let right = Searches::is_right(self.bank(), &self.people, looking, &answer.found);
+        Ok(Answer { says: Says::Names { right }, timings: answer.timings })
     }
 
     /// Makes one call.
     async fn make(&self, call: Call) -> Ended {
         match call {
             Call::Enroll(number) => {
-                let outcome = self.enrol(self.bank(), number).await;
-                Ended { action: Action::Enroll, outcome: believed(outcome).map(|()| None) }
+                let outcome = believed(self.enrol(self.bank(), number).await);
+                let outcome = outcome.map(|timings| Answer { says: Says::Done, timings });
+                Ended { action: Action::Enroll, outcome }
             }
+            Call::Search(looking) => Ended { action: Action::Search, outcome: self.search(looking).await },
             Call::Verify(None) => Ended { action: Action::Verify, outcome: Err(NOBODY.to_owned()) },
             Call::Verify(Some(ticket)) => {
                 let Attempt { claimed, who, expected, .. } = ticket.attempt;
                 let outcome = self.verify(self.bank(), ticket.attempt).await;
                 lock(&self.desk).ended(ticket, end_of(&outcome));
-                let outcome = believed(outcome);
-                let verdict = |matched| Some(Verdict { genuine: who == claimed, matched, expected });
-                Ended { action: Action::Verify, outcome: outcome.map(verdict) }
+                let answer = |Verified { matched, timings, .. }| {
+                    let says = Says::Bit(Verdict { genuine: who == claimed, matched, expected });
+                    Answer { says, timings }
+                };
+                Ended { action: Action::Verify, outcome: believed(outcome).map(answer) }
             }
         }
     }
 }
 
 /// What nodes made of an attempt.
-fn end_of(outcome: &Result<Result<bool, ClientError>, Failure>) -> End {
+fn end_of(outcome: &Result<Result<Verified, ClientError>, Failure>) -> End {
     match outcome {
-        Ok(Ok(matched)) => End::Bit(*matched),
+        Ok(Ok(verified)) => End::Bit(verified.matched),
         Ok(Err(error)) => match error.reason() {
             "OVERLOADED" | "RATE_LIMITED" => End::NotTaken,
             "SUBJECT_LOCKED" => End::Locked,
@@ -186,6 +254,7 @@ impl Traffic for Calls {
         let call = match action {
             Action::Verify => Call::Verify(lock(&self.desk).next()),
             Action::Enroll => Call::Enroll(self.enrolled.fetch_add(1, Ordering::Relaxed)),
+            Action::Search => Call::Search(Looking::draw(&mut lock(&self.draw), self.people.count())),
         };
         let calls = Arc::clone(self);
         async move { calls.make(call).await }
@@ -194,7 +263,7 @@ impl Traffic for Calls {
     fn ended(&self, due: Duration, latency: Duration, Ended { action, outcome }: Ended) {
         let mut figures = lock(&self.figures);
         match outcome {
-            Ok(verdict) => figures.answered(due, latency, action, verdict),
+            Ok(answer) => figures.answered(due, latency, action, &answer),
             Err(reason) => figures.failed(due, action, &reason),
         }
     }

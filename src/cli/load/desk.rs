@@ -11,7 +11,7 @@ use tumar::eval::draw::Draw;
 use crate::cli::people::{By, People};
 
 /// Genuine attempts of a person, and as many others in that name, that are prepared.
-const ATTEMPTS: usize = 6;
+pub(super) const ATTEMPTS: usize = 6;
 /// Attempts of a person that the nodes may have reserved while a non-match is under way, and while none is.
 const WITH_A_MISS: u64 = 2;
 const WITHOUT: u64 = 3;

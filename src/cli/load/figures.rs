@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use tumar::timings::{Phase, Timings};
 
 use super::mix::Action;
 
@@ -117,13 +118,66 @@ pub(super) struct Verdict {
     pub(super) expected: bool,
 }
 
+/// What an answer says, and whether it is right.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Says {
+    /// No more than that it is done.
+    Done,
+    Bit(Verdict),
+    /// The people whom a search named.
+    Names {
+        /// Whether these are the plain comparison's.
+        right: bool,
+    },
+}
+
+/// An answer whose receipts hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) says: Says,
+    /// By the leader's account.
+    pub(super) timings: Timings,
+}
+
+/// Of each phase that the leader tells of, and of what is left: the way there and back, and what the client does.
+const PHASES: usize = Phase::ALL.len() + 1;
+
+/// Where the time of one kind of call goes.
+#[derive(Clone, Debug)]
+pub(super) struct Phases([Latencies; PHASES]);
+
+impl Phases {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| Latencies::new(2)))
+    }
+
+    fn record(&mut self, latency: Duration, timings: &Timings) {
+        let mut left = latency;
+        for (phase, took) in timings.iter() {
+            self.0[phase as usize].record(took);
+            left = left.saturating_sub(took);
+        }
+        // A leader that tells nothing leaves nothing to compare with.
+        if timings.iter().next().is_some() {
+            self.0[PHASES - 1].record(left);
+        }
+    }
+
+    /// Those that happened, in order: name, and how long.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Latencies)> {
+        let names = Phase::ALL.iter().map(|phase| phase.as_str()).chain(["elsewhere"]);
+        names.zip(&self.0).filter(|(_, latencies)| latencies.max().is_some())
+    }
+}
+
 /// All of one measurement.
 #[derive(Clone, Debug)]
 pub(super) struct Figures {
     pub(super) window: Window,
     pub(super) all: Counts,
     /// In the order of [`Action::ALL`].
-    pub(super) actions: [Counts; 2],
+    pub(super) actions: [Counts; Action::ALL.len()],
+    pub(super) phases: [Phases; Action::ALL.len()],
     /// Errors by reason code.
     pub(super) reasons: BTreeMap<String, u64>,
     pub(super) bins: Vec<Bin>,
@@ -131,6 +185,8 @@ pub(super) struct Figures {
     pub(super) impostor: Tally,
     /// Answers other than the plain comparison's, the warm-up's too.
     pub(super) wrong_bits: u64,
+    /// Searches that named others than the plain comparison's, the warm-up's too.
+    pub(super) wrong_searches: u64,
     /// When the last answer came, since the warm-up.
     last: Duration,
 }
@@ -140,12 +196,14 @@ impl Figures {
         Self {
             window,
             all: Counts::new(3),
-            actions: [Counts::new(3), Counts::new(3)],
+            actions: Action::ALL.map(|_| Counts::new(3)),
+            phases: Action::ALL.map(|_| Phases::new()),
             reasons: BTreeMap::new(),
             bins: Vec::new(),
             genuine: Tally::default(),
             impostor: Tally::default(),
             wrong_bits: 0,
+            wrong_searches: 0,
             last: Duration::ZERO,
         }
     }
@@ -166,16 +224,21 @@ impl Figures {
         self.bin(time).counts.offered += 1;
     }
 
-    /// Its answer, whose receipts hold; with the bit, if there is one.
-    pub(super) fn answered(&mut self, due: Duration, latency: Duration, action: Action, verdict: Option<Verdict>) {
-        self.wrong_bits += u64::from(verdict.is_some_and(|verdict| verdict.matched != verdict.expected));
+    /// Its answer.
+    pub(super) fn answered(&mut self, due: Duration, latency: Duration, action: Action, answer: &Answer) {
+        match answer.says {
+            Says::Done => {}
+            Says::Bit(verdict) => self.wrong_bits += u64::from(verdict.matched != verdict.expected),
+            Says::Names { right } => self.wrong_searches += u64::from(!right),
+        }
         let Some(time) = due.checked_sub(self.window.warm_up) else { return };
         self.all.answered(latency);
         self.actions[action as usize].answered(latency);
+        self.phases[action as usize].record(latency, &answer.timings);
         self.bin(time).counts.answered(latency);
         self.bin(time + latency).came += 1;
         self.last = self.last.max(time + latency);
-        if let Some(Verdict { genuine, matched, .. }) = verdict {
+        if let Says::Bit(Verdict { genuine, matched, .. }) = answer.says {
             let tally = if genuine { &mut self.genuine } else { &mut self.impostor };
             tally.answered += 1;
             tally.matches += u64::from(matched);
@@ -189,6 +252,11 @@ impl Figures {
         self.actions[action as usize].errors += 1;
         self.bin(time).counts.errors += 1;
         *self.reasons.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Answers other than the plain comparison's.
+    pub(super) const fn wrong(&self) -> u64 {
+        self.wrong_bits + self.wrong_searches
     }
 
     /// Answers a second, from the end of the warm-up to the last answer, or to `now` while it still runs.
@@ -217,6 +285,8 @@ mod tests {
         Duration::from_millis(number)
     }
 
+    const DONE: Answer = Answer { says: Says::Done, timings: Timings::NONE };
+
     fn figures() -> Figures {
         Figures::new(Window { warm_up: millis(1000), length: millis(10_000) })
     }
@@ -226,7 +296,7 @@ mod tests {
         let mut figures = figures();
         for place in 1..=1000 {
             figures.offered(millis(1000 + place), Action::Verify);
-            figures.answered(millis(1000 + place), millis(place), Action::Verify, None);
+            figures.answered(millis(1000 + place), millis(place), Action::Verify, &DONE);
         }
         for (part, wanted) in [(0.5, 500.0), (0.9, 900.0), (0.99, 990.0), (0.999, 999.0), (1.0, 1000.0)] {
             let found = figures.all.latencies.quantile(part).unwrap();
@@ -239,13 +309,16 @@ mod tests {
     #[test]
     fn the_warm_up_is_not_counted_but_for_its_wrong_bits() {
         let mut figures = figures();
-        let wrong = Verdict { genuine: true, matched: false, expected: true };
+        let verdict = Verdict { genuine: true, matched: false, expected: true };
+        let wrong = Answer { says: Says::Bit(verdict), ..DONE };
         for due in [millis(999), millis(1000)] {
             figures.offered(due, Action::Verify);
-            figures.answered(due, millis(5), Action::Verify, Some(wrong));
+            figures.answered(due, millis(5), Action::Verify, &wrong);
+            figures.answered(due, millis(5), Action::Search, &Answer { says: Says::Names { right: false }, ..DONE });
             figures.failed(due, Action::Enroll, "OVERLOADED");
         }
-        assert_eq!((figures.all.offered, figures.all.answered, figures.all.errors), (1, 1, 1));
+        assert_eq!((figures.all.offered, figures.all.answered, figures.all.errors), (1, 2, 1));
+        assert_eq!((figures.wrong_bits, figures.wrong_searches, figures.wrong()), (2, 2, 4));
         assert_eq!((figures.wrong_bits, figures.genuine.answered, figures.reasons["OVERLOADED"]), (2, 1, 1));
     }
 
@@ -253,11 +326,23 @@ mod tests {
     fn an_answer_is_counted_where_it_was_due_and_comes_where_it_came() {
         let mut figures = figures();
         figures.offered(millis(1500), Action::Enroll);
-        figures.answered(millis(1500), millis(12_000), Action::Enroll, None);
+        figures.answered(millis(1500), millis(12_000), Action::Enroll, &DONE);
         assert_eq!((figures.bins[0].counts.answered, figures.bins[0].came, figures.bins[12].came), (1, 0, 1));
         // 12.5 s after the warm-up, and so longer than arrivals were due.
         assert!((figures.achieved(None) - 1.0 / 12.5).abs() < 1e-9);
         assert!((figures.achieved(Some(millis(3000))) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_the_leader_does_not_tell_of_is_elsewhere() {
+        let mut figures = figures();
+        let timings = Timings::parse("token;dur=1, compare;dur=5");
+        figures.answered(millis(1500), millis(10), Action::Verify, &Answer { timings, ..DONE });
+        figures.answered(millis(1500), millis(10), Action::Enroll, &DONE);
+        let [verify, enroll, _] = &figures.phases;
+        let told: Vec<_> = verify.iter().map(|(name, took)| (name, took.max().unwrap().round())).collect();
+        assert_eq!(told, [("token", 1.0), ("compare", 5.0), ("elsewhere", 4.0)]);
+        assert_eq!(enroll.iter().count(), 0);
     }
 
     #[test]
@@ -266,7 +351,7 @@ mod tests {
         for place in 0..200 {
             figures.offered(millis(1000 + place), Action::Verify);
             if place < 198 {
-                figures.answered(millis(1000 + place), millis(1), Action::Verify, None);
+                figures.answered(millis(1000 + place), millis(1), Action::Verify, &DONE);
             } else {
                 figures.failed(millis(1000 + place), Action::Verify, "SHED");
             }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tumar::eval::draw::Draw;
+use tumar::party::Party;
 
 use crate::cli::people::By;
 
@@ -14,78 +15,87 @@ pub(super) enum Action {
     Verify,
     /// A new person.
     Enroll,
+    /// Who of all this is.
+    Search,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 2] = [Self::Verify, Self::Enroll];
+    pub(super) const ALL: [Self; 3] = [Self::Verify, Self::Enroll, Self::Search];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Verify => "verify",
             Self::Enroll => "enroll",
+            Self::Search => "search",
         }
     }
 }
 
-/// How many of all arrivals ask for what, in parts of their sum.
+/// How many of all arrivals ask for what, in parts of their sum; in the order of [`Action::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mix {
-    verify: u16,
-    enroll: u16,
-}
+pub(super) struct Mix([u16; Action::ALL.len()]);
 
 /// Not a mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MixError {
     /// Not `name=part,name=part`, each name once.
-    #[error("a mix is verify=PARTS,enroll=PARTS: whole numbers to 65535, each name at most once")]
+    #[error("a mix is verify=PARTS,enroll=PARTS,search=PARTS: whole numbers to 65535, each name at most once")]
     Form,
     /// Nothing is asked for.
     #[error("a mix has a part above 0")]
     Empty,
-    /// There is no such call yet.
-    #[error("the nodes have no search yet: leave search= out of the mix")]
-    Search,
 }
 
 impl FromStr for Mix {
     type Err = MixError;
 
     fn from_str(text: &str) -> Result<Self, MixError> {
-        let (mut verify, mut enroll) = (None, None);
+        let mut mix = [None; Action::ALL.len()];
         for part in text.split(',') {
             let (name, parts) = part.split_once('=').ok_or(MixError::Form)?;
-            let place = match name.trim() {
-                "verify" => &mut verify,
-                "enroll" => &mut enroll,
-                "search" => return Err(MixError::Search),
-                _ => return Err(MixError::Form),
-            };
+            let action = Action::ALL.into_iter().find(|action| action.as_str() == name.trim()).ok_or(MixError::Form)?;
             let parts: u16 = parts.trim().parse().map_err(|_| MixError::Form)?;
-            if place.replace(parts).is_some() {
+            if mix[action as usize].replace(parts).is_some() {
                 return Err(MixError::Form);
             }
         }
-        let mix = Self { verify: verify.unwrap_or_default(), enroll: enroll.unwrap_or_default() };
+        let mix = Self(mix.map(Option::unwrap_or_default));
         if mix.sum() == 0 { Err(MixError::Empty) } else { Ok(mix) }
     }
 }
 
 impl Mix {
     fn sum(self) -> usize {
-        usize::from(self.verify) + usize::from(self.enroll)
+        self.0.into_iter().map(usize::from).sum()
+    }
+
+    /// Whether this is asked for at all.
+    pub(super) const fn has(self, action: Action) -> bool {
+        self.0[action as usize] > 0
     }
 
     /// What the next arrival asks for.
     pub(super) fn draw(self, draw: &mut Draw) -> Action {
-        if draw.below(self.sum()) < usize::from(self.verify) { Action::Verify } else { Action::Enroll }
+        let mut drawn = draw.below(self.sum());
+        let within = |action: &Action| {
+            let parts = usize::from(self.0[*action as usize]);
+            let within = drawn < parts;
+            drawn = drawn.saturating_sub(parts);
+            within
+        };
+        Action::ALL.into_iter().find(within).expect("what is drawn is below the sum of all parts")
     }
 }
 
-/// As it was written: `verify=90,enroll=10`.
+/// As it was written, without what is not asked for: `verify=90,enroll=10`.
 impl std::fmt::Display for Mix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "verify={},enroll={}", self.verify, self.enroll)
+        let asked = Action::ALL.into_iter().filter(|action| self.has(*action));
+        for (place, action) in asked.enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}{}={}", action.as_str(), self.0[action as usize])?;
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +120,11 @@ pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|rate| (0.01..=100_000.0).contains(rate)).ok_or("a rate is 0.01 to 100000 a second")
 }
 
+/// A node.
+pub(super) fn party(text: &str) -> Result<Party, &'static str> {
+    Party::ALL.into_iter().find(|party| party.as_str() == text).ok_or("a node is A, B or C")
+}
+
 /// By what people are compared.
 pub(super) fn by(text: &str) -> Result<By, &'static str> {
     [By::Face, By::Finger, By::Both].into_iter().find(|by| by.as_str() == text).ok_or("face, finger or both")
@@ -122,25 +137,28 @@ mod tests {
     #[test]
     fn a_mix_is_parts_by_name_in_any_order() {
         let mix: Mix = "enroll=10, verify=90".parse().unwrap();
-        assert_eq!(mix, Mix { verify: 90, enroll: 10 });
-        assert_eq!(mix.to_string().parse(), Ok(mix));
-        assert_eq!("enroll=1".parse(), Ok(Mix { verify: 0, enroll: 1 }));
+        assert_eq!(mix, Mix([90, 10, 0]));
+        assert_eq!((mix.to_string().as_str(), mix.to_string().parse()), ("verify=90,enroll=10", Ok(mix)));
+        assert_eq!("search=2,enroll=1".parse(), Ok(Mix([0, 1, 2])));
+        assert!(!mix.has(Action::Search) && mix.has(Action::Enroll));
     }
 
     #[test]
-    fn what_is_no_mix_is_refused_and_search_by_name() {
+    fn what_is_no_mix_is_refused() {
         for wrong in ["", "verify", "verify=-1", "verify=1,verify=2", "erase=1", "verify=1.5", "verify=1,"] {
             assert_eq!(wrong.parse::<Mix>(), Err(MixError::Form), "{wrong}");
         }
         assert_eq!("verify=0,enroll=0".parse::<Mix>(), Err(MixError::Empty));
-        assert_eq!("verify=9,search=1".parse::<Mix>(), Err(MixError::Search));
     }
 
     #[test]
     fn draws_have_the_shares_of_the_mix() {
-        let (mix, mut draw): (Mix, _) = ("verify=3,enroll=1".parse().unwrap(), Draw::from_seed(1));
-        let enrolments = (0..4000).filter(|_| mix.draw(&mut draw) == Action::Enroll).count();
-        assert!((900..1100).contains(&enrolments), "{enrolments}");
+        let (mix, mut draw): (Mix, _) = ("verify=5,enroll=2,search=1".parse().unwrap(), Draw::from_seed(1));
+        let mut drawn = [0; 3];
+        (0..8000).for_each(|_| drawn[mix.draw(&mut draw) as usize] += 1);
+        let [verify, enroll, search] = drawn;
+        assert!(verify + enroll + search == 8000 && (1850..2150).contains(&enroll), "{drawn:?}");
+        assert!((900..1100).contains(&search), "{drawn:?}");
     }
 
     #[test]

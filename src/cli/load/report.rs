@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tumar::party::Party;
 
-use super::figures::{Bin, Counts, Figures, Latencies, Tally, float};
+use super::aftermath::Aftermath;
+use super::figures::{Bin, Counts, Figures, Latencies, Phases, Tally, float};
+use super::local::Memory;
 use super::mix::Action;
-use super::{Arrivals, Load};
+use super::{Arrivals, Load, Measured};
 use crate::cli::table;
 
 /// The latencies that are told: name, and part that stays within.
@@ -67,6 +70,16 @@ fn number(milliseconds: Option<f64>) -> String {
     milliseconds.map_or_else(|| "-".to_owned(), |milliseconds| format!("{milliseconds:.1}"))
 }
 
+/// The same, to the microsecond: phases are short.
+fn fine(milliseconds: Option<f64>) -> String {
+    milliseconds.map_or_else(|| "-".to_owned(), |milliseconds| format!("{milliseconds:.3}"))
+}
+
+/// From KiB.
+pub(super) fn mebibytes(kib: u64) -> f64 {
+    float(kib) / 1024.0
+}
+
 /// The line that is shown while it runs.
 pub(super) fn so_far(figures: &Figures, rate: f64, now: Duration) -> String {
     if now < figures.window.warm_up {
@@ -74,11 +87,11 @@ pub(super) fn so_far(figures: &Figures, rate: f64, now: Duration) -> String {
     }
     let under_way = figures.all.offered - figures.all.answered - figures.all.errors;
     format!(
-        "{:.1} of {rate:.1} a second, p99 {} ms, {under_way} under way, {} errors, {} wrong bits, {} s",
+        "{:.1} of {rate:.1} a second, p99 {} ms, {under_way} under way, {} errors, {} wrong, {} s",
         figures.achieved(Some(now)),
         number(figures.all.latencies.quantile(0.99)),
         figures.all.errors,
-        figures.wrong_bits,
+        figures.wrong(),
         now.as_secs()
     )
 }
@@ -90,14 +103,25 @@ pub(super) struct Report<'a> {
     pub(super) source: &'static str,
     /// Of a search for the highest rate.
     pub(super) steps: &'a [Step],
-    pub(super) figures: &'a Figures,
+    pub(super) measured: &'a Measured,
+    /// Of nodes that were started for it.
+    pub(super) aftermath: Option<&'a Aftermath>,
 }
 
+/// Head and rows of a table.
+pub(super) type Table = (Vec<String>, Vec<Vec<String>>);
+
 impl Report<'_> {
-    /// Whether every bit was right, something was answered, and a rate that was looked for was found.
+    /// What was counted.
+    pub(super) const fn figures(&self) -> &Figures {
+        &self.measured.figures
+    }
+
+    /// Whether every answer was right, something was answered, a rate that was looked for was found, and nothing is lost.
     pub(super) fn all_well(&self) -> bool {
         let found = self.load.ramp.is_none() || self.highest().is_some();
-        self.figures.wrong_bits == 0 && self.figures.all.answered > 0 && found
+        let kept = self.aftermath.is_none_or(Aftermath::all_well);
+        self.figures().wrong() == 0 && self.figures().all.answered > 0 && found && kept
     }
 
     /// The highest rate that held.
@@ -118,12 +142,13 @@ impl Report<'_> {
             Arrivals::Poisson => "at random (Poisson)",
         };
         let nodes = if target.local {
-            "Three nodes in this process share its cores with the load. The policy's limit of requests a second is lifted."
+            "Three nodes, each a process of its own, share the cores of one machine with the load. The policy's limit of requests a second \
+             is lifted."
         } else {
             "The nodes that the client's configuration names, under their own policy."
         };
         let whose = if self.source == "synthetic" { "made up" } else { self.source };
-        vec![
+        let mut sentences = vec![
             nodes.to_owned(),
             format!("{people} people ({whose}), enrolled before; mix {mix}; compared by {}.", by.as_str()),
             format!(
@@ -136,12 +161,35 @@ impl Report<'_> {
             "Arrivals never wait for answers. A latency runs from when an arrival was due until its answer and three receipts \
              were checked: token, split, seal and proof are in it. Latencies are those of answers; errors are counted by reason."
                 .to_owned(),
-        ]
+            "Phases are measured by the leader, and told with each answer; what is left of a latency is elsewhere: the client and the \
+             way there and back."
+                .to_owned(),
+        ];
+        if mix.has(Action::Search) {
+            sentences.push(format!(
+                "Searches are by face among the {people} people, each in a case of its own with two officers' approvals; exactly those must \
+                 be named whom the plain comparison finds."
+            ));
+        }
+        if let Some((party, killed)) = self.load.restart.zip(self.measured.killed) {
+            sentences.push(format!(
+                "Node {party} was killed (SIGKILL) {:.1} s after the warm-up, and started again at once. Errors are expected then.",
+                killed.as_secs_f64()
+            ));
+        }
+        if self.aftermath.is_some() {
+            sentences.push(
+                "Afterwards the people whose enrolment was acknowledged are asked for again, at most 500 of them; the nodes are stopped, \
+                 and their logs are audited and held against all answers."
+                    .to_owned(),
+            );
+        }
+        sentences
     }
 
     /// One line of results each.
     pub(super) fn results(&self) -> Vec<String> {
-        let figures = self.figures;
+        let figures = self.figures();
         let Counts { offered, answered, errors, .. } = figures.all;
         let tally = |tally: Tally| format!("{} of {} matched", tally.matches, tally.answered);
         let mut lines = vec![
@@ -156,6 +204,10 @@ impl Report<'_> {
                 tally(figures.impostor)
             ),
         ];
+        if self.load.mix.has(Action::Search) {
+            lines.push(format!("{} searches named others than the plain comparison.", figures.wrong_searches));
+        }
+        lines.extend(self.aftermath.into_iter().flat_map(Aftermath::results));
         if let Some(bound) = self.load.ramp {
             let found = self.highest().map_or_else(|| "none".to_owned(), |rate| format!("{rate:.1} a second"));
             lines.push(format!("Highest rate tried with 99 % of arrivals answered within {bound} ms: {found}."));
@@ -164,7 +216,7 @@ impl Report<'_> {
     }
 
     /// Head and rows: one row an action, milliseconds.
-    pub(super) fn overview(&self) -> (Vec<String>, Vec<Vec<String>>) {
+    pub(super) fn overview(&self) -> Table {
         let mut head = ["action", "offered", "answered", "errors"].map(str::to_owned).to_vec();
         head.extend(QUANTILES.map(|(name, _)| format!("{name} ms")));
         let row = |name: &str, counts: &Counts| {
@@ -175,21 +227,64 @@ impl Report<'_> {
         };
         let mut rows: Vec<Vec<String>> = Action::ALL
             .iter()
-            .zip(&self.figures.actions)
+            .zip(&self.figures().actions)
+            .filter(|(action, _)| self.load.mix.has(**action))
             .map(|(action, counts)| row(action.as_str(), counts))
             .collect();
-        rows.push(row("all", &self.figures.all));
+        rows.push(row("all", &self.figures().all));
         (head, rows)
     }
 
+    /// Head and rows: one row a phase of each action, milliseconds.
+    pub(super) fn phases(&self) -> Table {
+        let mut head = ["action", "phase"].map(str::to_owned).to_vec();
+        head.extend(QUANTILES.map(|(name, _)| format!("{name} ms")));
+        let mut rows = Vec::new();
+        for (action, phases) in Action::ALL.iter().zip(&self.figures().phases) {
+            for (phase, latencies) in phases.iter() {
+                let mut row = vec![action.as_str().to_owned(), phase.to_owned()];
+                row.extend(QUANTILES.map(|(_, part)| fine(latencies.quantile(part))));
+                rows.push(row);
+            }
+        }
+        (head, rows)
+    }
+
+    /// Head and rows: what each node's process held in memory, MiB.
+    pub(super) fn memory(&self) -> Table {
+        let head = ["node", "at the start MiB", "at the end MiB", "at most MiB"].map(str::to_owned).to_vec();
+        let mut rows = Vec::new();
+        for party in Party::ALL {
+            let kib: Vec<u64> = self.measured.memory.iter().filter_map(|memory| memory.kib[party.index()]).collect();
+            if let (Some(first), Some(last), Some(most)) = (kib.first(), kib.last(), kib.iter().max()) {
+                let mut row = vec![party.to_string()];
+                row.extend([first, last, most].map(|kib| format!("{:.1}", mebibytes(*kib))));
+                rows.push(row);
+            }
+        }
+        (head, rows)
+    }
+
+    /// All tables that have rows, with their titles.
+    pub(super) fn tables(&self) -> Vec<(&'static str, Table)> {
+        let tables = [
+            ("Latency", self.overview()),
+            ("Where the time goes, by the leader's account", self.phases()),
+            ("Errors by reason", self.reasons()),
+            ("Rates that were tried", self.tried()),
+            ("Memory of the nodes' processes", self.memory()),
+        ];
+        tables.into_iter().filter(|(_, (_, rows))| !rows.is_empty()).collect()
+    }
+
     /// Head and rows: errors by reason.
-    pub(super) fn reasons(&self) -> (Vec<String>, Vec<Vec<String>>) {
-        let rows = self.figures.reasons.iter().map(|(reason, count)| vec![reason.clone(), count.to_string()]);
+    pub(super) fn reasons(&self) -> Table {
+        let rows = self.figures().reasons.iter().map(|(reason, count)| vec![reason.clone(), count.to_string()]);
         (["reason", "errors"].map(str::to_owned).to_vec(), rows.collect())
     }
 
     /// Head and rows: the rates that were tried.
-    pub(super) fn tried(&self) -> (Vec<String>, Vec<Vec<String>>) {
+    pub(super) fn tried(&self) -> Table {
         let head = ["offered a second", "answered a second", "p99 ms", "errors", "holds"].map(str::to_owned).to_vec();
         (head, self.steps.iter().map(Step::cells).collect())
     }
@@ -198,31 +293,27 @@ impl Report<'_> {
         for sentence in self.sentences() {
             println!("{sentence}");
         }
-        println!();
-        print_table(&self.overview());
-        if !self.figures.reasons.is_empty() {
-            println!();
-            print_table(&self.reasons());
-        }
-        if !self.steps.is_empty() {
-            println!();
-            print_table(&self.tried());
+        for (title, table) in self.tables() {
+            println!("\n{title}");
+            print_table(&table);
         }
         println!();
         for line in self.results() {
             println!("{line}");
         }
-        if let Some(out) = &self.load.out {
+        for out in [&self.load.out, &self.load.markdown, &self.load.picture].into_iter().flatten() {
             println!("The report: {}", out.display());
         }
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let (figures, plan) = (self.figures, self.load.plan);
+        let (figures, plan) = (self.figures(), self.load.plan);
         let tally = |tally: Tally| json!({ "answered": tally.answered, "matches": tally.matches });
-        let action = |(action, counts): (&Action, &Counts)| {
+        let action = |((action, counts), phases): ((&Action, &Counts), &Phases)| {
             let mut value = of_counts(counts);
             value["action"] = action.as_str().into();
+            value["phases_ms"] =
+                phases.iter().map(|(phase, latencies)| (phase.to_owned(), of_latencies(latencies))).collect();
             value
         };
         let mut value = of_counts(&figures.all);
@@ -240,11 +331,21 @@ impl Report<'_> {
             "achieved_per_second": figures.achieved(None),
             "reasons": figures.reasons,
             "wrong_bits": figures.wrong_bits,
+            "wrong_searches": figures.wrong_searches,
             "genuine": tally(figures.genuine),
             "impostor": tally(figures.impostor),
-            "actions": Action::ALL.iter().zip(&figures.actions).map(action).collect::<Vec<_>>(),
+            "actions": Action::ALL.iter().zip(&figures.actions).zip(&figures.phases).map(action).collect::<Vec<_>>(),
             "bin_s": figures.window.bin().as_secs(),
             "bins": figures.bins.iter().map(of_bin).collect::<Vec<_>>(),
+            "restart": self.load.restart.zip(self.measured.killed).map(|(party, killed)| json!({
+                "node": party,
+                "killed_s": killed.as_secs_f64(),
+            })),
+            "memory": self.measured.memory.iter().map(|Memory { at, kib }| json!({
+                "at_s": at.as_secs_f64(),
+                "kib": kib,
+            })).collect::<Vec<_>>(),
+            "aftermath": self.aftermath.map(Aftermath::to_json),
             "ramp": self.load.ramp.map(|bound| json!({
                 "bound_ms": bound,
                 "highest_rate": self.highest(),
@@ -289,7 +390,7 @@ pub(super) fn a_second(count: u64, time: Duration) -> f64 {
     float(count) / time.as_secs_f64()
 }
 
-fn print_table((head, rows): &(Vec<String>, Vec<Vec<String>>)) {
+fn print_table((head, rows): &Table) {
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut table = table(&head);
     for row in rows {

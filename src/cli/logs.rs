@@ -28,6 +28,10 @@ pub(super) struct Logs {
     pub(super) requests: usize,
     /// Whether each shows the same requests, and all that were answered.
     pub(super) agree: bool,
+    /// Answered requests that not all three admitted.
+    pub(super) missing: usize,
+    /// Answered requests that are not closed as answered: in each log.
+    pub(super) open: [usize; 3],
 }
 
 /// What one log says.
@@ -42,10 +46,10 @@ pub(super) fn compare(folder: &Path, pins: &[NodePin; 3], answered: &[[u8; 32]])
     let [a, b, c] = pins.each_ref().map(|pin| read(folder, pin));
     let told = [a?, b?, c?];
     let [a, b, c] = &told;
-    let agree = a.admitted == b.admitted
-        && b.admitted == c.admitted
-        && told.iter().all(|log| answered.iter().all(|rq| log.admitted.contains(rq) && log.completed.contains(rq)));
-    Ok(Logs { entries: [a.entries, b.entries, c.entries], requests: a.admitted.len(), agree })
+    let missing = answered.iter().filter(|rq| !told.iter().all(|log| log.admitted.contains(*rq))).count();
+    let open = told.each_ref().map(|log| answered.iter().filter(|rq| !log.completed.contains(*rq)).count());
+    let agree = a.admitted == b.admitted && b.admitted == c.admitted && missing == 0 && open == [0; 3];
+    Ok(Logs { entries: [a.entries, b.entries, c.entries], requests: a.admitted.len(), agree, missing, open })
 }
 
 fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {

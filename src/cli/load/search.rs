@@ -1,0 +1,99 @@
+//! Searches of the mix: a gallery of their own, in which nobody is added while they run, so that who must be named is known.
+
+use std::path::Path;
+
+use indicatif::ProgressBar;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tumar::client::{ClientError, Searched, Target};
+use tumar::eval::draw::Draw;
+use tumar::log::receipt::Found;
+use tumar::name::GalleryName;
+use tumar::request::Method;
+use tumar::template::model::Fmr;
+use tumar::token::Officer;
+
+use super::desk::ATTEMPTS;
+use crate::cli::bank::{Bank, Wanted, wait_or_give_up};
+use crate::cli::failure::Failure;
+use crate::cli::init;
+use crate::cli::people::{By, People};
+
+/// The default policy's, with its rate and with the most people that it lets be named.
+const PURPOSE: &str = "account_opening_dedup";
+const RATE: Fmr = Fmr::E5;
+const MOST: u32 = 8;
+
+/// Whose face is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looking {
+    person: usize,
+    image: usize,
+}
+
+impl Looking {
+    /// Anybody's.
+    pub(super) fn draw(draw: &mut Draw, people: usize) -> Self {
+        Self { person: draw.below(people), image: draw.below(ATTEMPTS) }
+    }
+}
+
+/// Where is searched, and who approves.
+pub(super) struct Searches {
+    gallery: GalleryName,
+    officers: [Officer; 2],
+    random: SystemRandom,
+}
+
+impl Searches {
+    /// In a gallery of this run alone, by officers whose keys are in a folder.
+    pub(super) fn new(bank: &Bank, tag: &str, officers: &Path) -> Result<Self, Failure> {
+        let owner = &bank.client.config().relying_party;
+        let gallery = format!("{owner}/{tag}").parse()?;
+        Ok(Self { gallery, officers: init::read_officers(officers)?, random: SystemRandom::new() })
+    }
+
+    /// Takes everybody in by one face.
+    pub(super) async fn enrol_all(&self, bank: &Bank, people: &People, bar: &ProgressBar) -> Result<(), Failure> {
+        for person in 0..people.count() {
+            loop {
+                let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
+                let token = bank.token_for(&wanted, self.gallery.clone(), crate::cli::clock::now())?;
+                let target = Target { gallery: self.gallery.clone(), ..bank.target(person, "enrolment")? };
+                match bank.client.enroll(&token, &target, &[people.face_of(person)]).await {
+                    Ok(_) => break,
+                    Err(error) => wait_or_give_up(error).await?,
+                }
+            }
+            bar.inc(1);
+        }
+        Ok(())
+    }
+
+    /// One search, in a case of its own, which both officers approve.
+    pub(super) async fn search(
+        &self,
+        bank: &Bank,
+        people: &People,
+        looking: Looking,
+    ) -> Result<Result<Searched, ClientError>, Failure> {
+        let mut digest = [0; 32];
+        self.random.fill(&mut digest).map_err(|_| Failure::Randomness)?;
+        let (token, search) = bank.search(PURPOSE, &self.gallery, &self.officers, (digest, MOST))?;
+        let shown = people.shown(looking.person, looking.image, By::Face);
+        Ok(bank.client.search(&token, &search, &people.captures(&shown), &mut |_| {}).await)
+    }
+
+    /// Whether exactly those are named whom the plain comparison finds.
+    pub(super) fn is_right(bank: &Bank, people: &People, looking: Looking, found: &Found) -> bool {
+        let Some(face) = people.shown(looking.person, looking.image, By::Face).face else { return false };
+        let all = people.found(face, RATE);
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        // Of more than may be named, those who were enrolled first.
+        let expected = all.iter().take(most).map(|&person| bank.handle(person).ok());
+        let mut named: Vec<_> = found.candidates.iter().cloned().map(Some).collect();
+        let mut expected: Vec<_> = expected.collect();
+        named.sort();
+        expected.sort();
+        named == expected && found.truncated == (all.len() > most)
+    }
+}
