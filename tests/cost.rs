@@ -4,7 +4,7 @@
 mod world;
 
 use tumar::party::Party;
-use tumar::protocol::{compare, enrol_intake, intake, verify};
+use tumar::protocol::{compare, enrol_intake, intake, points, verify};
 use tumar::template::{face::quantise, model::Models};
 use world::{World, meters, verify_all};
 
@@ -80,6 +80,39 @@ async fn intake_takes_two_rounds_and_four_bytes_a_component_and_four_hashes() {
     for (taken, cost) in taken.iter().zip(&cost) {
         assert!(taken.iter().all(|taken| taken.consistent));
         assert_eq!((cost.rounds(), cost.bytes()), (2, 4 * 3 * 512 + 3 * 64));
+    }
+}
+
+/// As `engine/search.rs` does it: the probe is taken in once, then unit after unit of its dots with the rows is compared.
+#[tokio::test]
+async fn a_search_takes_eight_rounds_a_unit_and_less_than_seven_bytes_and_a_tenth_a_row() {
+    const UNIT: usize = 8 * 4096;
+    let mut world = World::new(6);
+    let models = Models::built_in();
+    let model = models.find(&"fr512".parse().unwrap()).unwrap();
+    let packed = quantise(&world.dice.embedding(512), model).unwrap().pack();
+    for units in [1_u32, 3] {
+        let sessions = world.sessions();
+        let cost = meters(&sessions);
+        let mut shares = world.dice.split(&packed).map(Some);
+        World::run(sessions, |mut session| {
+            let probe = vec![vec![shares[session.own().index()].take().unwrap()]];
+            async move {
+                let taken = points(&mut session, probe).await.unwrap().pop().unwrap();
+                assert_eq!(taken.unwrap().len(), 1);
+                for _ in 0..units {
+                    let reached = compare(&mut session, &vec![0; UNIT], &vec![1018; UNIT]).await.unwrap();
+                    assert!(reached.iter().all(|reached| !reached));
+                }
+                session.settle(Ok(())).unwrap();
+            }
+        })
+        .await;
+        for cost in &cost {
+            assert_eq!(cost.rounds(), 10 + 8 * u64::from(units));
+            let rows = u64::from(units) * UNIT as u64;
+            assert!(10 * cost.bytes() <= 71 * rows, "{} bytes for {rows} rows", cost.bytes());
+        }
     }
 }
 

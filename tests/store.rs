@@ -272,6 +272,64 @@ async fn an_expired_record_makes_room_before_any_sweep() {
 }
 
 #[tokio::test]
+async fn what_is_moved_in_at_once_is_loaded_as_if_it_had_been_enrolled() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    done(&store, 1, &enroll("c-0", 0)).await;
+    // More than one transaction.
+    let some = (1..600).map(|number| enrolment(&format!("c-{number}"), Position(number)));
+    store.import(some, NOW).await.unwrap();
+    let records = loaded(&store, NOW).await;
+    assert_eq!(records.len(), 600);
+    for (number, record) in records.iter().enumerate() {
+        assert_eq!((record.subject.to_string(), record.position), (format!("c-{number}"), Position(number as u64)));
+        assert!(record.references.iter().zip(references(Party::A)).all(|(a, b)| a.share.words() == b.share.words()));
+    }
+    assert_eq!(store.next_position(&"banks/b17/customers".parse().unwrap()).await.unwrap(), Position(600));
+    done(&store, 2, &named(Change::Erase, "c-77")).await;
+    assert_eq!(loaded(&store, NOW).await.len(), 599);
+    for (wrong, error) in [
+        (enrolment("c-5", Position(700)), "database"),
+        (Enrolment { expires: NOW, ..enrolment("new", Position(700)) }, "expiry"),
+        (Enrolment { references: references(Party::B), ..enrolment("new", Position(700)) }, "another party"),
+    ] {
+        let refused = store.import(std::iter::once(wrong), NOW).await.unwrap_err();
+        assert!(refused.to_string().contains(error) || matches!(refused, StoreError::Sqlite(_)), "{refused}");
+    }
+    assert_eq!(loaded(&store, NOW).await.len(), 599);
+}
+
+#[tokio::test]
+async fn a_search_may_name_the_live_and_unlocked_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let gallery = "banks/b17/customers".parse().unwrap();
+    for number in 0..4 {
+        done(&store, number, &enroll(&format!("c-{number}"), u64::from(number))).await;
+    }
+    // Half enrolled: this node has voted, and not heard the decision.
+    store.prepare(ChangeId([9; 32]), &enroll("c-4", 4), NOW).await.unwrap();
+    done(&store, 10, &named(Change::Erase, "c-1")).await;
+    done(&store, 11, &named(Change::Lock, "c-2")).await;
+    let all: Vec<Position> = (0..9).rev().map(Position).collect();
+    let named_at = async |moment| {
+        let candidates = store.candidates(&gallery, &all, moment).await.unwrap();
+        candidates
+            .into_iter()
+            .map(|candidate| (candidate.position.0, candidate.subject.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let expected = |numbers: &[u64]| numbers.iter().map(|&n| (n, format!("c-{n}"))).collect::<Vec<_>>();
+    assert_eq!(named_at(NOW).await, expected(&[3, 0]), "in the order that was asked for");
+    assert_eq!(named_at(NOW + DAY - 1).await, expected(&[3, 0]));
+    assert_eq!(named_at(NOW + DAY).await, expected(&[]));
+    done(&store, 12, &named(Change::Unlock, "c-2")).await;
+    store.commit(ChangeId([9; 32]), NOW).await.unwrap();
+    assert_eq!(named_at(NOW).await, expected(&[4, 3, 2, 0]));
+    assert!(store.candidates(&"banks/b18/customers".parse().unwrap(), &all, NOW).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_record_without_expiry_cannot_be_written_by_anyone() {
     let directory = tempfile::tempdir().unwrap();
     open(directory.path()).await.close().await.unwrap();
