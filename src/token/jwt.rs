@@ -282,7 +282,7 @@ pub struct TokenRequest {
     pub details: Details,
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`.
     pub amr: Vec<String>,
-    /// Seconds it lives, at most [`MAX_LIFETIME`].
+    /// Seconds it lives, at most [`MAX_LIFETIME`](super::MAX_LIFETIME).
     pub lifetime: u64,
 }
 
