@@ -1,6 +1,7 @@
 //! Three nodes in this process, from the very files that `tumar init` writes, and a client.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -115,18 +116,37 @@ pub(super) fn files_of(deployment: &str, rate: Rate) -> Result<TempDir, Failure>
     Ok(folder)
 }
 
+/// Where ports are looked for: below those that the system gives to callers, since a node that is started again must find its own
+/// port free.
+const PORTS: Range<u16> = 12_000..19_998;
+
 /// Two times three ports that nobody listens on now.
 fn free_ports() -> std::io::Result<[[u16; 3]; 2]> {
-    // All six are held until all are known, so that they differ.
-    let held: Vec<TcpListener> =
-        (0..6).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<std::io::Result<_>>()?;
-    let port = |place: usize| held[place].local_addr().map(|address| address.port());
-    Ok([[port(0)?, port(1)?, port(2)?], [port(3)?, port(4)?, port(5)?]])
+    let blocks: Vec<u16> = PORTS.step_by(6).collect();
+    // Those who look at the same time do not begin at the same place.
+    let from = usize::try_from(std::process::id()).unwrap_or_default() % blocks.len();
+    let turned = blocks[from..].iter().chain(&blocks[..from]);
+    // All six are held until all are known to be free.
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let are_free = |first: u16| (first..first + 6).map(bind).collect::<Result<Vec<TcpListener>, _>>().is_ok();
+    let first = turned.copied().find(|first| are_free(*first)).ok_or(std::io::ErrorKind::AddrInUse)?;
+    Ok([[first, first + 1, first + 2], [first + 3, first + 4, first + 5]])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_that_are_taken_are_passed_over() {
+        let first = free_ports().unwrap();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first[1][2])).unwrap();
+        let next = free_ports().unwrap();
+        assert!(
+            first != next && next.iter().flatten().all(|port| (12_000..20_000).contains(port)),
+            "{first:?} {next:?}"
+        );
+    }
 
     #[test]
     fn lifting_the_rate_changes_the_two_limits_and_nothing_else() {
