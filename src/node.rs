@@ -32,6 +32,9 @@ use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
 use crate::wire::{DESCRIPTORS, sign_node, v1};
 
+/// Calls under way on one connection: more than the leader takes in, so that one that is too many hears so from the leader.
+const MAX_STREAMS: u32 = 2048;
+
 /// Seconds between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -126,7 +129,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let (reflection, older_reflection) = (reflection().build_v1()?, reflection().build_v1alpha()?);
     let public_server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .max_concurrent_streams(Some(1024))
+        .max_concurrent_streams(Some(MAX_STREAMS))
         .add_service(matching)
         .add_service(health_service)
         .add_service(reflection)

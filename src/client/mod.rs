@@ -29,6 +29,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tonic::Status;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
@@ -363,7 +364,10 @@ impl Client {
             Request::Search(m) => {
                 let mut request = dressed(m, authorization, proof);
                 request.set_timeout(SEARCH_DEADLINE);
-                last_of(rpc.search_gallery(request).await?.into_inner(), watch).await?
+                let steps = rpc.search_gallery(request).await?.into_inner();
+                // The call's own deadline ends with the head of its answer.
+                let last = tokio::time::timeout(SEARCH_DEADLINE, last_of(steps, watch)).await;
+                last.unwrap_or_else(|_| Err(Status::deadline_exceeded("the search took too long").into()))?
             }
         })
     }
