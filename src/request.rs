@@ -1,5 +1,7 @@
 //! What a client asks for, as all sides see it: client, leader and helpers compute the same transcript of it.
 
+use std::fmt;
+
 use ring::digest::{Context, SHA256};
 
 use crate::name::{GalleryName, Modality, ModelId, PurposeName, RequestId, Subject};
@@ -64,7 +66,7 @@ pub struct Sample {
 }
 
 /// What a search is part of, and how much of a gallery it may name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Case {
     /// SHA-256 of the file of the case: what two officers approved a search for.
     pub digest: [u8; 32],
@@ -72,6 +74,13 @@ pub struct Case {
     pub most: u32,
     /// The officers' approvals, as they signed them.
     pub approvals: Vec<String>,
+}
+
+/// Prints how many there are of what: whoever reads an approval could use it again.
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Case({} at most, {} approvals)", self.most, self.approvals.len())
+    }
 }
 
 /// How far a search is.
@@ -219,6 +228,13 @@ mod tests {
             change(&mut other);
             assert_ne!(of(&case), of(&other), "change {place}");
         }
+    }
+
+    #[test]
+    fn a_case_does_not_print_what_was_signed() {
+        let case = Case { digest: [7; 32], most: 5, approvals: vec!["signed".to_owned()] };
+        let printed = format!("{:?}", Ask { about: About::Case(case), ..ask() });
+        assert!(printed.contains("Case(5 at most, 1 approvals)") && !printed.contains("signed"), "{printed}");
     }
 
     #[test]
