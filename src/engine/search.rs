@@ -79,7 +79,9 @@ impl Hits {
     /// One more, unless it is the one before it again.
     fn push(&mut self, position: Position, most: usize) {
         if self.positions.last() == Some(&position) {
-        } else if self.positions.len() < most {
+            return;
+        }
+        if self.positions.len() < most {
             self.positions.push(position);
         } else {
             self.truncated = true;
@@ -287,6 +289,10 @@ impl Engine {
         watchers: &[watch::Sender<Progress>],
     ) -> Result<Vec<Hits>, ProtocolError> {
         let mut hits: Vec<Hits> = scan.probes.iter().map(|_| Hits::default()).collect();
+        if hits.is_empty() {
+            // None of the probes was a template.
+            return Ok(hits);
+        }
         let lanes = scan.roll.lanes().len();
         let blocks = u32::try_from(lanes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let mut units = (0..lanes).step_by(UNIT).map(|first| first..(first + UNIT).min(lanes));
