@@ -53,7 +53,6 @@ async fn names(trio: &Trio, probe: &Template) -> Vec<String> {
 async fn enrol_all(trio: &Arc<Trio>, references: &Arc<Vec<Template>>) {
     let at_once = Arc::new(Semaphore::new(64));
     let mut tasks = Vec::new();
-    // The first ones after one another, so that position and number agree; of the rest only the names matter.
     for row in 0..references.len() {
         let turn = Arc::clone(&at_once).acquire_owned().await.unwrap();
         let (trio, references) = (Arc::clone(trio), Arc::clone(references));
