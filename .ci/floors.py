@@ -41,6 +41,8 @@ NAMED = {
     "hdrhistogram": ["cli"],
     "clap": ["cli"],
     "region": ["gallery"],
+    "ureq": ["web"],
+    "axum": ["http"],
     # A thread's priority in the engine; limits of the process in the node; signals to processes that were started here.
     "rustix": ["node", "engine", "cli"],
 }

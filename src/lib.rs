@@ -10,7 +10,7 @@
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts
 //!    eval/           error rates, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
-//!    wire.rs         generated types, and the way from them to ours
+//!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
@@ -41,4 +41,5 @@ pub mod template;
 pub mod timings;
 pub mod tls;
 pub mod token;
+pub mod web;
 pub mod wire;

@@ -19,6 +19,7 @@
 pub mod access;
 pub mod admission;
 pub mod entry;
+pub mod half;
 pub mod ledger;
 pub mod merkle;
 pub mod note;

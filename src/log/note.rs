@@ -16,6 +16,8 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use crate::name::Deployment;
 use crate::party::Party;
 
+use super::half::Half;
+
 /// No longer note is read, in bytes: room for 16 post-quantum signatures, which other tools may add.
 pub const MAX_BYTES: usize = 128 * 1024;
 
@@ -123,6 +125,14 @@ impl KeyName {
     }
 }
 
+impl KeyName {
+    /// The name of the log of half a year.
+    #[must_use]
+    pub fn of_half(&self, half: Half) -> Self {
+        Self(format!("{}/{half}", self.0))
+    }
+}
+
 impl FromStr for KeyName {
     type Err = NoteError;
 
@@ -181,6 +191,12 @@ impl VerifierKey {
     #[must_use]
     pub const fn public(&self) -> &[u8; 32] {
         &self.public
+    }
+
+    /// The same key under the name that the node's log has for half a year, which is its origin: `NAME/2026h2`.
+    #[must_use]
+    pub fn of_half(&self, half: Half) -> Self {
+        Self::new(self.name.of_half(half), self.public)
     }
 
     /// The text of a note that this key signed. Signatures by other keys are not looked at.
