@@ -206,7 +206,7 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
     let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
     let node = own_node(config, &identity, &signer, &keys.envelope, context);
-    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log")).await?;
+    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clock()).await?;
     let limits = config.limits();
     let parts = Parts {
         party: config.party,

@@ -33,7 +33,7 @@ pub(super) struct Prepared {
 
 /// The change that an admitted erasure or lock is.
 pub(super) fn of(admitted: Admitted) -> Prepared {
-    let Admitted { ask, ticket, index, permitted } = admitted;
+    let Admitted { ask, ticket, place, permitted } = admitted;
     let rq = ask.transcript();
     let (outcome, change) = match (permitted, ask.about) {
         (Permitted::Erase(_), About::Subject(subject)) => (Outcome::Erased, Change::Erase(ask.gallery, subject)),
@@ -43,7 +43,7 @@ pub(super) fn of(admitted: Admitted) -> Prepared {
             unreachable!("a batch is of one kind, and these kinds take another way")
         }
     };
-    Prepared { ended: Ended { outcome, found: None, ticket, index, rq }, change }
+    Prepared { ended: Ended { outcome, found: None, ticket, place, rq }, change }
 }
 
 impl Engine {

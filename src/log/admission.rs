@@ -15,6 +15,7 @@ use crate::token::purpose::{Spends, Terms, Use};
 
 use super::access::{Closing, LogError, Ticket};
 use super::entry::{Draft, Event, Minute, Reason};
+use super::half::{Half, Place};
 use super::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
@@ -108,7 +109,7 @@ pub(super) struct Admitted {
     pub(super) spends: Spends,
     pub(super) record: Use,
     pub(super) terms: Terms,
-    pub(super) index: u64,
+    pub(super) place: Place,
     pub(super) subject: Option<(RecordId, Position)>,
 }
 
@@ -126,21 +127,21 @@ pub(super) enum Work {
         spends: Spends,
         reason: Reason,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
     Close {
         ticket: Ticket,
         closing: Closing,
         answer: Option<Answer>,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
     Name {
         record: Use,
         transcript: [u8; 32],
         candidates: Vec<RecordId>,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
 }
 
@@ -156,9 +157,9 @@ impl Work {
 
 /// What became of one [`Work`], told only once it is durable.
 enum Outcome {
-    Admitted { index: u64, subject: Option<(RecordId, Position)> },
+    Admitted { place: Place, subject: Option<(RecordId, Position)> },
     Refused(NotAdmitted),
-    Written(u64),
+    Written(Place),
     NotOpen,
 }
 
@@ -179,20 +180,20 @@ pub struct Touch<'a> {
 pub struct Batch {
     works: Vec<Work>,
     outcomes: Vec<Outcome>,
-    entries: Vec<Vec<u8>>,
-    next_index: u64,
+    entries: Vec<(Place, Vec<u8>)>,
+    next: Place,
     limits: Limits,
     buckets: HashMap<RelyingParty, Bucket>,
     random: SystemRandom,
 }
 
 impl Batch {
-    pub(super) fn new(limits: Limits, size: u64) -> Self {
+    pub(super) fn new(limits: Limits, next: Place) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
             entries: Vec::new(),
-            next_index: size,
+            next,
             limits,
             buckets: HashMap::new(),
             random: SystemRandom::new(),
@@ -252,7 +253,7 @@ impl Batch {
     }
 
     /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
-    pub(super) fn take_entries(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn take_entries(&mut self) -> Vec<(Place, Vec<u8>)> {
         std::mem::take(&mut self.entries)
     }
 
@@ -260,17 +261,17 @@ impl Batch {
     pub(super) fn answer(&mut self) {
         for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
             match (work, outcome) {
-                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { index, subject }) => {
-                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, index, subject })) {
+                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
+                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, place, subject })) {
                         self.works.push(cancelled(&lost, now));
                     }
                 }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (
                     Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
-                    Outcome::Written(index),
+                    Outcome::Written(place),
                 ) => {
-                    drop(reply.send(Ok(index)));
+                    drop(reply.send(Ok(place)));
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
@@ -321,8 +322,8 @@ impl Batch {
                 )
                 .await?;
                 let of = subject.map(|(record, _)| record);
-                let index = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
-                Ok(Outcome::Admitted { index, subject })
+                let place = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
+                Ok(Outcome::Admitted { place, subject })
             }
             Err(why) => {
                 if let Some(reason) = why.reason() {
@@ -404,14 +405,14 @@ impl Batch {
             Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
             Closing::Failed(reason) => Event::Failed(reason.clone()),
         };
-        let index = match ticket.subject {
+        let place = match ticket.subject {
             None => self.append_named(rows, &ticket.record, ticket.transcript, event, now).await?,
             of => self.append(rows, of, &ticket.record, ticket.transcript, event, now).await?,
         };
-        Ok(Outcome::Written(index))
+        Ok(Outcome::Written(place))
     }
 
-    /// One entry for each person that a search is about to name; the index of the first.
+    /// One entry for each person that a search is about to name; the place of the first.
     async fn name<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -420,11 +421,12 @@ impl Batch {
         candidates: &[RecordId],
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        let first = self.next_index;
+        let mut first = None;
         for &candidate in candidates {
-            self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+            let place = self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+            first.get_or_insert(place);
         }
-        Ok(Outcome::Written(first))
+        Ok(Outcome::Written(first.unwrap_or(self.next)))
     }
 
     /// Appends an entry about whoever bears the subject's name now; about nobody, for a search.
@@ -435,7 +437,7 @@ impl Batch {
         transcript: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<u64, LedgerFault> {
+    ) -> Result<Place, LedgerFault> {
         let standing = match &record.subject {
             Some(subject) => rows.standing(&record.gallery, subject).await?,
             None => None,
@@ -452,7 +454,7 @@ impl Batch {
         transcript: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<u64, LedgerFault> {
+    ) -> Result<Place, LedgerFault> {
         let known = match of {
             Some(of) => rows.next_handle(of).await?,
             None => None,
@@ -460,11 +462,24 @@ impl Batch {
         let handle = known.map_or_else(|| self.fill(), Ok)?;
         let draft = Draft::new(record, transcript, self.fill()?, Minute::of(now), event);
         let entry = draft.finish(handle);
-        let index = self.next_index;
-        rows.append(index, &entry).await?;
-        self.next_index += 1;
-        self.entries.push(entry);
-        Ok(index)
+        let place = self.place_at(now);
+        rows.append(place, &entry).await?;
+        self.next = Place { index: place.index + 1, ..place };
+        self.entries.push((place, entry));
+        Ok(place)
+    }
+
+    /// A half-year begins, if it is a later one.
+    pub(super) fn begin(&mut self, half: Half) {
+        if half > self.next.half {
+            self.next = Place { half, index: 0 };
+        }
+    }
+
+    /// Where the next entry stands: in a new half-year, at the beginning of its log. A clock that is set back opens no old log again.
+    fn place_at(&mut self, now: u64) -> Place {
+        self.begin(Half::of(now));
+        self.next
     }
 
     fn fill<const N: usize>(&self) -> Result<[u8; N], LedgerFault> {

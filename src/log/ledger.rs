@@ -10,6 +10,7 @@ use std::future::Future;
 use crate::name::{GalleryName, RequestId, Subject};
 
 use super::admission::Batch;
+use super::half::{Half, Place};
 
 /// Place of a reference in its gallery, given out by the leader, the same at all three nodes, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,11 +95,23 @@ pub trait Ledger: Send + 'static {
     /// [`LedgerFault`] if that is not known to be durable.
     fn resume(&mut self) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
-    /// Durable log entries from index `from` on, in order: some of them, and none only if there are none.
+    /// The half-years that have had entries, in order, each with the index of the first entry that is still kept.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if they cannot be read.
+    fn halves(&mut self) -> impl Future<Output = Result<Vec<(Half, u64)>, LedgerFault>> + Send;
+
+    /// Durable log entries of one half-year from a place on, in order: some of them, and none only if there are none.
     ///
     /// # Errors
     /// [`LedgerFault`] if they cannot be read, or one between them is missing.
-    fn entries(&mut self, from: u64) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+    fn entries(&mut self, from: Place) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+
+    /// Destroys the entries of one half-year before a place, which is the first that is kept from then on.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if that is not known to be durable.
+    fn prune(&mut self, before: Place) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Begins a transaction, lets [`Batch::run`] work in it once, and makes it durable. `Ok` means durable.
     ///
@@ -157,6 +170,6 @@ pub trait Rows: Send {
     /// The next blinded handle under the record's subject key, which no entry has yet. None if the key is gone.
     fn next_handle(&mut self, record: RecordId) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
 
-    /// Appends a log entry. An entry that has this index already is a fault.
-    fn append(&mut self, index: u64, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    /// Appends a log entry. An entry that stands there already is a fault.
+    fn append(&mut self, place: Place, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }

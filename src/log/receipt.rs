@@ -159,7 +159,7 @@ pub struct NodeKeys {
     pub party: Party,
     /// Ed25519 public key that signs receipts.
     pub identity: [u8; 32],
-    /// Key and name of its log.
+    /// Key of its log, and the name of which each half-year's begins with.
     pub log: VerifierKey,
 }
 
@@ -188,7 +188,7 @@ impl Receipt {
         if !is_signed(&keys.identity, &body.transcript(deployment), &self.signature) {
             return Err(ReceiptError::Signature);
         }
-        let checkpoint = Checkpoint::open(&body.checkpoint, &keys.log)?;
+        let (_half, checkpoint) = Checkpoint::open_half(&body.checkpoint, &keys.log)?;
         if body.inclusion.len() > MAX_PROOF {
             return Err(MerkleError::Length.into());
         }

@@ -16,11 +16,12 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::log::half::Half;
 use crate::log::merkle::{MerkleError, Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteError, VerifierKey};
 
 /// Hashes in a full tile, entries in a full bundle.
-const WIDTH: u64 = 256;
+pub(super) const WIDTH: u64 = 256;
 
 /// The files could not be written, or are not those of the log.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,23 @@ fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..8_u32).map(move |level| (level, size >> (8 * level))).take_while(|&(_, count)| count > 0)
 }
 
+/// The half-years that have a folder in a node's directory of logs, in order; none if there is no such directory.
+///
+/// # Errors
+/// [`TilesError::Io`].
+pub fn halves(directory: &Path) -> Result<Vec<Half>, TilesError> {
+    let folders = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        folders => folders?,
+    };
+    let mut halves = Vec::new();
+    for folder in folders {
+        halves.extend(folder?.file_name().to_str().and_then(|name| name.parse::<Half>().ok()));
+    }
+    halves.sort_unstable();
+    Ok(halves)
+}
+
 /// Writes a log into a directory, and each time only what has changed. One writer a directory.
 #[derive(Debug)]
 pub struct Writer {
@@ -140,6 +158,14 @@ impl Writer {
             Err(error) => return Err(error.into()),
         };
         Ok(Self { directory: directory.to_owned(), written })
+    }
+
+    /// The signed note that stands there.
+    pub(super) fn checkpoint(&self) -> Result<Option<String>, TilesError> {
+        Ok(match self.written {
+            Some(_) => Some(fs::read_to_string(self.directory.join("checkpoint"))?),
+            None => None,
+        })
     }
 
     /// Number of entries under the checkpoint that stands there.
@@ -213,20 +239,52 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts a file in its place, whole and durable.
     fn put(&self, path: &str, content: &[u8]) -> Result<(), TilesError> {
-        let place = self.directory.join(path);
-        let folder = place.parent().expect("a path below the directory has a parent");
-        make_folder(folder)?;
-        let beside = place.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, &place)?;
-        // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        Ok(put(&self.directory.join(path), content)?)
     }
+}
+
+/// Puts a file in its place, whole and durable.
+pub(super) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = place.parent().ok_or(io::ErrorKind::NotFound)?;
+    make_folder(folder)?;
+    let beside = place.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, place)?;
+    // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
+    File::open(folder)?.sync_all()
+}
+
+/// Puts a signed note in the place of a log's checkpoint.
+pub(super) fn put_checkpoint(directory: &Path, note: &str) -> Result<(), TilesError> {
+    Ok(put(&directory.join("checkpoint"), note.as_bytes())?)
+}
+
+/// Removes the bundles of the first `kept_from` entries, or of all of an ended log; tiles of hashes stay, so that all that is left
+/// can still be proven, and that nothing else stood there. A last bundle that is not full goes with `kept_from` at the end of the log.
+///
+/// # Errors
+/// [`TilesError::Io`]; do it again.
+pub(super) fn prune(directory: &Path, kept_from: u64) -> Result<(), TilesError> {
+    let partial = directory.join(format!("tile/entries/{}.p", number(kept_from / WIDTH)));
+    if kept_from % WIDTH != 0 && partial.is_dir() {
+        fs::remove_dir_all(partial)?;
+    }
+    for index in (0..kept_from / WIDTH).rev() {
+        match fs::remove_file(directory.join(format!("tile/entries/{}", number(index)))) {
+            // Those before it went before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Number of entries of a checkpoint that this node wrote itself.
+pub(super) fn size_of(note: &str) -> u64 {
+    Checkpoint::danger_unverified(note).map_or(0, |checkpoint| checkpoint.size)
 }
 
 /// Makes a folder and those above it, durably: names are synchronised as well.
@@ -335,6 +393,19 @@ impl Reader {
             }
         }
         Ok(tree)
+    }
+
+    /// The first `count` leaf hashes of a log of `size`; checked against nothing.
+    pub(super) fn leaves(&self, count: u64, size: u64) -> Result<Vec<[u8; 32]>, TilesError> {
+        if count > size {
+            return Err(TilesError::Beyond);
+        }
+        let mut leaves = Vec::new();
+        for index in 0..count.div_ceil(WIDTH) {
+            leaves.extend(self.tile(0, Span::of(index, size))?);
+        }
+        leaves.truncate(usize::try_from(count).map_err(|_| TilesError::Beyond)?);
+        Ok(leaves)
     }
 
     fn tile(&self, level: u32, span: Span) -> Result<Vec<[u8; 32]>, TilesError> {

@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -66,7 +66,14 @@ CREATE TABLE requests (
 CREATE INDEX requests_until ON requests (until);
 CREATE INDEX requests_open ON requests (open) WHERE open = 1;
 
-CREATE TABLE entries (place INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
+-- The access log. Half-years are counted from the year 0. Of each, the first entry that is still kept.
+CREATE TABLE halves (half INTEGER PRIMARY KEY, first INTEGER NOT NULL CHECK (first >= 0)) STRICT;
+CREATE TABLE entries (
+    half INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    entry BLOB NOT NULL,
+    PRIMARY KEY (half, place)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes the tables in a new file; in an old one, checks that they are this party's.

@@ -3,7 +3,7 @@
 //! A statement costs a change of threads there and back, which is more than the statement itself. So a commit takes four of
 //! them, however much it commits. The connection is held all the while, so nothing changes beneath the view.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
@@ -13,6 +13,7 @@ use super::ledger::{Named, fault};
 use super::{StoreError, column, number};
 use crate::log::admission::{Batch, Touch};
 use crate::log::entry::blinded_handle;
+use crate::log::half::Place;
 use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
 use crate::name::{GalleryName, RequestId, Subject};
 use crate::seal::StoreKey;
@@ -49,7 +50,7 @@ pub(super) struct View<'k> {
     tokens: HashMap<[u8; 32], (u32, Option<u64>)>,
     names: HashMap<(GalleryName, Subject), Option<i64>>,
     records: HashMap<i64, Option<Enrolled>>,
-    entries: BTreeMap<u64, Vec<u8>>,
+    entries: BTreeMap<Place, Vec<u8>>,
 }
 
 /// The log asked for what its batch had not named.
@@ -208,9 +209,12 @@ impl<'k> View<'k> {
             tell.push(" WHERE record = ").push_bind(standing.record.0).push(";");
         }
         if !self.entries.is_empty() {
-            tell.push("INSERT INTO entries (place, entry) ");
+            let halves: BTreeSet<_> = self.entries.keys().map(|place| place.half.number()).collect();
+            tell.push("INSERT INTO halves (half, first) ");
+            tell.push_values(halves, |mut row, half| _ = row.push_bind(half).push_bind(0));
+            tell.push(" ON CONFLICT DO NOTHING; INSERT INTO entries (half, place, entry) ");
             tell.push_values(self.entries, |mut row, (place, entry)| {
-                row.push_bind(column(place)).push_bind(entry);
+                row.push_bind(place.half.number()).push_bind(column(place.index)).push_bind(entry);
             });
             tell.push(";");
         }
@@ -310,8 +314,8 @@ impl Rows for View<'_> {
         Ok(Some(handle))
     }
 
-    async fn append(&mut self, index: u64, entry: &[u8]) -> Result<(), LedgerFault> {
-        match self.entries.insert(index, entry.to_vec()) {
+    async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
+        match self.entries.insert(place, entry.to_vec()) {
             None => Ok(()),
             Some(_) => Err(StoreError::Form.into()),
         }

@@ -222,10 +222,16 @@ pub fn reason<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
 
 /// Entries of a stopped node's log.
 pub fn entries(folder: &Path) -> Vec<Vec<u8>> {
-    let files = tumar::log::tiles::Reader::new(&folder.join("data/log"));
-    let note = std::fs::read_to_string(folder.join("data/log/checkpoint")).unwrap();
-    let size = note.lines().nth(1).unwrap().parse().unwrap();
-    (0..size).map(|index| files.entry(index, size).unwrap()).collect()
+    let mut halves: Vec<_> =
+        std::fs::read_dir(folder.join("data/log")).unwrap().map(|half| half.unwrap().path()).collect();
+    halves.sort();
+    let of_half = |half: PathBuf| {
+        let files = tumar::log::tiles::Reader::new(&half);
+        let note = std::fs::read_to_string(half.join("checkpoint")).unwrap();
+        let size = note.lines().nth(1).unwrap().parse().unwrap();
+        (0..size).map(|index| files.entry(index, size).unwrap()).collect::<Vec<_>>()
+    };
+    halves.into_iter().flat_map(of_half).collect()
 }
 
 /// The first of six ports that are free: three, and three a hundred above. All lie below those that the system gives to
