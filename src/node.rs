@@ -23,13 +23,15 @@ use crate::log::note::NoteSigner;
 use crate::party::Party;
 use crate::peer::{Listener, MAX_FRAME, Own, Peers, Remote};
 use crate::seal::{PublicKey, SUITE};
-use crate::service::{MAX_REQUEST, Matching};
+use crate::service::{Auditing, MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, TlsError};
 use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
+use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
+use crate::wire::v1::subject_service_server::SubjectServiceServer;
 use crate::wire::{DESCRIPTORS, sign_node, v1};
 
 /// Calls under way on one connection: more than the leader takes in, so that one that is too many hears so from the leader.
@@ -131,6 +133,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(Some(MAX_STREAMS))
         .add_service(matching)
+        .add_service(AccessLogServiceServer::new(Auditing::new(Arc::clone(&engine))))
+        .add_service(SubjectServiceServer::new(Auditing::new(Arc::clone(&engine))))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(older_reflection)
@@ -321,6 +325,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("tumar.v1.MatchingService")
+        .with_service_name("tumar.v1.AccessLogService")
+        .with_service_name("tumar.v1.SubjectService")
         .with_service_name("grpc.health.v1.Health")
 }
 

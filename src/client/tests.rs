@@ -112,7 +112,7 @@ impl World {
             for entry in [b"before".as_slice(), b"ours", b"after"] {
                 tree.push(leaf_hash(entry));
             }
-            let signer = log_of(party);
+            let signer = log_of(party).of_half("2026h2".parse().unwrap());
             let checkpoint =
                 Checkpoint { origin: signer.verifier().name().clone(), size: 3, root: tree.root(3).unwrap() };
             let body = ReceiptBody {

@@ -117,6 +117,9 @@ impl Engine {
                 batch.stopwatch.since(Phase::Change, begin);
                 ended
             }
+            Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+                unreachable!("what a node answers alone is in no batch: no relayed request is of these calls")
+            }
         }
     }
 

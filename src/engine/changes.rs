@@ -39,7 +39,8 @@ pub(super) fn of(admitted: Admitted) -> Prepared {
         (Permitted::Erase(_), About::Subject(subject)) => (Outcome::Erased, Change::Erase(ask.gallery, subject)),
         (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(ask.gallery, subject)),
         (Permitted::Unlock(_), About::Subject(subject)) => (Outcome::Unlocked, Change::Unlock(ask.gallery, subject)),
-        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _) | (_, About::Case(_)) => {
+        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _)
+        | (_, About::Case(_) | About::Evidence(_) | About::Matched(..)) => {
             unreachable!("a batch is of one kind, and these kinds take another way")
         }
     };

@@ -148,6 +148,9 @@ impl Engine {
             Method::Erase => Granted::Erase(self.grant(verified, now).await?),
             Method::Lock => Granted::Lock(self.grant(verified, now).await?),
             Method::Unlock => Granted::Unlock(self.grant(verified, now).await?),
+            Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+                unreachable!("no relayed request is of these calls")
+            }
             Method::Search => {
                 let (grant, sealed) = self.sealed(verified, &ask, request, now).await?;
                 load = Load::of_search(request);
@@ -159,7 +162,7 @@ impl Engine {
         Ok(Checked { ask, granted, load, stopwatch: Arc::new(stopwatch) })
     }
 
-    async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
+    pub(super) async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
         match verified.grant::<P>(&self.policy, &self.models) {
             Ok(grant) => Ok(grant),
             Err(denied) => {

@@ -434,8 +434,11 @@ const fn closing(outcome: Outcome) -> Closing {
     match outcome {
         Outcome::Match => Closing::Matched,
         Outcome::NoMatch => Closing::NotMatched,
-        Outcome::Searched | Outcome::Enrolled | Outcome::Erased | Outcome::Locked | Outcome::Unlocked => {
-            Closing::Completed
-        }
+        Outcome::Searched
+        | Outcome::Enrolled
+        | Outcome::Erased
+        | Outcome::Locked
+        | Outcome::Unlocked
+        | Outcome::Logged => Closing::Completed,
     }
 }

@@ -12,6 +12,7 @@
 //! stopwatch.rs  what took how long
 //! ```
 
+mod auditing;
 mod batch;
 mod changes;
 mod compare;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
 
+pub use auditing::{Filter, OwnUse};
 pub use door::Checked;
 pub use lead::{Answered, Queued};
 pub use refusal::Refusal;

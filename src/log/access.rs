@@ -132,6 +132,12 @@ impl<P: For> Permit<P> {
         self.admitted.subject.map(|(_, position)| position)
     }
 
+    /// Whose entries it bears; none for an enrolment, whose subject is not there yet, and for what is about nobody.
+    #[must_use]
+    pub fn subject(&self) -> Option<RecordId> {
+        self.admitted.subject.map(|(record, _)| record)
+    }
+
     /// What closes it, for whoever keeps the books while the engine uses the permit up.
     pub fn ticket(&self) -> Ticket {
         Ticket::of(&self.admitted)
@@ -289,20 +295,19 @@ impl AccessLog {
         halves.entry(Half::of(now).max(halves.keys().next_back().copied().unwrap_or(Half::of(now)))).or_default();
         let mut shown = Shown { logs: BTreeMap::new(), unpublished: Vec::new(), halted: false, signer };
         let standing = Standing::new(directory);
-        let mut publisher = None;
+        let mut last = None;
         for (half, first) in halves {
             let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, &shown.signer).await?;
             shown.logs.insert(half, shard);
-            if let Some(before) = publisher.replace(of_half) {
+            if let Some(before) = last.replace(of_half) {
                 // What a crash left unpublished of a half that has ended.
                 finish(before, &mut shown).await?;
             }
         }
-        let publisher: Publisher = publisher.expect("there is a current half");
+        let publisher: Publisher = last.expect("there is a current half");
         let current = shown.current();
         let next = Place { half: current, index: shown.logs[&current].tree.size() };
         let batch = Batch::new(limits, next);
-        let published = standing.published();
         let shared = Arc::new(Mutex::new(shown));
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (sweeps, sweeping) = mpsc::channel(1);
@@ -315,7 +320,7 @@ impl AccessLog {
             standing: Arc::clone(&standing),
         };
         drop(tokio::spawn(writer::run(ledger, batch, (waiting, sweeping), Arc::clone(&shared), (keeper, stop_writer))));
-        Ok(Self { queue, sweeps, shared, standing, published, stop, stopped })
+        Ok(Self { queue, sweeps, shared, published: standing.published(), standing, stop, stopped })
     }
 
     /// Appends the use of `grant` and, once that is durable, makes it a permit. `now` is in unix seconds.
@@ -434,6 +439,32 @@ impl AccessLog {
     #[must_use]
     pub fn published(&self) -> watch::Receiver<Option<Published>> {
         self.published.clone()
+    }
+
+    /// The checkpoint of a half-year that others can read now, with the signatures that have come.
+    #[must_use]
+    pub fn checkpoint(&self, half: Half) -> Option<String> {
+        self.standing.note(half)
+    }
+
+    /// The published files of a half-year, and how many entries are in them.
+    #[must_use]
+    pub fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+        self.standing.files(half)
+    }
+
+    /// Returns when all that is durable now is published as well.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`].
+    pub async fn settle(&self) -> Result<(), LogError> {
+        let (Place { half, index }, _) = self.head();
+        let mut published = self.published.clone();
+        let told = |last: &Option<Published>| {
+            let is_later = last.as_ref().is_some_and(|last| last.half > half);
+            is_later || self.standing.size(half) >= index
+        };
+        published.wait_for(told).await.map(drop).map_err(|_| LogError::Halted)
     }
 
     /// Puts a checkpoint with more signatures in the place of the same checkpoint, if that still stands there. Blocks.

@@ -16,10 +16,13 @@ use crate::token::purpose::{Spends, Terms, Use};
 use super::access::{Closing, LogError, Ticket};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
+
+/// Seconds for which a match shows that the person is there.
+const MATCH_SECONDS: u64 = 300;
 
 /// A genuine grant that was not admitted, or need not be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +57,9 @@ pub enum NotAdmitted {
     /// Locked by somebody or by too many attempts.
     #[error("the subject is locked")]
     SubjectLocked,
+    /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
+    #[error("no comparison has just matched")]
+    MatchMissing,
     /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
     #[error("the access log is halted")]
     Halted,
@@ -73,6 +79,7 @@ impl NotAdmitted {
             Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
             Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
             Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
+            Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
         })
     }
 }
@@ -168,6 +175,8 @@ enum Outcome {
 pub struct Touch<'a> {
     /// A client's request id.
     pub request: Option<(&'a str, RequestId)>,
+    /// An earlier request of the same client.
+    pub after: Option<RequestId>,
     /// A token and a proof.
     pub spends: Option<&'a Spends>,
     /// A subject, by name.
@@ -208,22 +217,26 @@ impl Batch {
     /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
     pub fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
         self.works.iter().map(|work| match work {
-            Work::Admit { spends, record, .. } => Touch {
+            Work::Admit { spends, record, terms, .. } => Touch {
                 request: Some((spends.client.as_str(), spends.request_id)),
+                after: terms.after,
                 spends: Some(spends),
                 subject: named(record),
                 records: &[],
             },
             Work::Deny { record, spends, .. } => {
-                Touch { request: None, spends: Some(spends), subject: named(record), records: &[] }
+                Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
             }
             Work::Close { ticket, .. } => Touch {
                 request: Some((ticket.client.as_str(), ticket.request_id)),
+                after: None,
                 spends: None,
                 subject: named(&ticket.record),
                 records: ticket.subject.as_slice(),
             },
-            Work::Name { candidates, .. } => Touch { request: None, spends: None, subject: None, records: candidates },
+            Work::Name { candidates, .. } => {
+                Touch { request: None, after: None, spends: None, subject: None, records: candidates }
+            }
         })
     }
 
@@ -299,6 +312,7 @@ impl Batch {
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Outcome::NotOpen);
         }
+        self.keep_evidence(rows, record, spends, now).await?;
         let event = Event::Denied(reason.clone());
         self.append_named(rows, record, spends.transcript, event, now).await.map(Outcome::Written)
     }
@@ -311,7 +325,11 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        match self.judge(rows, spends, record, terms, now).await? {
+        let judged = self.judge(rows, spends, record, terms, now).await?;
+        if judged.as_ref().err().is_none_or(|why| why.reason().is_some()) {
+            self.keep_evidence(rows, record, spends, now).await?;
+        }
+        match judged {
             Ok(subject) => {
                 let until = spends.token_until.max(now.saturating_add(self.limits.request_retention_seconds));
                 rows.open_request(
@@ -343,7 +361,7 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
-        if let Some(Asked { transcript, course }) = rows.asked(&spends.client, spends.request_id).await? {
+        if let Some(Asked { transcript, course, .. }) = rows.asked(&spends.client, spends.request_id).await? {
             match course {
                 _ if transcript != spends.transcript => return Ok(Err(NotAdmitted::RequestIdReused)),
                 Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
@@ -372,13 +390,34 @@ impl Batch {
             }
             (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
             (Method::Enroll, None) => Ok(Ok(None)),
-            (Method::Verify | Method::Erase | Method::Lock | Method::Unlock | Method::Search, None) => {
-                Ok(Err(NotAdmitted::SubjectUnknown))
-            }
+            (
+                Method::Verify
+                | Method::Erase
+                | Method::Lock
+                | Method::Unlock
+                | Method::Search
+                | Method::OpenEvidence
+                | Method::ListUses
+                | Method::ReadLog,
+                None,
+            ) => Ok(Err(NotAdmitted::SubjectUnknown)),
             (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
-            (Method::Erase | Method::Lock | Method::Unlock | Method::Search, Some(known)) => {
-                Ok(Ok(Some((known.record, known.position))))
+            (Method::ListUses, Some(known)) => {
+                let earlier = match terms.after {
+                    Some(after) => rows.asked(&spends.client, after).await?,
+                    None => None,
+                };
+                let fresh = earlier.and_then(|asked| asked.matched).is_some_and(|matched| {
+                    matched.record == known.record
+                        && matched.purpose == record.purpose
+                        && now.saturating_sub(matched.at) <= MATCH_SECONDS
+                });
+                Ok(if fresh { Ok(Some((known.record, known.position))) } else { Err(NotAdmitted::MatchMissing) })
             }
+            (
+                Method::Erase | Method::Lock | Method::Unlock | Method::Search | Method::OpenEvidence | Method::ReadLog,
+                Some(known),
+            ) => Ok(Ok(Some((known.record, known.position)))),
         }
     }
 
@@ -391,7 +430,11 @@ impl Batch {
         answer: Option<&Answer>,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        if !rows.close_request(&ticket.client, ticket.request_id, answer).await? {
+        let matched = match (closing, ticket.subject) {
+            (Closing::Matched, Some(record)) => Some(Match { record, purpose: ticket.record.purpose.clone(), at: now }),
+            _ => None,
+        };
+        if !rows.close_request(&ticket.client, ticket.request_id, answer, matched.as_ref()).await? {
             return Ok(Outcome::NotOpen);
         }
         if let Some(record) = ticket.subject
@@ -427,6 +470,18 @@ impl Batch {
             first.get_or_insert(place);
         }
         Ok(Outcome::Written(first.unwrap_or(self.next)))
+    }
+
+    /// Keeps what was presented, for auditors.
+    async fn keep_evidence<R: Rows>(
+        &self,
+        rows: &mut R,
+        record: &Use,
+        spends: &Spends,
+        now: u64,
+    ) -> Result<(), LedgerFault> {
+        let until = now.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
+        rows.keep_evidence(&spends.transcript, &record.gallery, &record.evidence, until).await
     }
 
     /// Appends an entry about whoever bears the subject's name now; about nobody, for a search.

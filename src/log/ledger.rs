@@ -7,7 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
-use crate::name::{GalleryName, RequestId, Subject};
+use crate::name::{GalleryName, PurposeName, RequestId, Subject};
+use crate::token::Evidence;
 
 use super::admission::Batch;
 use super::half::{Half, Place};
@@ -49,6 +50,19 @@ pub struct Asked {
     pub transcript: [u8; 32],
     /// What became of that.
     pub course: Course,
+    /// Whom it matched, if it was a comparison that matched.
+    pub matched: Option<Match>,
+}
+
+/// A comparison that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Whom.
+    pub record: RecordId,
+    /// What for.
+    pub purpose: PurposeName,
+    /// When, in unix seconds.
+    pub at: u64,
 }
 
 /// What became of an admitted request.
@@ -141,6 +155,7 @@ pub trait Rows: Send {
         client: &str,
         id: RequestId,
         answer: Option<&Answer>,
+        matched: Option<&Match>,
     ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
 
     /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
@@ -169,6 +184,16 @@ pub trait Rows: Send {
 
     /// The next blinded handle under the record's subject key, which no entry has yet. None if the key is gone.
     fn next_handle(&mut self, record: RecordId) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
+
+    /// Keeps what a request presented, sealed, until a moment in unix seconds. `rq` is the request's transcript; there may be more
+    /// than one of it.
+    fn keep_evidence(
+        &mut self,
+        rq: &[u8; 32],
+        gallery: &GalleryName,
+        evidence: &Evidence,
+        until: u64,
+    ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Appends a log entry. An entry that stands there already is a fault.
     fn append(&mut self, place: Place, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;

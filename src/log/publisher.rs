@@ -60,14 +60,26 @@ impl Standing {
         self.notes().get(&half).map_or(0, |note| tiles::size_of(note))
     }
 
+    /// The checkpoint that stands there, with the signatures that have come.
+    pub(super) fn note(&self, half: Half) -> Option<String> {
+        self.notes().get(&half).cloned()
+    }
+
+    /// The files of a half-year that was published.
+    pub(super) fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+        let size = tiles::size_of(self.notes().get(&half)?);
+        Some((tiles::Reader::new(&folder(&self.directory, half)), size))
+    }
+
     pub(super) fn replace(&self, half: Half, note: &str) -> Result<bool, TilesError> {
-        let notes = self.notes();
+        let mut notes = self.notes();
         // The text ends where the signatures begin.
         let text = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
         if notes.get(&half).and_then(|standing| text(standing)) != text(note) {
             return Ok(false);
         }
         tiles::put_checkpoint(&folder(&self.directory, half), note)?;
+        notes.insert(half, note.to_owned());
         Ok(true)
     }
 }

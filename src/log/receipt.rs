@@ -48,12 +48,22 @@ pub enum Outcome {
     Unlocked,
     /// The gallery was searched: [`Found`].
     Searched,
+    /// The entry stands in the log; no word on what came of its request.
+    Logged,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Match, Self::NoMatch, Self::Enrolled, Self::Erased, Self::Locked, Self::Unlocked, Self::Searched];
+    pub const ALL: [Self; 8] = [
+        Self::Match,
+        Self::NoMatch,
+        Self::Enrolled,
+        Self::Erased,
+        Self::Locked,
+        Self::Unlocked,
+        Self::Searched,
+        Self::Logged,
+    ];
 
     /// The word that is signed.
     #[must_use]
@@ -66,6 +76,7 @@ impl Outcome {
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
             Self::Searched => "searched",
+            Self::Logged => "logged",
         }
     }
 }

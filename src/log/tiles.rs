@@ -21,7 +21,7 @@ use crate::log::merkle::{MerkleError, Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteError, VerifierKey};
 
 /// Hashes in a full tile, entries in a full bundle.
-pub(super) const WIDTH: u64 = 256;
+pub const WIDTH: u64 = 256;
 
 /// The files could not be written, or are not those of the log.
 #[derive(Debug, thiserror::Error)]
@@ -269,7 +269,7 @@ pub(super) fn put_checkpoint(directory: &Path, note: &str) -> Result<(), TilesEr
 /// [`TilesError::Io`]; do it again.
 pub(super) fn prune(directory: &Path, kept_from: u64) -> Result<(), TilesError> {
     let partial = directory.join(format!("tile/entries/{}.p", number(kept_from / WIDTH)));
-    if kept_from % WIDTH != 0 && partial.is_dir() {
+    if !kept_from.is_multiple_of(WIDTH) && partial.is_dir() {
         fs::remove_dir_all(partial)?;
     }
     for index in (0..kept_from / WIDTH).rev() {
@@ -361,6 +361,14 @@ impl Reader {
         let place = usize::try_from(index % WIDTH).expect("less than 256");
         let entry = self.bundle(span)?.swap_remove(place);
         if self.tile(0, span)?[place] == leaf_hash(&entry) { Ok(entry) } else { Err(TilesError::Entry(index)) }
+    }
+
+    /// The entries of one bundle of the log of `size` entries: from `first`, a multiple of [`WIDTH`], on. Checked against nothing.
+    ///
+    /// # Errors
+    /// [`TilesError::Io`] if the bundle is not there, or not any more; [`TilesError::Bundle`], [`TilesError::Beyond`].
+    pub fn entries(&self, first: u64, size: u64) -> Result<Vec<Vec<u8>>, TilesError> {
+        if first >= size { Err(TilesError::Beyond) } else { self.bundle(Span::of(first / WIDTH, size)) }
     }
 
     /// Reads everything under a checkpoint: leaf hashes must lead to its root, entries must hash to leaves, and tiles must

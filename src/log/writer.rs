@@ -70,7 +70,10 @@ pub(super) async fn run<L: Ledger>(
                 // What a ledger holds that failed is not known.
                 let is_over = matches!(swept, Err(LogError::Ledger(_)));
                 drop(done.send(swept));
-                if is_over { break } else { continue }
+                if is_over {
+                    break;
+                }
+                continue;
             },
             count = waiting.recv_many(batch.works(), GROUP) => if count == 0 && batch.works().is_empty() { break },
         }
@@ -110,7 +113,7 @@ impl Keeper {
             let mut kept = first;
             loop {
                 let end = ((kept / WIDTH + 1) * WIDTH).min(published);
-                let is_whole = end % WIDTH == 0 || half < Half::of(now);
+                let is_whole = end.is_multiple_of(WIDTH) || half < Half::of(now);
                 if end <= kept || !is_whole || !is_older(ledger, Place { half, index: end - 1 }, oldest).await? {
                     break;
                 }

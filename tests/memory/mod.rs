@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use tumar::log::admission::Batch;
 use tumar::log::half::{Half, Place};
-use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, RecordId, Rows, Standing};
+use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing};
 use tumar::name::{GalleryName, RequestId, Subject};
+use tumar::token::Evidence;
 
 /// Which commit fails, from 0, and whether what it wrote is there all the same.
 #[derive(Clone, Copy)]
@@ -98,10 +99,11 @@ impl Ledger for Memory {
 
 impl Rows for State {
     async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
-        Ok(self
-            .requests
-            .get(&(client.to_owned(), id))
-            .map(|&(transcript, open)| Asked { transcript, course: if open { Course::Open } else { Course::Ended } }))
+        Ok(self.requests.get(&(client.to_owned(), id)).map(|&(transcript, open)| Asked {
+            transcript,
+            course: if open { Course::Open } else { Course::Ended },
+            matched: None,
+        }))
     }
 
     async fn open_request(
@@ -115,7 +117,13 @@ impl Rows for State {
         Ok(())
     }
 
-    async fn close_request(&mut self, client: &str, id: RequestId, _: Option<&Answer>) -> Result<bool, LedgerFault> {
+    async fn close_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        _: Option<&Answer>,
+        _: Option<&Match>,
+    ) -> Result<bool, LedgerFault> {
         let known = self.requests.get_mut(&(client.to_owned(), id));
         Ok(known.is_some_and(|(_, open)| std::mem::take(open)))
     }
@@ -144,6 +152,10 @@ impl Rows for State {
 
     async fn next_handle(&mut self, _: RecordId) -> Result<Option<[u8; 32]>, LedgerFault> {
         Ok(None)
+    }
+
+    async fn keep_evidence(&mut self, _: &[u8; 32], _: &GalleryName, _: &Evidence, _: u64) -> Result<(), LedgerFault> {
+        Ok(())
     }
 
     async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
