@@ -108,6 +108,11 @@ fn folder(party: Party) -> String {
     party.as_str().to_ascii_lowercase()
 }
 
+/// What proofs say of a node at a port, by the name in its certificate.
+fn base(port: u16) -> String {
+    format!("https://localhost:{port}")
+}
+
 /// What is to be written.
 pub(super) struct Plan {
     /// Name of the installation.
@@ -162,7 +167,7 @@ impl Plan {
     }
 
     fn leader_base(&self) -> String {
-        format!("https://localhost:{}", self.public[Party::LEADER.index()])
+        base(self.public[Party::LEADER.index()])
     }
 
     fn write_issuer(&self, folder: &Path) -> Result<(), Failure> {
@@ -211,7 +216,7 @@ impl Plan {
              data = \"data\"\n\
              keys = \"keys\"\n\
              officers = \"../officers/officers.toml\"    # who may approve searches\n\
-             # What proofs may name as the address of a call. Clients call the leader, and each node checks that for itself.\n\
+             # What proofs may name as the address of a call: the leader, and this node for calls about its own log.\n\
              bases = [{bases}]\n\
              \n\
              [[issuers]]\n\
@@ -221,24 +226,26 @@ impl Plan {
             deployment = self.deployment,
             public = self.at(self.public[party.index()]),
             own_peer = self.at(self.peer[party.index()]),
-            bases = self.bases(),
+            bases = self.bases(party),
             issuer = issuer_name(&self.deployment),
             next = peer(party.next().min(party.prev())),
             prev = peer(party.next().max(party.prev())),
         )
     }
 
-    /// By the certificate's name, and by the host's where that is another.
-    fn bases(&self) -> String {
-        let by_host = format!("https://{}", self.at(self.public[Party::LEADER.index()]));
-        format!("\"{}\", \"{by_host}\"", self.leader_base())
+    /// The leader's and the node's own, each by the certificate's name and by the host's.
+    fn bases(&self, party: Party) -> String {
+        let mut ports = vec![self.public[Party::LEADER.index()], self.public[party.index()]];
+        ports.dedup();
+        let both = |port: u16| format!("\"{}\", \"https://{}\"", base(port), self.at(port));
+        ports.into_iter().map(both).collect::<Vec<_>>().join(", ")
     }
 
     fn write_client(&self, dir: &Path, nodes: &[NodePublic; 3]) -> Result<(), Failure> {
-        let folder = dir.join("client");
-        files::make_folder(&folder)?;
+        let client = dir.join("client");
+        files::make_folder(&client)?;
         let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
-        files::write_secret(&folder.join("proof.pk8"), &pkcs8)?;
+        files::write_secret(&client.join("proof.pk8"), &pkcs8)?;
         // Checked as what it is: a relying party's name.
         let relying_party: RelyingParty = RELYING_PARTY.parse()?;
         let mut text = format!(
@@ -255,8 +262,15 @@ impl Plan {
             base = self.leader_base(),
         );
         for (party, NodePublic { identity, log_key }) in Party::ALL.into_iter().zip(nodes) {
-            let _ =
-                write!(text, "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n");
+            let (letter, port) = (folder(party), self.public[party.index()]);
+            let _ = write!(
+                text,
+                "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n\
+                 # How it is called about its own log.\n\
+                 address = \"{address}\"\nbase = \"{base}\"\ncertificate = \"../{letter}/keys/tls.crt\"\n",
+                address = self.at(port),
+                base = base(port),
+            );
         }
         files::write(&client_config(dir), text.as_bytes())
     }

@@ -27,7 +27,7 @@ use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
 use super::merkle::{Tree, leaf_hash};
 use super::note::{Checkpoint, NoteSigner};
-use super::publisher::{self, Published, Publisher, Standing};
+use super::publisher::{self, Publisher, Standing};
 use super::tiles::{self, TilesError};
 use super::writer::{self, Keeper, Stop, Sweep};
 
@@ -213,7 +213,7 @@ pub struct AccessLog {
     sweeps: mpsc::Sender<Sweep>,
     shared: Arc<Mutex<Shown>>,
     standing: Arc<Standing>,
-    published: watch::Receiver<Option<Published>>,
+    published: watch::Receiver<Option<String>>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<()>,
 }
@@ -435,9 +435,9 @@ impl AccessLog {
         shard.tree.consistency(old, new).map_err(|_| LogError::Beyond)
     }
 
-    /// The checkpoint that was published last, whenever there is a newer one. None before the first.
+    /// The signed note that was published last, whenever there is a newer one. None before the first.
     #[must_use]
-    pub fn published(&self) -> watch::Receiver<Option<Published>> {
+    pub fn published(&self) -> watch::Receiver<Option<String>> {
         self.published.clone()
     }
 
@@ -460,11 +460,7 @@ impl AccessLog {
     pub async fn settle(&self) -> Result<(), LogError> {
         let (Place { half, index }, _) = self.head();
         let mut published = self.published.clone();
-        let told = |last: &Option<Published>| {
-            let is_later = last.as_ref().is_some_and(|last| last.half > half);
-            is_later || self.standing.size(half) >= index
-        };
-        published.wait_for(told).await.map(drop).map_err(|_| LogError::Halted)
+        published.wait_for(|_| self.standing.size(half) >= index).await.map(drop).map_err(|_| LogError::Halted)
     }
 
     /// Puts a checkpoint with more signatures in the place of the same checkpoint, if that still stands there. Blocks.

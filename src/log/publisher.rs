@@ -23,21 +23,12 @@ const TICK: Duration = Duration::from_millis(500);
 /// Entries that may wait while files cannot be written; then the log halts, for it must not go on unseen.
 const BACKLOG: usize = 65_536;
 
-/// A checkpoint that others can read now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// Of which half-year's log.
-    pub half: Half,
-    /// The signed note.
-    pub note: String,
-}
-
 /// What stands in the folders: a checkpoint may be replaced by the same one with more signatures, and by nothing else.
 #[derive(Debug)]
 pub(super) struct Standing {
     directory: PathBuf,
     notes: Mutex<BTreeMap<Half, String>>,
-    published: watch::Sender<Option<Published>>,
+    published: watch::Sender<Option<String>>,
 }
 
 impl Standing {
@@ -47,7 +38,7 @@ impl Standing {
         Arc::new(Self { directory: directory.to_owned(), notes, published })
     }
 
-    pub(super) fn published(&self) -> watch::Receiver<Option<Published>> {
+    pub(super) fn published(&self) -> watch::Receiver<Option<String>> {
         self.published.subscribe()
     }
 
@@ -192,7 +183,7 @@ impl Publisher {
         let needed = files.first_needed();
         tail.drain(..usize::try_from(needed - *tail_from).expect("what is in memory can be counted"));
         *tail_from = needed;
-        self.standing.published.send_replace(Some(Published { half: self.half, note: note.to_owned() }));
+        self.standing.published.send_replace(Some(note.to_owned()));
         Ok(())
     }
 }
