@@ -209,6 +209,17 @@ impl VerifierKey {
         }
         if signed { Ok(text) } else { Err(NoteError::Unsigned) }
     }
+
+    /// The note without the signatures of others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn only(&self, note: &str) -> Result<String, NoteError> {
+        let text = self.open(note)?;
+        let (_, signatures) = read(note)?;
+        let own = signatures.iter().filter(|signature| signature.is_by(&self.name, self.id));
+        Ok(own.fold(format!("{text}\n"), |note, signature| note + signature.line + "\n"))
+    }
 }
 
 /// One signature of a note, not checked.

@@ -213,20 +213,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts a file in its place, whole and durable.
     fn put(&self, path: &str, content: &[u8]) -> Result<(), TilesError> {
-        let place = self.directory.join(path);
-        let folder = place.parent().expect("a path below the directory has a parent");
-        make_folder(folder)?;
-        let beside = place.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, &place)?;
-        // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        Ok(put(&self.directory.join(path), content)?)
     }
+}
+
+/// Puts a file in its place, whole and durable.
+pub(super) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = place.parent().ok_or(io::ErrorKind::NotFound)?;
+    make_folder(folder)?;
+    let beside = place.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, place)?;
+    // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
+    File::open(folder)?.sync_all()
 }
 
 /// Makes a folder and those above it, durably: names are synchronised as well.
