@@ -1,4 +1,5 @@
 //! A witness cosigns what continues, remembers it through crashes, and answers as C2SP tlog-witness says.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
