@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tumar::http::{NodeKeys, Parts, Server};
 use tumar::log::cosign::{Cosigner, CosignerKey, witness_name};
 use tumar::log::half::Half;
 use tumar::log::merkle::{Tree, leaf_hash};
-use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey, log_name};
+use tumar::log::note::{Checkpoint, KeyName, NoteSigner, SigningKey, VerifierKey, log_name};
 use tumar::log::tiles::Writer;
 use tumar::log::witness::{AddCheckpoint, MAX_REQUEST, Witness};
 use tumar::name::Deployment;
@@ -234,6 +234,39 @@ async fn a_peer_is_witnessed_by_the_protocol_of_c2sp() {
     assert_eq!(port.post(vec![b'x'; MAX_REQUEST + 1]).await.status, 413);
 }
 
+/// B's log, whose checkpoint A is asked to cosign.
+struct Published {
+    tree: Tree,
+    placed: mpsc::Sender<String>,
+}
+
+impl tumar::cosigning::Log for Published {
+    fn consistency(&self, _: &KeyName, old: u64, new: u64) -> Option<Vec<[u8; 32]>> {
+        self.tree.consistency(old, new).ok()
+    }
+
+    fn replace(&self, note: &str) -> std::io::Result<()> {
+        self.placed.blocking_send(note.to_owned()).map_err(std::io::Error::other)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_gets_its_checkpoint_cosigned_at_the_port_of_another() {
+    let a = Port::start(Party::A, Vec::new(), None).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (tree, note) = write_log(Party::B, elsewhere.path());
+    let (placed, mut cosigned) = mpsc::channel(1);
+    let (publish, published) = watch::channel(Some(note));
+    let witness = tumar::cosigning::Witness::at(cosigner(Party::A).verifier().clone(), a.site());
+    let log = Arc::new(Published { tree, placed });
+    let running = tokio::spawn(tumar::cosigning::run(published, vec![witness], log));
+    let note = cosigned.recv().await.unwrap();
+    assert_eq!(cosigner(Party::A).verifier().verify(&note), Ok(NOW));
+    assert!(Checkpoint::open(&note, &verifier(Party::B).of_half("2026h2".parse().unwrap())).is_ok());
+    drop(publish);
+    running.await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_others_logs_are_relayed_and_the_index_names_what_there_is() {
     let b = Port::start(Party::B, Vec::new(), None).await;
@@ -297,6 +330,36 @@ async fn readers_that_hold_connections_wait_for_each_other_and_all_are_served_in
     let mut answer = String::new();
     late.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&port.note));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_pile_up_are_told_to_come_again_and_the_witness_goes_on() {
+    // A peer that takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let peer = Site::new(&format!("http://{address}"), None, Duration::from_secs(20)).unwrap();
+    let port = Port::start(Party::A, vec![(Party::B, peer)], None).await;
+    let mut waiting = Vec::new();
+    for _ in 0..tumar::http::REQUESTS {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        stream.write_all(b"GET /b/2026h2/checkpoint HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        waiting.push(stream);
+    }
+    // They arrive in their own time: until the last has, one more is answered.
+    while port.get("/a/2026h2/checkpoint", None).await.status != 503 {}
+    assert_eq!(port.post(b"old 0".to_vec()).await.status, 400);
+    drop(silent);
+    let mut answer = [0; 12];
+    waiting[0].read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 502");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_begins_a_request_and_falls_silent_is_cut_off() {
+    let port = Port::start(Party::A, Vec::new(), None).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(port.raw("GET /a/2026h2/checkpoint HTTP/1.1\r\nhost").await, "");
+    assert!(began.elapsed() < Duration::from_mins(1), "of a clock that runs when nobody does");
 }
 
 #[tokio::test(flavor = "multi_thread")]

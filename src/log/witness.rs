@@ -198,9 +198,9 @@ impl Witness {
             return Err(WitnessError::Unknown);
         }
         let key = log.of_half(half);
-        let checkpoint = Checkpoint::open(note, &key).map_err(|error| match error {
-            NoteError::Unsigned | NoteError::Signature => WitnessError::Unsigned,
-            _ => WitnessError::Malformed,
+        let checkpoint = Checkpoint::open(note, &key).map_err(|error| {
+            let unsigned = matches!(error, NoteError::Unsigned | NoteError::Signature);
+            if unsigned { WitnessError::Unsigned } else { WitnessError::Malformed }
         })?;
         let kept = |char: char| if char.is_ascii_alphanumeric() || "-.".contains(char) { char } else { '_' };
         // Were two logs' folders one, neither would believe the other's note there.
