@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod cosign;
 pub mod entry;
 pub mod half;
 pub mod ledger;
@@ -26,4 +27,5 @@ pub mod note;
 mod publisher;
 pub mod receipt;
 pub mod tiles;
+pub mod witness;
 mod writer;
