@@ -467,8 +467,14 @@ impl AccessLog {
     ///
     /// # Errors
     /// [`LogError::Published`] if the file cannot be written; the one before stands there then.
-    pub fn put_cosigned(&self, half: Half, note: &str) -> Result<bool, LogError> {
-        Ok(self.standing.replace(half, note)?)
+    pub fn put_cosigned(&self, note: &str) -> Result<bool, LogError> {
+        Ok(self.standing.replace(note)?)
+    }
+
+    /// Folder of the published files: one in it for each half-year.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.standing.directory()
     }
 
     /// Destroys entries that are older than the policy keeps them. Hashes stay: what is left can still be proven.

@@ -62,7 +62,13 @@ impl Standing {
         Some((tiles::Reader::new(&folder(&self.directory, half)), size))
     }
 
-    pub(super) fn replace(&self, half: Half, note: &str) -> Result<bool, TilesError> {
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn replace(&self, note: &str) -> Result<bool, TilesError> {
+        let origin = note.lines().next().and_then(|origin| origin.rsplit_once('/'));
+        let Some(half) = origin.and_then(|(_, half)| half.parse::<Half>().ok()) else { return Ok(false) };
         let mut notes = self.notes();
         // The text ends where the signatures begin.
         let text = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
