@@ -78,8 +78,8 @@ fn open(note: &[u8], keys: &str) -> Result<Checkpoint, Box<dyn Error>> {
     let origin = verifier.name().to_owned();
     let known = VerifierList::new(vec![Box::new(verifier), Box::new(CosignatureVerifier::new(cosigner))]);
     let note = Note::from_bytes(note)?;
-    let (verified, unknown) = note.verify(&known)?;
-    if verified.len() != 2 || !unknown.is_empty() {
+    let (good, unknown) = note.verify(&known)?;
+    if good.len() != 2 || !unknown.is_empty() {
         return Err("not signed by both".into());
     }
     let checkpoint = Checkpoint::from_bytes(note.text()).map_err(|_| "not a checkpoint")?;

@@ -38,8 +38,8 @@ pub(super) struct Place {
 impl Place {
     /// Takes the path of an address apart, as it was sent.
     pub(super) fn parse(path: &str) -> Option<Self> {
-        let mut parts = path.strip_prefix('/')?.splitn(3, '/');
-        let (party, half, file) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut pieces = path.strip_prefix('/')?.splitn(3, '/');
+        let (party, half, file) = (pieces.next()?, pieces.next()?, pieces.next()?);
         let party = Party::ALL.into_iter().find(|any| any.as_str().to_ascii_lowercase() == party)?;
         Some(Self { party, half: half.parse().ok()?, kind: kind(file)?, file: file.to_owned() })
     }

@@ -108,10 +108,9 @@ async fn file(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -
         };
     }
     match shared.relay(place.party, place.to_string(), token).await {
-        None => nowhere(),
+        None | Some(Ok(Answer { status: 404, .. })) => nowhere(),
         Some(Ok(Answer { status: 200, body })) => content_of(place.kind, body),
         Some(Ok(Answer { status: 401, .. })) => unauthorised(),
-        Some(Ok(Answer { status: 404, .. })) => nowhere(),
         Some(Ok(Answer { status: 503, .. })) => busy(),
         Some(Ok(_) | Err(_)) => words(StatusCode::BAD_GATEWAY, "the other node does not answer\n"),
     }

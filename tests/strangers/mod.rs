@@ -13,19 +13,19 @@ use tumar::log::tiles::Writer;
 use tumar::party::Party;
 
 /// Entries of the sound log.
-pub const SIZE: u64 = 5_300;
+pub(crate) const SIZE: u64 = 5_300;
 
 /// Entries that there were when the verifier last looked: neither a whole number of tiles nor near the end.
-pub const EARLIER: u64 = 2_777;
+pub(crate) const EARLIER: u64 = 2_777;
 
 /// Seconds at which checkpoints are cosigned.
-pub const TIME: u64 = 1_790_000_000;
+pub(crate) const TIME: u64 = 1_790_000_000;
 
 /// The folder that must be accepted.
-pub const SOUND: &str = "sound";
+pub(crate) const SOUND: &str = "sound";
 
 /// The folders that must be refused.
-pub const LIES: [&str; 11] = [
+pub(crate) const LIES: [&str; 11] = [
     "changed-entry",
     "changed-entry-and-tile",
     "changed-tile",
@@ -96,7 +96,7 @@ fn entries(count: u64) -> Vec<Vec<u8>> {
 }
 
 /// Writes all folders and `keys`.
-pub fn write(out: &Path) {
+pub(crate) fn write(out: &Path) {
     let (operator, all) = (Operator::new(1), entries(SIZE));
     let earlier = operator.note(&all[..usize::try_from(EARLIER).unwrap()], origin());
     fs::write(out.join("keys"), format!("{}\n{}\n", operator.log.verifier(), operator.cosigner.verifier())).unwrap();
@@ -154,9 +154,9 @@ fn tamper(name: &str, folder: &Path, operator: &Operator, all: &[Vec<u8>]) {
         "wrong-cosignature" => {
             // The log's own signature, and a cosignature that was made of an earlier checkpoint.
             let (note, earlier) = (operator.note(all, origin()), operator.note(&all[..9], origin()));
-            let kept = note.lines().take(5).map(|line| format!("{line}\n")).collect::<String>();
-            let other = earlier.lines().last().unwrap();
-            fs::write(folder.join("checkpoint"), format!("{kept}{other}\n")).unwrap();
+            let kept: String = note.split_inclusive('\n').take(5).collect();
+            let other = earlier.split_inclusive('\n').next_back().unwrap();
+            fs::write(folder.join("checkpoint"), kept + other).unwrap();
         }
         _ => {}
     }
