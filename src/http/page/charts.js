@@ -17,7 +17,7 @@
   /** What a column of time is called. */
   function binName(tally, at) {
     const date = T.minuteDate(tally.from + at * tally.step);
-    if (tally.unit === 'hour') return `${T.date(date)}, ${T.clock(date)}`;
+    if (tally.step < 24 * 60) return `${T.date(date)}, ${T.clock(date)}`;
     return tally.unit === 'week' ? `week of ${T.date(date)}` : T.date(date);
   }
 

@@ -66,8 +66,8 @@
     const peers = Object.keys(keys.cosigner).filter((party) => party !== log.party);
     for (const [who, key] of [...peers.map((party) => [party, keys.cosigner[party]]), ...keys.witnesses.map((key) => ['', key])]) {
       const { state, time } = await T.cosignature(note, key);
-      const name = who ? `node ${who}` : `witness ${key.name}`;
-      log.cosigners.push({ name, label: who || key.name, isPeer: who !== '', state, time });
+      const name = who ? `node ${who}` : `${key.name} (outside)`;
+      log.cosigners.push({ name, isPeer: who !== '', state, time });
       if (state === 'false') alarm('COSIGNATURE', `The cosignature in the name of ${name} is false.`);
       if (state === 'absent' && who) alarm('COSIGNATURE', `Not cosigned by ${name}.`);
       if (state === 'absent' && !who) {

@@ -47,7 +47,7 @@
     const findings = [];
     const choose = (key, role, node) => {
       const pin = pins.get(`${key.type} ${key.name}`);
-      const isNode = node && [...pins.values()].some((other) => other.type === key.type && /^(log|witness)\./.test(other.name));
+      const isNode = node && [...pins.values()].some((other) => other.type === key.type && /^(log|witness)\.[abc]\./.test(other.name));
       if (pin && !T.same(pin.key, key.key)) {
         findings.push({ level: 'alarm', node, rule: 'KEY', text: `${role}: another key than the one pinned for ${key.name}.` });
       } else if (!pin && isNode) {
@@ -81,15 +81,21 @@
   function summary({ agreed, pending, partial, alone }) {
     const more = [pending && `${T.many(pending, 'is', 'are')} too new to compare`, partial && `${T.many(partial, 'was', 'were')} refused or failed before all three were asked`,
       alone && `${T.many(alone, 'stands', 'stand')} in one log alone, as an auditor\u2019s or a person\u2019s look does`].filter(Boolean);
-    return `The three logs tell one story. ${T.many(agreed, 'request')} ${agreed === 1 ? 'stands' : 'stand'} in all three, the same${more.length ? `; ${T.and(more)}` : ''}.`;
+    return `The three logs tell one story: ${T.many(agreed, 'request')} ${agreed === 1 ? 'stands' : 'stand'} in all three alike${more.length ? `; ${T.and(more)}` : ''}.`;
   }
+
+  /** So that a copy of last month is not taken for today's. */
+  const newest = () => {
+    const time = Math.max(...state.logs.map((log) => log.time || 0));
+    return time ? `The newest cosignature is of ${T.day(time)}.` : '';
+  };
 
   function conclude() {
     const findings = allFindings();
     if (findings.some(({ level }) => level === 'alarm')) T.showVerdict('alarm', 'ALARM', count(findings), findings);
-    else if (state.reconciled) T.showVerdict('good', 'AGREEMENT', summary(state.reconciled), findings);
+    else if (state.reconciled) T.showVerdict('good', 'AGREEMENT', `${summary(state.reconciled)} ${newest()}`, findings);
     else {
-      T.showVerdict('calm', 'CHECKPOINTS IN ORDER', 'All three are signed, cosigned by the others, and continue what this browser saw before. The entries are not read yet, so the logs are not compared.', findings);
+      T.showVerdict('calm', 'CHECKPOINTS IN ORDER', `All three are signed, cosigned by the others, and continue what this browser saw of them. ${newest()} The entries are not read yet, so the logs are not compared with each other.`, findings);
     }
     T.showLogs(state.logs, findings);
   }

@@ -125,7 +125,7 @@
   /** Counts below this are withheld: they could be one person. */
   T.FEW = 5;
 
-  const STEPS = [[60, 'hour'], [24 * 60, 'day'], [7 * 24 * 60, 'week']];
+  const STEPS = [[60, 'hour'], [6 * 60, '6 hours'], [24 * 60, 'day'], [7 * 24 * 60, 'week']];
 
   /**
    * Requests by bank and purpose over time, each once, by the first entry that any log has of it.

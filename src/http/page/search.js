@@ -21,7 +21,7 @@
   function stepsTable(log, index, proof) {
     const cell = (bytes) => el('td', {}, el('code', {}, T.hex(bytes)));
     const rows = proof.steps.map(({ sibling, left, hash }, step) => el('tr', {},
-      el('th', { scope: 'row' }, String(step + 1)), el('td', {}, left ? 'on the left' : 'on the right'), cell(sibling), cell(hash)));
+      el('th', { scope: 'row' }, String(step + 1)), el('td', {}, left ? 'left' : 'right'), cell(sibling), cell(hash)));
     return el('details', {}, el('summary', {}, `Proof, ${T.many(proof.steps.length, 'step')}`),
       el('ol', { class: 'plain' },
         el('li', {}, 'The entry as fetched: ', el('pre', { tabindex: '0', 'aria-label': 'Entry as fetched' }, proof.text)),

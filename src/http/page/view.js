@@ -21,13 +21,13 @@
       if (typeof value === 'function') node.addEventListener(name, value);
       else if (value !== undefined && value !== false) node.setAttribute(name, value === true ? '' : value);
     }
-    node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
     return node;
   }
   T.el = (tag, attributes, ...children) => make(document.createElement(tag), attributes, children);
   T.svg = (tag, attributes, ...children) => make(document.createElementNS(SVG, tag), attributes, children);
   T.at = (id) => document.getElementById(id);
-  T.fill = (node, ...children) => node.replaceChildren(...children.flat().filter(Boolean));
+  T.fill = (node, ...children) => node.replaceChildren(...children.flat(Infinity).filter(Boolean));
   const { el, at, fill } = T;
 
   /** A whole number in groups of three. */
@@ -61,8 +61,8 @@
     return el('li', {},
       el('b', {}, node ? `Node ${node}` : 'This page'),
       el('span', {}, entry === undefined ? (node ? 'whole log' : '') : `entry ${T.count(entry)}`),
-      el('span', { class: 'rule', title: T.RULES[rule] }, `rule ${rule}`),
-      el('span', { class: 'text' }, `${text} (${T.RULES[rule]})`),
+      el('span', { class: 'rule' }, el('code', {}, `rule ${rule}`), el('small', {}, T.RULES[rule])),
+      el('span', { class: 'text' }, text),
       rq && el('span', { class: 'rq' }, el('code', {}, rq), ' ',
         el('button', { type: 'button', class: 'small', 'data-rq': rq, 'aria-label': `Show request ${rq.slice(0, 12)}` }, 'Show')));
   }
@@ -93,7 +93,7 @@
   };
 
   function cosignerItem({ name, state, time, isPeer }) {
-    if (state === 'good') return el('li', {}, `${name}, ${seconds(time)}`);
+    if (state === 'good') return el('li', {}, name, ' ', el('span', { class: 'when' }, seconds(time)));
     const word = state === 'false' ? 'false cosignature' : 'has not cosigned';
     return el('li', {}, el('span', { class: isPeer || state === 'false' ? 'bad-mark' : '' }, `${name}: ${word}`));
   }
