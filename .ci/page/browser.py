@@ -10,12 +10,14 @@ PROVED = "() => / proved\\.$/.test(document.getElementById('search-status').text
 
 
 class Visit:
-    """A page in a profile of its own, or in one that was there before."""
+    """A page in a profile of its own, at a moment (unix seconds) or now."""
 
-    def __init__(self, browser, url, context=None, **options):
+    def __init__(self, browser, url, now=None, **options):
         self.url, self.asked, self.complaints = url, [], []
-        self.context = context or browser.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True, **options)
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True, **options)
         self.page = self.context.new_page()
+        if now:
+            self.page.clock.set_fixed_time(now)
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

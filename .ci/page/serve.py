@@ -26,6 +26,8 @@ class Handler(SimpleHTTPRequestHandler):
             return str(PAGE / "index.html")
         if path.startswith("/page/"):
             return str(PAGE / path.removeprefix("/page/"))
+        # A connection outlives a change of folder.
+        self.directory = str(self.node.folder)
         return super().translate_path(path)
 
     def do_GET(self):

@@ -30,7 +30,6 @@ from fixture import NOW
 from serve import TOKEN, Node
 
 ARGS = argparse.Namespace(url=None, token=None, shots=None)
-DARK = {"color_scheme": "dark"}
 
 
 class Chromium(unittest.TestCase):
@@ -54,7 +53,8 @@ class Chromium(unittest.TestCase):
         self.expected_complaints = 0
 
     def visit(self, url, **options):
-        visit = Visit(self.browser, url, **options)
+        now = None if ARGS.url else fixture.TAKEN + 20
+        visit = Visit(self.browser, url, now, **options)
         self.visits.append(visit)
         return visit
 
@@ -149,7 +149,7 @@ class OverHttp(Chromium):
         node = self.serve(self.folder("honest", self.made))
         visit = self.visit(node.url).read(TOKEN)
         visit.page.select_option("#half", "2026h1")
-        visit.page.wait_for_function("() => document.querySelector('.node[data-node=A] .size').textContent.startsWith('304')")
+        visit.page.wait_for_function("() => document.querySelector('.node[data-node=A] .size').textContent.startsWith('302')")
         visit.wait_read()
         self.assertEqual(visit.word(), "AGREEMENT")
 
@@ -297,7 +297,7 @@ class OnDisk(Chromium):
         self.assertEqual(visit.page.locator(".proof[data-state=good]").count(), 6)
         self.assertTrue(all(url.startswith("file:///") for url in visit.asked))
         visit.page.select_option("#half", "2026h1")
-        visit.page.wait_for_function("() => document.querySelector('.node[data-node=A] .size').textContent.startsWith('304')")
+        visit.page.wait_for_function("() => document.querySelector('.node[data-node=A] .size').textContent.startsWith('302')")
         self.assertEqual(visit.wait_read().word(), "AGREEMENT")
 
     def test_a_doctored_folder_is_red(self):

@@ -79,7 +79,7 @@
   }
 
   function summary({ agreed, pending, partial, alone }) {
-    const more = [pending && `${T.many(pending, 'is', 'are')} too new to compare`, partial && `${T.many(partial, 'was', 'were')} refused or failed before all three were asked`,
+    const more = [pending && `${T.many(pending, 'is', 'are')} too new to compare, or at the edge of what is kept`, partial && `${T.many(partial, 'was', 'were')} refused or failed before all three were asked`,
       alone && `${T.many(alone, 'stands', 'stand')} in one log alone, as an auditor\u2019s or a person\u2019s look does`].filter(Boolean);
     return `The three logs tell one story: ${T.many(agreed, 'request')} ${agreed === 1 ? 'stands' : 'stand'} in all three alike${more.length ? `; ${T.and(more)}` : ''}.`;
   }

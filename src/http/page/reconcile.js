@@ -69,21 +69,18 @@
     }
   }
 
-  /** A request that some node says was carried out: all must have admitted it. */
-  function expectEverywhere(request, expected, report) {
-    const having = expected.filter((party) => admitOf(request.in[party]));
-    const lacking = expected.filter((party) => !having.includes(party));
-    if (lacking.length === 0) return true;
+  /** A request that some node says was carried out, and that these have not admitted. */
+  function reportLacking(request, lacking, report) {
+    const having = PARTIES.filter((party) => !lacking.includes(party));
     if (having.length === 1 && lacking.length === 2) {
       const [party] = having;
       report('alarm', 'EXTRA', party, `A use that neither node ${lacking[0]} nor node ${lacking[1]} knows of.`, admitOf(request.in[party]).index);
-      return false;
+      return;
     }
     const witnesses = having.map((party) => `node ${party} has it as entry ${T.count(admitOf(request.in[party]).index)}`);
     for (const party of lacking) {
       report('alarm', 'MISSING', party, `A use is not in this log: ${and(witnesses.length ? witnesses : ['another log has it'])}.`);
     }
-    return false;
   }
 
   /**
@@ -101,22 +98,23 @@
       const minutes = all.map(({ minute }) => minute);
       const [first, last] = [Math.min(...minutes), Math.max(...minutes)];
       const report = (level, rule, node, text, entry) => result.findings.push({ level, rule, node, text, entry, rq: request.rq });
-      const outside = first < starts + BORDER || last >= end - BORDER;
+      const atBorder = first < starts + BORDER || last >= end - BORDER;
+      const isNew = (last + 1 + PENDING) * 60 > until;
       const present = PARTIES.filter((party) => request.in[party].length > 0);
-      const isPending = (last + 1 + PENDING) * 60 > until;
+      const done = PARTIES.some((party) => isDone(request.in[party]));
+      const lacking = done ? PARTIES.filter((party) => !admitOf(request.in[party])) : [];
       if (all.some(({ action }) => T.ALONE.has(action)) && present.length === 1) result.alone += 1;
-      else if (present.length < 3 && (isPending || outside)) result.pending += 1;
+      else if ((present.length < 3 || lacking.length > 0) && (isNew || atBorder)) result.pending += 1;
       else {
-        const done = PARTIES.some((party) => isDone(request.in[party]));
-        const good = done ? expectEverywhere(request, PARTIES, report) : true;
+        if (lacking.length > 0) reportLacking(request, lacking, report);
         if (present.length > 1) compareRequest(request, present, report);
         for (const party of present) {
           if (request.in[party].filter(({ event }) => event === 'admit').length > 1) {
             report('alarm', 'TWICE', party, 'One request admitted twice.', request.in[party].at(-1).index);
           }
         }
-        if (present.length === 3 && good) result.agreed += 1;
-        else if (good) result.partial += 1;
+        if (present.length === 3) result.agreed += 1;
+        else if (lacking.length === 0) result.partial += 1;
       }
     }
     return result;
