@@ -153,6 +153,15 @@ class OverHttp(Chromium):
         visit.wait_read()
         self.assertEqual(visit.word(), "AGREEMENT")
 
+    def test_a_node_without_a_log_of_the_half_has_nothing_to_compare_but_what_others_have(self):
+        alone = {key: copy.copy(log) for key, log in self.made.items() if key not in [("a", NOW), ("c", NOW)]}
+        alone["b", NOW].entries = [e for e in alone["b", NOW].entries if e["action"] == "open_evidence"]
+        visit = self.visit(self.serve(self.folder("alone", alone)).url).read(TOKEN)
+        self.assertEqual((visit.word(), visit.alarms()), ("AGREEMENT", []))
+        lacking = {key: log for key, log in self.made.items() if key != ("c", NOW)}
+        visit = self.visit(self.serve(self.folder("lacking", lacking)).url).read(TOKEN)
+        self.assertEqual({(node, rule) for node, _, rule, _ in visit.alarms()}, {("C", "MISSING")})
+
     def test_a_log_whose_beginning_is_pruned_still_leads_to_its_root(self):
         folder = self.folder("pruned", self.made)
         for party in "abc":

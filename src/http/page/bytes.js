@@ -30,9 +30,14 @@ window.Tumar = {};
 
   /** @param {string} text standard alphabet, padded @returns {Uint8Array} throws on any other spelling */
   T.fromBase64 = (text) => {
+    const wrong = new Error('not canonical base64');
+    if (/[^A-Za-z0-9+/=]/.test(text)) throw wrong;
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text, { lastChunkHandling: 'strict' });
     const raw = atob(text);
-    if (btoa(raw) !== text) throw new Error('not canonical base64');
-    return Uint8Array.from(raw, (c) => c.charCodeAt(0));
+    if (btoa(raw) !== text) throw wrong;
+    const bytes = new Uint8Array(raw.length);
+    for (let at = 0; at < raw.length; at += 1) bytes[at] = raw.charCodeAt(at);
+    return bytes;
   };
 
   /** @param {...Uint8Array} parts @returns {Uint8Array} */

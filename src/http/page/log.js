@@ -32,15 +32,18 @@
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+  const blank = (party, half) => ({
+    party, half, folder: `${party.toLowerCase()}/${half}/`, findings: [], cosigners: [], size: 0, signed: false,
+  });
+
   /** @returns {Promise<object>} what can be said of the checkpoint as it stands there now */
   async function readOnce(source, party, half, keys) {
-    const log = { party, half, folder: `${party.toLowerCase()}/${half}/`, findings: [], cosigners: [], size: 0, signed: false };
+    const log = blank(party, half);
     const alarm = (rule, text) => log.findings.push({ level: 'alarm', node: party, rule, text });
     let note;
     try {
       const bytes = await source.get(`${log.folder}checkpoint`, { fresh: true });
       if (!bytes) {
-        log.absent = true;
         alarm('UNREACHABLE', `There is no checkpoint for ${half}.`);
         return log;
       }
@@ -105,10 +108,25 @@
   }
 
   /**
+   * The log of a node that says it has none for this half: as one without entries. Who had requests then is given away by the others.
+   */
+  async function noLog(party, half, keys) {
+    const log = { ...blank(party, half), entries: [] };
+    const { name } = await T.keyOfHalf(keys.log[party], half);
+    const seen = memory.all()[name];
+    log.findings.push(seen
+      ? { level: 'alarm', node: party, rule: 'REWIND', text: `The log is gone; this browser saw ${T.many(seen.size, 'entry', 'entries')} of it on ${T.day(seen.at)}.` }
+      : { level: 'note', node: party, rule: 'HALF', text: `Says that it has no log of ${half}.` });
+    return log;
+  }
+
+  /**
+   * @param {boolean} isListed whether the node says that it has such a log
    * @param {object} keys `{log: {A: Key, ..}, cosigner: {A: Key, ..}, witnesses: Key[]}`
    * @returns {Promise<object>} the log, with its findings
    */
-  T.readLog = async (source, party, half, keys) => {
+  T.readLog = async (source, party, half, isListed, keys) => {
+    if (!isListed) return noLog(party, half, keys);
     let log;
     for (let tries = 1; ; tries += 1) {
       log = await readOnce(source, party, half, keys);
@@ -235,6 +253,7 @@
           alarm('BUNDLE', `Entry bundle ${index} cannot be read: ${error.message}.`, index * T.WIDTH);
         }
         progress(Math.min(T.WIDTH, log.size - index * T.WIDTH));
+        await pause(0); // or the browser would paint nothing until all is done
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));

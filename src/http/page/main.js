@@ -139,7 +139,7 @@
     T.showKeys(state.keys.rows);
     showHalves();
     const half = at('half').value;
-    const logs = half ? await Promise.all(PARTIES.map((party) => T.readLog(state.source, party, half, state.keys))) : [];
+    const logs = half ? await Promise.all(state.index.nodes.map(({ party, halves }) => T.readLog(state.source, party, half, halves.includes(half), state.keys))) : [];
     if (run !== state.run) return;
     if (!half) {
       fail('INDEX', 'No node has a log.');
@@ -182,23 +182,30 @@
     try {
       for (const log of readable) await T.readEntries(state.source, log, state.token, progress);
     } catch (error) {
-      if (run === state.run) {
-        state.token = '';
-        at('token-error').textContent = 'The token was refused. It may be past its time, or not an auditor\u2019s.';
-        for (const log of readable) Object.assign(log, { entries: null, entryFindings: [] });
-        conclude();
-      }
+      if (run === state.run) notRead(readable, error);
       return;
     } finally {
-      at('reading').hidden = true;
-      at('read').disabled = false;
+      if (run === state.run) {
+        at('reading').hidden = true;
+        at('read').disabled = false;
+      }
     }
-    if (run !== state.run) return;
-    showAll(readable, performance.now() - began);
+    if (run === state.run) showAll(performance.now() - began);
   }
 
-  function showAll(readable, took) {
-    const read = readable.filter(({ entries }) => entries);
+  function notRead(logs, error) {
+    for (const log of logs) Object.assign(log, { entries: null, entryFindings: [] });
+    if (error.kind === 'refused') {
+      state.token = '';
+      at('token-error').textContent = 'The token was refused. It may be past its time, or not an auditor\u2019s.';
+    } else {
+      state.findings.push({ level: 'alarm', node: '', rule: 'UNREACHABLE', text: `The entries cannot be read: ${error.message}.` });
+    }
+    conclude();
+  }
+
+  function showAll(took) {
+    const read = state.logs.filter(({ entries }) => entries);
     for (const log of read.filter(({ prunedTo }) => prunedTo)) {
       log.entryFindings.push({ level: 'note', node: log.party, rule: 'PRUNED', text: `Entries before ${T.count(log.prunedTo)} are no longer kept.` });
     }

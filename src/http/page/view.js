@@ -13,7 +13,7 @@
     FORK: 'past never changes', CONSISTENCY: 'past never changes', BUNDLE: 'entries can be read', LEAF: 'entry is the one signed for',
     ROOT: 'entries lead to the root', TILE: 'hash tiles in order', SCHEMA: 'closed schema', APPROVALS: 'two approvals a search',
     MISSING: 'no use hidden', EXTRA: 'no use invented', DIFFERENT: 'same story everywhere', TWICE: 'each request once', POLICY: 'same policy',
-    LATE: 'entered in time', PRUNED: 'kept as long as promised', PINS: 'keys pinned',
+    LATE: 'entered in time', HALF: 'a log each half-year', PRUNED: 'kept as long as promised', PINS: 'keys pinned',
   };
 
   function make(node, attributes, children) {
@@ -124,7 +124,7 @@
           el('dt', {}, 'Before'), el('dd', {}, before(log)),
           el('dt', {}, 'Entries'), el('dd', {}, log.entries ? `${T.count(log.entries.length)} read, they lead to the root` : 'not read yet')),
         el('details', {}, el('summary', {}, 'Checkpoint as signed'), note, T.copyButton(log.note, `checkpoint of node ${log.party}`, note)),
-      ] : el('p', {}, 'No checkpoint.'));
+      ] : el('p', {}, log.entries ? 'No log of this half-year.' : 'No checkpoint that can be read.'));
   }
 
   /** Which of the three are named by an alarm. */
