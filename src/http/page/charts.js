@@ -56,7 +56,7 @@
 
   function usesTable(tally) {
     const most = Math.max(T.FEW, ...tally.rows.flatMap(({ bins }) => bins));
-    const heads = [['Bank'], ['Purpose'], ['Requests', 'num'], ['Refused', 'num'], [`By ${tally.unit}, one scale`, 'wide']];
+    const heads = [['Who asked'], ['Purpose'], ['Requests', 'num'], ['Refused', 'num'], [`By ${tally.unit}, one scale`, 'wide']];
     return el('table', { id: 'uses-table' },
       el('caption', {}, `Requests by bank and purpose, each counted once. Counts below ${T.FEW} are withheld (an empty bar): they could be one person.`),
       el('thead', {}, el('tr', {}, heads.map(([text, name]) => el('th', { scope: 'col', class: name }, text)))),

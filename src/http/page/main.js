@@ -238,7 +238,8 @@
       event.preventDefault();
       state.token = at('token').value.trim();
       at('token').value = '';
-      readAll();
+      // The answer stands at the top.
+      readAll().then(() => state.token && at('verdict').scrollIntoView());
     });
     at('search-form').addEventListener('submit', (event) => {
       event.preventDefault();

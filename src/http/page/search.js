@@ -26,10 +26,10 @@
       el('ol', { class: 'plain' },
         el('li', {}, 'The entry as fetched: ', el('pre', { tabindex: '0', 'aria-label': 'Entry as fetched' }, proof.text)),
         el('li', {}, 'Its leaf is SHA-256(0x00, entry): ', el('code', {}, T.hex(proof.leaf))),
-        el('li', {}, 'Each step is SHA-256(0x01, left, right) of the hash so far and its sibling from the tiles:')),
+        el('li', {}, 'Each step is SHA-256(0x01, left, right) of the hash so far and its sibling from the tiles, which stands at the side said:')),
       el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Steps for entry ${index} of node ${log.party}` },
         el('table', {}, el('caption', {}, `From leaf ${T.count(index)} to the root of ${T.many(log.size, 'entry', 'entries')}`),
-          el('thead', {}, el('tr', {}, ['Step', 'Sibling is', 'Sibling', 'Hash after it'].map((text) => el('th', { scope: 'col' }, text)))),
+          el('thead', {}, el('tr', {}, ['Step', 'Side', 'Sibling', 'Hash after it'].map((text) => el('th', { scope: 'col' }, text)))),
           el('tbody', {}, rows))),
       el('p', {}, `Root in the checkpoint that node ${log.party} signed: `, el('code', {}, T.hex(log.root))));
   }

@@ -9,6 +9,8 @@
  * when it is first asked for.
  */
 (function (T) {
+  const TRIES = 5;
+
   /** Why a file could not be had; that it is not there is no such reason. */
   T.SourceError = class extends Error {
     /** @param {'refused'|'unreachable'} kind @param {string} message */
@@ -38,12 +40,17 @@
       const headers = how.token ? { Authorization: `Bearer ${how.token}` } : {};
       const cache = how.fresh || how.token ? 'no-store' : 'default';
       let answer;
-      try {
-        answer = await fetch(new URL(path, document.baseURI), {
-          headers, cache, credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
-        });
-      } catch {
-        throw new T.SourceError('unreachable', 'no answer');
+      for (let tries = 1; ; tries += 1) {
+        try {
+          answer = await fetch(new URL(path, document.baseURI), {
+            headers, cache, credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
+          });
+        } catch {
+          throw new T.SourceError('unreachable', 'no answer');
+        }
+        // A node that is busy says so, and is asked again.
+        if ((answer.status !== 503 && answer.status !== 429) || tries === TRIES) break;
+        await new Promise((done) => setTimeout(done, tries * 500));
       }
       if (answer.status === 404 || answer.status === 410) return null;
       if (answer.status === 401 || answer.status === 403) throw new T.SourceError('refused', 'the token was refused');

@@ -8,12 +8,14 @@
 
   /** The rules, as a person reads them. */
   T.RULES = {
-    INDEX: 'list of logs', KEY: 'pinned key', UNREACHABLE: 'log can be read', NOTE: 'checkpoint in form', ORIGIN: 'checkpoint of this log',
-    SIGNATURE: 'signed by the log', COSIGNATURE: 'cosigned by the others', WITNESS: 'cosigned by witnesses', REWIND: 'never shrinks',
-    FORK: 'past never changes', CONSISTENCY: 'past never changes', BUNDLE: 'entries can be read', LEAF: 'entry is the one signed for',
-    ROOT: 'entries lead to the root', TILE: 'hash tiles in order', SCHEMA: 'closed schema', APPROVALS: 'two approvals a search',
-    MISSING: 'no use hidden', EXTRA: 'no use invented', DIFFERENT: 'same story everywhere', TWICE: 'each request once', POLICY: 'same policy',
-    LATE: 'entered in time', HALF: 'a log each half-year', PRUNED: 'kept as long as promised', PINS: 'keys pinned',
+    INDEX: 'the list of logs must be readable', KEY: 'a pinned key must not change', UNREACHABLE: 'each log must be readable',
+    NOTE: 'a checkpoint must have its form', ORIGIN: 'a checkpoint must be of its own log', SIGNATURE: 'the log must sign',
+    COSIGNATURE: 'the others must cosign', WITNESS: 'outside witnesses should cosign', REWIND: 'a log must not shrink',
+    FORK: 'the past must not change', CONSISTENCY: 'the past must be shown not to change', BUNDLE: 'entries must be readable',
+    LEAF: 'an entry must be the one in the tree', ROOT: 'entries must lead to the signed root', TILE: 'hash tiles must be right',
+    SCHEMA: 'nothing outside the closed schema', APPROVALS: 'a search needs two approvals', MISSING: 'no use may be hidden',
+    EXTRA: 'no use may be invented', DIFFERENT: 'all three must tell the same', TWICE: 'a request is admitted once',
+    POLICY: 'one policy at all nodes', LATE: 'entered at once', HALF: 'a log each half-year', PRUNED: 'old entries may go', PINS: 'keys should be pinned',
   };
 
   function make(node, attributes, children) {
@@ -58,9 +60,10 @@
   };
 
   function findingRow({ node, rule, text, entry, rq }) {
+    const where = rq ? 'no entry' : node ? 'whole log' : '';
     return el('li', {},
       el('b', {}, node ? `Node ${node}` : 'This page'),
-      el('span', {}, entry === undefined ? (node ? 'whole log' : '') : `entry ${T.count(entry)}`),
+      el('span', {}, entry === undefined ? where : `entry ${T.count(entry)}`),
       el('span', { class: 'rule' }, el('code', {}, `rule ${rule}`), el('small', {}, T.RULES[rule])),
       el('span', { class: 'text' }, text),
       rq && el('span', { class: 'rq' }, el('code', {}, rq), ' ',
