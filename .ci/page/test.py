@@ -114,6 +114,16 @@ class OverHttp(Chromium):
         self.assertTrue(visit.page.locator("#rq").is_disabled())
         self.assertEqual(visit.page.locator(".node[data-state=good]").count(), 3)
 
+    def test_a_request_that_one_log_lacks_is_waited_for_two_minutes_and_no_longer(self):
+        node = self.serve(self.folder("honest", self.made))
+        visit = self.visit(node.url)
+        # The logs are as old as their checkpoints, however late the token is given.
+        visit.page.clock.set_fixed_time(fixture.TAKEN + 3600)
+        self.assertEqual(visit.read(TOKEN).word(), "AGREEMENT")
+        visit.page.click("#again")
+        visit.page.wait_for_function("() => document.getElementById('verdict').dataset.state === 'alarm'")
+        self.assertEqual([(node, rule) for node, _, rule, _ in visit.alarms()], [("C", "MISSING")])
+
     def test_the_token_goes_to_entries_alone_and_is_kept_nowhere(self):
         node = self.serve(self.folder("honest", self.made))
         visit = self.visit(node.url).read(TOKEN)

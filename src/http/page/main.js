@@ -121,7 +121,7 @@
   /** Reads keys and checkpoints, and the entries where they can be had. */
   async function check() {
     const run = state.run += 1;
-    Object.assign(state, { logs: [], findings: [], reconciled: null, requests: null });
+    Object.assign(state, { logs: [], findings: [], reconciled: null, requests: null, asked: Math.floor(Date.now() / 1000) });
     T.showVerdict('busy', 'CHECKING', 'Reading the three checkpoints.');
     T.clearUses();
     enableSearch(false);
@@ -165,10 +165,10 @@
     };
   }
 
-  /** Up to when the logs must have it all: now where they are live, when the last was cosigned where they are a copy. */
+  /** Up to when the logs must have it all: when they were asked where they are live, when the last was cosigned where they are a copy. */
   function until() {
     const newest = Math.max(...state.logs.map(({ time }) => time || 0));
-    return state.source.isMirror || !state.token ? newest : Math.max(newest, Math.floor(Date.now() / 1000));
+    return state.source.isMirror || !state.token ? newest : Math.max(newest, state.asked);
   }
 
   async function readAll() {
