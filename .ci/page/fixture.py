@@ -252,13 +252,34 @@ def change_purpose(made):
     return {"node": "B", "rule": "DIFFERENT", "entry": places[0], "rq": rq}
 
 
+def other_result(made):
+    log = made["c", NOW]
+    rq = uses(log)[100]
+    log.entries = [dict(e, result="error:TEMPLATE_LENGTH") if e["rq"] == rq and e["event"] == "close" else e for e in log.entries]
+    return {"node": "C", "rule": "DIFFERENT", "rq": rq}
+
+
+def name_fewer(made):
+    log = made["a", NOW]
+    place = next(i for i, e in enumerate(log.entries) if e["event"] == "candidate")
+    rq = log.entries.pop(place)["rq"]
+    return {"node": "A", "rule": "DIFFERENT", "rq": rq}
+
+
+def enter_late(made):
+    log = made["b", NOW]
+    rq = uses(log)[400]
+    log.entries = [dict(e, minute=e["minute"] + 9) if e["rq"] == rq else e for e in log.entries]
+    return {"node": "B", "rule": "LATE", "rq": rq}
+
+
 def no_approval(made):
     place = next(i for i, e in enumerate(made["a", NOW].entries) if e["action"] == "search" and e["event"] == "admit")
     rq = made["a", NOW].entries[place]["rq"]
     for party in PARTIES:
         log = made[party, NOW]
         log.entries = [dict(e, approvals=1) if e["rq"] == rq else e for e in log.entries]
-    return {"node": "A", "rule": "APPROVALS", "entry": place}
+    return {"node": "A", "rule": "SEARCH_UNAPPROVED", "entry": place}
 
 
 def open_schema(made):
@@ -269,22 +290,22 @@ def open_schema(made):
 
 def wrong_key(made):
     made["b", NOW].key = Key(LOG["b"].name, 1, "another")
-    return {"node": "B", "rule": "SIGNATURE"}
+    return {"node": "B", "rule": "BAD_SIGNATURE"}
 
 
 def wrong_origin(made):
     made["a", NOW].origin = f"{LOG['b'].name}/{NOW}"
-    return {"node": "A", "rule": "ORIGIN"}
+    return {"node": "A", "rule": "BAD_SIGNATURE"}
 
 
 def no_cosignature(made):
     made["a", NOW].cosigners.remove(COSIGNER["c"])
-    return {"node": "A", "rule": "COSIGNATURE"}
+    return {"node": "A", "rule": "UNDER_COSIGNED"}
 
 
 def rewind(made):
     del made["c", NOW].entries[-300:]
-    return {"node": "C", "rule": "REWIND"}
+    return {"node": "C", "rule": "REWOUND"}
 
 
 def fork(made):
@@ -295,7 +316,7 @@ def fork(made):
 
 
 # Those that change what a node signs.
-LIES = {f.__name__: f for f in [hide_use, add_use, change_purpose, no_approval, open_schema, wrong_key, wrong_origin, no_cosignature]}
+LIES = {f.__name__: f for f in [hide_use, add_use, change_purpose, other_result, name_fewer, enter_late, no_approval, open_schema, wrong_key, wrong_origin, no_cosignature]}
 # Those that only who saw the log before can tell.
 LATER_LIES = {f.__name__: f for f in [rewind, fork]}
 
@@ -306,7 +327,7 @@ def change_entry(folder):
     at = data.find(b'"salt":"') + 8
     data[at] = ord("0") if data[at] != ord("0") else ord("1")
     path.write_bytes(data)
-    return {"node": "B", "rule": "LEAF", "entry": 512}
+    return {"node": "B", "rule": "ENTRY_CHANGED", "entry": 512}
 
 
 def change_tile(folder):
@@ -314,7 +335,7 @@ def change_tile(folder):
     data = bytearray(path.read_bytes())
     data[3 * 32] ^= 1
     path.write_bytes(data)
-    return {"node": "C", "rule": "TILE", "entry": 768}
+    return {"node": "C", "rule": "ROOT", "entry": 768}
 
 
 def drop_entry(folder):
@@ -322,7 +343,7 @@ def drop_entry(folder):
     path = Path(folder) / "a" / NOW / tile_path("entries", 1)
     data = path.read_bytes()
     path.write_bytes(data[: data.rfind(b'{"action"') - 2])
-    return {"node": "A", "rule": "BUNDLE", "entry": 256}
+    return {"node": "A", "rule": "GAP", "entry": 256}
 
 
 # Those that change files after they were signed for.

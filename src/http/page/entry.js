@@ -5,10 +5,10 @@
 (function (T) {
   const MAX_BYTES = 1024;
   const REASON = '[A-Z][A-Z0-9_]{0,39}';
-  const ACTIONS = ['enroll', 'verify', 'erase', 'lock', 'unlock', 'search', 'open_evidence', 'list_uses'];
+  const ACTIONS = ['enroll', 'verify', 'erase', 'lock', 'unlock', 'search', 'open_evidence', 'list_uses', 'read_log'];
 
   /** What stands in one node's log alone: an auditor opened evidence at that node, a person looked at the own uses. */
-  T.ALONE = new Set(['open_evidence', 'list_uses']);
+  T.ALONE = new Set(['open_evidence', 'list_uses', 'read_log']);
 
   const digits = (bytes) => new RegExp(`^[0-9a-f]{${bytes * 2}}$`);
   const like = (pattern) => (value) => typeof value === 'string' && pattern.test(value);

@@ -44,23 +44,23 @@
     try {
       const bytes = await source.get(`${log.folder}checkpoint`, { fresh: true });
       if (!bytes) {
-        alarm('UNREACHABLE', `There is no checkpoint for ${half}.`);
+        alarm('NO_LOG', `There is no checkpoint for ${half}.`);
         return log;
       }
       log.note = T.text(bytes);
       note = T.splitNote(log.note);
       Object.assign(log, T.parseCheckpoint(note.text));
     } catch (error) {
-      if (error instanceof T.SourceError) alarm('UNREACHABLE', `The checkpoint cannot be fetched: ${error.message}.`);
-      else alarm('NOTE', 'The checkpoint is not a signed note with origin, size and root.');
+      if (error instanceof T.SourceError) alarm('NO_LOG', `The checkpoint cannot be fetched: ${error.message}.`);
+      else alarm('BAD_SIGNATURE', 'The checkpoint is not a signed note with origin, size and root.');
       return log;
     }
     const key = await T.keyOfHalf(keys.log[party], half);
-    if (log.origin !== key.name) alarm('ORIGIN', `The checkpoint is of the log ${log.origin}, not of ${key.name}.`);
+    if (log.origin !== key.name) alarm('BAD_SIGNATURE', `The checkpoint is of the log ${log.origin}, not of ${key.name}.`);
     const state = await T.logSignature(note, key);
     log.signed = state === 'good';
-    if (state === 'absent') alarm('SIGNATURE', `The checkpoint is not signed with the key of ${key.name}.`);
-    if (state === 'false') alarm('SIGNATURE', `The checkpoint has a false signature in the name of ${key.name}.`);
+    if (state === 'absent') alarm('BAD_SIGNATURE', `The checkpoint is not signed with the key of ${key.name}.`);
+    if (state === 'false') alarm('BAD_SIGNATURE', `The checkpoint has a false signature in the name of ${key.name}.`);
     await readCosignatures(log, note, keys, alarm);
     return log;
   }
@@ -71,8 +71,8 @@
       const { state, time } = await T.cosignature(note, key);
       const name = who ? `node ${who}` : `${key.name} (outside)`;
       log.cosigners.push({ name, isPeer: who !== '', state, time });
-      if (state === 'false') alarm('COSIGNATURE', `The cosignature in the name of ${name} is false.`);
-      if (state === 'absent' && who) alarm('COSIGNATURE', `Not cosigned by ${name}.`);
+      if (state === 'false') alarm('UNDER_COSIGNED', `The cosignature in the name of ${name} is false.`);
+      if (state === 'absent' && who) alarm('UNDER_COSIGNED', `Not cosigned by ${name}.`);
       if (state === 'absent' && !who) {
         log.findings.push({ level: 'note', node: log.party, rule: 'WITNESS', text: `Not cosigned by ${name}.` });
       }
@@ -83,11 +83,12 @@
   /** Whether it continues what this browser saw of it before; if it does, it is what was seen. */
   async function compareSeen(log) {
     const seen = memory.all()[log.origin];
+    log.seen = seen;
     if (seen) {
       const alarm = (rule, text) => log.findings.push({ level: 'alarm', node: log.party, rule, text });
       const when = `the checkpoint of ${seen.size} entries that this browser saw on ${T.day(seen.at)}`;
       if (log.size < seen.size) {
-        alarm('REWIND', `The log has ${log.size} entries, fewer than ${when}. If this folder is merely an older mirror, open it in another browser profile.`);
+        alarm('REWOUND', `The log has ${log.size} entries, fewer than ${when}. If this folder is merely an older mirror, open it in another browser profile.`);
         return;
       }
       let good = false;
@@ -95,14 +96,16 @@
         const proof = await log.tiles.consistency(seen.size);
         good = await T.checkConsistency(seen.size, log.size, proof, T.fromBase64(seen.root), log.root);
       } catch (error) {
-        alarm('CONSISTENCY', `That it continues ${when} cannot be shown: ${error.message}.`);
+        // Tiles below what is kept go, so this may be honest. What was seen stays remembered.
+        const text = `That it continues ${when} cannot be shown: ${error.message}.`;
+        log.findings.push({ level: 'note', node: log.party, rule: 'UNPROVEN', text });
         return;
       }
       if (!good) {
         alarm('FORK', `The log does not continue ${when}: its past was changed, or it is shown to others otherwise.`);
         return;
       }
-      log.continues = seen;
+      log.continues = true;
     }
     memory.keep(log.origin, log.size, log.root, Math.floor(Date.now() / 1000));
   }
@@ -115,7 +118,7 @@
     const { name } = await T.keyOfHalf(keys.log[party], half);
     const seen = memory.all()[name];
     log.findings.push(seen
-      ? { level: 'alarm', node: party, rule: 'REWIND', text: `The log is gone; this browser saw ${T.many(seen.size, 'entry', 'entries')} of it on ${T.day(seen.at)}.` }
+      ? { level: 'alarm', node: party, rule: 'GAP', text: `The log is gone; this browser saw ${T.many(seen.size, 'entry', 'entries')} of it on ${T.day(seen.at)}.` }
       : { level: 'note', node: party, rule: 'HALF', text: `Says that it has no log of ${half}.` });
     return log;
   }
@@ -135,7 +138,7 @@
       if (!waits || source.isMirror || tries === TRIES) break;
       await pause(AGAIN_MS);
     }
-    if (log.signed && !log.findings.some(({ rule }) => rule === 'ORIGIN')) {
+    if (log.signed && !log.findings.some(({ rule }) => rule === 'BAD_SIGNATURE')) {
       log.tiles = new T.Tiles(source, log.folder, log.size);
       await compareSeen(log);
     }
@@ -175,18 +178,18 @@
     const briefs = [];
     entries.forEach((bytes, at) => {
       const place = index * T.WIDTH + at;
-      if (tile && !T.same(leaves[at], tile[at])) alarm('LEAF', 'This entry does not hash to its leaf in the tree.', place);
+      if (tile && !T.same(leaves[at], tile[at])) alarm('ENTRY_CHANGED', 'This entry does not hash to its leaf in the tree.', place);
       try {
         const entry = T.parseEntry(bytes);
         briefs.push(T.brief(entry, place));
         if (entry.action === 'search' && entry.event === 'admit' && entry.approvals < 2) {
-          alarm('APPROVALS', `A search of a gallery with ${entry.approvals} approvals; two are needed.`, place, entry.rq);
+          alarm('SEARCH_UNAPPROVED', `A search of a gallery with ${entry.approvals} approvals; two are needed.`, place, entry.rq);
         }
       } catch (error) {
         alarm('SCHEMA', `Not an entry of the closed schema: ${error.message}.`, place);
       }
     });
-    if (!tile) alarm('TILE', `Hash tile 0/${index} is missing or has another length.`);
+    if (!tile) alarm('ROOT', `Hash tile 0/${index} is missing or has another length.`);
     return { briefs, leaves, block: width === T.WIDTH ? await T.reduce(leaves) : null };
   }
 
@@ -214,7 +217,7 @@
         const tile = await log.tiles.tile(level, index).catch(() => null);
         const bad = tile ? span.findIndex((hash, at) => hash !== undefined && !T.same(hash, tile[at])) : 0;
         const from = (index * T.WIDTH + bad) * T.WIDTH ** level;
-        if (bad >= 0) alarm('TILE', `Hash tile ${level}/${index} does not follow from the entries.`, from);
+        if (bad >= 0) alarm('ROOT', `Hash tile ${level}/${index} does not follow from the entries.`, from);
       }
       hashes = above;
     }
@@ -234,7 +237,7 @@
     log.entries = null;
     const first = count ? await firstBundle(log, count, token) : 0;
     if (first === null) {
-      alarm('UNREACHABLE', 'The entries cannot be read.');
+      alarm('GAP', 'The entries cannot be read.');
       return;
     }
     log.prunedTo = first * T.WIDTH;
@@ -250,7 +253,7 @@
         } catch (error) {
           if (error.kind === 'refused') throw error;
           broken = true;
-          alarm('BUNDLE', `Entry bundle ${index} cannot be read: ${error.message}.`, index * T.WIDTH);
+          alarm('GAP', `Entry bundle ${index} cannot be read: ${error.message}.`, index * T.WIDTH);
         }
         progress(Math.min(T.WIDTH, log.size - index * T.WIDTH));
         await pause(0); // or the browser would paint nothing until all is done
@@ -271,7 +274,7 @@
       await checkTiles(log, blocks, alarm);
       if (isRoot) log.entries = bundles.slice(first).flatMap(({ briefs }) => briefs);
     } catch (error) {
-      alarm('TILE', `A hash tile cannot be read: ${error.message}.`);
+      alarm('ROOT', `A hash tile cannot be read: ${error.message}.`);
     }
   }
 })(window.Tumar);

@@ -95,7 +95,8 @@
     if (findings.some(({ level }) => level === 'alarm')) T.showVerdict('alarm', 'ALARM', count(findings), findings);
     else if (state.reconciled) T.showVerdict('good', 'AGREEMENT', `${summary(state.reconciled)} ${newest()}`, findings);
     else {
-      T.showVerdict('calm', 'CHECKPOINTS IN ORDER', `All three are signed, cosigned by the others, and continue what this browser saw of them. ${newest()} The entries are not read yet, so the logs are not compared with each other.`, findings);
+      const seen = state.logs.every(({ continues, seen: old }) => continues || !old) ? ' Nothing speaks against what this browser saw before.' : '';
+      T.showVerdict('calm', 'CHECKPOINTS IN ORDER', `The checkpoints are signed by their logs and cosigned by the others.${seen} ${newest()} The entries are not read yet, so the logs are not compared with each other.`, findings);
     }
     T.showLogs(state.logs, findings);
   }
@@ -199,7 +200,7 @@
       state.token = '';
       at('token-error').textContent = 'The token was refused. It may be past its time, or not an auditor\u2019s.';
     } else {
-      state.findings.push({ level: 'alarm', node: '', rule: 'UNREACHABLE', text: `The entries cannot be read: ${error.message}.` });
+      state.findings.push({ level: 'alarm', node: '', rule: 'NO_LOG', text: `The entries cannot be read: ${error.message}.` });
     }
     conclude();
   }

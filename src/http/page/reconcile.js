@@ -15,7 +15,9 @@
   const BORDER = 3;
   const PARTIES = ['A', 'B', 'C'];
   const SAME = [['purpose', 'purpose'], ['bank', 'relying party'], ['action', 'action'], ['modalities', 'modalities'],
-    ['approvals', 'number of approvals']];
+    ['approvals', 'number of approvals'], ['policy', 'policy file']];
+  /** How a node ends that has lost sight of the others: these may have completed the same request. */
+  const LINKS = ['PEER_LOST', 'PEER_BROKEN', 'RUN_FAILED', 'CANCELLED'].map((reason) => `error:${reason}`);
 
   const and = (words) => (words.length > 1 ? `${words.slice(0, -1).join(', ')} and ${words.at(-1)}` : words[0]);
   T.and = and;
@@ -46,40 +48,72 @@
     return { usual, odd: most.length > 1 ? parties.filter((party) => !most.includes(party)) : parties };
   }
 
-  const admitOf = (entries) => entries.find(({ event }) => event === 'admit');
+  /** The last time that a node admitted it: what has failed may be admitted anew. */
+  const admitOf = (entries) => entries.findLast(({ event }) => event === 'admit');
+  const denyOf = (entries) => entries.find(({ event }) => event === 'deny');
   const isDone = (entries) => entries.some(({ result }) => result === 'completed' || result === 'returned');
+  const named = (entries) => entries.filter(({ event }) => event === 'candidate').length;
 
-  /** What of one request the logs say otherwise. */
-  function compareRequest(request, present, report) {
-    const said = Object.fromEntries(present.map((party) => [party, request.in[party][0]]));
+  /** What was asked for is the same wherever it was admitted, and was admitted everywhere at nearly the same time. */
+  function compareAsked(admits, report) {
+    const present = Object.keys(admits);
     for (const [member, word] of SAME) {
-      const odd = oddOne(Object.fromEntries(present.map((party) => [party, said[party][member]])));
+      const odd = oddOne(Object.fromEntries(present.map((party) => [party, admits[party][member]])));
+      // New policies do not come into force at the same moment everywhere.
+      const level = member === 'policy' ? 'note' : 'alarm';
       for (const party of odd?.odd ?? []) {
-        const others = present.filter((other) => !odd.odd.includes(other));
-        const usual = others.length ? `; ${and(others.map((other) => `node ${other}`))} say ${odd.usual || 'none'}` : '';
-        report('alarm', 'DIFFERENT', party, `Another ${word}: ${said[party][member] || 'none'}${usual}.`, said[party].index);
+        const others = present.filter((other) => !odd.odd.includes(other)).map((other) => `node ${other}`);
+        const usual = others.length && member !== 'policy' ? `; ${and(others)} say ${odd.usual || 'none'}` : '';
+        report(level, 'DIFFERENT', party, `Another ${word}: ${admits[party][member] || 'none'}${usual}.`, admits[party].index);
       }
     }
-    const policies = oddOne(Object.fromEntries(present.map((party) => [party, said[party].policy])));
-    for (const party of policies?.odd ?? []) report('note', 'POLICY', party, 'Decided by another policy file than at the other nodes.', said[party].index);
-    const minutes = present.map((party) => said[party].minute);
-    if (Math.max(...minutes) - Math.min(...minutes) > PENDING) {
-      report('note', 'LATE', present[minutes.indexOf(Math.max(...minutes))], `Entered ${Math.max(...minutes) - Math.min(...minutes)} minutes apart.`,
-        said[present[minutes.indexOf(Math.max(...minutes))]].index);
+    const byTime = present.sort((a, b) => admits[a].minute - admits[b].minute);
+    const minutes = byTime.map((party) => admits[party].minute);
+    const apart = minutes.at(-1) - minutes[0];
+    if (apart > PENDING) {
+      // Of three, the one that is further from the middle one.
+      const odd = minutes.length === 3 && minutes[1] - minutes[0] > minutes[2] - minutes[1] ? byTime[0] : byTime.at(-1);
+      report('alarm', 'LATE', odd, `Admitted ${apart} minutes apart from another log.`, admits[odd].index);
+    }
+  }
+
+  /** Admitted by all: it ends alike. */
+  function compareEnds(request, admits, report) {
+    for (const party of PARTIES.filter((one) => !isDone(request.in[one]))) {
+      const failed = request.in[party].find(({ result }) => result.startsWith('error:'));
+      const level = failed && !LINKS.includes(failed.result) ? 'alarm' : 'note';
+      report(level, 'DIFFERENT', party, `${failed ? failed.result : 'Still open'} here, completed elsewhere.`, admits[party].index);
+    }
+    const odd = oddOne(Object.fromEntries(PARTIES.map((party) => [party, named(request.in[party])])));
+    for (const party of PARTIES.every((one) => isDone(request.in[one])) && odd ? odd.odd : []) {
+      report('alarm', 'DIFFERENT', party, `${T.many(named(request.in[party]), 'person', 'people')} named here, ${odd.usual} elsewhere.`, admits[party].index);
     }
   }
 
   /** A request that some node says was carried out, and that these have not admitted. */
   function reportLacking(request, lacking, report) {
     const having = PARTIES.filter((party) => !lacking.includes(party));
-    if (having.length === 1 && lacking.length === 2) {
+    if (having.length === 1) {
       const [party] = having;
-      report('alarm', 'EXTRA', party, `A use that neither node ${lacking[0]} nor node ${lacking[1]} knows of.`, admitOf(request.in[party]).index);
+      report('alarm', 'EXTRA', party, `A use that neither node ${lacking[0]} nor node ${lacking[1]} has admitted.`, admitOf(request.in[party]).index);
       return;
     }
-    const witnesses = having.map((party) => `node ${party} has it as entry ${T.count(admitOf(request.in[party]).index)}`);
+    const shown = having.map((party) => `node ${party} has it as entry ${T.count(admitOf(request.in[party]).index)}`);
     for (const party of lacking) {
-      report('alarm', 'MISSING', party, `A use is not in this log: ${and(witnesses.length ? witnesses : ['another log has it'])}.`);
+      const denied = denyOf(request.in[party]);
+      if (denied) report('alarm', 'DIFFERENT', party, 'Refused here, and answered by the others.', denied.index);
+      else report('alarm', 'MISSING', party, `A use is not admitted in this log: ${and(shown.length ? shown : ['it was carried out elsewhere'])}.`);
+    }
+  }
+
+  function judge(request, lacking, done, report) {
+    const admits = Object.fromEntries(PARTIES.map((party) => [party, admitOf(request.in[party])]).filter(([, admit]) => admit));
+    if (lacking.length > 0) reportLacking(request, lacking, report);
+    compareAsked(admits, report);
+    if (done && lacking.length === 0) compareEnds(request, admits, report);
+    for (const party of Object.keys(admits)) {
+      const [opened, closed] = ['admit', 'close'].map((word) => request.in[party].filter(({ event }) => event === word).length);
+      if (opened > closed + 1) report('note', 'ADMITTED_TWICE', party, 'Admitted while it was open; a restart may be why.', admits[party].index);
     }
   }
 
@@ -106,13 +140,7 @@
       if (all.some(({ action }) => T.ALONE.has(action)) && present.length === 1) result.alone += 1;
       else if ((present.length < 3 || lacking.length > 0) && (isNew || atBorder)) result.pending += 1;
       else {
-        if (lacking.length > 0) reportLacking(request, lacking, report);
-        if (present.length > 1) compareRequest(request, present, report);
-        for (const party of present) {
-          if (request.in[party].filter(({ event }) => event === 'admit').length > 1) {
-            report('alarm', 'TWICE', party, 'One request admitted twice.', request.in[party].at(-1).index);
-          }
-        }
+        judge(request, lacking, done, report);
         if (present.length === 3) result.agreed += 1;
         else if (lacking.length === 0) result.partial += 1;
       }

@@ -8,14 +8,13 @@
 
   /** The rules, as a person reads them. */
   T.RULES = {
-    INDEX: 'the list of logs must be readable', KEY: 'a pinned key must not change', UNREACHABLE: 'each log must be readable',
-    NOTE: 'a checkpoint must have its form', ORIGIN: 'a checkpoint must be of its own log', SIGNATURE: 'the log must sign',
-    COSIGNATURE: 'the others must cosign', WITNESS: 'outside witnesses should cosign', REWIND: 'a log must not shrink',
-    FORK: 'the past must not change', CONSISTENCY: 'the past must be shown not to change', BUNDLE: 'entries must be readable',
-    LEAF: 'an entry must be the one in the tree', ROOT: 'entries must lead to the signed root', TILE: 'hash tiles must be right',
-    SCHEMA: 'nothing outside the closed schema', APPROVALS: 'a search needs two approvals', MISSING: 'no use may be hidden',
-    EXTRA: 'no use may be invented', DIFFERENT: 'all three must tell the same', TWICE: 'a request is admitted once',
-    POLICY: 'one policy at all nodes', LATE: 'entered at once', HALF: 'a log each half-year', PRUNED: 'old entries may go', PINS: 'keys should be pinned',
+    INDEX: 'the list of logs must be readable', KEY: 'a pinned key must not change', NO_LOG: 'each log must be readable',
+    BAD_SIGNATURE: 'a log must sign its own checkpoint', UNDER_COSIGNED: 'the others must cosign', WITNESS: 'outside witnesses should cosign',
+    REWOUND: 'a log must not shrink', FORK: 'the past must not change', UNPROVEN: 'the past should be shown not to change',
+    GAP: 'entries must be there', ENTRY_CHANGED: 'an entry must be the one in the tree', ROOT: 'hashes must lead to the signed root',
+    SCHEMA: 'nothing outside the closed schema', SEARCH_UNAPPROVED: 'a search needs two approvals', MISSING: 'no use may be hidden',
+    EXTRA: 'no use may be invented', DIFFERENT: 'all three must tell the same', ADMITTED_TWICE: 'a request is admitted once',
+    LATE: 'all three enter it at once', HALF: 'a log each half-year', PRUNED: 'old entries may go', PINS: 'keys should be pinned',
   };
 
   function make(node, attributes, children) {
@@ -108,9 +107,12 @@
       T.copyButton(full, `root of log ${log.party}`, code))];
   }
 
-  const before = (log) => (log.continues
-    ? `continues the ${T.many(log.continues.size, 'entry', 'entries')} seen on ${T.day(log.continues.at)}`
-    : 'first seen now by this browser');
+  function before({ seen, continues, signed }) {
+    if (!signed) return 'not compared';
+    if (!seen) return 'first seen now by this browser';
+    const what = `${T.many(seen.size, 'entry', 'entries')} seen on ${T.day(seen.at)}`;
+    return continues ? `continues the ${what}` : el('span', { class: 'bad-mark' }, `not shown to continue the ${what}`);
+  }
 
   /** @param {'good'|'alarm'|'part'} state */
   function nodeCard(log, state) {
