@@ -20,7 +20,7 @@ use crate::log::merkle::{MerkleError, Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteError, VerifierKey};
 
 /// Hashes in a full tile, entries in a full bundle.
-const WIDTH: u64 = 256;
+pub(crate) const WIDTH: u64 = 256;
 
 /// The files could not be written, or are not those of the log.
 #[derive(Debug, thiserror::Error)]
@@ -67,30 +67,33 @@ impl From<MerkleError> for TilesError {
 }
 
 /// The first `count` hashes or entries of a level make these tiles: index and width of number `index`.
-#[derive(Clone, Copy)]
-struct Span {
-    index: u64,
-    width: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Of the tile, within its level.
+    pub(crate) index: u64,
+    /// Hashes or entries in it: 1 to 256.
+    pub(crate) width: u64,
 }
 
 impl Span {
-    fn of(index: u64, count: u64) -> Self {
+    /// The tile with this index where a level has `count`, more than stand before the tile.
+    pub(crate) fn of(index: u64, count: u64) -> Self {
         Self { index, width: (count - index * WIDTH).min(WIDTH) }
     }
 
     /// Those of the tiles of `count` that were not the same when there were `before`.
-    fn changed(before: u64, count: u64) -> impl Iterator<Item = Self> {
+    pub(crate) fn changed(before: u64, count: u64) -> impl Iterator<Item = Self> {
         let first = if before == count { count.div_ceil(WIDTH) } else { before / WIDTH };
         (first..count.div_ceil(WIDTH)).map(move |index| Self::of(index, count))
     }
 
     /// What of the level it covers.
-    fn range(self) -> Range<u64> {
+    pub(crate) fn range(self) -> Range<u64> {
         self.index * WIDTH..self.index * WIDTH + self.width
     }
 
     /// Path below the log's directory; `what` is a level or `entries`.
-    fn path(self, what: &str) -> String {
+    pub(crate) fn path(self, what: &str) -> String {
         let full = format!("tile/{what}/{}", number(self.index));
         if self.width == WIDTH { full } else { format!("{full}.p/{}", self.width) }
     }
@@ -114,7 +117,7 @@ fn hashes(tree: &Tree, level: u32, span: Span) -> &[[u8; 32]] {
 }
 
 /// Levels that a tree of this size has tiles at, with the number of hashes at each.
-fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
+pub(crate) fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..8_u32).map(move |level| (level, size >> (8 * level))).take_while(|&(_, count)| count > 0)
 }
 
@@ -213,20 +216,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts a file in its place, whole and durable.
     fn put(&self, path: &str, content: &[u8]) -> Result<(), TilesError> {
-        let place = self.directory.join(path);
-        let folder = place.parent().expect("a path below the directory has a parent");
-        make_folder(folder)?;
-        let beside = place.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, &place)?;
-        // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        Ok(put(&self.directory.join(path), content)?)
     }
+}
+
+/// Puts a file in its place, below a folder, whole and durable.
+pub(crate) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = place.parent().ok_or(io::ErrorKind::NotFound)?;
+    make_folder(folder)?;
+    let beside = place.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, place)?;
+    // The name as well: a checkpoint must not outlive a power cut that its tiles did not.
+    File::open(folder)?.sync_all()
 }
 
 /// Makes a folder and those above it, durably: names are synchronised as well.
@@ -258,7 +263,7 @@ fn bundle(tree: &Tree, span: Span, entries: &[Vec<u8>]) -> Result<Vec<u8>, Tiles
 }
 
 /// The entries of a bundle that must hold `width`, and nothing after them.
-fn unbundle(mut bytes: &[u8], width: u64) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn unbundle(mut bytes: &[u8], width: u64) -> Option<Vec<Vec<u8>>> {
     let mut entries = Vec::new();
     for _ in 0..width {
         let (length, rest) = bytes.split_first_chunk()?;
