@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod cosign;
 pub mod entry;
 pub mod half;
 pub mod ledger;

@@ -172,12 +172,7 @@ impl VerifierKey {
     /// From name and public key.
     #[must_use]
     pub fn new(name: KeyName, public: [u8; 32]) -> Self {
-        let mut hash = Context::new(&SHA256);
-        hash.update(name.as_str().as_bytes());
-        hash.update(b"\n");
-        hash.update(&[ED25519_TYPE]);
-        hash.update(&public);
-        let id = *hash.finish().as_ref().first_chunk().expect("SHA-256 makes more than 4 bytes");
+        let id = key_id(&name, ED25519_TYPE, &public);
         Self { name, public, id }
     }
 
@@ -204,29 +199,85 @@ impl VerifierKey {
     /// # Errors
     /// [`NoteError`] if it is not a note, not signed by this key, or has a false signature in this key's name beside a good one.
     pub fn open<'n>(&self, note: &'n str) -> Result<&'n str, NoteError> {
-        let (text, lines) = split(note)?;
-        if lines.lines().count() > MAX_SIGNATURES {
-            return Err(NoteError::TooManySignatures);
-        }
+        let (text, signatures) = read(note)?;
         let mut signed = false;
-        for line in lines.lines() {
-            let (name, blob) =
-                line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Malformed)?;
-            let name: KeyName = name.parse().map_err(|_| NoteError::Malformed)?;
-            let blob = STANDARD.decode(blob).map_err(|_| NoteError::Malformed)?;
-            let (id, signature) = blob.split_first_chunk::<4>().ok_or(NoteError::Malformed)?;
-            if signature.is_empty() {
-                return Err(NoteError::Malformed);
+        for signature in signatures.iter().filter(|signature| signature.is_by(&self.name, self.id)) {
+            if !is_signed(&self.public, text.as_bytes(), &signature.blob) {
+                return Err(NoteError::Signature);
             }
-            if name == self.name && *id == self.id {
-                if !is_signed(&self.public, text.as_bytes(), signature) {
-                    return Err(NoteError::Signature);
-                }
-                signed = true;
-            }
+            signed = true;
         }
         if signed { Ok(text) } else { Err(NoteError::Unsigned) }
     }
+}
+
+/// One signature of a note, not checked.
+pub(super) struct Signature<'n> {
+    name: KeyName,
+    id: [u8; 4],
+    /// What follows the key id; never empty.
+    pub(super) blob: Vec<u8>,
+    /// The line that it stands in, without the line end.
+    pub(super) line: &'n str,
+}
+
+impl<'n> Signature<'n> {
+    fn parse(line: &'n str) -> Option<Self> {
+        let (name, encoded) = line.strip_prefix(DASH)?.split_once(' ')?;
+        let blob = STANDARD.decode(encoded).ok()?;
+        let (id, rest) = blob.split_first_chunk::<4>()?;
+        let whole = !rest.is_empty();
+        whole.then_some(Self { name: name.parse().ok()?, id: *id, blob: rest.to_vec(), line })
+    }
+
+    /// Whether it says to be by this key. Two keys of one name, or with one id, are two keys.
+    pub(super) fn is_by(&self, name: &KeyName, id: [u8; 4]) -> bool {
+        self.name == *name && self.id == id
+    }
+}
+
+/// A note's text, with its last line end, and its signatures, of which none is checked.
+///
+/// # Errors
+/// [`NoteError`] if it is not a note.
+pub(super) fn read(note: &str) -> Result<(&str, Vec<Signature<'_>>), NoteError> {
+    let (text, lines) = split(note)?;
+    if lines.lines().count() > MAX_SIGNATURES {
+        return Err(NoteError::TooManySignatures);
+    }
+    let signatures = lines.lines().map(Signature::parse).collect::<Option<_>>();
+    Ok((text, signatures.ok_or(NoteError::Malformed)?))
+}
+
+/// A signature's line, with its line end.
+pub(super) fn line(name: &KeyName, id: [u8; 4], blob: &[u8]) -> String {
+    format!("{DASH}{name} {}\n", STANDARD.encode([&id, blob].concat()))
+}
+
+/// The id of an Ed25519 key with which signatures of type `kind` are made.
+pub(super) fn key_id(name: &KeyName, kind: u8, public: &[u8; 32]) -> [u8; 4] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(name.as_str().as_bytes());
+    hash.update(b"\n");
+    hash.update(&[kind]);
+    hash.update(public);
+    *hash.finish().as_ref().first_chunk().expect("SHA-256 makes more than 4 bytes")
+}
+
+/// A key as text: `name+id+base64(kind, key)`.
+pub(super) fn key_text(name: &KeyName, kind: u8, public: &[u8; 32]) -> String {
+    let mut encoded = [kind; 33];
+    encoded[1..].copy_from_slice(public);
+    format!("{name}+{:08x}+{}", u32::from_be_bytes(key_id(name, kind, public)), STANDARD.encode(encoded))
+}
+
+/// Name and public key of a key as text. What does not print back as it came is refused: so the id is checked as well.
+pub(super) fn parse_key(text: &str, kind: u8) -> Option<(KeyName, [u8; 32])> {
+    let mut parts = text.splitn(3, '+');
+    let (name, _id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+    let decoded = STANDARD.decode(encoded).ok()?;
+    let (name, public) = (name.parse().ok()?, <[u8; 32]>::try_from(decoded.get(1..)?).ok()?);
+    (key_text(&name, kind, &public) == text).then_some((name, public))
 }
 
 /// A note's text, with its last line end, and its signature lines.
@@ -249,9 +300,7 @@ fn is_text(text: &str) -> bool {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut encoded = [ED25519_TYPE; 33];
-        encoded[1..].copy_from_slice(&self.public);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), STANDARD.encode(encoded))
+        f.write_str(&key_text(&self.name, ED25519_TYPE, &self.public))
     }
 }
 
@@ -259,17 +308,8 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let mut part = || parts.next().ok_or(NoteError::VerifierKey);
-        let (name, _id, encoded) = (part()?, part()?, part()?);
-        let decoded = STANDARD.decode(encoded).map_err(|_| NoteError::VerifierKey)?;
-        let [ED25519_TYPE, public @ ..] = decoded.as_slice() else { return Err(NoteError::VerifierKey) };
-        let key = Self::new(
-            name.parse().map_err(|_| NoteError::VerifierKey)?,
-            public.try_into().map_err(|_| NoteError::VerifierKey)?,
-        );
-        // The id is checked here as well: what does not print back as it came is refused.
-        if key.to_string() == text { Ok(key) } else { Err(NoteError::VerifierKey) }
+        let (name, public) = parse_key(text, ED25519_TYPE).ok_or(NoteError::VerifierKey)?;
+        Ok(Self::new(name, public))
     }
 }
 
@@ -301,9 +341,8 @@ impl NoteSigner {
         if !is_text(text) {
             return Err(NoteError::Malformed);
         }
-        let mut blob = self.verifier.id.to_vec();
-        blob.extend(self.key.sign(text.as_bytes()));
-        Ok(format!("{text}\n{DASH}{} {}\n", self.verifier.name, STANDARD.encode(blob)))
+        let signature = self.key.sign(text.as_bytes());
+        Ok(format!("{text}\n{}", line(&self.verifier.name, self.verifier.id, &signature)))
     }
 }
 
