@@ -138,13 +138,47 @@ pub struct Finding {
     pub severity: Severity,
     /// What is wrong, in a plain sentence.
     pub text: String,
+    /// The request that it is about.
+    pub rq: Option<[u8; 32]>,
+    /// The entry in another node's log that shows it.
+    pub shown_by: Option<Spot>,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// In whose log.
+    pub node: Party,
+    /// In which of them.
+    pub half: Half,
+    /// At which index.
+    pub index: u64,
+}
+
+/// `entry 17 of node A in 2026h2`.
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "entry {} of node {} in {}", self.index, self.node, self.half)
+    }
 }
 
 impl Finding {
     /// A finding of its rule's weight.
     #[must_use]
     pub fn new(node: Party, half: Option<Half>, index: Option<u64>, rule: Rule, text: String) -> Self {
-        Self { node, half, index, rule, severity: rule.severity(), text }
+        Self { node, half, index, rule, severity: rule.severity(), text, rq: None, shown_by: None }
+    }
+
+    /// A finding about an entry.
+    #[must_use]
+    pub fn at(spot: Spot, rule: Rule, text: String) -> Self {
+        Self::new(spot.node, Some(spot.half), Some(spot.index), rule, text)
+    }
+
+    /// The same, about this request.
+    #[must_use]
+    pub fn of_request(self, rq: &[u8; 32]) -> Self {
+        Self { rq: Some(*rq), ..self }
     }
 
     /// The same, as a warning.
@@ -153,7 +187,7 @@ impl Finding {
         Self { severity: Severity::Warning, ..self }
     }
 
-    /// As a JSON object: `node`, `half`, `index`, `rule`, `severity`, `text`.
+    /// As a JSON object: `node`, `half`, `index`, `rule`, `severity`, `text`, `rq`, `shown_by`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
@@ -163,6 +197,10 @@ impl Finding {
             "rule": self.rule.code(),
             "severity": self.severity.as_str(),
             "text": self.text,
+            "rq": self.rq.as_ref().map(|rq| hex(rq)),
+            "shown_by": self.shown_by.map(|Spot { node, half, index }| {
+                json!({"node": node.as_str(), "half": half.to_string(), "index": index})
+            }),
         })
     }
 }
@@ -179,6 +217,16 @@ impl fmt::Display for Finding {
         }
         write!(f, ": {}", self.text)
     }
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all text");
+        text
+    })
 }
 
 /// What many findings come to.

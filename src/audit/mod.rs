@@ -41,12 +41,12 @@ pub mod outliers;
 pub mod part;
 pub mod pins;
 pub mod reconcile;
-pub mod report;
+//pub mod report;
 pub mod rules;
 mod run;
 pub mod uses;
 
-pub use finding::{Finding, Rule, Severity, Verdict};
+pub use finding::{Finding, Rule, Severity, Spot, Verdict};
 pub use mirror::Mirror;
 pub use pins::Pins;
 pub use run::{Audit, LogState};

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::bootstrap::Interval;
 use super::curve::{Curve, Estimate, Point, Resampling};
-use crate::drawing::page::{self, table};
 use super::plot::{det, histogram, per_cent};
 use super::rates::{Support, TARGETS};
 use super::search::Searches;
+use crate::drawing::page::{self, table};
 use crate::drawing::svg::escape;
 
 /// An evaluation of one comparator or of several on the same people.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use tumar::drawing::page::{table, whole};
-use tumar::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
 use tumar::drawing::svg::{Anchor, Axis, Svg, escape};
+use tumar::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
 
 use super::Measured;
 use super::figures::{Bin, float};
