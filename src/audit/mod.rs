@@ -41,7 +41,7 @@ pub mod outliers;
 pub mod part;
 pub mod pins;
 pub mod reconcile;
-//pub mod report;
+pub mod report;
 pub mod rules;
 mod run;
 pub mod uses;

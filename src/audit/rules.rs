@@ -31,6 +31,8 @@ pub struct Rules<'a> {
     newest: Option<Minute>,
     /// Minute of the first entry, if others came before it that are no longer served.
     pruned: Option<Minute>,
+    /// Whether any entry could not be read.
+    lost: bool,
     open: HashMap<[u8; 32], Open>,
     /// Requests admitted in the last minutes, by who asked.
     rates: HashMap<RelyingParty, Vec<(Minute, u64)>>,
@@ -47,6 +49,7 @@ impl<'a> Rules<'a> {
             pins,
             newest: None,
             pruned: None,
+            lost: false,
             open: HashMap::new(),
             rates: HashMap::new(),
             handles: HashSet::new(),
@@ -63,6 +66,11 @@ impl<'a> Rules<'a> {
     /// The next entry is not the node's first: those before it are no longer served.
     pub fn begin_pruned(&mut self, entry: &Entry) {
         self.pruned = Some(entry.minute);
+    }
+
+    /// There are entries that could not be read, which is found by itself: what they began is not missed where it ends.
+    pub const fn lose(&mut self) {
+        self.lost = true;
     }
 
     /// The next entry.
@@ -142,9 +150,9 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// What was admitted before the log begins can be closed after it.
+    /// What was admitted before the log begins, or in an entry that could not be read, can be closed after it.
     fn may_be_older(&self, entry: &Entry) -> bool {
-        self.pruned.is_some_and(|first| entry.minute.begins() <= first.begins() + OPEN)
+        self.lost || self.pruned.is_some_and(|first| entry.minute.begins() <= first.begins() + OPEN)
     }
 
     fn close(&mut self, entry: &Entry, broken: &mut impl FnMut(Rule, String)) {

@@ -161,7 +161,7 @@ impl Audit {
     fn part(&mut self, part: &Part, pass: &mut Pass<'_>) -> io::Result<LogState> {
         let (party, half, size) = (part.place.party, part.place.half, part.checkpoint.size);
         let fetched = part.place.fetched()?;
-        let (mut uncovered, mut newest) = (None, None);
+        let (mut uncovered, mut newest, mut next) = (None, None, part.first);
         (pass.progress)(party, half, part.first, size);
         part.entries(&mut self.findings, |index, bytes, findings| {
             let spot = part.spot(index);
@@ -169,6 +169,10 @@ impl Audit {
                 Ok(entry) => entry,
                 Err(error) => return findings.push(Finding::at(spot, Rule::Schema, error.to_string())),
             };
+            if next < index {
+                pass.rules.lose();
+            }
+            next = index + 1;
             if !std::mem::replace(&mut pass.begun, true) {
                 pass.begin(part, fetched, &entry, findings);
             }

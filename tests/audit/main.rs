@@ -1,0 +1,9 @@
+//! Logs as auditors see them: honest ones pass, and each lie is found, with node, entry and rule.
+#![allow(clippy::unwrap_used)]
+
+mod lies;
+mod logs;
+mod mirrors;
+mod person;
+mod rules;
+mod site;
