@@ -3,7 +3,7 @@
 //! The map, from the top floor down; arrows only point down.
 //!
 //! ```text
-//! 9  main.rs, cli/   demo load init node token enroll verify erase eval: arguments in, text out; the clock
+//! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
 //! 7  service.rs      public gRPC; the one table of reasons and statuses
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
