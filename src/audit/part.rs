@@ -268,7 +268,7 @@ fn read_hashes(place: &Place, checkpoint: &Checkpoint, first: u64, findings: &mu
         Some(root) if root == checkpoint.root => {}
         Some(_) => findings.push(finding(None, Rule::Root, "the hashes do not lead to the signed root".to_owned())),
         None if whole => {
-            findings.push(finding(None, Rule::Gap, "too much was pruned: the root can not be told".to_owned()))
+            findings.push(finding(None, Rule::Gap, "too much was pruned: the root can not be told".to_owned()));
         }
         None => {}
     }

@@ -4,7 +4,7 @@
 //! or never heard of it. Nothing is wrong with that. But nobody gets an answer without all three, so a request that one log calls
 //! `completed` stands as admitted in all three, and says the same there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::finding::{Finding, Rule, Spot};
@@ -82,7 +82,7 @@ struct Told {
 #[derive(Debug, Default)]
 pub struct Pairs {
     requests: HashMap<[u8; 32], [Told; 3]>,
-    asked: HashMap<Rc<Asked>, ()>,
+    asked: HashSet<Rc<Asked>>,
 }
 
 /// From when to when requests must stand in all three logs, in unix seconds.
@@ -102,10 +102,10 @@ impl Pairs {
         }
         let admitted = (entry.event == Event::Admitted).then(|| {
             let asked = Asked::of(entry);
-            let known = self.asked.get_key_value(&asked).map(|(known, ())| Rc::clone(known));
+            let known = self.asked.get(&asked).cloned();
             let asked = known.unwrap_or_else(|| {
                 let asked = Rc::new(asked);
-                self.asked.insert(Rc::clone(&asked), ());
+                self.asked.insert(Rc::clone(&asked));
                 asked
             });
             Admitted { spot, minute: entry.minute, asked }
@@ -250,10 +250,9 @@ fn late(present: &[&Admitted], findings: &mut Vec<Finding>) {
     by_time.sort_by_key(|admitted| admitted.minute);
     let apart = |one: &Admitted, other: &Admitted| other.minute.begins() - one.minute.begins();
     let (odd, other) = match by_time[..] {
-        [first, last] => (last, first),
         // Of three, the one that is further from the middle one.
         [first, middle, last] if apart(first, middle) > apart(middle, last) => (first, last),
-        [first, _, last] => (last, first),
+        [first, last] | [first, _, last] => (last, first),
         _ => return,
     };
     let seconds = odd.minute.max(other.minute).begins() - odd.minute.min(other.minute).begins();

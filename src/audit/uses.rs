@@ -53,13 +53,13 @@ pub struct OwnUses {
 /// [`io::Error`] if the mirror can not be read.
 pub fn of(mirror: &Mirror, pins: &Pins, party: Party, key: &[u8; 32]) -> io::Result<OwnUses> {
     let mut found = OwnUses { uses: Vec::new(), entries: 0, findings: Vec::new() };
-    let mut parts = Vec::new();
+    let mut logs = Vec::new();
     for half in mirror.halves(party)? {
-        parts.extend(Part::open(&mirror.place(party, half), pins, &[], &mut found.findings)?);
+        logs.extend(Part::open(&mirror.place(party, half), pins, &[], &mut found.findings)?);
     }
     // Every handle, and where the entries stand that bear it: more than one only in a log that breaks the rules.
     let mut by_handle: HashMap<[u8; 32], Vec<(usize, u64)>> = HashMap::new();
-    for (place, part) in parts.iter().enumerate() {
+    for (place, part) in logs.iter().enumerate() {
         part.entries(&mut found.findings, |index, bytes, _| {
             found.entries += 1;
             if let Some(handle) = handle_of(bytes) {
@@ -73,7 +73,7 @@ pub fn of(mirror: &Mirror, pins: &Pins, party: Party, key: &[u8; 32]) -> io::Res
             Some(entries) => {
                 misses = 0;
                 for (place, index) in entries {
-                    found.uses.extend(proved(&parts[place], index)?);
+                    found.uses.extend(proved(&logs[place], index)?);
                 }
             }
             None => misses += 1,
