@@ -3,11 +3,12 @@
 //! The map, from the top floor down; arrows only point down.
 //!
 //! ```text
-//! 9  main.rs, cli/   demo load init node token enroll verify erase eval: arguments in, text out; the clock
+//! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
 //! 7  service.rs      public gRPC; the one table of reasons and statuses   http/    logs for auditors, a witness, a page
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
+//!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
 //!    eval/           error rates, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
 //!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
@@ -16,11 +17,14 @@
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
 //! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
-//! 1  party.rs  name.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//! 1  drawing/        plots and pages of reports
+//!    party.rs  name.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
+pub mod audit;
 pub mod client;
 pub mod cosigning;
+pub mod drawing;
 pub mod engine;
 pub mod eval;
 pub mod gallery;

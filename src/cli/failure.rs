@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tonic::Code;
+use tumar::audit::fetch::FetchError;
+use tumar::audit::pins::PinsError;
 use tumar::client::{CertificateError, ClientError, ConfigError};
 use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
@@ -113,6 +115,15 @@ pub(super) enum Failure {
     /// A certificate could not be made.
     #[error("a development certificate: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// Whom an auditor believes.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
+    /// A log that could not be fetched.
+    #[error("{}", with_causes(.0))]
+    Fetch(#[from] FetchError),
+    /// A file that should hold a person's own key does not.
+    #[error("--key names a file that does not hold a subject key: 64 digits of lower-case hex")]
+    SubjectKey,
     /// A certificate of erasure.
     #[error("CERTIFICATE_NOT_TRUSTED: {0}")]
     Erasure(#[from] CertificateError),
@@ -180,8 +191,13 @@ impl Failure {
         ExitCode::from(match self {
             Self::Interrupted => 130,
             Self::Client(error) => of_client(error),
+            Self::Fetch(FetchError::Token(_)) => 3,
+            Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
             Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Erasure(CertificateError::Form)
+            | Self::Pins(_)
+            | Self::Fetch(FetchError::File { .. } | FetchError::Mirror(_))
+            | Self::SubjectKey
             | Self::Config(_)
             | Self::Node(_)
             | Self::Store(_)

@@ -1,6 +1,7 @@
 //! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
 
 mod approve;
+mod audit;
 mod bank;
 mod call;
 mod captures;
@@ -16,6 +17,7 @@ mod made_up;
 mod node;
 mod people;
 mod search;
+mod subject;
 mod token;
 mod world;
 
@@ -28,11 +30,11 @@ use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches; for search: whether or not anybody does
-  1  verify: it does not match; demo, eval, load: something was not as it should be
+  1  verify: it does not match; audit: a rule is broken; demo, eval, load: something was not as it should be
   2  wrong usage, or files and arguments that do not fit
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
-  5  not trusted: keys, receipts or a certificate do not hold
+  5  not trusted: keys, receipts or a certificate do not hold; audit: a fork
 130  search: ended by SIGINT";
 
 /// Matches faces and fingerprints among three nodes of which none ever holds a template.
@@ -72,6 +74,10 @@ enum Command {
     Unlock(call::Lock),
     /// Show who the nodes are, checked against the pinned keys
     Committee(call::ShowCommittee),
+    /// Mirror the three access logs, verify them, hold them against each other, report and watch
+    Audit(audit::Command),
+    /// See every use of the own finger and face
+    Subject(subject::Command),
     /// Measure how well a model tells labelled people apart, and write a report with thresholds
     Eval(eval::Eval),
     /// Call nodes at a given rate, check every answer, and report latencies, throughput and errors
@@ -88,6 +94,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Token(give) => give.run(json),
         Command::Approve(approve) => approve.run(json),
         Command::Certificate(certificate) => certificate.run(json),
+        Command::Audit(audit) => audit.run(json),
+        Command::Subject(subject) => subject.run(json),
         Command::Eval(eval) => eval.run(json),
         Command::Node(node) => wait(node.run(json)),
         Command::Enroll(enroll) => wait(enroll.run(json)),

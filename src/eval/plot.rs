@@ -1,18 +1,8 @@
 //! The two plots of a report: the detection error trade-off of all curves, and the scores of one.
 
 use super::curve::{Curve, Point};
-use super::svg::{Anchor, Axis, COLOURS, Svg, probit};
-
-/// Width and height of a plot, in pixels.
-pub const SIZE: [u32; 2] = [720, 480];
-/// Where its axes stand, in pixels.
-pub const LEFT: f64 = 70.0;
-/// Its right end.
-pub const RIGHT: f64 = 700.0;
-/// Its top.
-pub const TOP: f64 = 44.0;
-/// Its bottom.
-pub const BOTTOM: f64 = 420.0;
+use crate::drawing::svg::{Anchor, Axis, COLOURS, Svg, probit};
+use crate::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
 
 /// Where rates are marked on an axis.
 const MARKS: [f64; 13] = [1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.4];
@@ -36,26 +26,12 @@ fn mark(rate: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The two ends of an axis, in pixels.
-#[must_use]
-pub const fn pixels(horizontal: bool) -> [f64; 2] {
-    if horizontal { [LEFT, RIGHT] } else { [BOTTOM, TOP] }
-}
-
 /// An axis of rates that holds all of `rates` (each above 0), on the scale of normal deviates.
 fn rate_axis(rates: impl Iterator<Item = f64>, horizontal: bool) -> Axis {
     let (low, high) = rates.fold((0.4, 1e-7), |(low, high): (f64, f64), rate| (low.min(rate), high.max(rate)));
     let from = MARKS.into_iter().rev().find(|mark| *mark <= low).unwrap_or(MARKS[0]);
     let to = MARKS.into_iter().find(|mark| *mark >= high && *mark > from).unwrap_or(0.4);
     Axis { values: [from, to.max(2.0 * from)], pixels: pixels(horizontal), scale: probit }
-}
-
-/// A headline, two axes, and what they show.
-pub fn frame(svg: &mut Svg, title: &str, across: &str, up: &str) {
-    svg.text("", Anchor::Start, [LEFT, 20.0], title);
-    svg.path("axis", [[LEFT, TOP], [LEFT, BOTTOM], [RIGHT, BOTTOM]]);
-    svg.text("", Anchor::Middle, [f64::midpoint(LEFT, RIGHT), BOTTOM + 42.0], across);
-    svg.upright([18.0, f64::midpoint(TOP, BOTTOM)], up);
 }
 
 /// FNMR against FMR of every curve, both axes in normal deviates, with the operating points and their intervals.

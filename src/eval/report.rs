@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::bootstrap::Interval;
 use super::curve::{Curve, Estimate, Point, Resampling};
-use super::page::{self, table};
 use super::plot::{det, histogram, per_cent};
 use super::rates::{Support, TARGETS};
 use super::search::Searches;
-use super::svg::escape;
+use crate::drawing::page::{self, table};
+use crate::drawing::svg::escape;
 
 /// An evaluation of one comparator or of several on the same people.
 #[derive(Clone, Debug, Serialize)]

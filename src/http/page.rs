@@ -8,7 +8,24 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 type Asset = (&'static str, &'static str, &'static [u8]);
 
 /// All of them; the one named `index.html` is what `/` shows. A browser gets no other file.
-const ASSETS: &[Asset] = &[];
+const ASSETS: &[Asset] = &[
+    ("index.html", "text/html; charset=utf-8", include_bytes!("page/index.html")),
+    ("style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
+    ("icon.svg", "image/svg+xml", include_bytes!("page/icon.svg")),
+    ("bytes.js", SCRIPT, include_bytes!("page/bytes.js")),
+    ("source.js", SCRIPT, include_bytes!("page/source.js")),
+    ("note.js", SCRIPT, include_bytes!("page/note.js")),
+    ("tree.js", SCRIPT, include_bytes!("page/tree.js")),
+    ("entry.js", SCRIPT, include_bytes!("page/entry.js")),
+    ("log.js", SCRIPT, include_bytes!("page/log.js")),
+    ("reconcile.js", SCRIPT, include_bytes!("page/reconcile.js")),
+    ("view.js", SCRIPT, include_bytes!("page/view.js")),
+    ("charts.js", SCRIPT, include_bytes!("page/charts.js")),
+    ("search.js", SCRIPT, include_bytes!("page/search.js")),
+    ("main.js", SCRIPT, include_bytes!("page/main.js")),
+];
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Only what this node serves, no script or style within a document, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tumar::eval::page::{table, whole};
-use tumar::eval::plot::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
-use tumar::eval::svg::{Anchor, Axis, Svg, escape};
+use tumar::drawing::page::{table, whole};
+use tumar::drawing::svg::{Anchor, Axis, Svg, escape};
+use tumar::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
 
 use super::Measured;
 use super::figures::{Bin, float};

@@ -1,0 +1,241 @@
+//! The folder that logs are mirrored into. Its layout is that of a node's web site, so that tools for one work on the other.
+//!
+//! ```text
+//! a/2026h2/checkpoint             the newest checkpoint that was accepted, with its cosignatures
+//! a/2026h2/tile/..                tiles and entry bundles, as C2SP tlog-tiles names them
+//! a/2026h2/checkpoints/<size>     every checkpoint that was ever accepted: what the log is held to
+//! a/2026h2/evidence/<n>           signed notes that were refused; take them away when they are dealt with
+//! a/2026h2/fetched                unix seconds of the last look
+//! a/2026h2/first                  index of the first entry that is still served, once a log is pruned
+//! b/..  c/..
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::log::half::Half;
+use crate::log::tiles::{Span, WIDTH, levels, put};
+use crate::party::Party;
+
+/// A folder of mirrored logs; it need not be there yet.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    folder: PathBuf,
+}
+
+impl Mirror {
+    /// In this folder.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The half-years of which there is a log of this node, oldest first.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the folder can not be read; that there is none is no error.
+    pub fn halves(&self, party: Party) -> io::Result<Vec<Half>> {
+        let entries = match fs::read_dir(self.folder.join(letter(party))) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut halves = Vec::new();
+        for entry in entries {
+            halves.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Half>().ok()));
+        }
+        halves.sort_unstable();
+        Ok(halves)
+    }
+
+    /// The place of one node's log of half a year.
+    #[must_use]
+    pub fn place(&self, party: Party, half: Half) -> Place {
+        let folder = self.folder.join(letter(party)).join(half.to_string());
+        Place { party, half, folder }
+    }
+}
+
+/// `a`, `b`, `c`: how addresses and folders spell a party.
+#[must_use]
+pub const fn letter(party: Party) -> &'static str {
+    match party {
+        Party::A => "a",
+        Party::B => "b",
+        Party::C => "c",
+    }
+}
+
+/// Where one node's log of half a year stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Whose.
+    pub party: Party,
+    /// Of when.
+    pub half: Half,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// The newest checkpoint, as a note.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn checkpoint(&self) -> io::Result<Option<String>> {
+        self.text("checkpoint")
+    }
+
+    /// Every note that was accepted, by the size that it was filed under, smallest first.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn seen(&self) -> io::Result<Vec<(u64, String)>> {
+        self.notes("checkpoints")
+    }
+
+    /// Every note that was refused.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn evidence(&self) -> io::Result<Vec<String>> {
+        Ok(self.notes("evidence")?.into_iter().map(|(_, note)| note).collect())
+    }
+
+    fn notes(&self, below: &str) -> io::Result<Vec<(u64, String)>> {
+        let entries = match fs::read_dir(self.folder.join(below)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut notes = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(number) = number {
+                notes.push((number, String::from_utf8_lossy(&fs::read(entry.path())?).into_owned()));
+            }
+        }
+        notes.sort_unstable();
+        Ok(notes)
+    }
+
+    /// Files an accepted note, first among those that are remembered, and then as the newest unless a larger one is there.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn accept(&self, size: u64, note: &str) -> io::Result<()> {
+        put(&self.folder.join("checkpoints").join(size.to_string()), note.as_bytes())?;
+        put(&self.folder.join("checkpoint"), note.as_bytes())
+    }
+
+    /// Files a note that was refused, once.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn refuse(&self, note: &str) -> io::Result<()> {
+        let known = self.notes("evidence")?;
+        if known.iter().any(|(_, other)| other == note) {
+            return Ok(());
+        }
+        let next = known.last().map_or(1, |(number, _)| number + 1);
+        put(&self.folder.join("evidence").join(next.to_string()), note.as_bytes())
+    }
+
+    /// When the checkpoint was last looked at, in unix seconds; none in a mirror that was made by other means.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn fetched(&self) -> io::Result<Option<u64>> {
+        Ok(self.text("fetched")?.and_then(|text| text.trim().parse().ok()))
+    }
+
+    pub(super) fn set_fetched(&self, now: u64) -> io::Result<()> {
+        put(&self.folder.join("fetched"), format!("{now}\n").as_bytes())
+    }
+
+    /// Index of the first entry that was still served; 0 of a log that is whole.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub fn first(&self) -> io::Result<u64> {
+        Ok(self.text("first")?.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+    }
+
+    pub(super) fn set_first(&self, first: u64) -> io::Result<()> {
+        put(&self.folder.join("first"), format!("{first}\n").as_bytes())
+    }
+
+    fn text(&self, name: &str) -> io::Result<Option<String>> {
+        Ok(self.bytes(name)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn bytes(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.folder.join(path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hashes of a tile, as many as the span is wide: from the file of that width, or from the full one.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub(super) fn tile(&self, level: u32, span: Span) -> io::Result<Option<Vec<[u8; 32]>>> {
+        Ok(self.file(span, &level.to_string())?.and_then(|(bytes, width)| hashes(&bytes, width, span.width)))
+    }
+
+    /// A bundle's bytes and how many entries must be in them: as many as the span is wide, or 256.
+    ///
+    /// # Errors
+    /// [`io::Error`].
+    pub(super) fn bundle(&self, span: Span) -> io::Result<Option<(Vec<u8>, u64)>> {
+        self.file(span, "entries")
+    }
+
+    fn file(&self, span: Span, what: &str) -> io::Result<Option<(Vec<u8>, u64)>> {
+        if let Some(bytes) = self.bytes(&span.path(what))? {
+            return Ok(Some((bytes, span.width)));
+        }
+        let full = Span { width: WIDTH, ..span };
+        Ok(self.bytes(&full.path(what))?.map(|bytes| (bytes, WIDTH)))
+    }
+
+    /// Whether any bundle is there.
+    #[must_use]
+    pub fn has_entries(&self) -> bool {
+        self.folder.join("tile/entries").is_dir()
+    }
+
+    pub(super) fn keep(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        put(&self.folder.join(path), bytes)
+    }
+
+    /// Removes the partial files that those of a log of `size` entries have replaced since it had `before`.
+    pub(super) fn tidy(&self, before: u64, size: u64) -> io::Result<()> {
+        let bundles = std::iter::once(("entries".to_owned(), before, size));
+        let tiles = levels(size).map(|(level, count)| (level.to_string(), before >> (8 * level), count));
+        for (what, before, count) in bundles.chain(tiles).filter(|(_, before, _)| before % WIDTH != 0) {
+            let partial = Span { index: before / WIDTH, width: WIDTH }.path(&what) + ".p";
+            let kept = (count / WIDTH == before / WIDTH).then(|| (count % WIDTH).to_string());
+            let files = match fs::read_dir(self.folder.join(partial)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                files => files?,
+            };
+            for file in files {
+                let file = file?;
+                if kept.is_none() || file.file_name().to_str() != kept.as_deref() {
+                    fs::remove_file(file.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first `wanted` of the `width` hashes that a tile must have; none if it has another length.
+pub(super) fn hashes(bytes: &[u8], width: u64, wanted: u64) -> Option<Vec<[u8; 32]>> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    let whole = rest.is_empty() && hashes.len() as u64 == width && wanted <= width;
+    whole.then(|| hashes[..usize::try_from(wanted).expect("at most 256")].to_vec())
+}

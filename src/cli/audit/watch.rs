@@ -1,0 +1,118 @@
+//! `tumar audit watch`: looks again and again, until something is wrong.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tumar::audit::counts::time;
+use tumar::audit::fetch::Fetcher;
+use tumar::audit::report::logs_json;
+use tumar::audit::{Audit, Finding, Mirror, Pins, Severity, Verdict};
+
+use super::super::failure::Failure;
+use super::super::{clock, print_json};
+use super::{Bars, Fetched, Source, fetch};
+
+/// Arguments of `tumar audit watch`.
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    #[command(flatten)]
+    source: Source,
+    /// Seconds from one look to the next
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    interval: u64,
+    /// End after so many looks, with the last one's exit code
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Looks in a row in which a node may fail to answer; then it is an alarm (exit code 4)
+    #[arg(long, default_value_t = 3)]
+    patience: u32,
+}
+
+impl Watch {
+    pub(super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
+        let (pins, mirror) = self.source.at.open()?;
+        let token = self.source.token()?;
+        let pause = Duration::from_millis(500);
+        let fetcher =
+            Fetcher { pins: &pins, mirror: &mirror, token: token.as_deref(), looks: self.source.looks, pause };
+        let mut told = BTreeSet::new();
+        let mut silent = [0; 3];
+        for round in 1.. {
+            let look = Round::look(&fetcher, &pins, &mirror).map_err(self.source.at.fault())?;
+            look.tell(&mut told, json);
+            if look.verdict >= Verdict::Broken {
+                look.alarm();
+                return Ok(look.verdict.code().into());
+            }
+            for (party, error) in look.fetched.failures {
+                silent[party.index()] += 1;
+                eprintln!("tumar: node {party}: {error}");
+                if silent[party.index()] >= self.patience {
+                    eprintln!("ALARM: node {party} did not answer {} times in a row", self.patience);
+                    return Err(error.into());
+                }
+            }
+            for party in look.answered {
+                silent[party] = 0;
+            }
+            if self.rounds.is_some_and(|rounds| round >= rounds) {
+                return Ok(look.verdict.code().into());
+            }
+            std::thread::sleep(Duration::from_secs(self.interval));
+        }
+        unreachable!("rounds are counted without end")
+    }
+}
+
+/// One look.
+struct Round {
+    now: u64,
+    fetched: Fetched,
+    /// Indices of the nodes that did.
+    answered: Vec<usize>,
+    audit: Audit,
+    verdict: Verdict,
+}
+
+impl Round {
+    fn look(fetcher: &Fetcher<'_>, pins: &Pins, mirror: &Mirror) -> std::io::Result<Self> {
+        let now = clock::now();
+        let fetched = fetch(fetcher, &Bars::new());
+        let answered = (0..3).filter(|node| fetched.failures.iter().all(|(party, _)| party.index() != *node)).collect();
+        let audit = Audit::of(mirror, pins, &[], &mut |_, _, _, _| {})?;
+        let verdict = Verdict::of(fetched.findings.iter().chain(audit.all()));
+        Ok(Self { now, fetched, answered, audit, verdict })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Finding> {
+        self.fetched.findings.iter().chain(self.audit.all())
+    }
+
+    /// One line a look; each finding once.
+    fn tell(&self, told: &mut BTreeSet<String>, json: bool) {
+        let new: Vec<&Finding> = self.all().filter(|finding| told.insert(finding.to_string())).collect();
+        if json {
+            let findings: Vec<_> = new.into_iter().map(Finding::to_json).collect();
+            print_json(&json!({
+                "time": self.now, "verdict": self.verdict.as_str(), "entries": self.audit.entries,
+                "logs": logs_json(&self.audit), "findings": findings,
+            }));
+            return;
+        }
+        let sizes: Vec<String> =
+            self.audit.logs.iter().map(|log| format!("{} {} {}", log.party, log.half, log.size)).collect();
+        println!("{} {}: {}", time(self.now), self.verdict.as_str(), sizes.join(", "));
+        for finding in new {
+            println!("  {finding}");
+        }
+    }
+
+    fn alarm(&self) {
+        for finding in self.all().filter(|finding| finding.severity >= Severity::Broken) {
+            eprintln!("ALARM: {finding}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `tumar audit` and `tumar subject` as scripts see them: what they print, and their exit codes.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(dead_code, reason = "the made-up logs and the site serve other tests as well")]
+
+#[path = "audit/logs.rs"]
+mod logs;
+#[path = "audit/site.rs"]
+mod site;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use logs::{HALF, Logs, pins_at};
+use serde_json::Value;
+use site::{Site, TOKEN};
+use tempfile::TempDir;
+use tumar::audit::Pins;
+use tumar::client::SubjectKey;
+use tumar::party::Party;
+use tumar::token::policy::DEFAULT;
+use zeroize::Zeroizing;
+
+/// A folder with `auditor.toml`, a token, and mirrored logs.
+fn folder(pins: &Pins, logs: &Logs) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("auditor.toml"), pins.to_toml()).unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/policy.toml"), DEFAULT).unwrap();
+    fs::write(folder.path().join("token"), TOKEN).unwrap();
+    logs.write(&folder.path().join("mirror"));
+    folder
+}
+
+fn tumar(folder: &Path, line: &str) -> (Option<i32>, Output) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tumar"))
+        .args(line.split(' '))
+        .env("NO_COLOR", "1")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    (output.status.code(), output)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn exit_codes_are_those_of_the_help() {
+    let honest = folder(&logs::pins(), &Logs::of(300).later());
+    for what in ["verify", "reconcile", "report"] {
+        let (code, output) = tumar(honest.path(), &format!("audit {what} --mirror mirror"));
+        assert_eq!(code, Some(0), "{what}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("AGREEMENT"), "{what}: {}", text(&output.stdout));
+    }
+    let (code, output) = tumar(honest.path(), "audit verify --mirror nowhere");
+    assert_eq!(code, Some(4), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("NO_LOG"));
+    assert_eq!(tumar(honest.path(), "audit verify --mirror mirror --pins nowhere").0, Some(2));
+    assert_eq!(tumar(honest.path(), "audit verify").0, Some(2));
+    let (code, output) = tumar(honest.path(), "audit fetch --mirror mirror --token token");
+    assert_eq!(code, Some(4), "nobody listens there: {}", text(&output.stderr));
+
+    let mut lie = Logs::of(300).later();
+    lie.at(Party::B).drain(34..36);
+    let broken = folder(&logs::pins(), &lie);
+    assert_eq!(tumar(broken.path(), "audit verify --mirror mirror").0, Some(0), "by itself it is a log");
+    let (code, output) = tumar(broken.path(), "audit reconcile --mirror mirror --json");
+    assert_eq!(code, Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let finding = &told["findings"][0];
+    assert_eq!((finding["node"].as_str(), finding["rule"].as_str()), (Some("B"), Some("MISSING")));
+    assert_eq!(finding["shown_by"]["index"].as_u64(), Some(34));
+
+    let checkpoint = broken.path().join("mirror/c/2026h2/checkpoint");
+    let note = fs::read_to_string(&checkpoint).unwrap();
+    fs::write(&checkpoint, note.replacen("\n602\n", "\n601\n", 1)).unwrap();
+    for what in ["verify", "reconcile"] {
+        let (code, output) = tumar(broken.path(), &format!("audit {what} --mirror mirror"));
+        assert_eq!(code, Some(5), "{what}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_report_is_written_as_a_page_and_as_values() {
+    let folder = folder(&logs::pins(), &Logs::of(300).later());
+    let (code, output) = tumar(folder.path(), "audit report --mirror mirror --html page.html --csv uses.csv");
+    assert_eq!(code, Some(0));
+    assert!(text(&output.stdout).contains("cash_withdrawal"));
+    assert!(fs::read_to_string(folder.path().join("page.html")).unwrap().contains("</svg>"));
+    let csv = fs::read_to_string(folder.path().join("uses.csv")).unwrap();
+    assert!(csv.contains("2026-11-23,banks/b17,cash_withdrawal,301,0,0"), "{csv}");
+}
+
+#[test]
+fn a_watch_goes_on_while_all_is_well_and_ends_with_an_alarm() {
+    let served = tempfile::tempdir().unwrap();
+    let honest = Logs::of(300).later();
+    honest.write(served.path());
+    let site = Site::of(served.path(), &[HALF]);
+    let folder = folder(&pins_at([&site.url; 3]), &Logs::empty());
+    fs::remove_dir_all(folder.path().join("mirror")).unwrap();
+    let watch = "audit watch --mirror mirror --token token --interval 1 --looks 0 --rounds";
+    let (code, output) = tumar(folder.path(), &format!("{watch} 2"));
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).matches("agreement: A 2026h2 602, B 2026h2 602, C 2026h2 602").count(), 2);
+    let rewound = honest.log(Party::B).cut(500);
+    fs::remove_dir_all(rewound.folder(served.path())).unwrap();
+    rewound.write(served.path(), 2);
+    let (code, output) = tumar(folder.path(), &format!("{watch} 100"));
+    assert_eq!(code, Some(5));
+    let alarm = text(&output.stderr);
+    assert!(alarm.contains("ALARM: fork REWOUND, node B, 2026h2, entry 500"), "{alarm}");
+    fs::write(folder.path().join("token"), "guess").unwrap();
+    fs::remove_dir_all(folder.path().join("mirror")).unwrap();
+    assert_eq!(tumar(folder.path(), "audit fetch --mirror mirror --token token").0, Some(3));
+}
+
+#[test]
+fn a_person_sees_the_own_uses_in_plain_words() {
+    let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
+    let mut logs = Logs::of(300).later();
+    for party in Party::ALL {
+        let own = *key.for_node(party);
+        for (counter, index) in (0..).zip([40, 41, 100, 101]) {
+            logs.at(party)[index].person = Some((own, counter));
+        }
+    }
+    let folder = folder(&logs::pins(), &logs);
+    fs::write(folder.path().join("key"), key.to_text().as_bytes()).unwrap();
+    let (code, output) = tumar(folder.path(), "subject uses --key key --mirror mirror");
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    let line = "2026-11-23 00:00  banks/b17 compared your face with yours on record, for cash_withdrawal: answered";
+    assert_eq!(told.matches(line).count(), 2, "{told}");
+    assert!(told.contains("proven: A 40, A 41, B 40, B 41, C 40, C 41"), "{told}");
+    assert!(told.contains("2 uses among 1806 entries"), "{told}");
+    let (_, output) = tumar(folder.path(), "subject uses --key key --mirror mirror --json");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["uses"][1]["places"].as_array().unwrap().len(), 6);
+    fs::write(folder.path().join("key"), "no key").unwrap();
+    assert_eq!(tumar(folder.path(), "subject uses --key key --mirror mirror").0, Some(2));
+}
