@@ -54,6 +54,7 @@ fn world() -> World {
         certificate: Pinned::from_pem(certificate.cert.pem().as_bytes()).unwrap(),
         proof_key: ProofKey::generate(Algorithm::EdDsa).unwrap().0,
         nodes,
+        doors: [None, None, None],
     };
     World { config, envelope_keys: Party::ALL.map(|party| PrivateKey::from_seed(&Zeroizing::new(seed(party, 3)))) }
 }
