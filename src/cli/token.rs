@@ -22,7 +22,7 @@ pub(super) struct Allows {
     /// A purpose of the policy
     #[arg(long)]
     purpose: PurposeName,
-    /// What it allows: enroll, verify, erase, lock, unlock, search, list_uses; for an auditor read_log, open_evidence
+    /// What it allows: enroll, verify, erase, lock, unlock, search, `list_uses`; for an auditor `read_log`, `open_evidence`
     #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
     action: Vec<Method>,
     /// Where; the relying party's `customers` if not given
@@ -59,7 +59,7 @@ pub(super) struct Give {
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
     #[arg(long, value_delimiter = ',')]
     amr: Vec<String>,
-    /// Seconds that it lives; as many as nodes take if not given: 300; 120 with the action search; 3600 for read_log alone
+    /// Seconds that it lives; as many as nodes take if not given: 300; 120 with the action search; 3600 for `read_log` alone
     #[arg(long)]
     lifetime: Option<u64>,
     /// A new file to write it to, instead of standard output
