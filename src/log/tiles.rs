@@ -296,6 +296,8 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     let above = folder.parent().ok_or(io::ErrorKind::NotFound)?;
+    // Above the first name of a relative path stands the folder that it is relative to.
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
     make_folder(above)?;
     fs::create_dir(folder)?;
     File::open(above)?.sync_all()

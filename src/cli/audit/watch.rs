@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tumar::audit::counts::time;
-use tumar::audit::fetch::Fetcher;
+use tumar::audit::fetch::{FetchError, Fetcher};
 use tumar::audit::report::logs_json;
 use tumar::audit::{Audit, Finding, Mirror, Pins, Severity, Verdict};
 
@@ -48,6 +48,10 @@ impl Watch {
                 return Ok(look.verdict.code().into());
             }
             for (party, error) in look.fetched.failures {
+                // Only who does not answer may answer the next time.
+                if !matches!(error, FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) {
+                    return Err(error.into());
+                }
                 silent[party.index()] += 1;
                 eprintln!("tumar: node {party}: {error}");
                 if silent[party.index()] >= self.patience {
