@@ -30,6 +30,12 @@ impl Mirror {
         Self { folder: folder.to_owned() }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The half-years of which there is a log of this node, oldest first.
     ///
     /// # Errors

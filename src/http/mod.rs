@@ -18,6 +18,8 @@ mod page;
 mod place;
 mod routes;
 
+pub use page::page_files;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

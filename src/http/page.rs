@@ -31,6 +31,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The page's own files by name, for a folder that a browser opens without any server.
+pub fn page_files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    ASSETS.iter().map(|(name, _, content)| (*name, *content))
+}
+
 /// The file of this name.
 pub(super) fn asset(name: &str) -> Option<Response<Body>> {
     let (_, kind, content) = ASSETS.iter().find(|(known, ..)| *known == name)?;

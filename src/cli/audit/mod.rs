@@ -1,5 +1,6 @@
 //! `tumar audit`: what an auditor does, from mirroring logs to raising the alarm.
 
+mod page;
 mod watch;
 
 use std::collections::HashMap;
@@ -51,6 +52,8 @@ enum What {
     /// Count who asked for what and how often, and show what stands out
     #[command(after_help = EXIT_CODES)]
     Report(Tell),
+    /// Put the auditors' page into the folder: a browser opens its index.html without any server
+    Page(page::Page),
     /// Fetch and check again and again; end with an alarm at the first broken rule
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
@@ -138,6 +141,7 @@ impl Command {
             What::Verify(look) => look.run(json, &|audit| &audit.findings),
             What::Reconcile(look) => look.run(json, &|audit| &audit.pairs),
             What::Report(tell) => tell.run(json),
+            What::Page(page) => page.run(json),
             What::Watch(watch) => watch.run(json),
         }
     }
