@@ -6,7 +6,8 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["tumar/v1/matching.proto", "tumar/peer/v1/peer.proto"], ["proto"])?;
+    let files =
+        protox::compile(["tumar/v1/matching.proto", "tumar/v1/audit.proto", "tumar/peer/v1/peer.proto"], ["proto"])?;
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
     std::fs::write(descriptors, files.encode_to_vec())?;
     tonic_prost_build::configure().build_transport(false).compile_fds(files)?;

@@ -132,7 +132,7 @@ async fn open_log(directory: &Path) -> (AccessLog, Store) {
     // One moment for all: no rate may stand in the way.
     let limits = Limits { requests_per_second: u32::MAX, burst: u32::MAX, ..door::LIMITS };
     let signer = NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]));
-    (AccessLog::open(store.clone(), limits, signer, &directory.join("log")).await.unwrap(), store)
+    (AccessLog::open(store.clone(), limits, signer, &directory.join("log"), door::NOW).await.unwrap(), store)
 }
 
 /// How long it takes until all of these are admitted, side by side. They are closed when the clock stands.

@@ -5,9 +5,9 @@
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
-//! 7  service.rs      public gRPC; the one table of reasons and statuses
+//! 7  service.rs      public gRPC; the one table of reasons and statuses   http/    logs for auditors, a witness, a page
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
-//!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts
+//!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
 //!    eval/           error rates, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
@@ -23,11 +23,13 @@
 
 pub mod audit;
 pub mod client;
+pub mod cosigning;
 pub mod drawing;
 pub mod engine;
 pub mod eval;
 pub mod gallery;
 pub mod handshake;
+pub mod http;
 pub mod log;
 pub mod name;
 pub mod net;

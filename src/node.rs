@@ -1,5 +1,6 @@
 //! From a configuration to a node that runs: reads keys, opens log and store, links up, listens, and drains when told.
 
+mod audit;
 mod config;
 mod keys;
 
@@ -14,22 +15,26 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::Server;
 
+pub use audit::{AuditConfig, PeerAuditConfig, WitnessConfig};
 pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
 pub use keys::Keys;
 
 use crate::engine::{Clock, Counters, Engine, Parts};
 use crate::log::access::{AccessLog, LogError};
-use crate::log::note::NoteSigner;
+use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
 use crate::peer::{Listener, MAX_FRAME, Own, Peers, Remote};
 use crate::seal::{PublicKey, SUITE};
-use crate::service::{MAX_REQUEST, Matching};
+use crate::service::{Auditing, MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, TlsError};
 use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
+use crate::web::WebError;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
+use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
+use crate::wire::v1::subject_service_server::SubjectServiceServer;
 use crate::wire::{DESCRIPTORS, sign_node, v1};
 
 /// Calls under way on one connection: more than the leader takes in, so that one that is too many hears so from the leader.
@@ -77,6 +82,15 @@ pub enum NodeError {
     /// The access log.
     #[error("the access log can not be opened")]
     Log(#[from] LogError),
+    /// A node whose log this one is to show or to cosign, and whose keys it was not given.
+    #[error("the configuration does not say what auditors see of node {0}")]
+    Auditors(Party),
+    /// A key of a log or a witness that is none.
+    #[error("a key of a log or a witness is no verifier key")]
+    VerifierKey,
+    /// A certificate that another node's port for auditors must lead to.
+    #[error("a certificate of a port for auditors is not valid")]
+    Web(#[from] WebError),
     /// The server reflection of the service.
     #[error("the service's descriptors are not valid")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -99,7 +113,8 @@ pub struct Node {
 /// # Errors
 /// [`NodeError`], by what is wrong; then nothing listens.
 pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
-    let Setup { engine, peers, store, log, proposals } = Box::pin(set_up(&config, &clock)).await?;
+    let Setup { engine, peers, store, log, log_key, proposals } = Box::pin(set_up(&config, &clock)).await?;
+    let auditors = audit::port(&config, &engine, (&log, &log_key), &clock).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -131,6 +146,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(Some(MAX_STREAMS))
         .add_service(matching)
+        .add_service(AccessLogServiceServer::new(Auditing::new(Arc::clone(&engine))))
+        .add_service(SubjectServiceServer::new(Auditing::new(Arc::clone(&engine))))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(older_reflection)
@@ -138,8 +155,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
 
     engine.connect(Arc::clone(&peers), proposals);
     Arc::clone(&peers).dial(&peer_identity)?;
+    let mut servers = vec![serve(public_server), serve(peer_server)];
+    servers.extend(auditors.map(|port| port.open(&log, &stopping)));
     tokio::spawn(sweep(Arc::clone(&engine), stopping));
-    let servers = vec![serve(public_server), serve(peer_server)];
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
 }
@@ -189,6 +207,7 @@ struct Setup {
     peers: Arc<Peers>,
     store: Store,
     log: AccessLog,
+    log_key: VerifierKey,
     proposals: mpsc::Receiver<crate::peer::Proposed>,
 }
 
@@ -206,7 +225,8 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
     let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
     let node = own_node(config, &identity, &signer, &keys.envelope, context);
-    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log")).await?;
+    let log_key = signer.verifier().clone();
+    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clock()).await?;
     let limits = config.limits();
     let parts = Parts {
         party: config.party,
@@ -225,7 +245,7 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _);
-    Ok(Setup { engine, peers, store, log, proposals })
+    Ok(Setup { engine, peers, store, log, log_key, proposals })
 }
 
 /// Whose tokens are believed, and whose approvals.
@@ -321,6 +341,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("tumar.v1.MatchingService")
+        .with_service_name("tumar.v1.AccessLogService")
+        .with_service_name("tumar.v1.SubjectService")
         .with_service_name("grpc.health.v1.Health")
 }
 

@@ -21,11 +21,27 @@ pub enum Method {
     Unlock,
     /// Compare a probe with every reference of a gallery.
     Search,
+    /// Show an auditor a part of what a request presented for its right. At one node, about its own log.
+    OpenEvidence,
+    /// Show a person the entries of one node's log that are about them, after a match.
+    ListUses,
+    /// Read entries of a node's log. Allowed by a token alone, without a request of this kind.
+    ReadLog,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Enroll, Self::Verify, Self::Erase, Self::Lock, Self::Unlock, Self::Search];
+    pub const ALL: [Self; 9] = [
+        Self::Enroll,
+        Self::Verify,
+        Self::Erase,
+        Self::Lock,
+        Self::Unlock,
+        Self::Search,
+        Self::OpenEvidence,
+        Self::ListUses,
+        Self::ReadLog,
+    ];
 
     /// The gRPC path: the `htu` of a proof ends in it.
     #[must_use]
@@ -37,6 +53,9 @@ impl Method {
             Self::Lock => "/tumar.v1.MatchingService/LockSubject",
             Self::Unlock => "/tumar.v1.MatchingService/UnlockSubject",
             Self::Search => "/tumar.v1.MatchingService/SearchGallery",
+            Self::OpenEvidence => "/tumar.v1.AccessLogService/OpenEvidence",
+            Self::ListUses => "/tumar.v1.SubjectService/ListUses",
+            Self::ReadLog => "/tumar.v1.AccessLogService/ListEntries",
         }
     }
 
@@ -50,6 +69,9 @@ impl Method {
             Self::Lock => "lock",
             Self::Unlock => "unlock",
             Self::Search => "search",
+            Self::OpenEvidence => "open_evidence",
+            Self::ListUses => "list_uses",
+            Self::ReadLog => "read_log",
         }
     }
 }
@@ -102,6 +124,21 @@ pub enum About {
     Subject(Subject),
     /// Everybody in the gallery: a search.
     Case(Case),
+    /// A part of the evidence behind an entry of one node's log.
+    Evidence(Exhibit),
+    /// A subject whom an earlier request has just matched.
+    Matched(Subject, RequestId),
+}
+
+/// A part of what stands behind a log entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exhibit {
+    /// The half-year of the log: `2026h2`.
+    pub half: String,
+    /// The entry.
+    pub index: u64,
+    /// Which part: 0 the token, 1 the proof, 2 and 3 approvals.
+    pub part: u8,
 }
 
 /// What one call asks for, apart from who may.
@@ -124,12 +161,12 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The subject that it is about; none of a search.
+    /// The subject that it is about; none of a search, and none of evidence.
     #[must_use]
     pub const fn subject(&self) -> Option<&Subject> {
         match &self.about {
-            About::Subject(subject) => Some(subject),
-            About::Case(_) => None,
+            About::Subject(subject) | About::Matched(subject, _) => Some(subject),
+            About::Case(_) | About::Evidence(_) => None,
         }
     }
 
@@ -170,6 +207,16 @@ impl Ask {
                 for approval in approvals {
                     field(approval.as_bytes());
                 }
+            }
+            About::Evidence(Exhibit { half, index, part }) => {
+                field(b"");
+                field(half.as_bytes());
+                field(&index.to_be_bytes());
+                field(&[*part]);
+            }
+            About::Matched(subject, request) => {
+                field(subject.as_str().as_bytes());
+                field(request.as_bytes());
             }
         }
         field(self.purpose.as_str().as_bytes());

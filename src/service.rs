@@ -2,6 +2,8 @@
 //!
 //! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
 
+mod audit;
+
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +17,15 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+pub use audit::Auditing;
+
 use crate::engine::{Engine, Refusal};
 use crate::log::receipt::Outcome;
 use crate::name::Deployment;
 use crate::peer::Peers;
 use crate::request::Progress;
 use crate::timings::{self, Timings};
-use crate::token::{ALL_REASONS, Class};
+use crate::token::{ALL_REASONS, Class, Token};
 use crate::wire::peer::v1::{Relayed, relayed};
 use crate::wire::{MOST_SAMPLES, receipt_to, sha256, v1};
 use v1::matching_service_server::MatchingService;
@@ -49,7 +53,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 32] = [
+const ROWS: [ReasonRow; 35] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -61,6 +65,13 @@ const ROWS: [ReasonRow; 32] = [
     row("SUBJECT_UNKNOWN", Code::NotFound, "There is no such subject: never enrolled, erased or expired."),
     row("SUBJECT_EXISTS", Code::AlreadyExists, "The subject is enrolled already."),
     row("SUBJECT_LOCKED", Code::FailedPrecondition, "The subject is locked; identify the person in another way."),
+    row(
+        "MATCH_MISSING",
+        Code::FailedPrecondition,
+        "No comparison with this subject has matched in the last five minutes.",
+    ),
+    row("NO_SUCH_ENTRY", Code::NotFound, "There is no such half-year, entry or proof in this node's log."),
+    row("NO_SUCH_EVIDENCE", Code::NotFound, "No such part of the evidence is kept, or it is about another gallery."),
     row("ENVELOPE_MALFORMED", Code::InvalidArgument, "An envelope does not have the length that the model asks for."),
     row("ENVELOPE_KEY_UNKNOWN", Code::InvalidArgument, "An envelope is sealed to a key that the node does not have."),
     row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
@@ -153,27 +164,37 @@ impl Matching {
 
     /// A request with its token and proof, as the helpers will see it.
     fn relayed<T>(&self, request: Request<T>, wrap: fn(T) -> relayed::Request) -> Result<Relayed, Status> {
-        let token = self.metadata(&request, "authorization").and_then(|value| value.strip_prefix("DPoP "));
-        let token = token.ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?.to_owned();
-        let proof = self.metadata(&request, "dpop").ok_or_else(|| refuse(&self.engine, "PROOF_ABSENT"))?.to_owned();
-        let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
-        let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
+        let token = proven(&self.engine, &request)?;
         Ok(Relayed {
-            token,
-            proof,
-            client_certificate: certificate.map(|der| sha256(&der).to_vec()).unwrap_or_default(),
+            token: token.access().to_owned(),
+            proof: token.proof().to_owned(),
+            client_certificate: token.certificate().map(|digest| digest.to_vec()).unwrap_or_default(),
             position: 0,
             request: Some(wrap(request.into_inner())),
         })
     }
+}
 
-    #[expect(clippy::unused_self, reason = "reads as what it is: this call's metadata")]
-    fn metadata<'r, T>(&self, request: &'r Request<T>, name: &str) -> Option<&'r str> {
-        let mut values = request.metadata().get_all(name).iter();
-        let value = values.next()?.to_str().ok()?;
-        // Twice is never: which of the two counts would be a matter of taste.
-        if values.next().is_some() { None } else { Some(value) }
-    }
+/// Token, proof, and the certificate that the caller showed.
+fn proven<T>(engine: &Engine, request: &Request<T>) -> Result<Token, Status> {
+    let access = metadata(request, "authorization").and_then(|value| value.strip_prefix("DPoP "));
+    let access = access.ok_or_else(|| refuse(engine, "TOKEN_ABSENT"))?;
+    let proof = metadata(request, "dpop").ok_or_else(|| refuse(engine, "PROOF_ABSENT"))?;
+    let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+    let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
+    Ok(Token::new(access, proof, certificate.map(|der| sha256(&der))))
+}
+
+/// A token without a proof.
+fn bearer<T>(request: &Request<T>) -> Option<&str> {
+    metadata(request, "authorization").and_then(|value| value.strip_prefix("Bearer "))
+}
+
+fn metadata<'r, T>(request: &'r Request<T>, name: &str) -> Option<&'r str> {
+    let mut values = request.metadata().get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    // Twice is never: which of the two counts would be a matter of taste.
+    if values.next().is_some() { None } else { Some(value) }
 }
 
 #[tonic::async_trait]

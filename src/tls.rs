@@ -120,6 +120,33 @@ fn acceptor(mut config: ServerConfig) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
+/// TLS for browsers and for whoever else speaks HTTP/1.1.
+#[derive(Clone)]
+pub struct WebTls(TlsAcceptor);
+
+impl WebTls {
+    /// A server that everybody may call.
+    ///
+    /// # Errors
+    /// [`TlsError`] if the identity is not one.
+    pub fn new(own: &TlsIdentity) -> Result<Self, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_no_client_auth()
+            .with_single_cert(own.chain.clone(), own.key.clone_key())?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// The server's side of a handshake.
+    ///
+    /// # Errors
+    /// Whatever the caller does wrong, and that it dawdles.
+    pub async fn shake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        tokio::time::timeout(HANDSHAKE, self.0.accept(stream)).await?
+    }
+}
+
 /// Accepts TCP and TLS; a caller whose handshake fails or dawdles holds up nobody else.
 pub fn accept(listener: TcpListener, acceptor: TlsAcceptor) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
     let (ready, incoming) = mpsc::channel(64);

@@ -6,12 +6,14 @@ use std::ops::RangeInclusive;
 
 use ring::digest::{SHA256, digest};
 
+use crate::log::half::{Half, Place};
 use crate::log::note::{SigningKey, is_signed};
 use crate::log::receipt::{Found, Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, Modality, NameError, Subject};
 use crate::party::Party;
-use crate::request::{About, Ask, Case, MOST_CANDIDATES, Method, Sample};
+use crate::request::{About, Ask, Case, Exhibit, MOST_CANDIDATES, Method, Sample};
 use crate::template::model::Encoding;
+use crate::token::Part;
 use peer::v1::Kept;
 use peer::v1::relayed::Request;
 use prost::Message as _;
@@ -46,7 +48,9 @@ pub const fn samples_taken(method: Method) -> RangeInclusive<usize> {
     match method {
         Method::Enroll => 1..=MOST_SAMPLES,
         Method::Verify | Method::Search => 1..=2,
-        Method::Erase | Method::Lock | Method::Unlock => 0..=0,
+        Method::Erase | Method::Lock | Method::Unlock | Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+            0..=0
+        }
     }
 }
 
@@ -73,6 +77,15 @@ pub enum RequestError {
     /// A modality that this version does not know.
     #[error("modality is not one of the known ones")]
     Modality,
+    /// Not half a year.
+    #[error("half must be four digits, h, and 1 or 2")]
+    Half,
+    /// A part that this version does not know.
+    #[error("part is not one of the known ones")]
+    Part,
+    /// Not the transcript of a request.
+    #[error("request_digest must be 32 bytes, or empty")]
+    Digest,
     /// No request in the frame.
     #[error("the request is absent")]
     Absent,
@@ -92,6 +105,9 @@ impl RequestError {
             Self::Candidates => "max_candidates",
             Self::Approvals => "approvals",
             Self::Modality => "modality",
+            Self::Half => "half",
+            Self::Part => "part",
+            Self::Digest => "request_digest",
             Self::Absent => "request",
         }
     }
@@ -178,6 +194,48 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
         purpose: common.purpose.parse()?,
         amount_kzt: common.amount_kzt,
         samples: common.samples.iter().map(sample_of).collect::<Result<_, _>>()?,
+    })
+}
+
+/// What a request for a part of the evidence asks for.
+///
+/// # Errors
+/// [`RequestError`], naming the field at fault.
+pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place, Part), RequestError> {
+    let half: Half = request.half.parse().map_err(|_| RequestError::Half)?;
+    let part = match request.part() {
+        v1::EvidencePart::Token => Part::Token,
+        v1::EvidencePart::Proof => Part::Proof,
+        v1::EvidencePart::FirstApproval => Part::Approval(0),
+        v1::EvidencePart::SecondApproval => Part::Approval(1),
+        v1::EvidencePart::Unspecified => return Err(RequestError::Part),
+    };
+    let number = u8::try_from(part.place()).map_err(|_| RequestError::Part)?;
+    let ask = Ask {
+        method: Method::OpenEvidence,
+        request_id: request.request_id.parse()?,
+        gallery: request.gallery.parse()?,
+        about: About::Evidence(Exhibit { half: request.half.clone(), index: request.index, part: number }),
+        purpose: request.purpose.parse()?,
+        amount_kzt: 0,
+        samples: Vec::new(),
+    };
+    Ok((ask, Place { half, index: request.index }, part))
+}
+
+/// What a request for a person's own entries asks for.
+///
+/// # Errors
+/// [`RequestError`], naming the field at fault.
+pub fn ask_of_uses(request: &v1::ListUsesRequest) -> Result<Ask, RequestError> {
+    Ok(Ask {
+        method: Method::ListUses,
+        request_id: request.request_id.parse()?,
+        gallery: request.gallery.parse()?,
+        about: About::Matched(request.subject.parse()?, request.verified_request_id.parse()?),
+        purpose: request.purpose.parse()?,
+        amount_kzt: 0,
+        samples: Vec::new(),
     })
 }
 
@@ -375,6 +433,7 @@ const fn outcome_to(outcome: Outcome) -> v1::Outcome {
         Outcome::Locked => v1::Outcome::Locked,
         Outcome::Unlocked => v1::Outcome::Unlocked,
         Outcome::Searched => v1::Outcome::Searched,
+        Outcome::Logged => v1::Outcome::Logged,
     }
 }
 
@@ -387,6 +446,7 @@ const fn outcome_from(outcome: v1::Outcome) -> Option<Outcome> {
         v1::Outcome::Locked => Some(Outcome::Locked),
         v1::Outcome::Unlocked => Some(Outcome::Unlocked),
         v1::Outcome::Searched => Some(Outcome::Searched),
+        v1::Outcome::Logged => Some(Outcome::Logged),
         v1::Outcome::Unspecified => None,
     }
 }

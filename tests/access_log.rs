@@ -4,7 +4,7 @@
 mod door;
 mod memory;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use door::{Bank, LIMITS, LOCK_SECONDS, NOW};
@@ -12,9 +12,10 @@ use memory::{Break, Memory};
 use tumar::log::access::{AccessLog, Closing, LogError, Permit};
 use tumar::log::admission::NotAdmitted;
 use tumar::log::entry::{Entry, Event, Reason, blinded_handle};
+use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Ledger as _, Position};
 use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
-use tumar::log::note::{Checkpoint, NoteSigner, SigningKey};
+use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
 use tumar::log::tiles::Reader;
 use tumar::party::Party;
 use tumar::request::Method;
@@ -36,6 +37,20 @@ fn signer() -> NoteSigner {
     NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]))
 }
 
+/// The key of the half-year that all this happens in.
+fn key() -> VerifierKey {
+    signer().verifier().of_half(Half::of(NOW))
+}
+
+fn at(index: u64) -> Place {
+    Place { half: Half::of(NOW), index }
+}
+
+/// Where that half-year's log is published.
+fn folder(log: &Path) -> PathBuf {
+    log.join(Half::of(NOW).to_string())
+}
+
 /// A node's log and store in a directory, which can be stopped and started again.
 struct Node {
     log: AccessLog,
@@ -51,7 +66,7 @@ impl Node {
         let key = StoreKey::from_bytes(&Zeroizing::new([7; 32]));
         let file = directory.join("store.db");
         let store = Store::open(&file, "kz-test".parse().unwrap(), Party::A, key).await.unwrap();
-        let log = AccessLog::open(store.clone(), limits, signer(), &directory.join("log")).await.unwrap();
+        let log = AccessLog::open(store.clone(), limits, signer(), &directory.join("log"), NOW).await.unwrap();
         Self { log, store }
     }
 
@@ -72,7 +87,7 @@ impl Node {
 
     /// The log's entries, from the last `count`.
     async fn entries(&self) -> Vec<Entry> {
-        let bytes = self.store.clone().entries(0).await.unwrap();
+        let bytes = self.store.clone().entries(at(0)).await.unwrap();
         bytes.iter().map(|bytes| Entry::parse(bytes).unwrap()).collect()
     }
 
@@ -117,7 +132,7 @@ async fn a_request_is_told_by_its_id_and_its_transcript() {
     node.enroll("c-1", 0).await;
     let call = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
     let permit = node.log.admit(bank.grant::<Verify>(&call, NOW), NOW).await.unwrap();
-    assert_eq!((permit.position(), permit.index()), (Some(Position(0)), 0));
+    assert_eq!((permit.position(), permit.place()), (Some(Position(0)), at(0)));
     assert_eq!(node.last().await, Event::Admitted);
 
     // The very same call, and the same request by another token and proof.
@@ -327,22 +342,22 @@ async fn many_at_once_are_admitted_under_indexes_of_their_own() {
             let (log, bank) = (node.log.clone(), std::sync::Arc::clone(&bank));
             tokio::spawn(async move {
                 let permit = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), NOW), NOW).await.unwrap();
-                (permit.index(), permit.spends().transcript, log.inclusion(permit.index()).unwrap())
+                (permit.place(), permit.spends().transcript, log.inclusion(permit.place()).unwrap())
             })
         })
         .collect();
     let mut seen = std::collections::BTreeMap::new();
     for task in tasks {
         let (index, transcript, inclusion) = task.await.unwrap();
-        let checkpoint = Checkpoint::open(&inclusion.checkpoint, signer().verifier()).unwrap();
+        let checkpoint = Checkpoint::open(&inclusion.checkpoint, &key()).unwrap();
         assert_eq!(checkpoint.size, inclusion.size);
-        verify_inclusion(&inclusion.leaf, index, inclusion.size, &inclusion.proof, &checkpoint.root).unwrap();
-        assert_eq!(seen.insert(index, transcript), None, "index {index} was given twice");
+        verify_inclusion(&inclusion.leaf, index.index, inclusion.size, &inclusion.proof, &checkpoint.root).unwrap();
+        assert_eq!(seen.insert(index, transcript), None, "{index:?} was given twice");
     }
-    assert!(seen.keys().copied().eq(0..300));
+    assert!(seen.keys().copied().eq((0..300).map(at)));
     let entries = node.entries().await;
     assert!(entries.iter().map(|entry| entry.rq).eq(seen.into_values()), "each permit is for its own entry");
-    assert!(matches!(node.log.inclusion(300), Err(LogError::Beyond)));
+    assert!(matches!(node.log.inclusion(at(300)), Err(LogError::Beyond)));
 }
 
 #[tokio::test]
@@ -369,18 +384,18 @@ async fn a_genuine_token_refused_at_the_door_is_logged() {
     let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
     let reason = Reason::fixed("PURPOSE_NOT_GRANTED");
     let index = node.log.deny(record.clone(), spends.clone(), reason.clone(), NOW).await.unwrap();
-    let entry = node.entries().await.swap_remove(usize::try_from(index).unwrap());
+    let entry = node.entries().await.swap_remove(usize::try_from(index.index).unwrap());
     assert_eq!((entry.event, entry.rq), (denied("PURPOSE_NOT_GRANTED"), spends.transcript));
     // The same call again fills no log.
-    let size = node.log.head().0;
+    let size = node.log.head().0.index;
     assert!(matches!(node.log.deny(record, spends, reason, NOW).await, Err(LogError::Replayed)));
-    assert_eq!(node.log.head().0, size);
+    assert_eq!(node.log.head().0, at(size));
 }
 
 #[tokio::test]
 async fn what_was_written_is_published_and_any_reader_can_check_it() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
-    let reader = Reader::new(&directory.path().join("log"));
+    let reader = Reader::new(&folder(&directory.path().join("log")));
     let mut shown: Vec<Checkpoint> = Vec::new();
     for round in 0..3 {
         let node = Node::start(directory.path()).await;
@@ -388,12 +403,12 @@ async fn what_was_written_is_published_and_any_reader_can_check_it() {
             let subject = format!("c-{round}-{number}");
             let _ = node.log.admit(bank.fresh::<Enroll>(&subject, NOW), NOW).await.unwrap();
         }
-        let (size, head) = node.log.head();
-        let entries = node.store.clone().entries(0).await.unwrap();
+        let (Place { index: size, .. }, head) = node.log.head();
+        let entries = node.store.clone().entries(at(0)).await.unwrap();
         node.stop().await;
-        let published = reader.checkpoint(signer().verifier()).unwrap();
+        let published = reader.checkpoint(&key()).unwrap();
         assert_eq!((published.size, 150 * (round + 1)), (size, size));
-        assert_eq!(published, Checkpoint::open(&head, signer().verifier()).unwrap());
+        assert_eq!(published, Checkpoint::open(&head, &key()).unwrap());
         assert_eq!(reader.entry(size - 1, size).unwrap(), entries[usize::try_from(size).unwrap() - 1]);
         shown.push(published);
     }
@@ -409,7 +424,7 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
         for persisted in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let ledger = Memory::breaking(Break { at, persisted });
-            let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path()).await.unwrap();
+            let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path(), NOW).await.unwrap();
             let (mut permits, mut calls, mut shown) = (Vec::new(), Vec::new(), Vec::new());
             for number in 0..6 {
                 let call = bank.call(&bank.ask(Method::Enroll, &format!("c-{number}")), NOW);
@@ -420,7 +435,7 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
                     Err(error) => assert_eq!(error, NotAdmitted::Halted),
                 }
                 calls.push(call);
-                shown.push(Checkpoint::open(&log.head().1, signer().verifier()).unwrap());
+                shown.push(Checkpoint::open(&log.head().1, &key()).unwrap());
             }
             let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
             let halted = log.deny(record, spends, Reason::fixed("ANY"), NOW).await;
@@ -428,13 +443,13 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
             log.shutdown().await;
 
             let mended = ledger.mended();
-            let entries = mended.clone().entries(0).await.unwrap();
+            let entries = mended.clone().entries(Place { half: Half::of(NOW), index: 0 }).await.unwrap();
             assert_eq!(entries.len(), at + usize::from(persisted));
             for permit in &permits {
-                let entry = Entry::parse(&entries[usize::try_from(permit.index()).unwrap()]).unwrap();
+                let entry = Entry::parse(&entries[usize::try_from(permit.place().index).unwrap()]).unwrap();
                 assert_eq!((entry.rq, entry.event), (permit.spends().transcript, Event::Admitted));
             }
-            let log = AccessLog::open(mended, LIMITS, signer(), directory.path()).await.unwrap();
+            let log = AccessLog::open(mended, LIMITS, signer(), directory.path(), NOW).await.unwrap();
             let replayed = async |call| log.admit(bank.grant::<Enroll>(call, NOW), NOW).await.err();
             for (number, call) in calls.iter().enumerate() {
                 let spent = number < at + usize::from(persisted);
@@ -447,7 +462,7 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
 
 /// Every checkpoint that was shown is one of the log as it is now.
 fn assert_continues(shown: &[Checkpoint], entries: &[Vec<u8>], log: &AccessLog) {
-    let now = Checkpoint::open(&log.head().1, signer().verifier()).unwrap();
+    let now = Checkpoint::open(&log.head().1, &key()).unwrap();
     let mut tree = merkle::Tree::new();
     for entry in entries {
         tree.push(leaf_hash(entry));
@@ -466,12 +481,12 @@ fn assert_continues(shown: &[Checkpoint], entries: &[Vec<u8>], log: &AccessLog) 
 async fn a_ledger_that_does_not_continue_what_was_published_is_refused() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let ledger = Memory::new();
-    let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path()).await.unwrap();
+    let log = AccessLog::open(ledger.clone(), LIMITS, signer(), directory.path(), NOW).await.unwrap();
     for number in 0..3 {
         let _ = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), NOW), NOW).await.unwrap();
     }
     log.shutdown().await;
-    let open = async |ledger, signer| AccessLog::open(ledger, LIMITS, signer, directory.path()).await.err();
+    let open = async |ledger, signer| AccessLog::open(ledger, LIMITS, signer, directory.path(), NOW).await.err();
     let lost = open(ledger.with_entries(|entries| _ = entries.pop()), signer()).await;
     assert!(matches!(lost, Some(LogError::Lost { published: 3, durable: 2 })), "{lost:?}");
     let forked = open(ledger.with_entries(|entries| entries.swap(0, 1)), signer()).await;
@@ -485,12 +500,12 @@ async fn a_ledger_that_does_not_continue_what_was_published_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn the_checkpoint_follows_within_a_second() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
-    let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path()).await.unwrap();
-    let reader = Reader::new(directory.path());
+    let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path(), NOW).await.unwrap();
+    let reader = Reader::new(&folder(directory.path()));
     for size in 1..4 {
         let _ = log.admit(bank.fresh::<Enroll>(&format!("c-{size}"), NOW), NOW).await.unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, size);
+        assert_eq!(reader.checkpoint(&key()).unwrap().size, size);
     }
 }
 
@@ -498,10 +513,10 @@ async fn the_checkpoint_follows_within_a_second() {
 async fn a_file_that_cannot_be_written_delays_the_checkpoint_and_breaks_nothing() {
     for obstacle in ["tile", "checkpoint.new"] {
         let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
-        let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path()).await.unwrap();
-        let (reader, second) = (Reader::new(directory.path()), std::time::Duration::from_secs(1));
+        let log = AccessLog::open(Memory::new(), LIMITS, signer(), directory.path(), NOW).await.unwrap();
+        let (reader, second) = (Reader::new(&folder(directory.path())), std::time::Duration::from_secs(1));
         tokio::time::sleep(second).await;
-        let obstacle = directory.path().join(obstacle);
+        let obstacle = folder(directory.path()).join(obstacle);
         // A directory where a file must be, or the other way round.
         if obstacle.ends_with("tile") {
             std::fs::write(&obstacle, "").unwrap();
@@ -510,15 +525,15 @@ async fn a_file_that_cannot_be_written_delays_the_checkpoint_and_breaks_nothing(
         }
         let permit = log.admit(bank.fresh::<Enroll>("c-1", NOW), NOW).await.unwrap();
         tokio::time::sleep(second).await;
-        assert_eq!(reader.checkpoint(signer().verifier()).unwrap().size, 0, "{obstacle:?}");
-        assert_eq!(log.inclusion(permit.index()).unwrap().size, 1);
+        assert_eq!(reader.checkpoint(&key()).unwrap().size, 0, "{obstacle:?}");
+        assert_eq!(log.inclusion(permit.place()).unwrap().size, 1);
         if obstacle.ends_with("tile") {
             std::fs::remove_file(&obstacle).unwrap();
         } else {
             std::fs::remove_dir(&obstacle).unwrap();
         }
         tokio::time::sleep(second).await;
-        let published = reader.checkpoint(signer().verifier()).unwrap();
+        let published = reader.checkpoint(&key()).unwrap();
         assert_eq!(published.size, 1, "{obstacle:?}");
         reader.audit(&published).unwrap();
     }

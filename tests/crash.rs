@@ -99,7 +99,9 @@ async fn step(nodes: &mut Nodes, client: &Client, method: Method, subject: &str,
             let token = nodes.files.token("erasure", method);
             client.erase(&token, &target(subject, "erasure")).await.map(|_| ("ERASED", None))
         }
-        Method::Lock | Method::Unlock | Method::Search => unreachable!("not part of these runs"),
+        Method::Lock | Method::Unlock | Method::Search | Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+            unreachable!("not part of these runs")
+        }
     };
     match outcome {
         Ok((word, receipts)) => {

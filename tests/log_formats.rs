@@ -1,6 +1,8 @@
 //! The log's formats against vectors that others made, and against every kind of damage.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -11,6 +13,7 @@ use tumar::log::receipt::{NodeKeys, Outcome, Receipt, ReceiptBody, ReceiptError}
 use tumar::name::Deployment;
 use tumar::party::Party;
 use tumar::request::Method;
+use tumar::token::Evidence;
 use tumar::token::purpose::Use;
 
 /// The eight leaves of the certificate-transparency reference tests.
@@ -93,7 +96,7 @@ fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
         purpose: "cash_withdrawal".parse().unwrap(),
         method: Method::Verify,
         modalities: vec![],
-        evidence: [0xe1; 32],
+        evidence: Arc::new(Evidence::new("token".to_owned(), "proof".to_owned(), Vec::new())),
         approvals: 0,
         policy: [0xb0; 32],
     };
@@ -314,6 +317,8 @@ mod receipts {
     use super::*;
 
     const NAME: &str = "log.example/b";
+    /// The log of half a year has its own name.
+    const ORIGIN: &str = "log.example/b/2026h2";
 
     struct Node {
         log: NoteSigner,
@@ -330,13 +335,17 @@ mod receipts {
             Self { log: signer(NAME, 1), identity: SigningKey::from_seed(&[2; 32]), tree }
         }
 
+        fn half(&self) -> NoteSigner {
+            self.log.of_half("2026h2".parse().unwrap())
+        }
+
         fn keys(&self) -> NodeKeys {
             NodeKeys { party: Party::B, identity: self.identity.public(), log: self.log.verifier().clone() }
         }
 
         fn checkpoint(&self, size: u64) -> String {
             let root = self.tree.root(size).unwrap();
-            Checkpoint { origin: NAME.parse().unwrap(), size, root }.sign(&self.log).unwrap()
+            Checkpoint { origin: ORIGIN.parse().unwrap(), size, root }.sign(&self.half()).unwrap()
         }
 
         fn body(&self) -> ReceiptBody {
@@ -426,19 +435,27 @@ mod receipts {
             MerkleError::Beyond.into(),
             "an earlier checkpoint",
         );
-        let forked = Checkpoint { origin: NAME.parse().unwrap(), size: 11, root: [0; 32] }.sign(&node.log).unwrap();
+        let forked =
+            Checkpoint { origin: ORIGIN.parse().unwrap(), size: 11, root: [0; 32] }.sign(&node.half()).unwrap();
         refused(ReceiptBody { checkpoint: forked, ..node.body() }, MerkleError::Root.into(), "a fork's checkpoint");
-        let foreign = signer(NAME, 7).sign(&format!("{NAME}\n11\n{}\n", STANDARD.encode([0; 32]))).unwrap();
+        let foreign = signer(ORIGIN, 7).sign(&format!("{ORIGIN}\n11\n{}\n", STANDARD.encode([0; 32]))).unwrap();
         refused(
             ReceiptBody { checkpoint: foreign, ..node.body() },
             NoteError::Unsigned.into(),
             "a stranger's checkpoint",
         );
-        let origin = node.log.sign(&format!("elsewhere\n11\n{}\n", STANDARD.encode([0; 32]))).unwrap();
+        for other in
+            ["elsewhere", NAME, "log.example/b/", "log.example/b/2026h3", "log.example/b2/2026h2", "elsewhere/2026h2"]
+        {
+            let origin = node.half().sign(&format!("{other}\n11\n{}\n", STANDARD.encode([0; 32]))).unwrap();
+            let body = ReceiptBody { checkpoint: origin, ..node.body() };
+            refused(body, NoteError::Origin.into(), "another log's checkpoint");
+        }
+        let other_half = node.half().sign(&format!("{NAME}/2027h1\n11\n{}\n", STANDARD.encode([0; 32]))).unwrap();
         refused(
-            ReceiptBody { checkpoint: origin, ..node.body() },
-            NoteError::Origin.into(),
-            "another log's checkpoint",
+            ReceiptBody { checkpoint: other_half, ..node.body() },
+            NoteError::Unsigned.into(),
+            "a half-year's under the name of another",
         );
     }
 }

@@ -156,10 +156,12 @@ fn a_grant_to_search_counts_the_officers_and_commits_to_their_approvals() {
     let token = draft.token();
     let approvals = draft.case().approvals.clone();
     let shown = [token.access(), token.proof(), &approvals[0], &approvals[1]];
-    let framed = shown.map(|text| [&(text.len() as u64).to_be_bytes(), text.as_bytes()].concat()).concat();
+    let digests = shown.map(|text| sha256(text.as_bytes()));
+    let fields = std::iter::once(&b"tumar evidence v1"[..]).chain(digests.iter().map(|digest| &digest[..]));
+    let framed: Vec<u8> = fields.flat_map(|field| [&(field.len() as u64).to_be_bytes(), field].concat()).collect();
     let grant: Grant<Search> =
         token.clone().verify(&VERIFIER, &draft.ask, NOW).unwrap().grant(&POLICY, &SERVED).unwrap();
-    assert_eq!(grant.record().evidence, sha256(&framed));
+    assert_eq!(grant.record().evidence.digest(), sha256(&framed));
 
     // Refused, it is no search that anybody approved.
     draft.sheets.truncate(1);

@@ -99,12 +99,12 @@ mod tests {
     #[test]
     fn a_day_stands_out_against_the_own_history_only() {
         assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 400], 107), [107]);
-        assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 110], 107), []);
+        assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 110], 107), [0_u32; 0]);
         assert_eq!(days(&[100, 104, 4, 99, 102, 97, 101, 100], 107), [102], "too few count as well");
-        assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 4], 107), [], "but not while the day goes on");
+        assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 4], 107), [0_u32; 0], "but not while the day goes on");
         assert_eq!(days(&[100, 104, 96, 99, 102, 97, 101, 100], 109), [108], "a day without a request is a day");
         assert_eq!(days(&[7, 7, 7, 7, 7, 7, 7, 70], 107), [107], "days that are all alike have a history too");
-        assert_eq!(days(&[7, 7, 7, 7, 7, 7, 7, 7], 107), []);
-        assert_eq!(days(&[1, 1, 1, 1, 1, 900], 105), [], "six days are no history");
+        assert_eq!(days(&[7, 7, 7, 7, 7, 7, 7, 7], 107), [0_u32; 0]);
+        assert_eq!(days(&[1, 1, 1, 1, 1, 900], 105), [0_u32; 0], "six days are no history");
     }
 }

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
+use tumar::audit::Pins;
+use tumar::audit::pins::NodePin;
+use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
 use tumar::name::{Deployment, RelyingParty};
 use tumar::party::Party;
@@ -20,6 +23,12 @@ use super::{files, print_json};
 
 /// Between a node's public port and its peer port.
 const PEER_PORTS: u16 = 100;
+
+/// Between a node's public port and its port for auditors.
+const AUDIT_PORTS: u16 = 200;
+
+/// The relying party of the auditor that is written.
+pub(super) const AUDITOR: &str = "auditors/regulator";
 
 /// The relying party of the client that is written.
 pub(super) const RELYING_PARTY: &str = "banks/b17";
@@ -38,14 +47,14 @@ pub(super) struct Init {
     /// Where the nodes listen and are called
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// Port for clients of node A; B and C have the next two, and peers call 100 above
+    /// Port for clients of node A; B and C have the next two, peers call 100 above, and auditors 200
     #[arg(long, default_value_t = 7400)]
     base_port: u16,
 }
 
 impl Init {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        if self.base_port == 0 || self.base_port > u16::MAX - PEER_PORTS - 2 {
+        if self.base_port == 0 || self.base_port > u16::MAX - AUDIT_PORTS - 2 {
             return Err(Failure::Ports);
         }
         let public = [0, 1, 2].map(|place| self.base_port + place);
@@ -55,6 +64,7 @@ impl Init {
             policy: policy::DEFAULT.to_owned(),
             public,
             peer: public.map(|port| port + PEER_PORTS),
+            audit: public.map(|port| port + AUDIT_PORTS),
         };
         plan.write(&self.dir)?;
         let nodes = Party::ALL.map(|party| node_config(&self.dir, party));
@@ -108,6 +118,11 @@ fn folder(party: Party) -> String {
     party.as_str().to_ascii_lowercase()
 }
 
+/// What proofs say of a node at a port, by the name in its certificate.
+fn base(port: u16) -> String {
+    format!("https://localhost:{port}")
+}
+
 /// What is to be written.
 pub(super) struct Plan {
     /// Name of the installation.
@@ -120,12 +135,15 @@ pub(super) struct Plan {
     pub(super) public: [u16; 3],
     /// Ports for peers.
     pub(super) peer: [u16; 3],
+    /// Ports for auditors.
+    pub(super) audit: [u16; 3],
 }
 
 /// What others must know of a node.
 struct NodePublic {
     identity: String,
     log_key: VerifierKey,
+    cosigner: CosignerKey,
 }
 
 impl Plan {
@@ -150,7 +168,12 @@ impl Plan {
         for party in Party::ALL {
             files::write(&node_config(dir, party), self.node_toml(party, &nodes).as_bytes())?;
         }
-        self.write_client(dir, &nodes)
+        self.write_client(dir, &nodes)?;
+        self.write_auditor(dir, nodes)
+    }
+
+    fn audit_url(&self, party: Party) -> String {
+        base(self.audit[party.index()])
     }
 
     /// `host:port`.
@@ -162,7 +185,7 @@ impl Plan {
     }
 
     fn leader_base(&self) -> String {
-        format!("https://localhost:{}", self.public[Party::LEADER.index()])
+        base(self.public[Party::LEADER.index()])
     }
 
     fn write_issuer(&self, folder: &Path) -> Result<(), Failure> {
@@ -179,6 +202,7 @@ impl Plan {
         files::make_folder(&dir.join(folder(party)).join("data"))?;
         let identity = write_ed25519(&keys.join("identity.pk8"))?;
         let log = write_ed25519(&keys.join("log.pk8"))?;
+        let witness = write_ed25519(&keys.join("witness.pk8"))?;
         files::write_secret(&keys.join("store.key"), &*random()?)?;
         files::write_secret(&keys.join("envelope-current.seed"), &*random()?)?;
         write_certificate(&keys, "peer", vec![format!("node-{}.tumar.internal", folder(party))])?;
@@ -188,16 +212,24 @@ impl Plan {
             names.push(self.host.clone());
         }
         write_certificate(&keys, "tls", names)?;
-        Ok(NodePublic { identity: hex(&identity), log_key: VerifierKey::new(log_name(&self.deployment, party), log) })
+        Ok(NodePublic {
+            identity: hex(&identity),
+            log_key: VerifierKey::new(log_name(&self.deployment, party), log),
+            cosigner: CosignerKey::new(witness_name(&self.deployment, party), witness),
+        })
     }
 
     fn node_toml(&self, party: Party, nodes: &[NodePublic; 3]) -> String {
         let peer = |other: Party| {
-            let (letter, address, identity) =
-                (folder(other), self.at(self.peer[other.index()]), &nodes[other.index()].identity);
+            let (letter, address) = (folder(other), self.at(self.peer[other.index()]));
+            let NodePublic { identity, log_key, cosigner } = &nodes[other.index()];
+            let url = self.audit_url(other);
             format!(
                 "\n[[peers]]\nparty = \"{other}\"\naddress = \"{address}\"\ncertificate = \"../{letter}/keys/peer.crt\"\n\
-                 identity = \"{identity}\"\n"
+                 identity = \"{identity}\"\n\
+                 [peers.audit]\n\
+                 log_key = \"{log_key}\"\ncosigner = \"{cosigner}\"\nurl = \"{url}\"\n\
+                 certificate = \"../{letter}/keys/tls.crt\"\n"
             )
         };
         format!(
@@ -211,34 +243,41 @@ impl Plan {
              data = \"data\"\n\
              keys = \"keys\"\n\
              officers = \"../officers/officers.toml\"    # who may approve searches\n\
-             # What proofs may name as the address of a call. Clients call the leader, and each node checks that for itself.\n\
+             # What proofs may name as the address of a call: the leader, and this node for calls about its own log.\n\
              bases = [{bases}]\n\
              \n\
              [[issuers]]\n\
              name = \"{issuer}\"\n\
              jwks = \"../issuer/jwks.json\"\n\
+             \n\
+             # For auditors: the access log over HTTPS, a page, and a witness of the other two logs.\n\
+             [audit]\n\
+             address = \"{audit}\"\n\
              {next}{prev}",
             deployment = self.deployment,
             public = self.at(self.public[party.index()]),
             own_peer = self.at(self.peer[party.index()]),
-            bases = self.bases(),
+            audit = self.at(self.audit[party.index()]),
+            bases = self.bases(party),
             issuer = issuer_name(&self.deployment),
             next = peer(party.next().min(party.prev())),
             prev = peer(party.next().max(party.prev())),
         )
     }
 
-    /// By the certificate's name, and by the host's where that is another.
-    fn bases(&self) -> String {
-        let by_host = format!("https://{}", self.at(self.public[Party::LEADER.index()]));
-        format!("\"{}\", \"{by_host}\"", self.leader_base())
+    /// The leader's and the node's own, each by the certificate's name and by the host's.
+    fn bases(&self, party: Party) -> String {
+        let mut ports = vec![self.public[Party::LEADER.index()], self.public[party.index()]];
+        ports.dedup();
+        let both = |port: u16| format!("\"{}\", \"https://{}\"", base(port), self.at(port));
+        ports.into_iter().map(both).collect::<Vec<_>>().join(", ")
     }
 
     fn write_client(&self, dir: &Path, nodes: &[NodePublic; 3]) -> Result<(), Failure> {
-        let folder = dir.join("client");
-        files::make_folder(&folder)?;
+        let client = dir.join("client");
+        files::make_folder(&client)?;
         let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
-        files::write_secret(&folder.join("proof.pk8"), &pkcs8)?;
+        files::write_secret(&client.join("proof.pk8"), &pkcs8)?;
         // Checked as what it is: a relying party's name.
         let relying_party: RelyingParty = RELYING_PARTY.parse()?;
         let mut text = format!(
@@ -254,11 +293,38 @@ impl Plan {
             address = self.at(self.public[Party::LEADER.index()]),
             base = self.leader_base(),
         );
-        for (party, NodePublic { identity, log_key }) in Party::ALL.into_iter().zip(nodes) {
-            let _ =
-                write!(text, "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n");
+        for (party, NodePublic { identity, log_key, .. }) in Party::ALL.into_iter().zip(nodes) {
+            let (letter, port) = (folder(party), self.public[party.index()]);
+            let _ = write!(
+                text,
+                "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n\
+                 # How it is called about its own log.\n\
+                 address = \"{address}\"\nbase = \"{base}\"\ncertificate = \"../{letter}/keys/tls.crt\"\n",
+                address = self.at(port),
+                base = base(port),
+            );
         }
         files::write(&client_config(dir), text.as_bytes())
+    }
+}
+
+/// Whom an auditor believes, and the key that its tokens are bound to.
+impl Plan {
+    fn write_auditor(&self, dir: &Path, nodes: [NodePublic; 3]) -> Result<(), Failure> {
+        let auditor = dir.join("auditor");
+        files::make_folder(&auditor)?;
+        files::make_folder(&auditor.join("policies"))?;
+        files::write(&auditor.join("policies/policy.toml"), self.policy.as_bytes())?;
+        let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
+        files::write_secret(&auditor.join("proof.pk8"), &pkcs8)?;
+        let mut parties = Party::ALL.into_iter();
+        let pin = |NodePublic { log_key, cosigner, .. }| {
+            let party = parties.next().expect("three nodes for three parties");
+            let certificate = Some(PathBuf::from(format!("../{}/keys/tls.crt", folder(party))));
+            NodePin { party, log: log_key, cosigner, url: self.audit_url(party), certificate }
+        };
+        let pins = Pins::new(self.deployment.clone(), nodes.map(pin), Vec::new(), 2)?;
+        files::write(&auditor.join("auditor.toml"), pins.to_toml().as_bytes())
     }
 }
 

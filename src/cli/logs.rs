@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tumar::client::NodePin;
 use tumar::log::entry::{Entry, EntryError, Event};
-use tumar::log::tiles::{Reader, TilesError};
+use tumar::log::tiles::{self, Reader, TilesError};
 use tumar::party::Party;
 
 /// A log that can not be read, or is not what its checkpoint says.
@@ -55,19 +55,23 @@ pub(super) fn compare(folder: &Path, pins: &[NodePin; 3], answered: &[[u8; 32]])
 fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
     let party = pin.party;
     let letter = party.as_str().to_ascii_lowercase();
-    let reader = Reader::new(&folder.join(letter).join("data").join("log"));
+    let folder = folder.join(letter).join("data").join("log");
     let tiles = |error| LogFault::Tiles(party, error);
-    let checkpoint = reader.checkpoint(&pin.log).map_err(tiles)?;
-    reader.audit(&checkpoint).map_err(tiles)?;
-    let (mut admitted, mut completed) = (BTreeSet::new(), BTreeSet::new());
-    for index in 0..checkpoint.size {
-        let bytes = reader.entry(index, checkpoint.size).map_err(tiles)?;
-        let entry = Entry::parse(&bytes).map_err(|error| LogFault::Entry(party, error))?;
-        match entry.event {
-            Event::Admitted => admitted.insert(entry.rq),
-            Event::Completed => completed.insert(entry.rq),
-            Event::Failed(_) | Event::Denied(_) | Event::Candidate => false,
-        };
+    let mut told = Told { entries: 0, admitted: BTreeSet::new(), completed: BTreeSet::new() };
+    for half in tiles::halves(&folder).map_err(tiles)? {
+        let reader = Reader::new(&folder.join(half.to_string()));
+        let checkpoint = reader.checkpoint(&pin.log.of_half(half)).map_err(tiles)?;
+        reader.audit(&checkpoint).map_err(tiles)?;
+        for index in 0..checkpoint.size {
+            let bytes = reader.entry(index, checkpoint.size).map_err(tiles)?;
+            let entry = Entry::parse(&bytes).map_err(|error| LogFault::Entry(party, error))?;
+            match entry.event {
+                Event::Admitted => told.admitted.insert(entry.rq),
+                Event::Completed => told.completed.insert(entry.rq),
+                Event::Failed(_) | Event::Denied(_) | Event::Candidate => false,
+            };
+        }
+        told.entries += checkpoint.size;
     }
-    Ok(Told { entries: checkpoint.size, admitted, completed })
+    Ok(told)
 }

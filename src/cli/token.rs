@@ -10,7 +10,7 @@ use tumar::name::{GalleryName, Modality, PurposeName, RelyingParty};
 use tumar::request::Method;
 use tumar::token::details::DetailsType;
 use tumar::token::jws::from_base64;
-use tumar::token::{Action, Details, Issuer, SigningKey, TokenRequest};
+use tumar::token::{Action, Details, Issuer, ProofKey, SigningKey, TokenRequest};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -22,7 +22,7 @@ pub(super) struct Allows {
     /// A purpose of the policy
     #[arg(long)]
     purpose: PurposeName,
-    /// What it allows: enroll, verify, erase, lock, unlock, search
+    /// What it allows: enroll, verify, erase, lock, unlock, search, `list_uses`; for an auditor `read_log`, `open_evidence`
     #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
     action: Vec<Method>,
     /// Where; the relying party's `customers` if not given
@@ -51,12 +51,15 @@ pub(super) struct Give {
     /// The folder that `tumar init` wrote
     #[arg(long)]
     dir: PathBuf,
+    /// For the auditor whose folder `tumar init` wrote, and not for the bank
+    #[arg(long)]
+    auditor: bool,
     #[command(flatten)]
     allows: Allows,
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
     #[arg(long, value_delimiter = ',')]
     amr: Vec<String>,
-    /// Seconds that it lives; as many as nodes take if not given: 300, or 120 with the action search
+    /// Seconds that it lives; as many as nodes take if not given: 300; 120 with the action search; 3600 for `read_log` alone
     #[arg(long)]
     lifetime: Option<u64>,
     /// A new file to write it to, instead of standard output
@@ -68,7 +71,7 @@ fn action(text: &str) -> Result<Method, &'static str> {
     Method::ALL
         .into_iter()
         .find(|method| method.action() == text)
-        .ok_or("an action is enroll, verify, erase, lock, unlock or search")
+        .ok_or("an action is enroll, verify, erase, lock, unlock, search, list_uses, read_log or open_evidence")
 }
 
 fn modality(text: &str) -> Result<Modality, &'static str> {
@@ -127,9 +130,16 @@ impl Give {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = ClientConfig::read(&init::client_config(&self.dir))?;
         let issuer = read_issuer(&self.dir, &config)?;
-        let details = self.allows.details(&config.relying_party)?;
+        let owner = if self.auditor { init::AUDITOR.parse()? } else { config.relying_party.clone() };
+        let details = self.allows.details(&owner)?;
         let lifetime = self.lifetime.unwrap_or_else(|| details.longest_life());
-        let token = issuer.issue(&request(&config, details, self.amr, lifetime), clock::now())?;
+        let mut asked = request(&config, details, self.amr, lifetime);
+        if self.auditor {
+            let pkcs8 = Zeroizing::new(files::read(&self.dir.join("auditor").join("proof.pk8"))?);
+            asked.client = format!("{owner}/desk");
+            asked.jkt = ProofKey::from_pkcs8(&pkcs8)?.thumbprint();
+        }
+        let token = issuer.issue(&asked, clock::now())?;
         if let Some(out) = &self.out {
             files::write_secret(out, token.as_bytes())?;
         }

@@ -109,9 +109,9 @@ impl Stopped {
 /// Everything that `tumar init` writes, for three nodes on this machine.
 pub(super) fn files_of(deployment: &str, rate: Rate) -> Result<TempDir, Failure> {
     let folder = TempDir::new().map_err(Failure::Runtime)?;
-    let [public, peer] = free_ports().map_err(Failure::Runtime)?;
+    let [public, peer, audit] = free_ports().map_err(Failure::Runtime)?;
     let host = Ipv4Addr::LOCALHOST.to_string();
-    let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer };
+    let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer, audit };
     plan.write(folder.path())?;
     Ok(folder)
 }
@@ -120,17 +120,17 @@ pub(super) fn files_of(deployment: &str, rate: Rate) -> Result<TempDir, Failure>
 /// port free.
 const PORTS: Range<u16> = 12_000..19_998;
 
-/// Two times three ports that nobody listens on now.
-fn free_ports() -> std::io::Result<[[u16; 3]; 2]> {
-    let blocks: Vec<u16> = PORTS.step_by(6).collect();
+/// Three times three ports that nobody listens on now.
+fn free_ports() -> std::io::Result<[[u16; 3]; 3]> {
+    let blocks: Vec<u16> = PORTS.step_by(9).collect();
     // Those who look at the same time do not begin at the same place.
     let from = usize::try_from(std::process::id()).unwrap_or_default() % blocks.len();
     let turned = blocks[from..].iter().chain(&blocks[..from]);
-    // All six are held until all are known to be free.
+    // All nine are held until all are known to be free.
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let are_free = |first: u16| (first..first + 6).map(bind).collect::<Result<Vec<TcpListener>, _>>().is_ok();
+    let are_free = |first: u16| (first..first + 9).map(bind).collect::<Result<Vec<TcpListener>, _>>().is_ok();
     let first = turned.copied().find(|first| are_free(*first)).ok_or(std::io::ErrorKind::AddrInUse)?;
-    Ok([[first, first + 1, first + 2], [first + 3, first + 4, first + 5]])
+    Ok([0, 3, 6].map(|offset| [0, 1, 2].map(|place| first + offset + place)))
 }
 
 #[cfg(test)]

@@ -69,6 +69,18 @@ pub struct ClientConfig {
     pub proof_key: ProofKey,
     /// A, B, C.
     pub nodes: [NodePin; 3],
+    /// How each of them is called about its own log, where that is known.
+    pub doors: [Option<NodeDoor>; 3],
+}
+
+/// How one node is called.
+pub struct NodeDoor {
+    /// `host:port`.
+    pub address: String,
+    /// What proofs say of that address: one of the bases in the node's configuration.
+    pub base: String,
+    /// The node's certificate.
+    pub certificate: Pinned,
 }
 
 /// Prints whom it names.
@@ -97,6 +109,9 @@ struct FileNode {
     party: Party,
     identity: String,
     log_key: String,
+    address: Option<String>,
+    base: Option<String>,
+    certificate: Option<PathBuf>,
 }
 
 impl ClientConfig {
@@ -114,6 +129,10 @@ impl ClientConfig {
         if nodes.iter().map(|node| node.party).ne(Party::ALL) {
             return Err(ConfigError::Nodes);
         }
+        let mut doors = [None, None, None];
+        for (door, node) in doors.iter_mut().zip(&file.node) {
+            *door = door_of(node, folder)?;
+        }
         let pkcs8 = zeroize::Zeroizing::new(bytes_of(&folder.join(&file.proof_key))?);
         Ok(Self {
             deployment: file.deployment,
@@ -124,6 +143,7 @@ impl ClientConfig {
             certificate: Pinned::from_pem(&bytes_of(&folder.join(&file.certificate))?)?,
             proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|_| ConfigError::ProofKey)?,
             nodes,
+            doors,
         })
     }
 
@@ -134,6 +154,15 @@ impl ClientConfig {
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigError> {
     fs::read(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })
+}
+
+/// All three members, or it is not called.
+fn door_of(node: &FileNode, folder: &Path) -> Result<Option<NodeDoor>, ConfigError> {
+    let (Some(address), Some(base), Some(certificate)) = (&node.address, &node.base, &node.certificate) else {
+        return Ok(None);
+    };
+    let certificate = Pinned::from_pem(&bytes_of(&folder.join(certificate))?)?;
+    Ok(Some(NodeDoor { address: address.clone(), base: base.clone(), certificate }))
 }
 
 fn pin(node: &FileNode) -> Result<NodePin, ConfigError> {

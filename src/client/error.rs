@@ -55,6 +55,9 @@ pub enum InputError {
     /// Packed nibbles of a number that no template of the model has.
     #[error("the model makes no templates of {0} bytes")]
     Packed(usize),
+    /// The configuration does not say how this node is called.
+    #[error("client.toml has no address, base and certificate of node {0}")]
+    NoAddress(Party),
     /// A token holds characters that no header takes.
     #[error("the token is not one line of visible characters")]
     Token,

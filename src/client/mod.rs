@@ -11,6 +11,7 @@
 //! | `config` | [`ClientConfig`]: whom to call, and the keys that are pinned |
 //! | `committee` | [`Committee`]: the nodes' envelope keys, signed by the pinned identities |
 //! | `prepare` | [`Prepared`]: one request with its shares sealed |
+//! | `node` | [`NodeClient`]: one node, about its own log |
 //! | `receipts` | [`Receipts`], [`ErasureCertificate`]: what is believed of an answer |
 //! | `subject_key` | [`SubjectKey`]: the person's, to find the own log entries by |
 //! | `error` | [`ClientError`] |
@@ -21,6 +22,7 @@
 mod committee;
 mod config;
 mod error;
+mod node;
 mod prepare;
 mod receipts;
 mod subject_key;
@@ -34,7 +36,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
 
 use crate::log::receipt::{Found, Outcome};
-use crate::name::{Deployment, Subject};
+use crate::name::{Deployment, RequestId, Subject};
 use crate::request::{Ask, Progress};
 use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
@@ -43,8 +45,9 @@ use crate::wire::v1;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 
 pub use committee::{Committee, CommitteeFault, ServedModel};
-pub use config::{ClientConfig, ConfigError, NodePin};
+pub use config::{ClientConfig, ConfigError, NodeDoor, NodePin};
 pub use error::{ClientError, InputError, Refusal};
+pub use node::{Exhibit, NodeClient, Opened, OwnEntry};
 pub use prepare::{Capture, Prepared, Search, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
 pub use subject_key::{SubjectKey, SubjectKeyError};
@@ -85,6 +88,8 @@ pub struct Enrolled {
 /// A comparison was made.
 #[derive(Clone, Debug)]
 pub struct Verified {
+    /// The request's id.
+    pub request_id: RequestId,
     /// The opened bit.
     pub matched: bool,
     /// Checked.
@@ -186,17 +191,18 @@ impl Client {
         probes: &[Capture<'_>],
         amount_kzt: u64,
     ) -> Result<Verified, ClientError> {
-        let prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt)?;
+        let mut prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::verify(&self.config, &committee, target, probes, amount_kzt)?;
-                self.send(access, &again).await
+                prepared = Prepared::verify(&self.config, &committee, target, probes, amount_kzt)?;
+                self.send(access, &prepared).await
             }
             first => first,
         }?;
         let Answer { outcome, receipts, timings, .. } = answer;
-        Ok(Verified { matched: outcome == Outcome::Match, receipts, timings })
+        let request_id = prepared.ask().request_id;
+        Ok(Verified { request_id, matched: outcome == Outcome::Match, receipts, timings })
     }
 
     /// Compares one vector, or a face and a finger together, with everybody in a gallery, and tells `watch` how far it is.

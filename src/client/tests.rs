@@ -54,6 +54,7 @@ fn world() -> World {
         certificate: Pinned::from_pem(certificate.cert.pem().as_bytes()).unwrap(),
         proof_key: ProofKey::generate(Algorithm::EdDsa).unwrap().0,
         nodes,
+        doors: [None, None, None],
     };
     World { config, envelope_keys: Party::ALL.map(|party| PrivateKey::from_seed(&Zeroizing::new(seed(party, 3)))) }
 }
@@ -112,7 +113,7 @@ impl World {
             for entry in [b"before".as_slice(), b"ours", b"after"] {
                 tree.push(leaf_hash(entry));
             }
-            let signer = log_of(party);
+            let signer = log_of(party).of_half("2026h2".parse().unwrap());
             let checkpoint =
                 Checkpoint { origin: signer.verifier().name().clone(), size: 3, root: tree.root(3).unwrap() };
             let body = ReceiptBody {

@@ -25,6 +25,7 @@ use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
 use super::stopwatch::Stopwatch;
 use super::{Engine, changes};
 use crate::log::access::{Closing, Ticket};
+use crate::log::half::Place;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::Subject;
@@ -73,7 +74,7 @@ pub(super) struct Ended {
     /// What closes it.
     pub(super) ticket: Ticket,
     /// Place of its entry in the log.
-    pub(super) index: u64,
+    pub(super) place: Place,
     /// Its transcript.
     pub(super) rq: [u8; 32],
 }
@@ -115,6 +116,9 @@ impl Engine {
                 let ended = self.change(batch, changes).await;
                 batch.stopwatch.since(Phase::Change, begin);
                 ended
+            }
+            Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+                unreachable!("what a node answers alone is in no batch: no relayed request is of these calls")
             }
         }
     }
@@ -214,9 +218,9 @@ impl Engine {
         for item in agreed {
             entered.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(_, comparison) }) => {
+                Ok(Admitted { ask, ticket, place, permitted: Permitted::Verify(_, comparison) }) => {
                     inputs.push(comparison);
-                    Ok((ticket, index, ask.transcript()))
+                    Ok((ticket, place, ask.transcript()))
                 }
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
@@ -227,10 +231,10 @@ impl Engine {
         for item in entered {
             ended.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok((ticket, index, rq)) => match &mut outcomes {
+                Ok((ticket, place, rq)) => match &mut outcomes {
                     Ok(outcomes) => match outcomes.next() {
-                        Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, found: None, ticket, index, rq }),
-                        Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, found: None, ticket, index, rq }),
+                        Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, found: None, ticket, place, rq }),
+                        Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, found: None, ticket, place, rq }),
                         Some(Err(invalid)) => Err(self.fail(ticket, invalid.at(self.party), batch.now).await),
                         None => Err(self.fail(ticket, OutOfStep.at(self.party), batch.now).await),
                     },
@@ -282,13 +286,13 @@ impl Engine {
             entered.push(match (item, subject) {
                 (Err(refusal), _) => Err(refusal),
                 (
-                    Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, incoming) }),
+                    Ok(Admitted { ask, ticket, place, permitted: Permitted::Enroll(permit, incoming) }),
                     Some(subject),
                 ) => {
                     let Incoming { summands, subject_key } = incoming;
                     inputs.push(summands);
                     let expires = batch.now.saturating_add(permit.terms().retention_seconds);
-                    Ok(Entered { ask, subject, ticket, index, expires, subject_key, position })
+                    Ok(Entered { ask, subject, ticket, place, expires, subject_key, position })
                 }
                 (Ok(other), _) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
@@ -342,7 +346,7 @@ struct Entered {
     ask: Ask,
     subject: Subject,
     ticket: Ticket,
-    index: u64,
+    place: Place,
     expires: u64,
     subject_key: Zeroizing<[u8; 32]>,
     position: Position,
@@ -351,14 +355,14 @@ struct Entered {
 impl Entered {
     /// The change that keeps these shares, one for each sample.
     fn into_change(self, shares: Vec<PointShare>) -> Prepared {
-        let Self { ask, subject, ticket, index, expires, subject_key, position } = self;
+        let Self { ask, subject, ticket, place, expires, subject_key, position } = self;
         let rq = ask.transcript();
         let Ask { gallery, samples, .. } = ask;
         let references =
             samples.into_iter().zip(shares).map(|(sample, share)| Reference { model: sample.model, share });
         let references = references.collect();
         let enrolment = Enrolment { gallery, subject, position, expires, references, subject_key };
-        let ended = Ended { outcome: Outcome::Enrolled, found: None, ticket, index, rq };
+        let ended = Ended { outcome: Outcome::Enrolled, found: None, ticket, place, rq };
         Prepared { ended, change: Change::Enroll(Box::new(enrolment)) }
     }
 }

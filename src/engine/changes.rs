@@ -33,17 +33,18 @@ pub(super) struct Prepared {
 
 /// The change that an admitted erasure or lock is.
 pub(super) fn of(admitted: Admitted) -> Prepared {
-    let Admitted { ask, ticket, index, permitted } = admitted;
+    let Admitted { ask, ticket, place, permitted } = admitted;
     let rq = ask.transcript();
     let (outcome, change) = match (permitted, ask.about) {
         (Permitted::Erase(_), About::Subject(subject)) => (Outcome::Erased, Change::Erase(ask.gallery, subject)),
         (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(ask.gallery, subject)),
         (Permitted::Unlock(_), About::Subject(subject)) => (Outcome::Unlocked, Change::Unlock(ask.gallery, subject)),
-        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _) | (_, About::Case(_)) => {
+        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _)
+        | (_, About::Case(_) | About::Evidence(_) | About::Matched(..)) => {
             unreachable!("a batch is of one kind, and these kinds take another way")
         }
     };
-    Prepared { ended: Ended { outcome, found: None, ticket, index, rq }, change }
+    Prepared { ended: Ended { outcome, found: None, ticket, place, rq }, change }
 }
 
 impl Engine {

@@ -17,6 +17,7 @@ use super::search::Wanted;
 use super::stopwatch::Stopwatch;
 use crate::log::access::{LogError, Permit, Ticket};
 use crate::log::entry::Reason;
+use crate::log::half::Place;
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId};
 use crate::request::{Ask, Method};
@@ -81,7 +82,7 @@ pub(super) struct Admitted {
     /// What closes it.
     pub(super) ticket: Ticket,
     /// Place of its entry in the log.
-    pub(super) index: u64,
+    pub(super) place: Place,
     /// What it permits, and on what.
     pub(super) permitted: Permitted,
 }
@@ -147,6 +148,9 @@ impl Engine {
             Method::Erase => Granted::Erase(self.grant(verified, now).await?),
             Method::Lock => Granted::Lock(self.grant(verified, now).await?),
             Method::Unlock => Granted::Unlock(self.grant(verified, now).await?),
+            Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+                unreachable!("no relayed request is of these calls")
+            }
             Method::Search => {
                 let (grant, sealed) = self.sealed(verified, &ask, request, now).await?;
                 load = Load::of_search(request);
@@ -158,7 +162,7 @@ impl Engine {
         Ok(Checked { ask, granted, load, stopwatch: Arc::new(stopwatch) })
     }
 
-    async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
+    pub(super) async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {
         match verified.grant::<P>(&self.policy, &self.models) {
             Ok(grant) => Ok(grant),
             Err(denied) => {
@@ -206,8 +210,8 @@ impl Engine {
                 stopwatch.since(Phase::Envelope, begin);
                 match incoming {
                     Ok(incoming) => {
-                        let index = permit.index();
-                        Ok(Admitted { ask, ticket, index, permitted: Permitted::Enroll(permit, incoming) })
+                        let place = permit.place();
+                        Ok(Admitted { ask, ticket, place, permitted: Permitted::Enroll(permit, incoming) })
                     }
                     Err(refusal) => Err(self.fail(ticket, refusal, now).await),
                 }
@@ -219,8 +223,8 @@ impl Engine {
                 stopwatch.since(Phase::Envelope, begin);
                 match comparison {
                     Ok(comparison) => {
-                        let index = permit.index();
-                        Ok(Admitted { ask, ticket, index, permitted: Permitted::Verify(permit, comparison) })
+                        let place = permit.place();
+                        Ok(Admitted { ask, ticket, place, permitted: Permitted::Verify(permit, comparison) })
                     }
                     Err(refusal) => Err(self.fail(ticket, refusal, now).await),
                 }
@@ -235,8 +239,8 @@ impl Engine {
                 stopwatch.since(Phase::Envelope, begin);
                 match wanted {
                     Ok(wanted) => {
-                        let index = permit.index();
-                        Ok(Admitted { ask, ticket, index, permitted: Permitted::Search(permit, wanted) })
+                        let place = permit.place();
+                        Ok(Admitted { ask, ticket, place, permitted: Permitted::Search(permit, wanted) })
                     }
                     Err(refusal) => Err(self.fail(ticket, refusal, now).await),
                 }
@@ -266,6 +270,6 @@ impl Engine {
         stopwatch: &Stopwatch,
     ) -> Result<Admitted, Refusal> {
         let (permit, ticket, _) = self.permit(grant, now, stopwatch).await?;
-        Ok(Admitted { ask, ticket, index: permit.index(), permitted: permitted(permit) })
+        Ok(Admitted { ask, ticket, place: permit.place(), permitted: permitted(permit) })
     }
 }

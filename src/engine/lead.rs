@@ -322,10 +322,10 @@ impl Engine {
         ended: Ended,
         helpers: [(Party, Result<&wire::Ending, NoWord>); 2],
     ) -> Result<Answered, Refusal> {
-        let Ended { outcome, found, ticket, index, rq } = ended;
+        let Ended { outcome, found, ticket, place, rq } = ended;
         let digest = found.as_ref().map(Found::digest);
         let receipts = (|| {
-            let own = self.receipt(outcome, digest, index, rq)?;
+            let own = self.receipt(outcome, digest, place, rq)?;
             let [b, c] = helpers.map(|(party, ending)| {
                 let ending = ending.map_err(|no_word| no_word.at(self.party))?;
                 let absent = || Refusal::from_peer(party, &ending.failure);
@@ -410,9 +410,9 @@ impl Engine {
 
     async fn end(&self, ended: Result<Ended, Refusal>, now: u64) -> wire::Ending {
         let receipt = match ended {
-            Ok(Ended { outcome, found, ticket, index, rq }) => {
+            Ok(Ended { outcome, found, ticket, place, rq }) => {
                 self.close(ticket, closing(outcome), None, now).await;
-                self.receipt(outcome, found.as_ref().map(Found::digest), index, rq)
+                self.receipt(outcome, found.as_ref().map(Found::digest), place, rq)
             }
             Err(refusal) => Err(refusal),
         };
@@ -434,8 +434,11 @@ const fn closing(outcome: Outcome) -> Closing {
     match outcome {
         Outcome::Match => Closing::Matched,
         Outcome::NoMatch => Closing::NotMatched,
-        Outcome::Searched | Outcome::Enrolled | Outcome::Erased | Outcome::Locked | Outcome::Unlocked => {
-            Closing::Completed
-        }
+        Outcome::Searched
+        | Outcome::Enrolled
+        | Outcome::Erased
+        | Outcome::Locked
+        | Outcome::Unlocked
+        | Outcome::Logged => Closing::Completed,
     }
 }

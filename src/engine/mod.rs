@@ -12,6 +12,7 @@
 //! stopwatch.rs  what took how long
 //! ```
 
+mod auditing;
 mod batch;
 mod changes;
 mod compare;
@@ -30,12 +31,14 @@ use std::time::Duration;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
 
+pub use auditing::{Filter, OwnUse};
 pub use door::Checked;
 pub use lead::{Answered, Queued};
 pub use refusal::Refusal;
 
 use crate::gallery::{Galleries, GalleryError};
 use crate::log::access::{AccessLog, Closing, Ticket};
+use crate::log::half::Place;
 use crate::log::ledger::Answer;
 use crate::log::note::SigningKey;
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
@@ -253,7 +256,11 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the store failed; the next sweep takes up what is left.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let swept = self.store.sweep((self.clock)()).await?;
+        let now = (self.clock)();
+        if let Err(error) = self.log.sweep(now).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "old entries of the access log stay");
+        }
+        let swept = self.store.sweep(now).await?;
         let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
         for gone in swept {
             galleries.remove(&gone.gallery, &gone.subject);
@@ -290,14 +297,20 @@ impl Engine {
     }
 
     /// A signed receipt for an entry of the log.
-    fn receipt(&self, outcome: Outcome, found: Option<[u8; 32]>, index: u64, rq: [u8; 32]) -> Result<Receipt, Refusal> {
-        let inclusion = self.log.inclusion(index).map_err(|error| error.at(self.party))?;
+    fn receipt(
+        &self,
+        outcome: Outcome,
+        found: Option<[u8; 32]>,
+        place: Place,
+        rq: [u8; 32],
+    ) -> Result<Receipt, Refusal> {
+        let inclusion = self.log.inclusion(place).map_err(|error| error.at(self.party))?;
         let body = ReceiptBody {
             party: self.party,
             outcome,
             found,
             rq,
-            index,
+            index: place.index,
             leaf: inclusion.leaf,
             inclusion: inclusion.proof,
             checkpoint: inclusion.checkpoint,

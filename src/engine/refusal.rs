@@ -11,7 +11,7 @@ use crate::peer::NoWord;
 use crate::protocol::{Invalid, ProtocolError};
 use crate::seal::OpenError;
 use crate::store::StoreError;
-use crate::token::{Denied, TokenError};
+use crate::token::{Denied, NotReader, TokenError};
 use crate::wire::RequestError;
 
 /// A request that was refused, or failed, at one node. Holds nothing about the subject.
@@ -34,6 +34,12 @@ impl Refusal {
     #[must_use]
     pub const fn new(node: Party, reason: Reason) -> Self {
         Self { reason, node, field: None, retry_after_ms: None, answer: None }
+    }
+
+    /// A request that is not well formed.
+    #[must_use]
+    pub fn malformed(node: Party, error: RequestError) -> Self {
+        error.at(node)
     }
 
     /// What a peer said, if it is a code at all.
@@ -69,6 +75,22 @@ impl Cause for TokenError {
         Refusal::new(node, Reason::fixed(self.reason()))
     }
 }
+
+impl Cause for NotReader {
+    fn at(self, node: Party) -> Refusal {
+        let reason = match self {
+            Self::Token(error) => error.reason(),
+            Self::Denied(denial) => denial.reason(),
+        };
+        Refusal::new(node, Reason::fixed(reason))
+    }
+}
+
+/// No such half-year, entry, proof or part.
+pub(super) const NO_SUCH_ENTRY: Reason = Reason::fixed("NO_SUCH_ENTRY");
+
+/// What the entry's request presented is not here, or was about another gallery.
+pub(super) const NO_SUCH_EVIDENCE: Reason = Reason::fixed("NO_SUCH_EVIDENCE");
 
 impl Cause for &Denied {
     fn at(self, node: Party) -> Refusal {
@@ -114,6 +136,7 @@ impl Cause for NotAdmitted {
             | Self::SubjectExists
             | Self::SubjectUnknown
             | Self::SubjectLocked
+            | Self::MatchMissing
             | Self::Halted => {}
         }
         refusal

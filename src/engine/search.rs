@@ -24,6 +24,7 @@ use super::door::{Admitted, Permitted};
 use super::refusal::{Cancelled, Cause as _, Mixed, OutOfStep, Refusal};
 use crate::gallery::{ROWS, Roll};
 use crate::log::access::{Permit, Ticket};
+use crate::log::half::Place;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{GalleryName, Modality, ModelId};
@@ -64,7 +65,7 @@ pub(super) struct Wanted {
 struct Entered {
     ask: Ask,
     ticket: Ticket,
-    index: u64,
+    place: Place,
     permit: Permit<Search>,
 }
 
@@ -150,9 +151,9 @@ impl Engine {
         let (mut items, mut wanted) = (Vec::with_capacity(agreed.len()), Vec::new());
         for item in agreed {
             items.push(match item {
-                Ok(Admitted { ask, ticket, index, permitted: Permitted::Search(permit, probes) }) => {
+                Ok(Admitted { ask, ticket, place, permitted: Permitted::Search(permit, probes) }) => {
                     wanted.push(probes);
-                    Ok(Entered { ask, ticket, index, permit })
+                    Ok(Entered { ask, ticket, place, permit })
                 }
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
                 Err(refusal) => Err(refusal),
@@ -196,13 +197,11 @@ impl Engine {
             self.scanner.run(move || {
                 let models: Vec<_> = models.iter().collect();
                 let galleries = engine.galleries.read().unwrap_or_else(PoisonError::into_inner);
-                let roll = galleries.roll(&gallery, &models, moment);
-                let digest = roll.digest();
-                (roll, digest)
+                galleries.roll(&gallery, &models, moment)
             })
         };
-        let (roll, digest) = called.await.map_err(|_| Cancelled.at(own))?;
-        self.same_roll(batch, &roll, digest).await?;
+        let roll = called.await.map_err(|_| Cancelled.at(own))?;
+        self.same_roll(batch, &roll).await?;
         // From here on the people of the roll are fixed, whatever changes.
         drop(batch.still.take());
         let session =
@@ -226,10 +225,10 @@ impl Engine {
     }
 
     /// Whether all three nodes would search the same people; if not, who must catch up.
-    async fn same_roll(&self, batch: &mut Batch, roll: &Roll, digest: [u8; 32]) -> Result<(), Refusal> {
+    async fn same_roll(&self, batch: &mut Batch, roll: &Roll) -> Result<(), Refusal> {
         let own = self.party;
-        let lanes = roll.lanes().len() as u64;
-        let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: digest.to_vec() };
+        let lanes = roll.lanes() as u64;
+        let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: roll.digest().to_vec() };
         batch.links.next.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
         batch.links.prev.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
         let next = batch.mail.take(own.next(), self.limits.patience, Note::roll).await;
@@ -293,7 +292,7 @@ impl Engine {
             // None of the probes was a template.
             return Ok(hits);
         }
-        let lanes = scan.roll.lanes().len();
+        let lanes = scan.roll.lanes();
         let blocks = u32::try_from(lanes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let mut units = (0..lanes).step_by(UNIT).map(|first| first..(first + UNIT).min(lanes));
         let mut ahead: VecDeque<(Range<usize>, Scanned)> = VecDeque::new();
@@ -311,8 +310,9 @@ impl Engine {
                 scan.probes.iter().flat_map(|probe| std::iter::repeat_n(probe.threshold, unit.len())).collect();
             let reached = protocol::compare(session, &scores, &bounds).await?;
             for ((probe, hits), reached) in scan.probes.iter().zip(&mut hits).zip(reached.chunks(unit.len())) {
-                for (lane, _) in scan.roll.lanes()[unit.clone()].iter().zip(reached).filter(|(_, reached)| **reached) {
-                    hits.push(lane.position, probe.most);
+                let rows = scan.roll.rows(0)[unit.clone()].iter().zip(reached);
+                for position in self.positions(&scan, rows.filter_map(|(row, reached)| reached.then_some(*row))) {
+                    hits.push(position, probe.most);
                 }
             }
             blocks_done += 1;
@@ -325,18 +325,25 @@ impl Engine {
         }
     }
 
+    /// Whose some rows of the first gallery are.
+    fn positions(&self, scan: &Scan, rows: impl Iterator<Item = u32>) -> Vec<Position> {
+        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
+        let gallery = scan.models.first().and_then(|model| galleries.of(&scan.gallery, model));
+        rows.filter_map(|row| gallery?.position(row)).collect()
+    }
+
     /// This node's summand of the score of each lane of a unit: all lanes of the first probe, then all of the second.
     fn scores(&self, scan: &Scan, unit: Range<usize>) -> Zeroizing<Vec<u16>> {
-        let lanes = &scan.roll.lanes()[unit.clone()];
-        let mut scores = Zeroizing::new(vec![0_u16; scan.probes.len() * lanes.len()]);
-        for (place, (model, rows)) in scan.models.iter().zip(scan.roll.rows(unit)).enumerate() {
+        let mut scores = Zeroizing::new(vec![0_u16; scan.probes.len() * unit.len()]);
+        for (place, (model, rows)) in scan.models.iter().zip(scan.roll.spans(unit.clone())).enumerate() {
+            let lanes = &scan.roll.rows(place)[unit.clone()];
             let probes: Vec<&[u16]> = scan.probes.iter().map(|probe| probe.weighted[place].words()).collect();
             let dots = self.dots(&scan.gallery, model, rows.clone(), &probes);
             let of_probes = scores.chunks_mut(lanes.len()).zip(dots.chunks(rows.len()));
             for ((scores, dots), probe) in of_probes.zip(&scan.probes) {
                 let weight = probe.weights[place];
-                for (score, lane) in scores.iter_mut().zip(lanes) {
-                    let dot = dots[lane.rows[place] as usize - rows.start];
+                for (score, row) in scores.iter_mut().zip(lanes) {
+                    let dot = dots[*row as usize - rows.start];
                     *score = score.wrapping_add(dot.wrapping_mul(weight));
                 }
             }
@@ -412,7 +419,7 @@ impl Engine {
         truncated: bool,
         named: Result<Vec<Candidate>, Refusal>,
     ) -> Result<Ended, Refusal> {
-        let Entered { ask, ticket, index, permit } = entered;
+        let Entered { ask, ticket, place, permit } = entered;
         let logged = match named {
             Ok(candidates) => {
                 let records: Vec<_> = candidates.iter().map(|candidate| candidate.record).collect();
@@ -425,7 +432,7 @@ impl Engine {
             Ok(candidates) => {
                 let candidates = candidates.into_iter().map(|candidate| candidate.subject).collect();
                 let found = Some(Found { candidates, truncated });
-                Ok(Ended { outcome: Outcome::Searched, found, ticket, index, rq: ask.transcript() })
+                Ok(Ended { outcome: Outcome::Searched, found, ticket, place, rq: ask.transcript() })
             }
             Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
         }

@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView2, Axis, Slice};
 use ring::digest::{SHA256, digest};
 use zeroize::{Zeroize as _, Zeroizing};
 
-pub use roll::{Lane, Roll};
+pub use roll::Roll;
 
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId, Subject};
@@ -213,6 +213,12 @@ impl Gallery {
             wipe(Some(self.row_mut(row)));
         }
         removed
+    }
+
+    /// Whose a row is, or was.
+    #[must_use]
+    pub fn position(&self, row: u32) -> Option<Position> {
+        self.slots.get(row as usize).map(|slot| slot.position)
     }
 
     fn rows_of(&self, position: Position) -> Range<usize> {

@@ -7,73 +7,82 @@ use ring::digest::{Context, SHA256};
 use super::{Gallery, Slot};
 use crate::log::ledger::Position;
 
-/// One comparison of a search: a row of a gallery, or one of each of two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lane {
-    /// Whose.
-    pub position: Position,
-    /// Which row of each gallery; the second only where two are searched.
-    pub rows: [u32; 2],
-}
-
-/// What a search compares with, lane by lane. Public; equal at nodes that hold the same references of the same people.
+/// What a search compares with, lane by lane: a row of one gallery, or one of each of two. Public; equal at nodes that hold the same
+/// references of the same people.
+///
+/// * Shape: a column of rows for each gallery, as long as there are lanes. Four bytes a lane and gallery: a search of a million keeps
+///   it while it runs, and the next is called before it ends.
 ///
 /// Rows that stand here do not move while links between nodes hold: whoever is enrolled later has a later position.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Roll {
-    lanes: Vec<Lane>,
-    galleries: usize,
+    rows: Vec<Vec<u32>>,
+    digest: [u8; 32],
 }
 
 /// Prints how many there are.
 impl std::fmt::Debug for Roll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Roll([{}])", self.lanes.len())
+        write!(f, "Roll([{}])", self.lanes())
     }
 }
 
 impl Roll {
     /// Of one gallery: each live vector. Of two: for each person who has both, each vector of the one with each of the other.
     pub(super) fn call(galleries: &[&Gallery], now: u64) -> Self {
-        let lanes = match galleries {
-            [one] => live(one, now).map(|(row, slot)| Lane { position: slot.position, rows: [row, 0] }).collect(),
-            [one, other] => pairs(one, other, now),
-            _ => Vec::new(),
-        };
-        Self { lanes, galleries: galleries.len() }
+        let mut called = Called { rows: vec![Vec::new(); galleries.len()], hash: Context::new(&SHA256) };
+        called.hash.update(b"tumar roll v1");
+        match galleries {
+            [one] => live(one, now).for_each(|(row, slot)| called.lane(slot.position, &[row])),
+            [one, other] => pairs(one, other, now, &mut called),
+            _ => {}
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(called.hash.finish().as_ref());
+        Self { rows: called.rows, digest }
     }
 
-    /// All comparisons.
+    /// How many comparisons.
     #[must_use]
-    pub fn lanes(&self) -> &[Lane] {
-        &self.lanes
+    pub fn lanes(&self) -> usize {
+        self.rows.first().map_or(0, Vec::len)
+    }
+
+    /// The row of one gallery in each lane.
+    #[must_use]
+    pub fn rows(&self, gallery: usize) -> &[u32] {
+        self.rows.get(gallery).map_or(&[], Vec::as_slice)
     }
 
     /// The rows that a stretch of lanes takes of each gallery; between them may be some that it does not take.
     #[must_use]
-    pub fn rows(&self, lanes: Range<usize>) -> Vec<Range<usize>> {
-        let of = |gallery: usize| {
-            let rows = || self.lanes[lanes.clone()].iter().map(|lane| lane.rows[gallery] as usize);
+    pub fn spans(&self, lanes: Range<usize>) -> Vec<Range<usize>> {
+        let of = |rows: &Vec<u32>| {
+            let rows = || rows[lanes.clone()].iter().map(|row| *row as usize);
             rows().min().unwrap_or(0)..rows().max().map_or(0, |last| last + 1)
         };
-        (0..self.galleries).map(of).collect()
+        self.rows.iter().map(of).collect()
     }
 
     /// SHA-256 over the position of each lane: nodes that differ do not hold the same people.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Context::new(&SHA256);
-        hash.update(b"tumar roll v1");
-        for lanes in self.lanes.chunks(512) {
-            let mut bytes = [0; 8 * 512];
-            for (eight, lane) in bytes.as_chunks_mut().0.iter_mut().zip(lanes) {
-                *eight = lane.position.0.to_be_bytes();
-            }
-            hash.update(&bytes[..8 * lanes.len()]);
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+/// A roll while it is called.
+struct Called {
+    rows: Vec<Vec<u32>>,
+    hash: Context,
+}
+
+impl Called {
+    fn lane(&mut self, position: Position, rows: &[u32]) {
+        self.hash.update(&position.0.to_be_bytes());
+        for (column, row) in self.rows.iter_mut().zip(rows) {
+            column.push(*row);
         }
-        let mut out = [0; 32];
-        out.copy_from_slice(hash.finish().as_ref());
-        out
     }
 }
 
@@ -83,8 +92,7 @@ fn live(gallery: &Gallery, now: u64) -> impl Iterator<Item = (u32, Slot)> {
     (0..).zip(gallery.slots.iter().copied()).filter(move |(_, slot)| slot.rows == 1 && slot.until > minute)
 }
 
-fn pairs(one: &Gallery, other: &Gallery, now: u64) -> Vec<Lane> {
-    let mut lanes = Vec::new();
+fn pairs(one: &Gallery, other: &Gallery, now: u64, called: &mut Called) {
     let mut others = live(other, now).peekable();
     let mut held: Vec<(u32, Slot)> = Vec::new();
     for (row, slot) in live(one, now) {
@@ -95,8 +103,8 @@ fn pairs(one: &Gallery, other: &Gallery, now: u64) -> Vec<Lane> {
                 held.push(same);
             }
         }
-        let of_same = held.iter().filter(|(_, held)| held.position == slot.position);
-        lanes.extend(of_same.map(|(second, _)| Lane { position: slot.position, rows: [row, *second] }));
+        for (second, _) in held.iter().filter(|(_, held)| held.position == slot.position) {
+            called.lane(slot.position, &[row, *second]);
+        }
     }
-    lanes
 }

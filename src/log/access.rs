@@ -3,11 +3,12 @@
 //! ```text
 //! Grant<P> --admit--> queue --writer, many at a time--> Ledger::commit (one transaction) --> tree --> Permit<P>
 //!                                                                                             |
-//!                            closed ticket, denied use --same way--> index --inclusion-->  signed checkpoint
+//!                            closed ticket, denied use --same way--> place --inclusion-->  signed checkpoint
 //! ```
 //!
 //! Fails closed: once the ledger does not say whether something is durable, nothing is admitted until the log is opened again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -22,12 +23,13 @@ use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
 use super::admission::{Admitted, Batch, NotAdmitted, Work};
 use super::entry::Reason;
+use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
 use super::merkle::{Tree, leaf_hash};
 use super::note::{Checkpoint, NoteSigner};
-use super::publisher::{self, Publisher};
-use super::tiles::TilesError;
-use super::writer::{self, Stop};
+use super::publisher::{self, Publisher, Standing};
+use super::tiles::{self, TilesError};
+use super::writer::{self, Keeper, Stop, Sweep};
 
 /// Work that may wait for the writer; who comes later waits for room.
 const QUEUE: usize = 1024;
@@ -64,7 +66,7 @@ pub enum LogError {
     /// The proof of a denied request was used before: it has its entry.
     #[error("the proof was used before")]
     Replayed,
-    /// No durable entry has this index.
+    /// No durable entry stands there.
     #[error("there is no such entry")]
     Beyond,
 }
@@ -118,16 +120,22 @@ impl<P: For> Permit<P> {
         &self.admitted.spends
     }
 
-    /// Place of its `admit` entry in the log.
+    /// Where its `admit` entry stands in the log.
     #[must_use]
-    pub const fn index(&self) -> u64 {
-        self.admitted.index
+    pub const fn place(&self) -> Place {
+        self.admitted.place
     }
 
     /// Place of the subject's reference; none for an enrolment, whose subject has no place yet.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.admitted.subject.map(|(_, position)| position)
+    }
+
+    /// Whose entries it bears; none for an enrolment, whose subject is not there yet, and for what is about nobody.
+    #[must_use]
+    pub fn subject(&self) -> Option<RecordId> {
+        self.admitted.subject.map(|(record, _)| record)
     }
 
     /// What closes it, for whoever keeps the books while the engine uses the permit up.
@@ -187,7 +195,7 @@ pub enum Closing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
     /// Place of the entry.
-    pub index: u64,
+    pub place: Place,
     /// Its RFC 6962 leaf hash.
     pub leaf: [u8; 32],
     /// Leaves in the tree that the checkpoint is of.
@@ -202,39 +210,71 @@ pub struct Inclusion {
 #[derive(Clone)]
 pub struct AccessLog {
     queue: mpsc::Sender<Work>,
+    sweeps: mpsc::Sender<Sweep>,
     shared: Arc<Mutex<Shown>>,
+    standing: Arc<Standing>,
+    published: watch::Receiver<Option<String>>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<()>,
 }
 
 /// What is durable, and what of it was signed.
 pub(super) struct Shown {
-    pub(super) tree: Tree,
+    /// Each half-year's, but those of which nothing is kept any more.
+    pub(super) logs: BTreeMap<Half, Shard>,
     /// Durable entries that the publisher has not taken yet.
-    pub(super) unpublished: Vec<Vec<u8>>,
+    pub(super) unpublished: Vec<(Half, Vec<u8>)>,
     /// The publisher has failed for good: what is not seen must not go on.
     pub(super) halted: bool,
     signer: NoteSigner,
+}
+
+/// The log of half a year.
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) tree: Tree,
+    /// What was signed last, and its size.
     last: Option<(u64, String)>,
 }
 
 impl Shown {
-    /// A signed checkpoint of at least `size` entries: the last one if it will do, or one of all there are.
-    pub(super) fn checkpoint(&mut self, size: u64) -> (u64, String) {
-        if let Some(last) = self.last.as_ref().filter(|(signed, _)| *signed >= size) {
-            return last.clone();
+    /// The half-year that is written.
+    pub(super) fn current(&self) -> Half {
+        *self.logs.keys().next_back().expect("a log is opened with its current half-year")
+    }
+
+    /// A half-year begins, if it is a later one, even if nobody asks anything in it yet.
+    pub(super) fn begin(&mut self, half: Half) {
+        if half > self.current() {
+            self.logs.insert(half, Shard::default());
         }
-        let size = self.tree.size();
-        let root = self.tree.root(size).expect("a tree has a root at its own size");
-        let origin = self.signer.verifier().name().clone();
-        let note = Checkpoint { origin, size, root }.sign(&self.signer).expect("the origin is the signer's own name");
-        self.last = Some((size, note.clone()));
-        (size, note)
+    }
+
+    /// The next durable entry.
+    pub(super) fn push(&mut self, half: Half, entry: Vec<u8>) {
+        self.logs.entry(half).or_default().tree.push(leaf_hash(&entry));
+        self.unpublished.push((half, entry));
+    }
+
+    /// A signed checkpoint of at least `size` entries of a half: the last one if it will do, or one of all there are. None for
+    /// a half of which nothing is here.
+    pub(super) fn checkpoint(&mut self, half: Half, size: u64) -> Option<(u64, String)> {
+        let shard = self.logs.get_mut(&half)?;
+        if let Some(last) = shard.last.as_ref().filter(|(signed, _)| *signed >= size) {
+            return Some(last.clone());
+        }
+        let size = shard.tree.size();
+        let root = shard.tree.root(size).expect("a tree has a root at its own size");
+        let signer = self.signer.of_half(half);
+        let origin = signer.verifier().name().clone();
+        let note = Checkpoint { origin, size, root }.sign(&signer).expect("the origin is the signer's own name");
+        Some(shard.last.insert((size, note)).clone())
     }
 }
 
 impl AccessLog {
-    /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish.
+    /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish: each
+    /// half-year into a folder of its own. `now` is in unix seconds.
     ///
     /// Must be called on a tokio runtime. A restart is kinder than it looks: requests that it cut off may be asked again, but
     /// what they spent, and the attempts they reserved, stay spent.
@@ -247,30 +287,40 @@ impl AccessLog {
         limits: Limits,
         signer: NoteSigner,
         directory: &Path,
+        now: u64,
     ) -> Result<Self, LogError> {
-        let mut publisher = Publisher::open(directory)?;
         ledger.resume().await?;
-        let mut tree = Tree::new();
-        loop {
-            let page = ledger.entries(tree.size()).await?;
-            if page.is_empty() {
-                break;
-            }
-            for entry in page {
-                tree.push(leaf_hash(&entry));
-                publisher.push(entry);
+        let mut halves: BTreeMap<Half, u64> = tiles::halves(directory)?.into_iter().map(|half| (half, 0)).collect();
+        halves.extend(ledger.halves().await?);
+        halves.entry(Half::of(now).max(halves.keys().next_back().copied().unwrap_or(Half::of(now)))).or_default();
+        let mut shown = Shown { logs: BTreeMap::new(), unpublished: Vec::new(), halted: false, signer };
+        let standing = Standing::new(directory);
+        let mut last = None;
+        for (half, first) in halves {
+            let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, &shown.signer).await?;
+            shown.logs.insert(half, shard);
+            if let Some(before) = last.replace(of_half) {
+                // What a crash left unpublished of a half that has ended.
+                finish(before, &mut shown).await?;
             }
         }
-        publisher.check(&tree, signer.verifier())?;
-        let batch = Batch::new(limits, tree.size());
-        let shown = Shown { tree, unpublished: Vec::new(), halted: false, signer, last: None };
+        let publisher: Publisher = last.expect("there is a current half");
+        let current = shown.current();
+        let next = Place { half: current, index: shown.logs[&current].tree.size() };
+        let batch = Batch::new(limits, next);
         let shared = Arc::new(Mutex::new(shown));
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let (sweeps, sweeping) = mpsc::channel(1);
         let (stop, (done, stopped)) = (Arc::new(Notify::new()), watch::channel(()));
         let publishing = publisher::start(publisher, Arc::clone(&shared));
         let stop_writer = Stop { asked: Arc::clone(&stop), publishing, done };
-        drop(tokio::spawn(writer::run(ledger, batch, waiting, Arc::clone(&shared), stop_writer)));
-        Ok(Self { queue, shared, stop, stopped })
+        let keeper = Keeper {
+            directory: directory.to_owned(),
+            days: limits.log_retention_days,
+            standing: Arc::clone(&standing),
+        };
+        drop(tokio::spawn(writer::run(ledger, batch, (waiting, sweeping), Arc::clone(&shared), (keeper, stop_writer))));
+        Ok(Self { queue, sweeps, shared, published: standing.published(), standing, stop, stopped })
     }
 
     /// Appends the use of `grant` and, once that is durable, makes it a permit. `now` is in unix seconds.
@@ -287,11 +337,11 @@ impl AccessLog {
         told.await.map_err(|_| NotAdmitted::Halted)?.map(Permit::new)
     }
 
-    /// Logs that a genuine token was refused before admission, uses its proof up, and returns the entry's index.
+    /// Logs that a genuine token was refused before admission, uses its proof up, and returns the entry's place.
     ///
     /// # Errors
     /// [`LogError::Replayed`] if the proof was used before, and then there is no new entry; [`LogError::Halted`].
-    pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<u64, LogError> {
+    pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<Place, LogError> {
         let (reply, told) = oneshot::channel();
         self.write(Work::Deny { record, spends, reason, now, reply }, told).await
     }
@@ -311,7 +361,7 @@ impl AccessLog {
     }
 
     /// Logs how an admitted request ended, settles its attempt, and keeps `answer` for who asks the same again. Returns the
-    /// entry's index. Without an answer the same request may be admitted anew.
+    /// entry's place. Without an answer the same request may be admitted anew.
     ///
     /// # Errors
     /// [`LogError::NotOpen`] if it was closed before, [`LogError::Halted`].
@@ -321,7 +371,7 @@ impl AccessLog {
         closing: Closing,
         answer: Option<Answer>,
         now: u64,
-    ) -> Result<u64, LogError> {
+    ) -> Result<Place, LogError> {
         let (reply, told) = oneshot::channel();
         self.write(Work::Close { ticket, closing, answer, now, reply }, told).await
     }
@@ -341,29 +391,100 @@ impl AccessLog {
         self.queue.send(Work::Close { ticket, closing, answer, now, reply }).await.map_err(|_| LogError::Halted)
     }
 
-    async fn write(&self, work: Work, told: oneshot::Receiver<Result<u64, LogError>>) -> Result<u64, LogError> {
+    async fn write(&self, work: Work, told: oneshot::Receiver<Result<Place, LogError>>) -> Result<Place, LogError> {
         self.queue.send(work).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
     }
 
-    /// Number of durable entries, and a signed checkpoint of them.
+    /// The half-year that is written, its number of durable entries, and a signed checkpoint of them.
     #[must_use]
-    pub fn head(&self) -> (u64, String) {
+    pub fn head(&self) -> (Place, String) {
         let mut shown = shown(&self.shared);
-        let size = shown.tree.size();
-        shown.checkpoint(size)
+        let half = shown.current();
+        let size = shown.logs[&half].tree.size();
+        let (index, note) = shown.checkpoint(half, size).expect("the current half is here");
+        (Place { half, index }, note)
     }
 
-    /// What shows that entry `index` stands in the log, under a signed checkpoint.
+    /// The half-years that are here, in order.
+    #[must_use]
+    pub fn halves(&self) -> Vec<Half> {
+        shown(&self.shared).logs.keys().copied().collect()
+    }
+
+    /// What shows that an entry stands in the log, under a signed checkpoint.
     ///
     /// # Errors
     /// [`LogError::Beyond`] if it is not durable.
-    pub fn inclusion(&self, index: u64) -> Result<Inclusion, LogError> {
+    pub fn inclusion(&self, place: Place) -> Result<Inclusion, LogError> {
+        let Place { half, index } = place;
         let mut shown = shown(&self.shared);
-        let leaf = shown.tree.leaf(index).ok_or(LogError::Beyond)?;
-        let (size, checkpoint) = shown.checkpoint(index + 1);
-        let proof = shown.tree.inclusion(index, size).map_err(|_| LogError::Beyond)?;
-        Ok(Inclusion { index, leaf, size, proof, checkpoint })
+        let leaf = shown.logs.get(&half).and_then(|shard| shard.tree.leaf(index)).ok_or(LogError::Beyond)?;
+        let (size, checkpoint) = shown.checkpoint(half, index + 1).ok_or(LogError::Beyond)?;
+        let proof = shown.logs[&half].tree.inclusion(index, size).map_err(|_| LogError::Beyond)?;
+        Ok(Inclusion { place, leaf, size, proof, checkpoint })
+    }
+
+    /// That the log of a half of `new` entries begins with that of `old`: hashes as RFC 6962 has them.
+    ///
+    /// # Errors
+    /// [`LogError::Beyond`] if it is not that large, or `old` is larger than `new`.
+    pub fn consistency(&self, half: Half, old: u64, new: u64) -> Result<Vec<[u8; 32]>, LogError> {
+        let shown = shown(&self.shared);
+        let shard = shown.logs.get(&half).ok_or(LogError::Beyond)?;
+        shard.tree.consistency(old, new).map_err(|_| LogError::Beyond)
+    }
+
+    /// The signed note that was published last, whenever there is a newer one. None before the first.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<Option<String>> {
+        self.published.clone()
+    }
+
+    /// The checkpoint of a half-year that others can read now, with the signatures that have come.
+    #[must_use]
+    pub fn checkpoint(&self, half: Half) -> Option<String> {
+        self.standing.note(half)
+    }
+
+    /// The published files of a half-year, and how many entries are in them.
+    #[must_use]
+    pub fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+        self.standing.files(half)
+    }
+
+    /// Returns when all that is durable now is published as well.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`].
+    pub async fn settle(&self) -> Result<(), LogError> {
+        let (Place { half, index }, _) = self.head();
+        let mut published = self.published.clone();
+        published.wait_for(|_| self.standing.size(half) >= index).await.map(drop).map_err(|_| LogError::Halted)
+    }
+
+    /// Puts a checkpoint with more signatures in the place of the same checkpoint, if that still stands there. Blocks.
+    ///
+    /// # Errors
+    /// [`LogError::Published`] if the file cannot be written; the one before stands there then.
+    pub fn put_cosigned(&self, note: &str) -> Result<bool, LogError> {
+        Ok(self.standing.replace(note)?)
+    }
+
+    /// Folder of the published files: one in it for each half-year.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.standing.directory()
+    }
+
+    /// Destroys entries that are older than the policy keeps them. Hashes stay: what is left can still be proven.
+    ///
+    /// # Errors
+    /// [`LogError::Halted`]; [`LogError::Published`] if files could not be removed, which the next sweep does.
+    pub async fn sweep(&self, now: u64) -> Result<(), LogError> {
+        let (done, told) = oneshot::channel();
+        self.sweeps.send(Sweep { now, done }).await.map_err(|_| LogError::Halted)?;
+        told.await.map_err(|_| LogError::Halted)?
     }
 
     /// Writes and publishes what waits, and takes nothing more in. Returns when that is done, or cannot be done.
@@ -373,6 +494,44 @@ impl AccessLog {
         // The writer never sends; it lets go of its end when all is done.
         drop(stopped.changed().await);
     }
+}
+
+/// One half-year of a ledger, and what publishes it: entries that are kept, and hashes alone of those that are not any more.
+async fn read<L: Ledger>(
+    ledger: &mut L,
+    standing: &Arc<Standing>,
+    Place { half, index }: Place,
+    signer: &NoteSigner,
+) -> Result<(Shard, Publisher), LogError> {
+    let mut shard = Shard::default();
+    let mut publisher = Publisher::open(standing, half)?;
+    for leaf in publisher.leaves(index)? {
+        shard.tree.push(leaf);
+        publisher.push_leaf(leaf);
+    }
+    loop {
+        let page = ledger.entries(Place { half, index: shard.tree.size() }).await?;
+        if page.is_empty() {
+            break;
+        }
+        for entry in page {
+            shard.tree.push(leaf_hash(&entry));
+            publisher.push(entry);
+        }
+    }
+    publisher.check(&shard.tree, &signer.verifier().of_half(half))?;
+    Ok((shard, publisher))
+}
+
+/// Publishes the rest of a half that has ended.
+async fn finish(mut publisher: Publisher, shown: &mut Shown) -> Result<(), LogError> {
+    let half = publisher.half();
+    let size = shown.logs[&half].tree.size();
+    let Some((_, note)) = shown.checkpoint(half, size).filter(|(size, _)| *size > publisher.size()) else {
+        return Ok(());
+    };
+    let written = tokio::task::spawn_blocking(move || publisher.publish(&[(half, note)])).await;
+    Ok(written.map_err(|_| LogError::Halted)??)
 }
 
 /// A panic while the lock was held would have been between two pushes, and each leaves a whole tree.

@@ -15,10 +15,14 @@ use crate::token::purpose::{Spends, Terms, Use};
 
 use super::access::{Closing, LogError, Ticket};
 use super::entry::{Draft, Event, Minute, Reason};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
+use super::half::{Half, Place};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
+
+/// Seconds for which a match shows that the person is there.
+const MATCH_SECONDS: u64 = 300;
 
 /// A genuine grant that was not admitted, or need not be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +57,9 @@ pub enum NotAdmitted {
     /// Locked by somebody or by too many attempts.
     #[error("the subject is locked")]
     SubjectLocked,
+    /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
+    #[error("no comparison has just matched")]
+    MatchMissing,
     /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
     #[error("the access log is halted")]
     Halted,
@@ -72,6 +79,7 @@ impl NotAdmitted {
             Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
             Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
             Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
+            Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
         })
     }
 }
@@ -108,7 +116,7 @@ pub(super) struct Admitted {
     pub(super) spends: Spends,
     pub(super) record: Use,
     pub(super) terms: Terms,
-    pub(super) index: u64,
+    pub(super) place: Place,
     pub(super) subject: Option<(RecordId, Position)>,
 }
 
@@ -126,21 +134,21 @@ pub(super) enum Work {
         spends: Spends,
         reason: Reason,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
     Close {
         ticket: Ticket,
         closing: Closing,
         answer: Option<Answer>,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
     Name {
         record: Use,
         transcript: [u8; 32],
         candidates: Vec<RecordId>,
         now: u64,
-        reply: oneshot::Sender<Result<u64, LogError>>,
+        reply: oneshot::Sender<Result<Place, LogError>>,
     },
 }
 
@@ -156,9 +164,9 @@ impl Work {
 
 /// What became of one [`Work`], told only once it is durable.
 enum Outcome {
-    Admitted { index: u64, subject: Option<(RecordId, Position)> },
+    Admitted { place: Place, subject: Option<(RecordId, Position)> },
     Refused(NotAdmitted),
-    Written(u64),
+    Written(Place),
     NotOpen,
 }
 
@@ -167,6 +175,8 @@ enum Outcome {
 pub struct Touch<'a> {
     /// A client's request id.
     pub request: Option<(&'a str, RequestId)>,
+    /// An earlier request of the same client.
+    pub after: Option<RequestId>,
     /// A token and a proof.
     pub spends: Option<&'a Spends>,
     /// A subject, by name.
@@ -179,20 +189,20 @@ pub struct Touch<'a> {
 pub struct Batch {
     works: Vec<Work>,
     outcomes: Vec<Outcome>,
-    entries: Vec<Vec<u8>>,
-    next_index: u64,
+    entries: Vec<(Place, Vec<u8>)>,
+    next: Place,
     limits: Limits,
     buckets: HashMap<RelyingParty, Bucket>,
     random: SystemRandom,
 }
 
 impl Batch {
-    pub(super) fn new(limits: Limits, size: u64) -> Self {
+    pub(super) fn new(limits: Limits, next: Place) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
             entries: Vec::new(),
-            next_index: size,
+            next,
             limits,
             buckets: HashMap::new(),
             random: SystemRandom::new(),
@@ -207,22 +217,26 @@ impl Batch {
     /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
     pub fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
         self.works.iter().map(|work| match work {
-            Work::Admit { spends, record, .. } => Touch {
+            Work::Admit { spends, record, terms, .. } => Touch {
                 request: Some((spends.client.as_str(), spends.request_id)),
+                after: terms.after,
                 spends: Some(spends),
                 subject: named(record),
                 records: &[],
             },
             Work::Deny { record, spends, .. } => {
-                Touch { request: None, spends: Some(spends), subject: named(record), records: &[] }
+                Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
             }
             Work::Close { ticket, .. } => Touch {
                 request: Some((ticket.client.as_str(), ticket.request_id)),
+                after: None,
                 spends: None,
                 subject: named(&ticket.record),
                 records: ticket.subject.as_slice(),
             },
-            Work::Name { candidates, .. } => Touch { request: None, spends: None, subject: None, records: candidates },
+            Work::Name { candidates, .. } => {
+                Touch { request: None, after: None, spends: None, subject: None, records: candidates }
+            }
         })
     }
 
@@ -252,7 +266,7 @@ impl Batch {
     }
 
     /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
-    pub(super) fn take_entries(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn take_entries(&mut self) -> Vec<(Place, Vec<u8>)> {
         std::mem::take(&mut self.entries)
     }
 
@@ -260,17 +274,17 @@ impl Batch {
     pub(super) fn answer(&mut self) {
         for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
             match (work, outcome) {
-                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { index, subject }) => {
-                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, index, subject })) {
+                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
+                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, place, subject })) {
                         self.works.push(cancelled(&lost, now));
                     }
                 }
                 (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (
                     Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
-                    Outcome::Written(index),
+                    Outcome::Written(place),
                 ) => {
-                    drop(reply.send(Ok(index)));
+                    drop(reply.send(Ok(place)));
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
@@ -298,6 +312,7 @@ impl Batch {
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Outcome::NotOpen);
         }
+        self.keep_evidence(rows, record, spends, now).await?;
         let event = Event::Denied(reason.clone());
         self.append_named(rows, record, spends.transcript, event, now).await.map(Outcome::Written)
     }
@@ -310,7 +325,11 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        match self.judge(rows, spends, record, terms, now).await? {
+        let judged = self.judge(rows, spends, record, terms, now).await?;
+        if judged.as_ref().err().is_none_or(|why| why.reason().is_some()) {
+            self.keep_evidence(rows, record, spends, now).await?;
+        }
+        match judged {
             Ok(subject) => {
                 let until = spends.token_until.max(now.saturating_add(self.limits.request_retention_seconds));
                 rows.open_request(
@@ -321,8 +340,8 @@ impl Batch {
                 )
                 .await?;
                 let of = subject.map(|(record, _)| record);
-                let index = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
-                Ok(Outcome::Admitted { index, subject })
+                let place = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
+                Ok(Outcome::Admitted { place, subject })
             }
             Err(why) => {
                 if let Some(reason) = why.reason() {
@@ -342,7 +361,7 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
-        if let Some(Asked { transcript, course }) = rows.asked(&spends.client, spends.request_id).await? {
+        if let Some(Asked { transcript, course, .. }) = rows.asked(&spends.client, spends.request_id).await? {
             match course {
                 _ if transcript != spends.transcript => return Ok(Err(NotAdmitted::RequestIdReused)),
                 Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
@@ -371,13 +390,34 @@ impl Batch {
             }
             (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
             (Method::Enroll, None) => Ok(Ok(None)),
-            (Method::Verify | Method::Erase | Method::Lock | Method::Unlock | Method::Search, None) => {
-                Ok(Err(NotAdmitted::SubjectUnknown))
-            }
+            (
+                Method::Verify
+                | Method::Erase
+                | Method::Lock
+                | Method::Unlock
+                | Method::Search
+                | Method::OpenEvidence
+                | Method::ListUses
+                | Method::ReadLog,
+                None,
+            ) => Ok(Err(NotAdmitted::SubjectUnknown)),
             (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
-            (Method::Erase | Method::Lock | Method::Unlock | Method::Search, Some(known)) => {
-                Ok(Ok(Some((known.record, known.position))))
+            (Method::ListUses, Some(known)) => {
+                let earlier = match terms.after {
+                    Some(after) => rows.asked(&spends.client, after).await?,
+                    None => None,
+                };
+                let fresh = earlier.and_then(|asked| asked.matched).is_some_and(|matched| {
+                    matched.record == known.record
+                        && matched.purpose == record.purpose
+                        && now.saturating_sub(matched.at) <= MATCH_SECONDS
+                });
+                Ok(if fresh { Ok(Some((known.record, known.position))) } else { Err(NotAdmitted::MatchMissing) })
             }
+            (
+                Method::Erase | Method::Lock | Method::Unlock | Method::Search | Method::OpenEvidence | Method::ReadLog,
+                Some(known),
+            ) => Ok(Ok(Some((known.record, known.position)))),
         }
     }
 
@@ -390,7 +430,11 @@ impl Batch {
         answer: Option<&Answer>,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        if !rows.close_request(&ticket.client, ticket.request_id, answer).await? {
+        let matched = match (closing, ticket.subject) {
+            (Closing::Matched, Some(record)) => Some(Match { record, purpose: ticket.record.purpose.clone(), at: now }),
+            _ => None,
+        };
+        if !rows.close_request(&ticket.client, ticket.request_id, answer, matched.as_ref()).await? {
             return Ok(Outcome::NotOpen);
         }
         if let Some(record) = ticket.subject
@@ -404,14 +448,14 @@ impl Batch {
             Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
             Closing::Failed(reason) => Event::Failed(reason.clone()),
         };
-        let index = match ticket.subject {
+        let place = match ticket.subject {
             None => self.append_named(rows, &ticket.record, ticket.transcript, event, now).await?,
             of => self.append(rows, of, &ticket.record, ticket.transcript, event, now).await?,
         };
-        Ok(Outcome::Written(index))
+        Ok(Outcome::Written(place))
     }
 
-    /// One entry for each person that a search is about to name; the index of the first.
+    /// One entry for each person that a search is about to name; the place of the first.
     async fn name<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -420,11 +464,24 @@ impl Batch {
         candidates: &[RecordId],
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        let first = self.next_index;
+        let mut first = None;
         for &candidate in candidates {
-            self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+            let place = self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+            first.get_or_insert(place);
         }
-        Ok(Outcome::Written(first))
+        Ok(Outcome::Written(first.unwrap_or(self.next)))
+    }
+
+    /// Keeps what was presented, for auditors.
+    async fn keep_evidence<R: Rows>(
+        &self,
+        rows: &mut R,
+        record: &Use,
+        spends: &Spends,
+        now: u64,
+    ) -> Result<(), LedgerFault> {
+        let until = now.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
+        rows.keep_evidence(&spends.transcript, &record.gallery, &record.evidence, until).await
     }
 
     /// Appends an entry about whoever bears the subject's name now; about nobody, for a search.
@@ -435,7 +492,7 @@ impl Batch {
         transcript: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<u64, LedgerFault> {
+    ) -> Result<Place, LedgerFault> {
         let standing = match &record.subject {
             Some(subject) => rows.standing(&record.gallery, subject).await?,
             None => None,
@@ -452,7 +509,7 @@ impl Batch {
         transcript: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<u64, LedgerFault> {
+    ) -> Result<Place, LedgerFault> {
         let known = match of {
             Some(of) => rows.next_handle(of).await?,
             None => None,
@@ -460,11 +517,24 @@ impl Batch {
         let handle = known.map_or_else(|| self.fill(), Ok)?;
         let draft = Draft::new(record, transcript, self.fill()?, Minute::of(now), event);
         let entry = draft.finish(handle);
-        let index = self.next_index;
-        rows.append(index, &entry).await?;
-        self.next_index += 1;
-        self.entries.push(entry);
-        Ok(index)
+        let place = self.place_at(now);
+        rows.append(place, &entry).await?;
+        self.next = Place { index: place.index + 1, ..place };
+        self.entries.push((place, entry));
+        Ok(place)
+    }
+
+    /// A half-year begins, if it is a later one.
+    pub(super) fn begin(&mut self, half: Half) {
+        if half > self.next.half {
+            self.next = Place { half, index: 0 };
+        }
+    }
+
+    /// Where the next entry stands: in a new half-year, at the beginning of its log. A clock that is set back opens no old log again.
+    fn place_at(&mut self, now: u64) -> Place {
+        self.begin(Half::of(now));
+        self.next
     }
 
     fn fill<const N: usize>(&self) -> Result<[u8; N], LedgerFault> {

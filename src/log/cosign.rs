@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn a_cosigned_checkpoint_says_when_and_is_still_the_logs() {
         let (cosigner, (checkpoint, note)) = (cosigner(2), signed());
-        let cosigned = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
-        assert_eq!(cosigner.verifier().verify(&cosigned), Ok(TIME));
+        let both = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
+        assert_eq!(cosigner.verifier().verify(&both), Ok(TIME));
         let log = NoteSigner::new(checkpoint.origin.clone(), SigningKey::from_seed(&[1; 32]));
-        assert_eq!(Checkpoint::open(&cosigned, log.verifier()), Ok(checkpoint.clone()));
+        assert_eq!(Checkpoint::open(&both, log.verifier()), Ok(checkpoint.clone()));
         // Once more is the same note; once more later is the later time.
-        assert_eq!(add(&cosigned, &cosigner.sign(&checkpoint, TIME)).unwrap(), cosigned);
-        let later = add(&cosigned, &cosigner.sign(&checkpoint, TIME + 5)).unwrap();
+        assert_eq!(add(&both, &cosigner.sign(&checkpoint, TIME)).unwrap(), both);
+        let later = add(&both, &cosigner.sign(&checkpoint, TIME + 5)).unwrap();
         assert_eq!(cosigner.verifier().verify(&later), Ok(TIME + 5));
         let found = cosigner.verifier().find(&later).unwrap();
         assert_eq!(found.line, cosigner.sign(&checkpoint, TIME + 5));
@@ -231,16 +231,16 @@ mod tests {
     #[test]
     fn no_bit_of_a_cosignature_may_change() {
         let (cosigner, (checkpoint, note)) = (cosigner(2), signed());
-        let cosigned = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
+        let both = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
         assert_eq!(cosigner.verifier().verify(&note), Err(NoteError::Unsigned));
-        let (_, signatures) = note::read(&cosigned).unwrap();
+        let (_, signatures) = note::read(&both).unwrap();
         for bit in 0..signatures[1].blob.len() * 8 {
             let mut blob = signatures[1].blob.clone();
             blob[bit / 8] ^= 1 << (bit % 8);
             let line = note::line(cosigner.verifier().name(), cosigner.verifier().id, &blob);
             assert_eq!(cosigner.verifier().verify(&add(&note, &line).unwrap()), Err(NoteError::Signature), "bit {bit}");
             // Not even beside a good one.
-            assert_eq!(cosigner.verifier().verify(&add(&cosigned, &line).unwrap()), Err(NoteError::Signature));
+            assert_eq!(cosigner.verifier().verify(&add(&both, &line).unwrap()), Err(NoteError::Signature));
         }
         let other = Checkpoint { size: 8, ..checkpoint.clone() };
         let misplaced = add(&note, &cosigner.sign(&other, TIME)).unwrap();
@@ -260,8 +260,8 @@ mod tests {
         assert_eq!(log.to_string().parse::<CosignerKey>(), Err(NoteError::VerifierKey));
         assert!(text.starts_with("witness.b.kz-demo.tumar.internal+"));
         let (checkpoint, note) = signed();
-        let cosigned = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
-        assert_eq!(log.open(&cosigned), Err(NoteError::Unsigned));
+        let both = add(&note, &cosigner.sign(&checkpoint, TIME)).unwrap();
+        assert_eq!(log.open(&both), Err(NoteError::Unsigned));
         assert_eq!(cosigner.sign(&checkpoint, u64::MAX), cosigner.sign(&checkpoint, MAX_TIME));
     }
 

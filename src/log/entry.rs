@@ -179,7 +179,7 @@ impl Draft {
             action: record.method,
             modalities: record.modalities.iter().copied().collect(),
             rq,
-            commitment: commit(&salt, &record.evidence),
+            commitment: commit(&salt, &record.evidence.digest()),
             approvals: record.approvals,
             policy: record.policy,
             handle: [0; 32],
@@ -323,7 +323,7 @@ impl Entry {
         serde_json::to_vec(&members).expect("text, numbers and a list of text are always JSON")
     }
 
-    /// Whether the entry is about this evidence (SHA-256 over token, proof and approvals as presented).
+    /// Whether the entry is about the evidence with this digest ([`Evidence::digest`](crate::token::Evidence::digest)).
     #[must_use]
     pub fn commits_to(&self, evidence: &[u8; 32]) -> bool {
         self.commitment == commit(&self.salt, evidence)
@@ -355,7 +355,10 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::token::Evidence;
 
     fn record() -> Use {
         Use {
@@ -365,7 +368,7 @@ mod tests {
             purpose: "cash_withdrawal".parse().unwrap(),
             method: Method::Verify,
             modalities: vec![Modality::Face],
-            evidence: [0xe1; 32],
+            evidence: Arc::new(Evidence::new("token".to_owned(), "proof".to_owned(), Vec::new())),
             approvals: 0,
             policy: [0xb0; 32],
         }
@@ -375,12 +378,12 @@ mod tests {
         Draft::new(&record(), [7; 32], [0x5a; 16], Minute::of(1_782_000_059), event).finish([0xc4; 32])
     }
 
-    /// The entry below, written by hand; the commitment is `sha256(5a * 16, e1 * 32)` as coreutils computes it.
+    /// The entry below, written by hand; the commitment is as Python's hashlib computes it.
     fn by_hand() -> String {
         let [rq, policy, handle] = ["07", "b0", "c4"].map(|byte| byte.repeat(32));
         format!(
             "{{\"action\":\"verify\",\"approvals\":0,\
-             \"commitment\":\"80a85e7da50e937f9f02e0ee0a1c8b84757a913f79562c34e813422bbd46c585\",\
+             \"commitment\":\"dfc540a3cde721bb74d4c2df5a42a1ccfaa01e6be559bcf28f90b0e65f9dec14\",\
              \"event\":\"admit\",\"handle\":\"{handle}\",\"minute\":29700000,\"modalities\":[\"face\"],\"policy\":\"{policy}\",\
              \"purpose\":\"cash_withdrawal\",\"relying_party\":\"banks/b17\",\"result\":\"admitted\",\"rq\":\"{rq}\",\
              \"salt\":\"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a\",\"version\":1}}"
@@ -399,14 +402,15 @@ mod tests {
             let entry = Entry::parse(&written(event.clone())).unwrap();
             assert_eq!(entry.event, event);
             assert_eq!((entry.minute.begins(), entry.handle, entry.rq), (1_782_000_000, [0xc4; 32], [7; 32]));
-            assert!(entry.commits_to(&[0xe1; 32]) && !entry.commits_to(&[0xe2; 32]));
+            let evidence = record().evidence.digest();
+            assert!(entry.commits_to(&evidence) && !entry.commits_to(&[0xe2; 32]));
         }
     }
 
     #[test]
     fn an_entry_does_not_hold_what_it_must_not() {
         let text = String::from_utf8(written(Event::Completed)).unwrap();
-        for banned in ["c-0042", "customers", "match", &"e1".repeat(32)] {
+        for banned in ["c-0042", "customers", "match", &hex(&record().evidence.digest())] {
             assert!(!text.contains(banned), "{banned}");
         }
     }

@@ -15,6 +15,15 @@ pub struct Half {
     second: bool,
 }
 
+/// Where an entry stands in a node's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// In the log of which half-year.
+    pub half: Half,
+    /// Which entry of it, from 0.
+    pub index: u64,
+}
+
 /// The text is not half a year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("half a year is four digits, h, and 1 or 2")]
@@ -46,6 +55,19 @@ impl Half {
         let days = (year - 1970) * 365 + leaps(year - 1) - leaps(1969);
         // 1 July is the 181st day after 1 January, or the 182nd.
         (days + if self.second { 181 + u64::from(is_leap) } else { 0 }) * DAY
+    }
+
+    /// Half-years since the year 0: for a column that is sorted.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        u32::from(self.year) * 2 + u32::from(self.second)
+    }
+
+    /// The half of a [`number`](Self::number), if it is one.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        let year = u16::try_from(number / 2).ok().filter(|year| (1970..=9999).contains(year))?;
+        Some(Self { year, second: number % 2 == 1 })
     }
 
     /// The one after it.
@@ -99,8 +121,11 @@ mod tests {
             assert_eq!(Half::of(half.next().begins() - 1), half);
             assert_eq!(Half::of(half.next().begins()), half.next());
             assert_eq!(half.to_string(), text);
+            assert_eq!(Half::from_number(half.number()), Some(half));
+            assert_eq!(Half::from_number(half.number() + 1), Some(half.next()));
         }
         assert_eq!(Half::of(u64::MAX).to_string(), "9999h2");
+        assert_eq!((Half::from_number(3939), Half::from_number(20_000)), (None, None));
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
-use crate::name::{GalleryName, RequestId, Subject};
+use crate::name::{GalleryName, PurposeName, RequestId, Subject};
+use crate::token::Evidence;
 
 use super::admission::Batch;
+use super::half::{Half, Place};
 
 /// Place of a reference in its gallery, given out by the leader, the same at all three nodes, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +50,19 @@ pub struct Asked {
     pub transcript: [u8; 32],
     /// What became of that.
     pub course: Course,
+    /// Whom it matched, if it was a comparison that matched.
+    pub matched: Option<Match>,
+}
+
+/// A comparison that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Whom.
+    pub record: RecordId,
+    /// What for.
+    pub purpose: PurposeName,
+    /// When, in unix seconds.
+    pub at: u64,
 }
 
 /// What became of an admitted request.
@@ -94,11 +109,23 @@ pub trait Ledger: Send + 'static {
     /// [`LedgerFault`] if that is not known to be durable.
     fn resume(&mut self) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
-    /// Durable log entries from index `from` on, in order: some of them, and none only if there are none.
+    /// The half-years that have had entries, in order, each with the index of the first entry that is still kept.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if they cannot be read.
+    fn halves(&mut self) -> impl Future<Output = Result<Vec<(Half, u64)>, LedgerFault>> + Send;
+
+    /// Durable log entries of one half-year from a place on, in order: some of them, and none only if there are none.
     ///
     /// # Errors
     /// [`LedgerFault`] if they cannot be read, or one between them is missing.
-    fn entries(&mut self, from: u64) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+    fn entries(&mut self, from: Place) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+
+    /// Destroys the entries of one half-year before a place, which is the first that is kept from then on.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if that is not known to be durable.
+    fn prune(&mut self, before: Place) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Begins a transaction, lets [`Batch::run`] work in it once, and makes it durable. `Ok` means durable.
     ///
@@ -128,6 +155,7 @@ pub trait Rows: Send {
         client: &str,
         id: RequestId,
         answer: Option<&Answer>,
+        matched: Option<&Match>,
     ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
 
     /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
@@ -157,6 +185,16 @@ pub trait Rows: Send {
     /// The next blinded handle under the record's subject key, which no entry has yet. None if the key is gone.
     fn next_handle(&mut self, record: RecordId) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
 
-    /// Appends a log entry. An entry that has this index already is a fault.
-    fn append(&mut self, index: u64, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    /// Keeps what a request presented, sealed, until a moment in unix seconds. `rq` is the request's transcript; there may be more
+    /// than one of it.
+    fn keep_evidence(
+        &mut self,
+        rq: &[u8; 32],
+        gallery: &GalleryName,
+        evidence: &Evidence,
+        until: u64,
+    ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+
+    /// Appends a log entry. An entry that stands there already is a fault.
+    fn append(&mut self, place: Place, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }

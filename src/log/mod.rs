@@ -27,4 +27,5 @@ pub mod note;
 mod publisher;
 pub mod receipt;
 pub mod tiles;
+pub mod witness;
 mod writer;

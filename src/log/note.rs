@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -209,6 +210,17 @@ impl VerifierKey {
         }
         if signed { Ok(text) } else { Err(NoteError::Unsigned) }
     }
+
+    /// The note without the signatures of others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn only(&self, note: &str) -> Result<String, NoteError> {
+        let text = self.open(note)?;
+        let (_, signatures) = read(note)?;
+        let own = signatures.iter().filter(|signature| signature.is_by(&self.name, self.id));
+        Ok(own.fold(format!("{text}\n"), |note, signature| note + signature.line + "\n"))
+    }
 }
 
 /// One signature of a note, not checked.
@@ -315,7 +327,7 @@ impl FromStr for VerifierKey {
 
 /// A log's name and private key.
 pub struct NoteSigner {
-    key: SigningKey,
+    key: Arc<SigningKey>,
     verifier: VerifierKey,
 }
 
@@ -324,7 +336,13 @@ impl NoteSigner {
     #[must_use]
     pub fn new(name: KeyName, key: SigningKey) -> Self {
         let verifier = VerifierKey::new(name, key.public());
-        Self { key, verifier }
+        Self { key: Arc::new(key), verifier }
+    }
+
+    /// The same key under the name of half a year: [`VerifierKey::of_half`].
+    #[must_use]
+    pub fn of_half(&self, half: Half) -> Self {
+        Self { key: Arc::clone(&self.key), verifier: self.verifier.of_half(half) }
     }
 
     /// What others verify with.
@@ -404,6 +422,17 @@ impl Checkpoint {
     pub fn open(note: &str, key: &VerifierKey) -> Result<Self, NoteError> {
         let checkpoint = Self::parse(key.open(note)?)?;
         if checkpoint.origin == key.name { Ok(checkpoint) } else { Err(NoteError::Origin) }
+    }
+
+    /// The checkpoint of some half-year that a node's log signed, and which; `key` is the node's own, without a half in its name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`NoteError::Origin`] if the origin is not the key's name and a half-year.
+    pub fn open_half(note: &str, key: &VerifierKey) -> Result<(Half, Self), NoteError> {
+        let origin = Self::danger_unverified(note)?.origin;
+        let half = origin.as_str().strip_prefix(key.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let half = half.and_then(|half| half.parse().ok()).ok_or(NoteError::Origin)?;
+        Ok((half, Self::open(note, &key.of_half(half))?))
     }
 
     /// The checkpoint in a note of which no signature is checked: for a writer that looks at its own earlier work.

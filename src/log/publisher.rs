@@ -1,17 +1,18 @@
-//! The task that publishes: tiles and checkpoint, within a second of a new entry.
+//! The task that publishes: tiles and checkpoint, within a second of a new entry. Each half-year into a folder of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::access::{LogError, Shown, shown};
+use super::half::Half;
 use super::merkle::{Tree, leaf_hash};
 use super::note::VerifierKey;
 use super::tiles::{self, TilesError};
@@ -20,23 +21,117 @@ use super::tiles::{self, TilesError};
 const TICK: Duration = Duration::from_millis(500);
 
 /// Entries that may wait while files cannot be written; then the log halts, for it must not go on unseen.
-const BACKLOG: u64 = 65_536;
+const BACKLOG: usize = 65_536;
 
-/// The files, and what they are made of. It has a tree of its own, so that no admission waits for a file.
-pub(super) struct Publisher {
+/// What stands in the folders: a checkpoint may be replaced by the same one with more signatures, and by nothing else.
+#[derive(Debug)]
+pub(super) struct Standing {
     directory: PathBuf,
+    notes: Mutex<BTreeMap<Half, String>>,
+    published: watch::Sender<Option<String>>,
+}
+
+impl Standing {
+    /// Of no half yet: [`Publisher::open`] reads what stands there.
+    pub(super) fn new(directory: &Path) -> Arc<Self> {
+        let (published, notes) = (watch::Sender::new(None), Mutex::default());
+        Arc::new(Self { directory: directory.to_owned(), notes, published })
+    }
+
+    pub(super) fn published(&self) -> watch::Receiver<Option<String>> {
+        self.published.subscribe()
+    }
+
+    fn notes(&self) -> MutexGuard<'_, BTreeMap<Half, String>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of entries under the checkpoint that stands in a half's folder.
+    pub(super) fn size(&self, half: Half) -> u64 {
+        self.notes().get(&half).map_or(0, |note| tiles::size_of(note))
+    }
+
+    /// The checkpoint that stands there, with the signatures that have come.
+    pub(super) fn note(&self, half: Half) -> Option<String> {
+        self.notes().get(&half).cloned()
+    }
+
+    /// The files of a half-year that was published.
+    pub(super) fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+        let size = tiles::size_of(self.notes().get(&half)?);
+        Some((tiles::Reader::new(&folder(&self.directory, half)), size))
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn replace(&self, note: &str) -> Result<bool, TilesError> {
+        let origin = note.lines().next().and_then(|origin| origin.rsplit_once('/'));
+        let Some(half) = origin.and_then(|(_, half)| half.parse::<Half>().ok()) else { return Ok(false) };
+        let mut notes = self.notes();
+        // The text ends where the signatures begin.
+        let text = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
+        if notes.get(&half).and_then(|standing| text(standing)) != text(note) {
+            return Ok(false);
+        }
+        tiles::put_checkpoint(&folder(&self.directory, half), note)?;
+        notes.insert(half, note.to_owned());
+        Ok(true)
+    }
+}
+
+fn folder(directory: &Path, half: Half) -> PathBuf {
+    directory.join(half.to_string())
+}
+
+/// The files of the half that is written, and what they are made of. It has a tree of its own, so that no admission waits for a file.
+pub(super) struct Publisher {
+    half: Half,
     files: tiles::Writer,
     tree: Tree,
     /// Entries from `tail_from` on: those of bundles that are not full yet.
     tail: VecDeque<Vec<u8>>,
     tail_from: u64,
+    /// Durable entries that are not in the tree yet.
+    waiting: VecDeque<(Half, Vec<u8>)>,
+    standing: Arc<Standing>,
 }
 
 impl Publisher {
-    pub(super) fn open(directory: &Path) -> Result<Self, TilesError> {
-        let files = tiles::Writer::open(directory)?;
+    pub(super) fn open(standing: &Arc<Standing>, half: Half) -> Result<Self, TilesError> {
+        let files = tiles::Writer::open(&folder(&standing.directory, half))?;
         let tail_from = files.first_needed();
-        Ok(Self { directory: directory.to_owned(), files, tree: Tree::new(), tail: VecDeque::new(), tail_from })
+        if let Some(note) = files.checkpoint()? {
+            standing.notes().insert(half, note);
+        }
+        let (tree, tail, waiting) = (Tree::new(), VecDeque::new(), VecDeque::new());
+        Ok(Self { half, files, tree, tail, tail_from, waiting, standing: Arc::clone(standing) })
+    }
+
+    fn folder(&self) -> PathBuf {
+        folder(&self.standing.directory, self.half)
+    }
+
+    pub(super) const fn half(&self) -> Half {
+        self.half
+    }
+
+    /// Entries that are published.
+    pub(super) fn size(&self) -> u64 {
+        self.files.size()
+    }
+
+    /// The first hashes, from the files: of entries that nobody keeps any more.
+    pub(super) fn leaves(&self, count: u64) -> Result<Vec<[u8; 32]>, TilesError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        tiles::Reader::new(&self.folder()).leaves(count, self.files.size())
+    }
+
+    pub(super) fn push_leaf(&mut self, leaf: [u8; 32]) {
+        self.tree.push(leaf);
     }
 
     /// The next durable entry.
@@ -48,7 +143,7 @@ impl Publisher {
 
     /// Refuses a tree that does not continue the published one.
     pub(super) fn check(&self, tree: &Tree, key: &VerifierKey) -> Result<(), LogError> {
-        let there = match tiles::Reader::new(&self.directory).checkpoint(key) {
+        let there = match tiles::Reader::new(&self.folder()).checkpoint(key) {
             Ok(there) => there,
             Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -60,12 +155,41 @@ impl Publisher {
         }
     }
 
-    fn publish(&mut self, checkpoint: &str) -> Result<(), TilesError> {
+    /// Publishes what waits under these checkpoints, each half's, in order. If this fails, do it again with newer ones.
+    pub(super) fn publish(&mut self, checkpoints: &[(Half, String)]) -> Result<(), TilesError> {
+        for (half, note) in checkpoints {
+            if *half > self.half {
+                self.begin(*half)?;
+            }
+            while self.waiting.front().is_some_and(|(of, _)| of == half) {
+                let (_, entry) = self.waiting.pop_front().expect("looked at just now");
+                self.push(entry);
+            }
+            if *half == self.half {
+                self.write(note)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, half: Half) -> Result<(), TilesError> {
+        self.files = tiles::Writer::open(&folder(&self.standing.directory, half))?;
+        self.half = half;
+        self.tree = Tree::new();
+        self.tail.clear();
+        self.tail_from = 0;
+        Ok(())
+    }
+
+    fn write(&mut self, note: &str) -> Result<(), TilesError> {
         let Self { files, tree, tail, tail_from, .. } = self;
-        files.write(tree, |span| within(tail, *tail_from, span), checkpoint)?;
+        let mut standing = self.standing.notes();
+        files.write(tree, |span| within(tail, *tail_from, span), note)?;
+        standing.insert(self.half, note.to_owned());
         let needed = files.first_needed();
         tail.drain(..usize::try_from(needed - *tail_from).expect("what is in memory can be counted"));
         *tail_from = needed;
+        self.standing.published.send_replace(Some(note.to_owned()));
         Ok(())
     }
 }
@@ -109,17 +233,19 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             _ = &mut stopped => true,
             _ = tick.tick() => false,
         };
-        let (entries, checkpoint) = {
+        let from = publisher.half;
+        let checkpoints = {
             let mut shown = shown(&shared);
-            let size = shown.tree.size();
-            (std::mem::take(&mut shown.unpublished), shown.checkpoint(size).1)
+            publisher.waiting.extend(std::mem::take(&mut shown.unpublished));
+            let sizes: Vec<_> = shown.logs.range(from..).map(|(half, shard)| (*half, shard.tree.size())).collect();
+            sizes
+                .into_iter()
+                .filter_map(|(half, size)| Some((half, shown.checkpoint(half, size)?.1)))
+                .collect::<Vec<_>>()
         };
-        if !entries.is_empty() || behind {
-            for entry in entries {
-                publisher.push(entry);
-            }
+        if !publisher.waiting.is_empty() || checkpoints.len() > 1 || behind {
             let written = tokio::task::spawn_blocking(move || {
-                let written = publisher.publish(&checkpoint);
+                let written = publisher.publish(&checkpoints);
                 (publisher, written)
             });
             let Ok((back, written)) = written.await else {
@@ -130,8 +256,8 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             behind = written.is_err();
             if let Err(error) = written {
                 tracing::error!(error = &error as &dyn std::error::Error, "the access log could not be published");
-                let halted = publisher.tree.size() - publisher.files.size() > BACKLOG;
-                shown(&shared).halted |= halted;
+                let unseen = publisher.waiting.len() + publisher.tail.len();
+                shown(&shared).halted |= unseen > BACKLOG;
             }
         }
         if last {

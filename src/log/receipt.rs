@@ -48,12 +48,22 @@ pub enum Outcome {
     Unlocked,
     /// The gallery was searched: [`Found`].
     Searched,
+    /// The entry stands in the log; no word on what came of its request.
+    Logged,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Match, Self::NoMatch, Self::Enrolled, Self::Erased, Self::Locked, Self::Unlocked, Self::Searched];
+    pub const ALL: [Self; 8] = [
+        Self::Match,
+        Self::NoMatch,
+        Self::Enrolled,
+        Self::Erased,
+        Self::Locked,
+        Self::Unlocked,
+        Self::Searched,
+        Self::Logged,
+    ];
 
     /// The word that is signed.
     #[must_use]
@@ -66,6 +76,7 @@ impl Outcome {
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
             Self::Searched => "searched",
+            Self::Logged => "logged",
         }
     }
 }
@@ -159,7 +170,7 @@ pub struct NodeKeys {
     pub party: Party,
     /// Ed25519 public key that signs receipts.
     pub identity: [u8; 32],
-    /// Key and name of its log.
+    /// Key of its log, and the name of which each half-year's begins with.
     pub log: VerifierKey,
 }
 
@@ -188,7 +199,7 @@ impl Receipt {
         if !is_signed(&keys.identity, &body.transcript(deployment), &self.signature) {
             return Err(ReceiptError::Signature);
         }
-        let checkpoint = Checkpoint::open(&body.checkpoint, &keys.log)?;
+        let (_half, checkpoint) = Checkpoint::open_half(&body.checkpoint, &keys.log)?;
         if body.inclusion.len() > MAX_PROOF {
             return Err(MerkleError::Length.into());
         }

@@ -16,11 +16,12 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::log::half::Half;
 use crate::log::merkle::{MerkleError, Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteError, VerifierKey};
 
 /// Hashes in a full tile, entries in a full bundle.
-pub(crate) const WIDTH: u64 = 256;
+pub const WIDTH: u64 = 256;
 
 /// The files could not be written, or are not those of the log.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +122,23 @@ pub(crate) fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..8_u32).map(move |level| (level, size >> (8 * level))).take_while(|&(_, count)| count > 0)
 }
 
+/// The half-years that have a folder in a node's directory of logs, in order; none if there is no such directory.
+///
+/// # Errors
+/// [`TilesError::Io`].
+pub fn halves(directory: &Path) -> Result<Vec<Half>, TilesError> {
+    let folders = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        folders => folders?,
+    };
+    let mut halves = Vec::new();
+    for folder in folders {
+        halves.extend(folder?.file_name().to_str().and_then(|name| name.parse::<Half>().ok()));
+    }
+    halves.sort_unstable();
+    Ok(halves)
+}
+
 /// Writes a log into a directory, and each time only what has changed. One writer a directory.
 #[derive(Debug)]
 pub struct Writer {
@@ -143,6 +161,14 @@ impl Writer {
             Err(error) => return Err(error.into()),
         };
         Ok(Self { directory: directory.to_owned(), written })
+    }
+
+    /// The signed note that stands there.
+    pub(super) fn checkpoint(&self) -> Result<Option<String>, TilesError> {
+        Ok(match self.written {
+            Some(_) => Some(fs::read_to_string(self.directory.join("checkpoint"))?),
+            None => None,
+        })
     }
 
     /// Number of entries under the checkpoint that stands there.
@@ -234,6 +260,36 @@ pub(crate) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Puts a signed note in the place of a log's checkpoint.
+pub(super) fn put_checkpoint(directory: &Path, note: &str) -> Result<(), TilesError> {
+    Ok(put(&directory.join("checkpoint"), note.as_bytes())?)
+}
+
+/// Removes the bundles of the first `kept_from` entries, or of all of an ended log; tiles of hashes stay, so that all that is left
+/// can still be proven, and that nothing else stood there. A last bundle that is not full goes with `kept_from` at the end of the log.
+///
+/// # Errors
+/// [`TilesError::Io`]; do it again.
+pub(super) fn prune(directory: &Path, kept_from: u64) -> Result<(), TilesError> {
+    let partial = directory.join(format!("tile/entries/{}.p", number(kept_from / WIDTH)));
+    if !kept_from.is_multiple_of(WIDTH) && partial.is_dir() {
+        fs::remove_dir_all(partial)?;
+    }
+    for index in (0..kept_from / WIDTH).rev() {
+        match fs::remove_file(directory.join(format!("tile/entries/{}", number(index)))) {
+            // Those before it went before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Number of entries of a checkpoint that this node wrote itself.
+pub(super) fn size_of(note: &str) -> u64 {
+    Checkpoint::danger_unverified(note).map_or(0, |checkpoint| checkpoint.size)
+}
+
 /// Makes a folder and those above it, durably: names are synchronised as well.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
@@ -312,6 +368,14 @@ impl Reader {
         if self.tile(0, span)?[place] == leaf_hash(&entry) { Ok(entry) } else { Err(TilesError::Entry(index)) }
     }
 
+    /// The entries of one bundle of the log of `size` entries: from `first`, a multiple of [`WIDTH`], on. Checked against nothing.
+    ///
+    /// # Errors
+    /// [`TilesError::Io`] if the bundle is not there, or not any more; [`TilesError::Bundle`], [`TilesError::Beyond`].
+    pub fn entries(&self, first: u64, size: u64) -> Result<Vec<Vec<u8>>, TilesError> {
+        if first >= size { Err(TilesError::Beyond) } else { self.bundle(Span::of(first / WIDTH, size)) }
+    }
+
     /// Reads everything under a checkpoint: leaf hashes must lead to its root, entries must hash to leaves, and tiles must
     /// follow from those below. Returns the tree, for proofs to earlier or later checkpoints.
     ///
@@ -342,6 +406,19 @@ impl Reader {
             }
         }
         Ok(tree)
+    }
+
+    /// The first `count` leaf hashes of a log of `size`; checked against nothing.
+    pub(super) fn leaves(&self, count: u64, size: u64) -> Result<Vec<[u8; 32]>, TilesError> {
+        if count > size {
+            return Err(TilesError::Beyond);
+        }
+        let mut leaves = Vec::new();
+        for index in 0..count.div_ceil(WIDTH) {
+            leaves.extend(self.tile(0, Span::of(index, size))?);
+        }
+        leaves.truncate(usize::try_from(count).map_err(|_| TilesError::Beyond)?);
+        Ok(leaves)
     }
 
     fn tile(&self, level: u32, span: Span) -> Result<Vec<[u8; 32]>, TilesError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
+use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
 use crate::name::Deployment;
 use crate::party::Party;
@@ -42,6 +43,9 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// The two other nodes.
     pub peers: Vec<PeerConfig>,
+    /// The port for auditors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditConfig>,
     /// How much at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsConfig>,
@@ -72,6 +76,9 @@ pub struct PeerConfig {
     pub certificate: PathBuf,
     /// Its Ed25519 identity key, 64 hexadecimal digits.
     pub identity: String,
+    /// What auditors see of it; needed if this node has a port for auditors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<PeerAuditConfig>,
 }
 
 impl PeerConfig {

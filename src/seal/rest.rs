@@ -6,6 +6,7 @@
 use std::fmt;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{NoRandomness, OpenError, TAG, framed, random};
@@ -36,8 +37,9 @@ impl Context<'_> {
 
 const WRAP: &[u8] = b"tumar record key v1";
 const BOX: &[u8] = b"tumar record box v1";
+const EVIDENCE: &[u8] = b"tumar evidence box v1";
 
-/// The node's own key: it wraps the record keys and encrypts nothing else.
+/// The node's own key: it wraps the record keys, and one derived from it seals evidence.
 ///
 /// Nonces are random, 96 bits: NIST SP 800-38D (section 8.3) allows 2^32 wraps under one key, thus as many enrolments.
 /// A node that comes near moves to a new store key and wraps its record keys again.
@@ -59,6 +61,32 @@ impl StoreKey {
     #[must_use]
     pub fn from_bytes(bytes: &Zeroizing<[u8; 32]>) -> Self {
         Self(**bytes)
+    }
+
+    /// A box with evidence in it, for the request with this transcript.
+    ///
+    /// Under a key derived from this one for the purpose: HMAC-SHA256 over its label (as RFC 5869 expands), so that the wraps of record
+    /// keys and these boxes do not share a count of nonces.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the system gives none.
+    pub fn seal_evidence(&self, rq: &[u8; 32], plaintext: &[u8]) -> Result<Box<[u8]>, NoRandomness> {
+        seal(&self.evidence_key(), &framed(&[EVIDENCE, rq]), plaintext)
+    }
+
+    /// What is in such a box.
+    ///
+    /// # Errors
+    /// [`OpenError`] unless it was made by [`StoreKey::seal_evidence`] with this key for this request.
+    pub fn open_evidence(&self, rq: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
+        open(&self.evidence_key(), &framed(&[EVIDENCE, rq]), sealed)
+    }
+
+    fn evidence_key(&self) -> Zeroizing<[u8; 32]> {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), EVIDENCE);
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(tag.as_ref());
+        key
     }
 
     /// The key: for a key file and nothing else.

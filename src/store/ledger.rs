@@ -7,6 +7,7 @@ use super::boxes::Place;
 use super::view::View;
 use super::{Store, StoreError, column, number};
 use crate::log::admission::Batch;
+use crate::log::half::{Half, Place as LogPlace};
 use crate::log::ledger::{Ledger, LedgerFault};
 use crate::name::{GalleryName, Subject};
 
@@ -30,16 +31,44 @@ impl Ledger for Store {
         Ok(())
     }
 
-    async fn entries(&mut self, from: u64) -> Result<Vec<Vec<u8>>, LedgerFault> {
+    async fn halves(&mut self) -> Result<Vec<(Half, u64)>, LedgerFault> {
         let mut held = self.connection().await;
-        let rows = query("SELECT place, entry FROM entries WHERE place >= ? ORDER BY place LIMIT ?")
-            .bind(column(from))
+        let rows =
+            query("SELECT half, first FROM halves ORDER BY half").fetch_all(held.plain()?).await.map_err(fault)?;
+        let read = |row: &SqliteRow| {
+            let half = Half::from_number(row.try_get("half")?).ok_or(StoreError::Form)?;
+            Ok::<_, StoreError>((half, number(row.try_get("first")?)))
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    async fn prune(&mut self, before: LogPlace) -> Result<(), LedgerFault> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        for statement in
+            ["DELETE FROM entries WHERE half = ? AND place < ?", "UPDATE halves SET first = ?2 WHERE half = ?1"]
+        {
+            query(statement)
+                .bind(before.half.number())
+                .bind(column(before.index))
+                .execute(&mut *transaction)
+                .await
+                .map_err(fault)?;
+        }
+        transaction.commit().await.map_err(fault)
+    }
+
+    async fn entries(&mut self, from: LogPlace) -> Result<Vec<Vec<u8>>, LedgerFault> {
+        let mut held = self.connection().await;
+        let rows = query("SELECT place, entry FROM entries WHERE half = ? AND place >= ? ORDER BY place LIMIT ?")
+            .bind(from.half.number())
+            .bind(column(from.index))
             .bind(PAGE)
             .fetch_all(held.plain()?)
             .await
             .map_err(fault)?;
         let mut page = Vec::with_capacity(rows.len());
-        for (expected, row) in (from..).zip(&rows) {
+        for (expected, row) in (from.index..).zip(&rows) {
             if number(row.try_get("place").map_err(fault)?) != expected {
                 return Err(StoreError::Form.into());
             }

@@ -5,12 +5,14 @@ use std::fmt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 use tokio_stream::StreamExt as _;
+use zeroize::Zeroizing;
 
 use super::ledger::Named;
-use super::{Store, StoreError, column};
+use super::{Store, StoreError, column, number};
 use crate::log::ledger::{Position, RecordId};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::share::PointShare;
+use crate::token::Evidence;
 
 /// A subject's reference, as one node has it.
 pub struct Reference {
@@ -102,6 +104,39 @@ impl Store {
         Ok(candidates)
     }
 
+    /// What requests with this transcript presented, and about which gallery.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] if one does not open, [`StoreError::Sqlite`].
+    pub async fn evidence(&self, rq: &[u8; 32]) -> Result<Vec<(GalleryName, Evidence)>, StoreError> {
+        let mut held = self.connection().await;
+        let rows =
+            query("SELECT gallery, sealed FROM evidence WHERE rq = ?").bind(&rq[..]).fetch_all(held.plain()?).await?;
+        let open = |row: &SqliteRow| {
+            let opened = self.0.key.open_evidence(rq, row.try_get("sealed")?)?;
+            let gallery = row.try_get::<&str, _>("gallery")?.parse().map_err(|_| StoreError::Form)?;
+            Ok((gallery, Evidence::from_bytes(&opened).ok_or(StoreError::Form)?))
+        };
+        rows.iter().map(open).collect()
+    }
+
+    /// The key under which a record's handles are made, and how many there are. None if it is erased.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] if it does not open, [`StoreError::Sqlite`].
+    pub async fn handles(&self, record: RecordId) -> Result<Option<(Zeroizing<[u8; 32]>, u64)>, StoreError> {
+        let mut held = self.connection().await;
+        let row = query("SELECT * FROM records WHERE record = ? AND wrapped_key IS NOT NULL")
+            .bind(record.0)
+            .fetch_optional(held.plain()?)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let named = Named::read(&row)?;
+        let (wrapped, sealed): (&[u8], &[u8]) = (row.try_get("wrapped_key")?, row.try_get("subject_key")?);
+        let key = named.place().subject_key(wrapped, sealed, &self.0.key)?;
+        Ok(Some((key, number(row.try_get("handles")?))))
+    }
+
     /// Gives all live and unexpired records to `take`, each gallery's in the order of positions, and returns their number.
     ///
     /// # Errors
@@ -133,6 +168,7 @@ impl Store {
             "DELETE FROM proofs WHERE until < ?",
             "DELETE FROM tokens WHERE until < ?",
             "DELETE FROM requests WHERE until < ? AND open = 0",
+            "DELETE FROM evidence WHERE until < ?",
             "DELETE FROM changes WHERE until < ? AND committed = 1",
         ] {
             query(forget).bind(column(now)).execute(&mut *transaction).await?;

@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -61,12 +61,34 @@ CREATE TABLE requests (
     open INTEGER NOT NULL CHECK (open IN (0, 1)),
     answer BLOB,
     until INTEGER NOT NULL,
+    -- Of a comparison that matched: whom, what for, and when.
+    matched_record INTEGER,
+    matched_purpose TEXT,
+    matched_at INTEGER,
     PRIMARY KEY (client, request)
 ) STRICT;
 CREATE INDEX requests_until ON requests (until);
 CREATE INDEX requests_open ON requests (open) WHERE open = 1;
 
-CREATE TABLE entries (place INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT;
+-- What requests presented for their right, sealed, for auditors: by the request's transcript and its own digest.
+CREATE TABLE evidence (
+    rq BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    gallery TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (rq, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_until ON evidence (until);
+
+-- The access log. Half-years are counted from the year 0. Of each, the first entry that is still kept.
+CREATE TABLE halves (half INTEGER PRIMARY KEY, first INTEGER NOT NULL CHECK (first >= 0)) STRICT;
+CREATE TABLE entries (
+    half INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    entry BLOB NOT NULL,
+    PRIMARY KEY (half, place)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes the tables in a new file; in an old one, checks that they are this party's.

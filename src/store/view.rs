@@ -3,7 +3,7 @@
 //! A statement costs a change of threads there and back, which is more than the statement itself. So a commit takes four of
 //! them, however much it commits. The connection is held all the while, so nothing changes beneath the view.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
@@ -13,9 +13,11 @@ use super::ledger::{Named, fault};
 use super::{StoreError, column, number};
 use crate::log::admission::{Batch, Touch};
 use crate::log::entry::blinded_handle;
-use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Position, RecordId, Rows, Standing};
-use crate::name::{GalleryName, RequestId, Subject};
+use crate::log::half::Place;
+use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
+use crate::name::{GalleryName, PurposeName, RequestId, Subject};
 use crate::seal::StoreKey;
+use crate::token::Evidence;
 
 /// A client's request id.
 type RequestKey = (String, [u8; 16]);
@@ -26,6 +28,7 @@ struct Request {
     open: bool,
     answer: Option<Vec<u8>>,
     until: i64,
+    matched: Option<Match>,
     changed: bool,
 }
 
@@ -49,7 +52,17 @@ pub(super) struct View<'k> {
     tokens: HashMap<[u8; 32], (u32, Option<u64>)>,
     names: HashMap<(GalleryName, Subject), Option<i64>>,
     records: HashMap<i64, Option<Enrolled>>,
-    entries: BTreeMap<u64, Vec<u8>>,
+    entries: BTreeMap<Place, Vec<u8>>,
+    evidence: Vec<Exhibit>,
+}
+
+/// A row of `evidence`.
+struct Exhibit {
+    rq: [u8; 32],
+    digest: [u8; 32],
+    gallery: GalleryName,
+    sealed: Box<[u8]>,
+    until: i64,
 }
 
 /// The log asked for what its batch had not named.
@@ -76,6 +89,7 @@ impl<'k> View<'k> {
             names: HashMap::new(),
             records: HashMap::new(),
             entries: BTreeMap::new(),
+            evidence: Vec::new(),
         };
         batch.touches().for_each(|touch| view.expect(touch));
         let rows = view.question().build().fetch_all(connection).await?;
@@ -85,9 +99,11 @@ impl<'k> View<'k> {
         Ok(view)
     }
 
-    fn expect(&mut self, Touch { request, spends, subject, records }: Touch<'_>) {
+    fn expect(&mut self, Touch { request, after, spends, subject, records }: Touch<'_>) {
         if let Some((client, id)) = request {
-            self.requests.insert((client.to_owned(), *id.as_bytes()), None);
+            for id in [Some(id), after].into_iter().flatten() {
+                self.requests.insert((client.to_owned(), *id.as_bytes()), None);
+            }
         }
         if let Some(spends) = spends {
             self.proofs.insert(spends.proof, (false, None));
@@ -143,6 +159,7 @@ impl<'k> View<'k> {
                     open: row.try_get("open")?,
                     answer: row.try_get("answer")?,
                     until: row.try_get("until")?,
+                    matched: matched(row)?,
                     changed: false,
                 };
                 self.requests.insert((row.try_get("client")?, array(row.try_get("request")?)?), Some(request));
@@ -176,13 +193,22 @@ impl<'k> View<'k> {
             .filter_map(|(key, row)| Some((key, row.as_ref().filter(|row| row.changed)?)))
             .collect();
         if !requests.is_empty() {
-            tell.push("INSERT INTO requests (client, request, transcript, open, answer, until) ");
+            tell.push(
+                "INSERT INTO requests (client, request, transcript, open, answer, until,
+                    matched_record, matched_purpose, matched_at) ",
+            );
             tell.push_values(requests, |mut row, ((client, id), request)| {
                 row.push_bind(client.clone()).push_bind(id.to_vec()).push_bind(request.transcript.to_vec());
                 row.push_bind(request.open).push_bind(request.answer.clone()).push_bind(request.until);
+                let matched = request.matched.as_ref();
+                row.push_bind(matched.map(|matched| matched.record.0));
+                row.push_bind(matched.map(|matched| matched.purpose.to_string()));
+                row.push_bind(matched.map(|matched| column(matched.at)));
             });
             tell.push(" ON CONFLICT (client, request) DO UPDATE");
-            tell.push(" SET open = excluded.open, answer = excluded.answer, until = excluded.until;");
+            tell.push(" SET open = excluded.open, answer = excluded.answer, until = excluded.until,");
+            tell.push(" matched_record = excluded.matched_record, matched_purpose = excluded.matched_purpose,");
+            tell.push(" matched_at = excluded.matched_at;");
         }
         let proofs: Vec<_> = self.proofs.iter().filter_map(|(proof, (_, until))| Some((proof, (*until)?))).collect();
         if !proofs.is_empty() {
@@ -207,10 +233,21 @@ impl<'k> View<'k> {
             tell.push(", handles = ").push_bind(column(*handles));
             tell.push(" WHERE record = ").push_bind(standing.record.0).push(";");
         }
+        if !self.evidence.is_empty() {
+            tell.push("INSERT INTO evidence (rq, digest, gallery, sealed, until) ");
+            tell.push_values(self.evidence, |mut row, Exhibit { rq, digest, gallery, sealed, until }| {
+                row.push_bind(rq.to_vec()).push_bind(digest.to_vec()).push_bind(gallery.to_string());
+                row.push_bind(sealed.into_vec()).push_bind(until);
+            });
+            tell.push(" ON CONFLICT (rq, digest) DO NOTHING;");
+        }
         if !self.entries.is_empty() {
-            tell.push("INSERT INTO entries (place, entry) ");
+            let halves: BTreeSet<_> = self.entries.keys().map(|place| place.half.number()).collect();
+            tell.push("INSERT INTO halves (half, first) ");
+            tell.push_values(halves, |mut row, half| _ = row.push_bind(half).push_bind(0));
+            tell.push(" ON CONFLICT DO NOTHING; INSERT INTO entries (half, place, entry) ");
             tell.push_values(self.entries, |mut row, (place, entry)| {
-                row.push_bind(column(place)).push_bind(entry);
+                row.push_bind(place.half.number()).push_bind(column(place.index)).push_bind(entry);
             });
             tell.push(";");
         }
@@ -230,6 +267,7 @@ impl Rows for View<'_> {
         let key = (client.to_owned(), *id.as_bytes());
         Ok(self.requests.get(&key).ok_or_else(not_read)?.as_ref().map(|request| Asked {
             transcript: request.transcript,
+            matched: request.matched.clone(),
             course: match &request.answer {
                 _ if request.open => Course::Open,
                 Some(answer) => Course::Answered(Answer(answer.as_slice().into())),
@@ -247,7 +285,7 @@ impl Rows for View<'_> {
     ) -> Result<(), LedgerFault> {
         let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
         let until = row.as_ref().map_or(0, |before| before.until).max(column(until));
-        *row = Some(Request { transcript: *transcript, open: true, answer: None, until, changed: true });
+        *row = Some(Request { transcript: *transcript, open: true, answer: None, until, matched: None, changed: true });
         Ok(())
     }
 
@@ -256,11 +294,13 @@ impl Rows for View<'_> {
         client: &str,
         id: RequestId,
         answer: Option<&Answer>,
+        matched: Option<&Match>,
     ) -> Result<bool, LedgerFault> {
         let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
         let Some(request) = row.as_mut().filter(|request| request.open) else { return Ok(false) };
         request.open = false;
         request.answer = answer.map(|Answer(bytes)| bytes.to_vec());
+        request.matched = matched.cloned();
         request.changed = true;
         Ok(true)
     }
@@ -310,8 +350,21 @@ impl Rows for View<'_> {
         Ok(Some(handle))
     }
 
-    async fn append(&mut self, index: u64, entry: &[u8]) -> Result<(), LedgerFault> {
-        match self.entries.insert(index, entry.to_vec()) {
+    async fn keep_evidence(
+        &mut self,
+        rq: &[u8; 32],
+        gallery: &GalleryName,
+        evidence: &Evidence,
+        until: u64,
+    ) -> Result<(), LedgerFault> {
+        let sealed = self.key.seal_evidence(rq, &evidence.to_bytes()).map_err(StoreError::from)?;
+        let (digest, gallery, until) = (evidence.digest(), gallery.clone(), column(until));
+        self.evidence.push(Exhibit { rq: *rq, digest, gallery, sealed, until });
+        Ok(())
+    }
+
+    async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
+        match self.entries.insert(place, entry.to_vec()) {
             None => Ok(()),
             Some(_) => Err(StoreError::Form.into()),
         }
@@ -327,6 +380,13 @@ fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
         attempts: row.try_get("attempts")?,
         locked_until: number(row.try_get("locked_until")?),
     })
+}
+
+/// Whom a request matched, if it did.
+fn matched(row: &SqliteRow) -> Result<Option<Match>, StoreError> {
+    let Some(record) = row.try_get::<Option<i64>, _>("matched_record")? else { return Ok(None) };
+    let purpose: PurposeName = row.try_get::<&str, _>("matched_purpose")?.parse().map_err(|_| StoreError::Form)?;
+    Ok(Some(Match { record: RecordId(record), purpose, at: number(row.try_get("matched_at")?) }))
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {

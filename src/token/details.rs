@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
-use super::{MAX_LIFETIME, MAX_SEARCH_LIFETIME};
+use super::{MAX_LIFETIME, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME};
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty};
 use crate::request::{Ask, Method};
 
@@ -114,7 +114,12 @@ impl Details {
     /// Most seconds that a token with these may live: who may search must ask for a token more often.
     #[must_use]
     pub fn longest_life(&self) -> u64 {
-        if self.actions.contains(&Action(Method::Search)) { MAX_SEARCH_LIFETIME } else { MAX_LIFETIME }
+        match self.actions.as_slice() {
+            // What it shows names nobody, and a whole log takes a while.
+            [Action(Method::ReadLog)] => MAX_READ_LIFETIME,
+            actions if actions.contains(&Action(Method::Search)) => MAX_SEARCH_LIFETIME,
+            _ => MAX_LIFETIME,
+        }
     }
 
     /// Reads a token's `authorization_details`.

@@ -17,6 +17,7 @@
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
 //! | `details` | what a token allows, and what a proof narrows it to |
 //! | `approval` | what two officers sign before a search: [`Officers`] |
+//! | `evidence` | token, proof and approvals as presented: [`Evidence`] |
 //! | `policy` | what the operators allow: [`Policy`] |
 //! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
@@ -26,6 +27,7 @@
 
 pub mod approval;
 pub mod details;
+pub mod evidence;
 pub mod json;
 pub mod jws;
 pub mod jwt;
@@ -35,6 +37,7 @@ pub mod purpose;
 pub mod refusal;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 
@@ -42,11 +45,12 @@ use crate::name::{Modality, RelyingParty};
 use crate::request::{About, Ask, Case, Method};
 pub use approval::{Officer, Officers, OfficersError};
 pub use details::{Action, Details, Narrowing};
+pub use evidence::{Evidence, Part};
 pub use jws::{Algorithm, PublicKey, SigningKey};
 pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
 pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
-pub use refusal::{ALL_REASONS, Class, Denial, Denied, Reason, TokenError};
+pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError};
 
 use jws::Jws;
 use policy::{Purpose, Rule};
@@ -60,6 +64,9 @@ pub const MAX_LIFETIME: u64 = 300;
 
 /// The same of a token that allows searches.
 pub const MAX_SEARCH_LIFETIME: u64 = 120;
+
+/// The same of a token that allows to read logs and nothing else.
+pub const MAX_READ_LIFETIME: u64 = 3600;
 
 /// Most seconds from a proof's `iat` to now.
 pub const MAX_PROOF_AGE: u64 = 60;
@@ -146,20 +153,45 @@ impl Token {
             request_id: ask.request_id,
             transcript: ask.transcript(),
         };
-        let approvals = case_of(ask).map_or(&[][..], |case| &case.approvals);
-        let evidence = [self.access.as_bytes(), self.proof.as_bytes()].into_iter();
-        let evidence: Vec<_> = evidence.chain(approvals.iter().map(String::as_bytes)).collect();
-        let evidence = digest_of(&evidence);
+        let approvals = case_of(ask).map_or(&[][..], |case| &case.approvals).to_vec();
+        let evidence = Arc::new(Evidence::new(self.access, self.proof, approvals));
         let (details, narrowing, amr) = (access.details, proof.narrowing, access.amr);
         Ok(Verified { ask, verifier, now, details, narrowing, amr, spends, evidence })
     }
+}
+
+/// Whether a bearer of `access` may read this node's log, and on whose behalf. `now` is in unix seconds.
+///
+/// No proof of possession is asked for: entries name nobody, and tools that nobody here wrote can show a bearer token.
+///
+/// # Errors
+/// [`NotReader`]: the first check that fails, as at every door.
+pub fn reader(access: &str, verifier: &Verifier, policy: &Policy, now: u64) -> Result<RelyingParty, NotReader> {
+    if access.len() > MAX_BYTES {
+        return Err(TokenError::TooLarge.into());
+    }
+    let access = Jws::parse(access).map_err(|_| TokenError::Malformed)?;
+    let claims = access.claims().map_err(|_| TokenError::Malformed)?;
+    let details = verifier.access(&access, claims, now)?.details;
+    let purpose = policy.purpose(&details.purpose).ok_or(Denial::PurposeUnknown)?;
+    let reads = Action(Method::ReadLog);
+    if !details.actions.contains(&reads) {
+        return Err(Denial::ActionNotGranted.into());
+    }
+    if !purpose.actions.contains(&reads) {
+        return Err(Denial::ActionNotAllowed.into());
+    }
+    if !purpose.relying_parties.as_ref().is_some_and(|list| list.contains(&details.relying_party)) {
+        return Err(Denial::RelyingPartyNotAllowed.into());
+    }
+    Ok(details.relying_party)
 }
 
 /// What a search is part of; nothing of other calls.
 const fn case_of(ask: &Ask) -> Option<&Case> {
     match &ask.about {
         About::Case(case) => Some(case),
-        About::Subject(_) => None,
+        About::Subject(_) | About::Evidence(_) | About::Matched(..) => None,
     }
 }
 
@@ -186,7 +218,7 @@ pub struct Verified<'a> {
     narrowing: Option<Narrowing>,
     amr: Vec<String>,
     spends: Spends,
-    evidence: [u8; 32],
+    evidence: Arc<Evidence>,
 }
 
 impl Verified<'_> {
@@ -214,7 +246,7 @@ impl Verified<'_> {
             purpose: self.ask.purpose.clone(),
             method: self.ask.method,
             modalities: self.ask.modalities(),
-            evidence: self.evidence,
+            evidence: Arc::clone(&self.evidence),
             approvals: 0,
             policy: *policy.digest(),
         };
@@ -236,8 +268,14 @@ impl Verified<'_> {
             Method::Verify => Some(self.compared(purpose, models)?),
             Method::Enroll => self.taken_in(models).map(|()| None)?,
             Method::Search => Some(self.searched(purpose, models)?),
-            Method::Erase | Method::Lock | Method::Unlock if self.ask.samples.is_empty() => None,
-            Method::Erase | Method::Lock | Method::Unlock => return Err(Denial::SamplesUnexpected),
+            // What reads entries asks for no grant.
+            Method::ReadLog => return Err(Denial::ActionOther),
+            Method::Erase | Method::Lock | Method::Unlock | Method::OpenEvidence | Method::ListUses => {
+                if !self.ask.samples.is_empty() {
+                    return Err(Denial::SamplesUnexpected);
+                }
+                None
+            }
         };
         self.has_evidence(&purpose.evidence)?;
         let terms = Terms {
@@ -245,6 +283,7 @@ impl Verified<'_> {
             attempts: purpose.attempts.unwrap_or(0),
             lock_seconds: purpose.lock_seconds.unwrap_or(0),
             retention_seconds: purpose.retention_seconds(),
+            after: if let About::Matched(_, request) = self.ask.about { Some(request) } else { None },
         };
         Ok((terms, approvals))
     }
@@ -278,7 +317,8 @@ impl Verified<'_> {
         if !ask.samples.iter().all(|sample| purpose.modalities.contains(&sample.modality)) {
             return Err(Denial::ModalityNotAllowed);
         }
-        if !ask.gallery.belongs_to(&token.relying_party) {
+        // An auditor owns no gallery: the token names those whose evidence may be opened.
+        if ask.method != Method::OpenEvidence && !ask.gallery.belongs_to(&token.relying_party) {
             return Err(Denial::RelyingPartyGallery);
         }
         if purpose.relying_parties.as_ref().is_some_and(|list| !list.contains(&token.relying_party)) {

@@ -160,6 +160,9 @@ impl Purpose {
         if self.actions.is_empty() {
             return wrong(PurposeFault::Actions);
         }
+        if (does(Method::ReadLog) || does(Method::OpenEvidence)) && self.relying_parties.is_none() {
+            return wrong(PurposeFault::Auditors);
+        }
         let samples = does(Method::Verify) || does(Method::Enroll) || does(Method::Search);
         if samples == self.modalities.is_empty() {
             return wrong(PurposeFault::Modalities);
@@ -263,6 +266,8 @@ pub struct Limits {
     pub log_retention_days: u32,
     /// Seconds for which a request id is remembered together with its answer.
     pub request_retention_seconds: u64,
+    /// Days that token, proof and approvals of each request are kept, sealed, for auditors to open.
+    pub evidence_days: u32,
 }
 
 #[derive(Deserialize)]
@@ -278,6 +283,9 @@ pub enum PurposeFault {
     /// No action.
     #[error("it allows no action")]
     Actions,
+    /// Nobody is named who may read logs or evidence.
+    #[error("relying_parties must be named with the actions read_log and open_evidence")]
+    Auditors,
     /// Samples where none are taken, or none where some are.
     #[error("modalities must be named with the actions enroll, verify and search, and with no other")]
     Modalities,
@@ -365,8 +373,11 @@ impl Policy {
     /// [`PolicyError`] says what and where; there is no policy with a part that is ignored.
     pub fn parse(text: &str, models: &dyn Thresholds) -> Result<Self, PolicyError> {
         let File { limits, purposes } = toml::from_str(text)?;
-        let Limits { requests_per_second, burst, log_retention_days, request_retention_seconds } = limits;
-        if [requests_per_second, burst, log_retention_days].contains(&0) || request_retention_seconds == 0 {
+        let Limits { requests_per_second, burst, log_retention_days, request_retention_seconds, evidence_days } =
+            limits;
+        if [requests_per_second, burst, log_retention_days, evidence_days].contains(&0)
+            || request_retention_seconds == 0
+        {
             return Err(PolicyError::Limits);
         }
         if purposes.is_empty() {

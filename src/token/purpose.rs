@@ -1,7 +1,9 @@
 //! What a verified token allows, as a type.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use super::evidence::Evidence;
 use super::policy::Decision;
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty, RequestId, Subject};
 use crate::request::Method;
@@ -42,6 +44,10 @@ purposes! {
     Unlock,
     /// To compare a probe with everybody in a gallery.
     Search,
+    /// To show an auditor what a request presented.
+    OpenEvidence,
+    /// To show a person their own entries.
+    ListUses,
 }
 
 /// What a request uses up, the moment that it is admitted: none of it can be used again, whatever comes of the request.
@@ -80,8 +86,8 @@ pub struct Use {
     pub method: Method,
     /// What is compared.
     pub modalities: Vec<Modality>,
-    /// SHA-256 over token, proof and approvals as presented: the entry commits to it under a salt.
-    pub evidence: [u8; 32],
+    /// Token, proof and approvals as presented: the entry commits to their digest under a salt.
+    pub evidence: Arc<Evidence>,
     /// How many officers approved.
     pub approvals: u32,
     /// SHA-256 of the policy file that allowed it.
@@ -108,6 +114,8 @@ pub struct Terms {
     pub lock_seconds: u64,
     /// Seconds that a reference taken in may be kept.
     pub retention_seconds: u64,
+    /// An earlier request of the same caller that must have matched this very subject for the same purpose, just now.
+    pub after: Option<RequestId>,
 }
 
 /// The right to do one `P`, once. Not yet in the log, so not yet usable.

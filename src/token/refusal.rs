@@ -74,7 +74,7 @@ refusals! {
         Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
         NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
         Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",
-        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds, or than 120 where it allows searches.",
+        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds, than 120 where it allows searches, or than 3600 where it allows nothing but to read logs.",
         ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
         ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
         ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg and jwk.",
@@ -165,4 +165,15 @@ impl Denied {
     pub const fn reason(&self) -> &'static str {
         self.cause.reason()
     }
+}
+
+/// A token that does not let its bearer read a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReader {
+    /// It is not genuine, not for us, or not now.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It is genuine, and does not allow it.
+    #[error(transparent)]
+    Denied(#[from] Denial),
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use tumar::audit::mirror::letter;
 use tumar::audit::pins::NodePin;
@@ -16,6 +17,7 @@ use tumar::log::tiles::Writer;
 use tumar::name::Modality;
 use tumar::party::Party;
 use tumar::request::Method;
+use tumar::token::Evidence;
 use tumar::token::jws::sha256;
 use tumar::token::policy::DEFAULT;
 use tumar::token::purpose::Use;
@@ -65,7 +67,7 @@ pub fn record(purpose: &str, method: Method) -> Use {
             "verify" | "search" | "enroll" => vec![Modality::Face],
             _ => Vec::new(),
         },
-        evidence: [7; 32],
+        evidence: Arc::new(Evidence::new("token".to_owned(), "proof".to_owned(), Vec::new())),
         approvals: if method == Method::Search { 2 } else { 0 },
         policy: sha256(DEFAULT.as_bytes()),
     }

@@ -15,8 +15,13 @@ use tumar::token::{Officers, Token};
 
 pub(crate) const NOW: u64 = 1_790_000_000;
 pub(crate) const LOCK_SECONDS: u64 = 600;
-pub(crate) const LIMITS: Limits =
-    Limits { requests_per_second: 2000, burst: 2000, log_retention_days: 180, request_retention_seconds: 3600 };
+pub(crate) const LIMITS: Limits = Limits {
+    requests_per_second: 2000,
+    burst: 2000,
+    log_retention_days: 180,
+    request_retention_seconds: 3600,
+    evidence_days: 30,
+};
 const BASE: &str = "https://tumar.test:8443";
 const POLICY: &str = r#"
 [limits]
@@ -24,6 +29,7 @@ requests_per_second = 2000
 burst = 2000
 log_retention_days = 180
 request_retention_seconds = 3600
+evidence_days = 30
 [purposes.enrolment]
 actions = ["enroll"]
 modalities = ["face"]
@@ -175,5 +181,7 @@ const fn purpose(method: Method) -> &'static str {
         Method::Erase => "erasure",
         Method::Lock | Method::Unlock => "subject_lock",
         Method::Search => "case_search",
+        Method::OpenEvidence | Method::ReadLog => "audit",
+        Method::ListUses => "subject_access",
     }
 }

@@ -11,7 +11,7 @@ use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{About, Ask, Case, Method, Sample};
 use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
-use tumar::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Unlock, Verify};
+use tumar::token::purpose::{Enroll, Erase, For, Grant, ListUses, Lock, OpenEvidence, Search, Unlock, Verify};
 use tumar::token::{
     Algorithm, Denied, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
     Verifier, policy,
@@ -242,7 +242,7 @@ impl Draft {
     pub(crate) fn case(&mut self) -> &mut Case {
         match &mut self.ask.about {
             About::Case(case) => case,
-            About::Subject(_) => panic!("not a search"),
+            About::Subject(_) | About::Evidence(_) | About::Matched(..) => panic!("not a search"),
         }
     }
 
@@ -306,6 +306,9 @@ impl Draft {
             Method::Lock => self.granted::<Lock>().err(),
             Method::Unlock => self.granted::<Unlock>().err(),
             Method::Search => self.granted::<Search>().err(),
+            Method::OpenEvidence => self.granted::<OpenEvidence>().err(),
+            Method::ListUses => self.granted::<ListUses>().err(),
+            Method::ReadLog => unreachable!("no request is of this kind"),
         };
         match refused {
             None => "OK",

@@ -1,12 +1,14 @@
 //! A ledger in memory that breaks when told to, before or after it has persisted.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code, reason = "shared by several test crates; each uses a part")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use tumar::log::admission::Batch;
-use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, RecordId, Rows, Standing};
+use tumar::log::half::{Half, Place};
+use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing};
 use tumar::name::{GalleryName, RequestId, Subject};
+use tumar::token::Evidence;
 
 /// Which commit fails, from 0, and whether what it wrote is there all the same.
 #[derive(Clone, Copy)]
@@ -25,7 +27,8 @@ struct State {
     requests: HashMap<(String, RequestId), ([u8; 32], bool)>,
     proofs: HashSet<[u8; 32]>,
     tokens: HashMap<[u8; 32], u32>,
-    entries: Vec<Vec<u8>>,
+    /// Of each half-year, how many were destroyed, and those after them.
+    entries: BTreeMap<Half, (u64, Vec<Vec<u8>>)>,
 }
 
 /// Clones are the same ledger, as two opens of one file.
@@ -53,7 +56,7 @@ impl Memory {
     /// A copy of the disk, tampered with.
     pub(crate) fn with_entries(&self, tamper: impl FnOnce(&mut Vec<Vec<u8>>)) -> Self {
         let mut state = self.disk.lock().unwrap().clone();
-        tamper(&mut state.entries);
+        tamper(&mut state.entries.values_mut().next_back().unwrap().1);
         Self { disk: Arc::new(Mutex::new(state)), ..Self::new() }
     }
 }
@@ -64,8 +67,22 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    async fn entries(&mut self, from: u64) -> Result<Vec<Vec<u8>>, LedgerFault> {
-        Ok(self.disk.lock().unwrap().entries.iter().skip(usize::try_from(from).unwrap()).cloned().collect())
+    async fn halves(&mut self) -> Result<Vec<(Half, u64)>, LedgerFault> {
+        Ok(self.disk.lock().unwrap().entries.iter().map(|(half, (first, _))| (*half, *first)).collect())
+    }
+
+    async fn entries(&mut self, from: Place) -> Result<Vec<Vec<u8>>, LedgerFault> {
+        let state = self.disk.lock().unwrap();
+        let Some((first, entries)) = state.entries.get(&from.half) else { return Ok(Vec::new()) };
+        Ok(entries.iter().skip(usize::try_from(from.index - first).unwrap()).cloned().collect())
+    }
+
+    async fn prune(&mut self, before: Place) -> Result<(), LedgerFault> {
+        let mut state = self.disk.lock().unwrap();
+        let (first, entries) = state.entries.get_mut(&before.half).unwrap();
+        entries.drain(..usize::try_from(before.index - *first).unwrap());
+        *first = before.index;
+        Ok(())
     }
 
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), LedgerFault> {
@@ -82,10 +99,11 @@ impl Ledger for Memory {
 
 impl Rows for State {
     async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
-        Ok(self
-            .requests
-            .get(&(client.to_owned(), id))
-            .map(|&(transcript, open)| Asked { transcript, course: if open { Course::Open } else { Course::Ended } }))
+        Ok(self.requests.get(&(client.to_owned(), id)).map(|&(transcript, open)| Asked {
+            transcript,
+            course: if open { Course::Open } else { Course::Ended },
+            matched: None,
+        }))
     }
 
     async fn open_request(
@@ -99,7 +117,13 @@ impl Rows for State {
         Ok(())
     }
 
-    async fn close_request(&mut self, client: &str, id: RequestId, _: Option<&Answer>) -> Result<bool, LedgerFault> {
+    async fn close_request(
+        &mut self,
+        client: &str,
+        id: RequestId,
+        _: Option<&Answer>,
+        _: Option<&Match>,
+    ) -> Result<bool, LedgerFault> {
         let known = self.requests.get_mut(&(client.to_owned(), id));
         Ok(known.is_some_and(|(_, open)| std::mem::take(open)))
     }
@@ -130,9 +154,14 @@ impl Rows for State {
         Ok(None)
     }
 
-    async fn append(&mut self, index: u64, entry: &[u8]) -> Result<(), LedgerFault> {
-        assert_eq!(index, self.entries.len() as u64);
-        self.entries.push(entry.to_vec());
+    async fn keep_evidence(&mut self, _: &[u8; 32], _: &GalleryName, _: &Evidence, _: u64) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
+        let (first, entries) = self.entries.entry(place.half).or_default();
+        assert_eq!(place.index, *first + entries.len() as u64);
+        entries.push(entry.to_vec());
         Ok(())
     }
 }

@@ -328,6 +328,7 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
     let (purpose, amount_kzt) = (ask.purpose.to_string(), ask.amount_kzt);
     let subject = match &ask.about {
         About::Subject(subject) => subject.to_string(),
+        About::Evidence(_) | About::Matched(..) => unreachable!("no relayed request is about these"),
         About::Case(Case { digest, most, approvals }) => {
             return Request::Search(v1::SearchGalleryRequest {
                 request_id,
@@ -348,7 +349,9 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
         Method::Erase => Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose }),
         Method::Lock => Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose }),
         Method::Unlock => Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose }),
-        Method::Search => unreachable!("a search is about a case"),
+        Method::Search | Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
+            unreachable!("a search is about a case, and the others are not relayed")
+        }
     }
 }
 

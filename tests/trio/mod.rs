@@ -222,20 +222,26 @@ pub fn reason<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
 
 /// Entries of a stopped node's log.
 pub fn entries(folder: &Path) -> Vec<Vec<u8>> {
-    let files = tumar::log::tiles::Reader::new(&folder.join("data/log"));
-    let note = std::fs::read_to_string(folder.join("data/log/checkpoint")).unwrap();
-    let size = note.lines().nth(1).unwrap().parse().unwrap();
-    (0..size).map(|index| files.entry(index, size).unwrap()).collect()
+    let mut halves: Vec<_> =
+        std::fs::read_dir(folder.join("data/log")).unwrap().map(|half| half.unwrap().path()).collect();
+    halves.sort();
+    let of_half = |half: PathBuf| {
+        let files = tumar::log::tiles::Reader::new(&half);
+        let note = std::fs::read_to_string(half.join("checkpoint")).unwrap();
+        let size = note.lines().nth(1).unwrap().parse().unwrap();
+        (0..size).map(|index| files.entry(index, size).unwrap()).collect::<Vec<_>>()
+    };
+    halves.into_iter().flat_map(of_half).collect()
 }
 
-/// The first of six ports that are free: three, and three a hundred above. All lie below those that the system gives to
+/// The first of nine ports that are free: three, three a hundred above, and three two hundred above. All lie below those that the system gives to
 /// callers: a node that is started again must find its own port free.
 fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let step = NEXT.fetch_add(4, Ordering::Relaxed);
-        let base = 20_000 + u16::try_from(std::process::id() % 58).unwrap() * 200 + step % 96;
-        let ports = (base..base + 3).chain(base + 100..base + 103);
+        let base = 20_000 + u16::try_from(std::process::id() % 38).unwrap() * 300 + step % 96;
+        let ports = (base..base + 3).chain(base + 100..base + 103).chain(base + 200..base + 203);
         if ports.map(|port| TcpListener::bind(("127.0.0.1", port))).all(|bound| bound.is_ok()) {
             return base;
         }

@@ -1,0 +1,249 @@
+//! What a node answers alone, about its own log: to auditors, and to the person an entry is about.
+//!
+//! ```text
+//! OpenEvidence, ListUses --token, proof, purpose--> Grant --AccessLog::admit--> Permit --> vault, published entries --> close
+//! ListEntries            --token-----------------------------------------------------------> published entries
+//! ```
+
+use std::collections::HashSet;
+use std::io;
+
+use super::Engine;
+use super::refusal::{Cause as _, NO_SUCH_ENTRY, NO_SUCH_EVIDENCE, Refusal};
+use crate::log::access::{Closing, Inclusion, LogError, Permit};
+use crate::log::entry::{Entry, blinded_handle};
+use crate::log::half::{Half, Place};
+use crate::log::receipt::{Outcome, Receipt};
+use crate::log::tiles::{Reader, TilesError, WIDTH};
+use crate::name::{PurposeName, RelyingParty};
+use crate::request::Ask;
+use crate::token::purpose::{For, ListUses, OpenEvidence};
+use crate::token::{Evidence, Part, Token, reader};
+
+/// Which entries somebody wants.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this relying party.
+    pub relying_party: Option<RelyingParty>,
+    /// Only of this purpose.
+    pub purpose: Option<PurposeName>,
+    /// Only of the request with this transcript.
+    pub rq: Option<[u8; 32]>,
+}
+
+impl Filter {
+    /// Whether these bytes are an entry that is wanted.
+    #[must_use]
+    pub fn takes(&self, bytes: &[u8]) -> bool {
+        let Self { relying_party, purpose, rq } = self;
+        if relying_party.is_none() && purpose.is_none() && rq.is_none() {
+            return true;
+        }
+        Entry::parse(bytes).is_ok_and(|entry| {
+            relying_party.as_ref().is_none_or(|wanted| *wanted == entry.relying_party)
+                && purpose.as_ref().is_none_or(|wanted| *wanted == entry.purpose)
+                && rq.is_none_or(|wanted| wanted == entry.rq)
+        })
+    }
+}
+
+/// An entry about somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnUse {
+    /// Its bytes.
+    pub entry: Vec<u8>,
+    /// That it stands in the log.
+    pub inclusion: Inclusion,
+}
+
+impl Engine {
+    /// The half that is meant: the current one where none is named.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is not the text of one.
+    pub fn half(&self, text: &str) -> Result<Half, Refusal> {
+        match text {
+            "" => Ok(self.log.head().0.half),
+            text => text.parse().map_err(|_| Refusal::new(self.party, NO_SUCH_ENTRY)),
+        }
+    }
+
+    /// The checkpoint that is published of a half, with the signatures that have come, and all halves.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none.
+    pub fn checkpoint(&self, half: Half) -> Result<(String, Vec<Half>), Refusal> {
+        let note = self.log.checkpoint(half).ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
+        Ok((note, self.log.halves()))
+    }
+
+    /// That an entry stands in the log.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it does not.
+    pub fn inclusion(&self, place: Place) -> Result<Inclusion, Refusal> {
+        self.log.inclusion(place).map_err(|error| self.absent(&error))
+    }
+
+    /// That the log of one size continues that of another.
+    ///
+    /// # Errors
+    /// [`Refusal`] if these are no sizes that it had.
+    pub fn consistency(&self, half: Half, old: u64, new: u64) -> Result<Vec<[u8; 32]>, Refusal> {
+        self.log.consistency(half, old, new).map_err(|error| self.absent(&error))
+    }
+
+    /// This node's signed word that an entry stands in its log.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such published entry.
+    pub async fn logged(&self, place: Place) -> Result<Receipt, Refusal> {
+        let entry = self.entry(place).await?;
+        self.receipt(Outcome::Logged, None, place, entry.rq)
+    }
+
+    /// Whether a bearer may read entries.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn may_read(&self, access: &str) -> Result<(), Refusal> {
+        let read = reader(access, &self.verifier, &self.policy, (self.clock)());
+        read.map(drop).map_err(|error| error.at(self.party))
+    }
+
+    /// The files of a half-year's log, and how many entries are published.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such half.
+    pub fn published(&self, half: Half) -> Result<(Reader, u64), Refusal> {
+        self.log.files(half).ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))
+    }
+
+    /// A part of what an entry's request presented, and the digests of all parts.
+    ///
+    /// # Errors
+    /// [`Refusal`]; what comes after the admission is closed in the log as an error.
+    pub async fn open_evidence(
+        &self,
+        token: Token,
+        ask: &Ask,
+        (place, part): (Place, Part),
+    ) -> Result<(String, Vec<[u8; 32]>), Refusal> {
+        let permit = self.admitted::<OpenEvidence>(token, ask).await?;
+        let found = self.exhibit(ask, place).await;
+        let shown = found.and_then(|evidence| {
+            let shown = evidence.part(part).map(|text| (text.to_owned(), evidence.digests()));
+            shown.ok_or(Refusal::new(self.party, NO_SUCH_EVIDENCE))
+        });
+        self.closed(&permit, shown).await
+    }
+
+    /// Every published entry about the subject of a request, of all half-years that are kept.
+    ///
+    /// # Errors
+    /// [`Refusal`]; what comes after the admission is closed in the log as an error.
+    pub async fn list_uses(&self, token: Token, ask: &Ask) -> Result<Vec<OwnUse>, Refusal> {
+        let permit = self.admitted::<ListUses>(token, ask).await?;
+        let found = self.own_uses(&permit).await;
+        self.closed(&permit, found).await
+    }
+
+    /// Token, proof, purpose, and an entry of the log.
+    async fn admitted<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
+        let now = (self.clock)();
+        self.counters.checked();
+        let verified = token.verify(&self.verifier, ask, now).map_err(|error| {
+            self.counters.forged();
+            error.at(self.party)
+        })?;
+        let grant = self.grant::<P>(verified, now).await?;
+        self.log.admit(grant, now).await.map_err(|error| {
+            // The answer of an earlier request of this kind is not kept: it is asked for anew, under an id of its own.
+            Refusal { answer: None, ..error.at(self.party) }
+        })
+    }
+
+    async fn closed<P: For, T>(&self, permit: &Permit<P>, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        let closing = match &result {
+            Ok(_) => Closing::Completed,
+            Err(refusal) => Closing::Failed(refusal.reason.clone()),
+        };
+        self.log.close(permit.ticket(), closing, None, (self.clock)()).await.map_err(|error| error.at(self.party))?;
+        result
+    }
+
+    async fn entry(&self, place: Place) -> Result<Entry, Refusal> {
+        let absent = || Refusal::new(self.party, NO_SUCH_ENTRY);
+        let (files, size) = self.published(place.half)?;
+        let read = tokio::task::spawn_blocking(move || files.entry(place.index, size)).await;
+        let bytes = read.map_err(|_| absent())?.map_err(|_| absent())?;
+        Entry::parse(&bytes).map_err(|_| absent())
+    }
+
+    /// What stands behind an entry, if it is about the gallery that was asked for.
+    async fn exhibit(&self, ask: &Ask, place: Place) -> Result<Evidence, Refusal> {
+        let entry = self.entry(place).await?;
+        let kept = self.store.evidence(&entry.rq).await.map_err(|error| error.at(self.party))?;
+        let behind = kept
+            .into_iter()
+            .find(|(gallery, evidence)| *gallery == ask.gallery && entry.commits_to(&evidence.digest()));
+        behind.map(|(_, evidence)| evidence).ok_or(Refusal::new(self.party, NO_SUCH_EVIDENCE))
+    }
+
+    async fn own_uses(&self, permit: &Permit<ListUses>) -> Result<Vec<OwnUse>, Refusal> {
+        // What is durable now is to be among them, this very request too.
+        self.log.settle().await.map_err(|error| error.at(self.party))?;
+        let record = permit.subject().ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
+        let handles = self.store.handles(record).await.map_err(|error| error.at(self.party))?;
+        let (key, count) = handles.ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
+        let logs: Vec<_> =
+            self.log.halves().into_iter().filter_map(|half| Some((half, self.log.files(half)?))).collect();
+        let found = tokio::task::spawn_blocking(move || {
+            let own: HashSet<[u8; 32]> = (0..count).map(|counter| blinded_handle(&key, counter)).collect();
+            let mut found = Vec::new();
+            for (half, (files, size)) in logs {
+                collect(&files, half, size, &own, &mut found)?;
+            }
+            Ok::<_, TilesError>(found)
+        });
+        let found = found.await.map_err(|_| LogError::Halted).and_then(|found| found.map_err(LogError::from));
+        let found = found.map_err(|error| error.at(self.party))?;
+        let own = |(place, entry)| Ok(OwnUse { entry, inclusion: self.inclusion(place)? });
+        found.into_iter().map(own).collect()
+    }
+
+    fn absent(&self, error: &LogError) -> Refusal {
+        match error {
+            LogError::Halted => LogError::Halted.at(self.party),
+            LogError::Ledger(_)
+            | LogError::Published(_)
+            | LogError::Lost { .. }
+            | LogError::Forked { .. }
+            | LogError::NotOpen
+            | LogError::Replayed
+            | LogError::Beyond => Refusal::new(self.party, NO_SUCH_ENTRY),
+        }
+    }
+}
+
+/// Entries of one log whose handle is one of these. Bundles that were destroyed are passed over.
+fn collect(
+    files: &Reader,
+    half: Half,
+    size: u64,
+    own: &HashSet<[u8; 32]>,
+    found: &mut Vec<(Place, Vec<u8>)>,
+) -> Result<(), TilesError> {
+    for first in (0..size).step_by(usize::try_from(WIDTH).expect("256 is small")) {
+        let entries = match files.entries(first, size) {
+            Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for (index, bytes) in (first..).zip(entries) {
+            if Entry::parse(&bytes).is_ok_and(|entry| own.contains(&entry.handle)) {
+                found.push((Place { half, index }, bytes));
+            }
+        }
+    }
+    Ok(())
+}

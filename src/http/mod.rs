@@ -1,0 +1,170 @@
+//! A node's port for auditors: its log as static files, the others' logs relayed, a witness, and a page to look at.
+//!
+//! TCP --> at most [`CONNECTIONS`] --> TLS, or none --> at most [`REQUESTS`] --> `routes`
+//!
+//! ```text
+//! GET  /logs.json                    which logs there are, and their keys; `?own` names this node's alone
+//! GET  /a/2026h2/checkpoint          C2SP tlog-tiles
+//! GET  /a/2026h2/tile/0/000
+//! GET  /a/2026h2/tile/entries/000    to readers with a token
+//! POST /add-checkpoint               C2SP tlog-witness
+//! GET  /, /page/...                  the page
+//! ```
+//!
+//! All that waits here is bounded, and no lock or queue is shared with what matches: readers can keep out each other, not the node's
+//! own work.
+
+mod page;
+mod place;
+mod routes;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::log::cosign::CosignerKey;
+use crate::log::note::VerifierKey;
+use crate::log::witness::Witness;
+use crate::name::Deployment;
+use crate::party::Party;
+use crate::tls::WebTls;
+use crate::web::Site;
+
+/// Connections that are open at a time; who comes later waits in the system's queue.
+pub const CONNECTIONS: usize = 256;
+
+/// Requests that are answered at a time; who comes later is told to come again.
+pub const REQUESTS: usize = 64;
+
+/// How long a caller may take for the head of a request, and stay silent between two.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// How long a connection is used before its caller must make a new one: nobody holds one for ever by reading slowly.
+const LIFE: Duration = Duration::from_mins(3);
+
+/// How long the last answer of a connection may take then, and when the node stops.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Whether the bearer of this token may read entries at this time, in unix seconds.
+pub type Readers = Arc<dyn Fn(&str, u64) -> bool + Send + Sync>;
+
+/// Unix seconds.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The keys of one node, for the index of logs.
+#[derive(Clone, Debug)]
+pub struct NodeKeys {
+    /// Its log's, without a half-year.
+    pub log: VerifierKey,
+    /// With which it cosigns the others' logs.
+    pub cosigner: CosignerKey,
+}
+
+/// What the port is made of.
+pub struct Parts {
+    /// Which node this is.
+    pub party: Party,
+    /// Which installation.
+    pub deployment: Deployment,
+    /// Keys of A, B and C.
+    pub keys: [NodeKeys; 3],
+    /// Outside witnesses of this node's log.
+    pub witnesses: Vec<CosignerKey>,
+    /// Folder of this node's logs, a folder for each half-year.
+    pub logs: PathBuf,
+    /// The same port of the other nodes, where it is known: their logs are relayed from there.
+    pub peers: Vec<(Party, Site)>,
+    /// What cosigns the others' logs; without it, nothing is cosigned here.
+    pub witness: Option<Arc<Witness>>,
+    /// Who may read entries.
+    pub readers: Readers,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The port, before it listens.
+pub struct Server(Router);
+
+impl Server {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(routes::router(parts))
+    }
+
+    /// Answers whoever connects, over TLS if there is an identity for it, until `shutdown` is ready; then lets what is being answered
+    /// end, for some seconds.
+    pub async fn serve(self, listener: TcpListener, tls: Option<WebTls>, shutdown: impl Future<Output = ()>) {
+        let (room, mut open) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new());
+        let (stop, stopping) = watch::channel(false);
+        tokio::pin!(shutdown);
+        loop {
+            while open.try_join_next().is_some() {}
+            let (permit, stream) = tokio::select! {
+                next = accept(&listener, &room) => next,
+                () = &mut shutdown => break,
+            };
+            open.spawn(connection(self.0.clone(), stream, tls.clone(), permit, stopping.clone()));
+        }
+        stop.send_replace(true);
+        // Who is not done by then is cut off: dropping the set ends the tasks.
+        let _ = tokio::time::timeout(GRACE, async { while open.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// The next connection, once there is room for one.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
+    loop {
+        let permit = Arc::clone(room).acquire_owned().await.expect("nobody closes the semaphore");
+        if let Ok((stream, _)) = listener.accept().await {
+            return (permit, stream);
+        }
+        // Out of descriptors, most likely: let some close before asking again.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn connection(
+    router: Router,
+    stream: TcpStream,
+    tls: Option<WebTls>,
+    _room: OwnedSemaphorePermit,
+    stopping: watch::Receiver<bool>,
+) {
+    // What goes wrong here is the caller's doing, and the caller's to notice.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => talk(router, stream, stopping).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.shake(stream).await {
+                talk(router, stream, stopping).await;
+            }
+        }
+    }
+}
+
+async fn talk<S>(router: Router, stream: S, mut stopping: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE);
+    let talk = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(talk);
+    tokio::select! {
+        _ = talk.as_mut() => return,
+        () = tokio::time::sleep(LIFE) => {}
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+    talk.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(GRACE, talk).await;
+}

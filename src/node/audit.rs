@@ -1,0 +1,168 @@
+//! The port for auditors, and cosignatures for the own log.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Config, NodeError, keys, listen, stopped};
+use crate::cosigning::{self, Witness as Asked};
+use crate::engine::{Clock, Engine};
+use crate::http::{NodeKeys, Parts, Server};
+use crate::log::access::AccessLog;
+use crate::log::cosign::{Cosigner, CosignerKey, witness_name};
+use crate::log::note::{SigningKey, VerifierKey};
+use crate::log::witness::Witness;
+use crate::tls::WebTls;
+use crate::web::Site;
+
+/// How long a witness, or another node whose log is relayed, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The port for auditors. Without it there is none, and this node cosigns nobody.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it listens, `host:port`.
+    pub address: String,
+    /// Without TLS: for a proxy on the same machine that has it.
+    #[serde(default)]
+    pub plain: bool,
+    /// Outside witnesses, who are asked to cosign this node's log beside the two other nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessConfig>,
+}
+
+/// An outside witness.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its cosigner's key, `NAME+HASH+BASE64`.
+    pub key: String,
+    /// Where it is asked: `/add-checkpoint` is put behind it.
+    pub url: String,
+    /// PEM that its certificate must lead to, where that is no authority that browsers believe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// What auditors see of another node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerAuditConfig {
+    /// The key of its log, without a half-year.
+    pub log_key: String,
+    /// The key with which it cosigns.
+    pub cosigner: String,
+    /// Its port for auditors.
+    pub url: String,
+    /// PEM that the certificate there must lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// The port, before it listens.
+pub(super) struct Port {
+    server: Server,
+    listener: TcpListener,
+    tls: Option<WebTls>,
+    asked: Vec<Asked>,
+}
+
+/// Puts the port together; none is wanted without its table in the configuration.
+pub(super) async fn port(
+    config: &Config,
+    engine: &Arc<Engine>,
+    (log, own): (&AccessLog, &VerifierKey),
+    clock: &Clock,
+) -> Result<Option<Port>, NodeError> {
+    let Some(audit) = &config.audit else { return Ok(None) };
+    let folder = config.path(&config.keys);
+    let cosigner = cosigner(config)?;
+    let mut peers = Vec::new();
+    for peer in &config.peers {
+        let seen = peer.audit.as_ref().ok_or(NodeError::Auditors(peer.party))?;
+        let keys = NodeKeys { log: vkey(&seen.log_key)?, cosigner: cosigner_key(&seen.cosigner)? };
+        peers.push((peer.party, keys, site(config, &seen.url, seen.certificate.as_ref())?));
+    }
+    let mut asked: Vec<Asked> =
+        peers.iter().map(|(_, keys, site)| Asked::at(keys.cosigner.clone(), site.clone())).collect();
+    let mut witnesses = Vec::new();
+    for witness in &audit.witnesses {
+        let key = cosigner_key(&witness.key)?;
+        asked.push(Asked::at(key.clone(), site(config, &witness.url, witness.certificate.as_ref())?));
+        witnesses.push(key);
+    }
+    let mut keys = vec![(config.party, NodeKeys { log: own.clone(), cosigner: cosigner.verifier().clone() })];
+    keys.extend(peers.iter().map(|(party, keys, _)| (*party, keys.clone())));
+    keys.sort_by_key(|(party, _)| *party);
+    let keys: Vec<NodeKeys> = keys.into_iter().map(|(_, keys)| keys).collect();
+    let logs = peers.iter().map(|(_, keys, _)| keys.log.clone()).collect();
+    let reads = Arc::clone(engine);
+    let parts = Parts {
+        party: config.party,
+        deployment: config.deployment.clone(),
+        keys: keys.try_into().map_err(|_| NodeError::Peers)?,
+        witnesses,
+        logs: log.directory().to_owned(),
+        peers: peers.into_iter().map(|(party, _, site)| (party, site)).collect(),
+        witness: Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))),
+        readers: Arc::new(move |token, _now| reads.may_read(token).is_ok()),
+        clock: Arc::clone(clock),
+    };
+    let tls = if audit.plain { None } else { Some(WebTls::new(&keys::tls(&folder, "tls")?)?) };
+    let listener = listen(&audit.address).await?;
+    Ok(Some(Port { server: Server::new(parts), listener, tls, asked }))
+}
+
+impl Port {
+    /// Listens, and gets cosignatures, until told to stop.
+    pub(super) fn open(self, log: &AccessLog, stopping: &watch::Receiver<bool>) -> JoinHandle<()> {
+        let asking = cosigning::run(log.published(), self.asked, Arc::new(log.clone()));
+        let stop = stopped(stopping.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = asking => {}
+                () = stop => {}
+            }
+        });
+        tokio::spawn(self.server.serve(self.listener, self.tls, stopped(stopping.clone())))
+    }
+}
+
+fn cosigner(config: &Config) -> Result<Cosigner, NodeError> {
+    let path = config.path(&config.keys).join("witness.pk8");
+    let pkcs8 =
+        std::fs::read(&path).map(zeroize::Zeroizing::new).map_err(|error| NodeError::File(path.clone(), error))?;
+    let key = SigningKey::from_pkcs8(&pkcs8).map_err(|_| NodeError::Key(path))?;
+    Ok(Cosigner::new(witness_name(&config.deployment, config.party), key))
+}
+
+fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
+    let root = certificate.map(|path| config.text(path)).transpose()?;
+    Ok(Site::new(url, root.as_ref().map(String::as_bytes), PATIENCE)?)
+}
+
+fn vkey(text: &str) -> Result<VerifierKey, NodeError> {
+    text.parse().map_err(|_| NodeError::VerifierKey)
+}
+
+fn cosigner_key(text: &str) -> Result<CosignerKey, NodeError> {
+    text.parse().map_err(|_| NodeError::VerifierKey)
+}
+
+impl cosigning::Log for AccessLog {
+    fn consistency(&self, origin: &crate::log::note::KeyName, old: u64, new: u64) -> Option<Vec<[u8; 32]>> {
+        let half = origin.as_str().rsplit_once('/')?.1.parse().ok()?;
+        Self::consistency(self, half, old, new).ok()
+    }
+
+    fn replace(&self, note: &str) -> io::Result<()> {
+        self.put_cosigned(note).map(drop).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,304 @@
+//! What one node says of its own log over gRPC: to anyone, to an auditor, and to the person an entry is about.
+
+#![allow(clippy::unwrap_used)]
+
+mod trio;
+
+use std::sync::Arc;
+
+use tonic::Request;
+use tonic::transport::Channel;
+use trio::{Files, GALLERY, Trio, face_of, now, reason, target, template};
+use tumar::client::{ClientError, Exhibit, NodeClient, SubjectKey};
+use tumar::log::entry::{Entry, Event, blinded_handle};
+use tumar::log::half::{Half, Place};
+use tumar::log::merkle::{leaf_hash, verify_consistency, verify_inclusion};
+use tumar::log::note::Checkpoint;
+use tumar::log::receipt::Outcome;
+use tumar::party::Party;
+use tumar::request::Method;
+use tumar::template::Template;
+use tumar::tls::Dialler;
+use tumar::token::details::{Action, Details, DetailsType};
+use tumar::token::{Part, TokenRequest};
+use tumar::wire::receipt_from;
+use tumar::wire::v1;
+use tumar::wire::v1::access_log_service_client::AccessLogServiceClient;
+
+fn face(seed: u16) -> Template {
+    template(&(0..512).map(|place| f32::from((place * 37 + seed * 101) % 64) - 31.5).collect::<Vec<_>>())
+}
+
+/// A token for the regulator.
+fn auditor(files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
+    let config = files.client_config();
+    let mut request = TokenRequest {
+        deployment: config.deployment.clone(),
+        client: "auditors/regulator/desk-1".to_owned(),
+        jkt: config.proof_key.thumbprint(),
+        certificate: None,
+        details: Details {
+            kind: DetailsType,
+            purpose: "audit".parse().unwrap(),
+            actions: vec![Action(Method::ReadLog), Action(Method::OpenEvidence)],
+            relying_party: "auditors/regulator".parse().unwrap(),
+            galleries: vec![GALLERY.parse().unwrap()],
+            modalities: Vec::new(),
+            max_uses: 100,
+            legal_basis: None,
+        },
+        amr: Vec::new(),
+        lifetime: 120,
+    };
+    change(&mut request);
+    files.issuer().issue(&request, now()).unwrap()
+}
+
+async fn log_of(files: &Files, party: Party) -> AccessLogServiceClient<Channel> {
+    let config = files.client_config();
+    let door = config.doors[party.index()].as_ref().unwrap();
+    let dialler = Dialler::new(None, &door.certificate, &config.server_name).unwrap();
+    AccessLogServiceClient::new(dialler.dial(&door.address).await.unwrap())
+}
+
+async fn node(files: &Files, party: Party) -> NodeClient {
+    NodeClient::connect(Arc::new(files.client_config()), party, now).await.unwrap()
+}
+
+async fn enrol(trio: &Trio, subject: &str, face: &Template) -> SubjectKey {
+    let token = trio.files.token("enrolment", Method::Enroll);
+    trio.client.enroll(&token, &target(subject, "enrolment"), &[face_of(face)]).await.unwrap().subject_key
+}
+
+async fn verify(trio: &Trio, subject: &str, purpose: &str, face: &Template) -> tumar::client::Verified {
+    let token = trio.files.token(purpose, Method::Verify);
+    trio.client.verify(&token, &target(subject, purpose), &[face_of(face)], 1000).await.unwrap()
+}
+
+async fn list(
+    log: &mut AccessLogServiceClient<Channel>,
+    token: Option<&str>,
+    asked: v1::ListEntriesRequest,
+) -> Result<Vec<(u64, Entry)>, ClientError> {
+    let mut request = Request::new(asked);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    let mut listed = log.list_entries(request).await?.into_inner();
+    let mut entries = Vec::new();
+    while let Some(v1::ListEntriesResponse { index, entry }) = listed.message().await? {
+        entries.push((index, Entry::parse(&entry).unwrap()));
+    }
+    Ok(entries)
+}
+
+/// Waits until the checkpoint that others can read covers so many entries.
+async fn checkpoint_of(
+    log: &mut AccessLogServiceClient<Channel>,
+    files: &Files,
+    party: Party,
+    size: u64,
+) -> Checkpoint {
+    let key = &files.client_config().nodes[party.index()].log;
+    loop {
+        let answer = log.get_checkpoint(v1::GetCheckpointRequest::default()).await.unwrap().into_inner();
+        let (half, checkpoint) = Checkpoint::open_half(&answer.checkpoint, key).unwrap();
+        assert_eq!((answer.half.as_str(), answer.halves), (half.to_string().as_str(), vec![half.to_string()]));
+        if checkpoint.size >= size {
+            return checkpoint;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anyone_gets_checkpoints_and_proofs_and_holders_of_an_auditors_token_entries() {
+    let trio = Trio::start().await;
+    enrol(&trio, "asel", &face(1)).await;
+    for _ in 0..3 {
+        assert!(verify(&trio, "asel", "cash_withdrawal", &face(1)).await.matched);
+    }
+    let half = Half::of(now());
+    for party in Party::ALL {
+        let mut log = log_of(&trio.files, party).await;
+        // Four requests of two entries; the last closing may still be on its way.
+        let early = checkpoint_of(&mut log, &trio.files, party, 7).await;
+        let token = auditor(&trio.files, |_| {});
+        let all = list(&mut log, Some(&token), v1::ListEntriesRequest::default()).await.unwrap();
+        assert!(all.len() >= 7 && all.iter().map(|(index, _)| *index).eq(0..all.len() as u64));
+        let some = v1::ListEntriesRequest { half: half.to_string(), from: 2, to: 5, ..Default::default() };
+        assert_eq!(list(&mut log, Some(&token), some).await.unwrap(), all[2..5]);
+        let of = v1::ListEntriesRequest { purpose: "enrolment".to_owned(), ..Default::default() };
+        assert_eq!(list(&mut log, Some(&token), of).await.unwrap(), all[..2]);
+        let rq = v1::ListEntriesRequest { request_digest: all[2].1.rq.to_vec(), ..Default::default() };
+        let of_request = list(&mut log, Some(&token), rq).await.unwrap();
+        assert!(of_request.len() >= 2 && of_request.iter().all(|(_, entry)| entry.rq == all[2].1.rq));
+        let nobody = v1::ListEntriesRequest { relying_party: "banks/b99".to_owned(), ..Default::default() };
+        assert_eq!(list(&mut log, Some(&token), nobody).await.unwrap(), []);
+
+        for (index, entry) in &all {
+            let asked = v1::GetInclusionProofRequest { half: half.to_string(), index: *index };
+            let shown = log.get_inclusion_proof(asked).await.unwrap().into_inner();
+            let proof: Vec<[u8; 32]> = shown.proof.iter().map(|hash| hash.as_slice().try_into().unwrap()).collect();
+            let key = &trio.files.client_config().nodes[party.index()].log;
+            let (_, under) = Checkpoint::open_half(&shown.checkpoint, key).unwrap();
+            let leaf = leaf_hash(&entry.to_bytes());
+            verify_inclusion(&leaf, *index, under.size, &proof, &under.root).unwrap();
+        }
+        let asked = v1::GetReceiptRequest { half: half.to_string(), index: 1 };
+        let receipt = receipt_from(&log.get_receipt(asked).await.unwrap().into_inner().receipt.unwrap()).unwrap();
+        let config = trio.files.client_config();
+        receipt.verify(&config.nodes[party.index()], &config.deployment).unwrap();
+        assert_eq!((receipt.body.outcome, receipt.body.rq), (Outcome::Logged, all[1].1.rq));
+
+        assert!(verify(&trio, "asel", "cash_withdrawal", &face(1)).await.matched);
+        let late = checkpoint_of(&mut log, &trio.files, party, early.size + 1).await;
+        let asked =
+            v1::GetConsistencyProofRequest { half: half.to_string(), old_size: early.size, new_size: late.size };
+        let proof = log.get_consistency_proof(asked).await.unwrap().into_inner().proof;
+        let proof: Vec<[u8; 32]> = proof.iter().map(|hash| hash.as_slice().try_into().unwrap()).collect();
+        verify_consistency(early.size, late.size, &proof, &early.root, &late.root).unwrap();
+    }
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_for_nobody_without_an_auditors_token() {
+    let trio = Trio::start().await;
+    let files = &trio.files;
+    let bank = files.token("cash_withdrawal", Method::Verify);
+    let others: [(&str, Option<String>); 8] = [
+        ("TOKEN_ABSENT", None),
+        ("TOKEN_MALFORMED", Some("x".to_owned())),
+        ("ACTION_NOT_GRANTED", Some(bank)),
+        ("RELYING_PARTY_NOT_ALLOWED", Some(auditor(files, |t| t.details.relying_party = "banks/b17".parse().unwrap()))),
+        ("ACTION_NOT_ALLOWED", Some(auditor(files, |t| t.details.purpose = "erasure".parse().unwrap()))),
+        ("ACTION_NOT_GRANTED", Some(auditor(files, |t| _ = t.details.actions.remove(0)))),
+        ("TOKEN_AUDIENCE", Some(auditor(files, |t| t.deployment = "elsewhere".parse().unwrap()))),
+        ("TOKEN_TOO_LONG_LIVED", Some(auditor(files, |t| t.lifetime = 3600))),
+    ];
+    let mut log = log_of(files, Party::B).await;
+    for (code, token) in &others {
+        let listed = list(&mut log, token.as_deref(), v1::ListEntriesRequest::default()).await;
+        assert_eq!(reason(listed), *code);
+    }
+    // To read and nothing else may take an hour.
+    let hour = auditor(files, |token| {
+        token.details.actions.truncate(1);
+        token.lifetime = 3600;
+    });
+    list(&mut log, Some(&hour), v1::ListEntriesRequest::default()).await.unwrap();
+    for (half, index) in [("2026h3", 0), ("1999h1", 0), ("", 99)] {
+        let asked = v1::GetInclusionProofRequest { half: half.to_owned(), index };
+        let shown = log.get_inclusion_proof(asked).await.map(drop).map_err(ClientError::from);
+        assert_eq!(reason(shown), "NO_SUCH_ENTRY");
+    }
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged() {
+    let trio = Trio::start().await;
+    let files = &trio.files;
+    enrol(&trio, "asel", &face(1)).await;
+    let token = files.token("case_search", Method::Search);
+    let search = files.search(4);
+    trio.client.search(&token, &search, &[face_of(&face(1))], &mut |_| {}).await.unwrap();
+    let half = Half::of(now());
+    for party in Party::ALL {
+        let (mut log, node) = (log_of(files, party).await, node(files, party).await);
+        checkpoint_of(&mut log, files, party, 4).await;
+        let access = auditor(files, |_| {});
+        let all = list(&mut log, Some(&access), v1::ListEntriesRequest::default()).await.unwrap();
+        let (index, entry) = all.iter().find(|(_, entry)| entry.action == Method::Search).unwrap();
+        let (purpose, gallery) = ("audit".parse().unwrap(), GALLERY.parse().unwrap());
+        let exhibit = |part| Exhibit { gallery, purpose, place: Place { half, index: *index }, part };
+        let exhibit = exhibit(Part::Token);
+        let approvals = &search.case.approvals;
+        let parts = [(Part::Token, Some(&token)), (Part::Proof, None), (Part::Approval(0), approvals.first())];
+        for (part, text) in parts.into_iter().chain([(Part::Approval(1), approvals.get(1))]) {
+            let opened = node.open_evidence(&access, &Exhibit { part, ..exhibit.clone() }).await.unwrap();
+            assert!(opened.is_behind(entry, part), "{part:?}");
+            assert!(text.is_none_or(|text| *text == opened.text), "{part:?}");
+            assert!(!opened.is_behind(&all[0].1, part));
+        }
+        let elsewhere = "banks/b18/customers".parse().unwrap();
+        let foreign = auditor(files, |token| token.details.galleries = vec![elsewhere]);
+        let refusals = [
+            ("GALLERY_NOT_GRANTED", foreign, exhibit.clone()),
+            (
+                "RELYING_PARTY_NOT_ALLOWED",
+                auditor(files, |t| t.details.relying_party = "banks/b17".parse().unwrap()),
+                exhibit.clone(),
+            ),
+            ("ACTION_NOT_GRANTED", auditor(files, |t| t.details.actions.truncate(1)), exhibit.clone()),
+            ("NO_SUCH_ENTRY", access.clone(), Exhibit { place: Place { half, index: 9999 }, ..exhibit.clone() }),
+            (
+                "NO_SUCH_EVIDENCE",
+                access.clone(),
+                Exhibit { place: Place { half, index: 0 }, part: Part::Approval(0), ..exhibit },
+            ),
+        ];
+        for (code, token, exhibit) in refusals {
+            assert_eq!(reason(node.open_evidence(&token, &exhibit).await), code);
+        }
+        let logged = v1::ListEntriesRequest { purpose: "audit".to_owned(), ..Default::default() };
+        checkpoint_of(&mut log, files, party, all.len() as u64 + 4 * 2 + 3 + 2 * 2).await;
+        let logged = list(&mut log, Some(&access), logged).await.unwrap();
+        assert!(logged.iter().all(|(_, entry)| entry.action == Method::OpenEvidence));
+        let count = |wanted: fn(&Event) -> bool| logged.iter().filter(|(_, entry)| wanted(&entry.event)).count();
+        assert_eq!(count(|event| *event == Event::Admitted), 6);
+        assert_eq!(count(|event| *event == Event::Completed), 4);
+        assert_eq!(count(|event| matches!(event, Event::Failed(_))), 2);
+        assert_eq!(count(|event| matches!(event, Event::Denied(_))), 3);
+    }
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_has_just_matched_sees_every_own_entry_and_no_other() {
+    let trio = Trio::start().await;
+    let key = enrol(&trio, "asel", &face(1)).await;
+    enrol(&trio, "bolat", &face(9)).await;
+    for (subject, of) in [("asel", 1), ("bolat", 9), ("asel", 1), ("asel", 9)] {
+        verify(&trio, subject, "cash_withdrawal", &face(of)).await;
+    }
+    // Found by a search, too.
+    let token = trio.files.token("case_search", Method::Search);
+    let searched = trio.client.search(&token, &trio.files.search(4), &[face_of(&face(1))], &mut |_| {}).await.unwrap();
+    assert_eq!(searched.found.candidates.len(), 1);
+    let (asked, other) = (target("asel", "subject_access"), target("bolat", "subject_access"));
+    let no_match = verify(&trio, "asel", "subject_access", &face(9)).await;
+    let elsewhere = verify(&trio, "asel", "cash_withdrawal", &face(1)).await;
+    let matched = verify(&trio, "asel", "subject_access", &face(1)).await;
+    assert_eq!((no_match.matched, elsewhere.matched, matched.matched), (false, true, true));
+    for party in Party::ALL {
+        let node = node(&trio.files, party).await;
+        let token = || trio.files.token("subject_access", Method::ListUses);
+        for (target, request) in
+            [(&asked, no_match.request_id), (&asked, elsewhere.request_id), (&other, matched.request_id)]
+        {
+            assert_eq!(reason(node.list_uses(&token(), target, request).await), "MATCH_MISSING");
+        }
+        let own = node.list_uses(&token(), &asked, matched.request_id).await.unwrap();
+        let mut log = log_of(&trio.files, party).await;
+        let access = auditor(&trio.files, |_| {});
+        let all = list(&mut log, Some(&access), v1::ListEntriesRequest::default()).await.unwrap();
+        let key = key.for_node(party);
+        let handles: Vec<_> = (0..100).map(|counter| blinded_handle(&key, counter)).collect();
+        let until = own.last().unwrap().place.index;
+        let expected: Vec<_> =
+            all.iter().filter(|(index, entry)| *index <= until && handles.contains(&entry.handle)).collect();
+        assert!(
+            own.iter()
+                .map(|own| (own.place.index, &own.entry))
+                .eq(expected.iter().map(|(index, entry)| (*index, entry)))
+        );
+        let purposes: Vec<_> = own.iter().map(|own| own.entry.purpose.as_str()).collect();
+        for (purpose, least) in [("enrolment", 1), ("cash_withdrawal", 8), ("case_search", 1), ("subject_access", 5)] {
+            let count = purposes.iter().filter(|other| **other == purpose).count();
+            assert!(count >= least, "{purpose}: {count} of {purposes:?}");
+        }
+    }
+    trio.stop().await;
+}
