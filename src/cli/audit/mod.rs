@@ -155,17 +155,17 @@ struct Fetched {
 
 /// Asks all three, also if one does not answer.
 fn fetch(fetcher: &Fetcher<'_>, bars: &Bars) -> Fetched {
-    let mut fetched = Fetched { findings: Vec::new(), failures: Vec::new() };
+    let mut told = Fetched { findings: Vec::new(), failures: Vec::new() };
     let mut shown = HashMap::new();
     for party in Party::ALL {
         let result = fetcher.node(party, clock::now(), &mut |place, step| bars.show(&mut shown, place, step));
         match result {
-            Ok(findings) => fetched.findings.extend(findings),
-            Err(error) => fetched.failures.push((party, error)),
+            Ok(findings) => told.findings.extend(findings),
+            Err(error) => told.failures.push((party, error)),
         }
     }
-    shown.into_values().for_each(|bar| bar.finish_and_clear());
-    fetched
+    clear(shown);
+    told
 }
 
 impl Fetch {
@@ -209,7 +209,7 @@ impl Look {
         let audit = Audit::of(&mirror, &pins, &elsewhere, &mut |party, half, done, total| {
             bars.show(&mut shown, &mirror.place(party, half), Step::Entries { done, total });
         });
-        shown.into_values().for_each(|bar| bar.finish_and_clear());
+        clear(shown);
         Ok((pins, audit.map_err(self.at.fault())?))
     }
 
@@ -286,6 +286,13 @@ fn print_table(title: &str, (head, rows): (Vec<String>, Vec<Vec<String>>)) {
         table.add_row(row);
     }
     println!("{title}\n{table}\n");
+}
+
+/// Nothing of the progress stays.
+fn clear(shown: HashMap<String, ProgressBar>) {
+    for bar in shown.into_values() {
+        bar.finish_and_clear();
+    }
 }
 
 /// Progress on the terminal, a line for each log; none where nobody looks.

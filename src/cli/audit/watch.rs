@@ -84,11 +84,11 @@ struct Round {
 impl Round {
     fn look(fetcher: &Fetcher<'_>, pins: &Pins, mirror: &Mirror) -> std::io::Result<Self> {
         let now = clock::now();
-        let fetched = fetch(fetcher, &Bars::new());
-        let answered = (0..3).filter(|node| fetched.failures.iter().all(|(party, _)| party.index() != *node)).collect();
+        let told = fetch(fetcher, &Bars::new());
+        let answered = (0..3).filter(|node| told.failures.iter().all(|(party, _)| party.index() != *node)).collect();
         let audit = Audit::of(mirror, pins, &[], &mut |_, _, _, _| {})?;
-        let verdict = Verdict::of(fetched.findings.iter().chain(audit.all()));
-        Ok(Self { now, fetched, answered, audit, verdict })
+        let verdict = Verdict::of(told.findings.iter().chain(audit.all()));
+        Ok(Self { now, fetched: told, answered, audit, verdict })
     }
 
     fn all(&self) -> impl Iterator<Item = &Finding> {
