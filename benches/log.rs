@@ -68,13 +68,15 @@ fn read(address: &str, size: &AtomicU64, stop: &AtomicBool, read: &AtomicU64) {
 async fn measure(entries: usize) {
     let directory = tempfile::tempdir().unwrap();
     let key = StoreKey::from_bytes(&Zeroizing::new([7; 32]));
-    let store = Store::open(&directory.path().join("store.db"), "kz-test".parse().unwrap(), Party::A, key).await.unwrap();
+    let store =
+        Store::open(&directory.path().join("store.db"), "kz-test".parse().unwrap(), Party::A, key).await.unwrap();
     let limits = Limits { requests_per_second: 1_000_000, burst: 1_000_000, ..LIMITS };
     let signer = NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]));
     let log_key = signer.verifier().clone();
     let log = AccessLog::open(store.clone(), limits, signer, &directory.path().join("log"), NOW).await.unwrap();
     let bank = Bank::new();
-    let grants = |turn: usize| (0..entries / 2).map(|number| bank.fresh::<Enroll>(&format!("c-{turn}-{number}"), NOW)).collect();
+    let grants =
+        |turn: usize| (0..entries / 2).map(|number| bank.fresh::<Enroll>(&format!("c-{turn}-{number}"), NOW)).collect();
     let alone = append(&log, grants(0)).await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -93,14 +95,16 @@ async fn measure(entries: usize) {
     });
     let (stop_server, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(listener, None, async { drop(stopped.await) }));
-    let (size, stop, bytes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (size, stop, bytes) =
+        (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     size.store(log.head().0.index, Ordering::Relaxed);
     log.settle().await.unwrap();
     let grants = grants(1);
     let begun = Instant::now();
     let readers: Vec<_> = (0..READERS)
         .map(|_| {
-            let (address, size, stop, bytes) = (address.clone(), Arc::clone(&size), Arc::clone(&stop), Arc::clone(&bytes));
+            let (address, size, stop, bytes) =
+                (address.clone(), Arc::clone(&size), Arc::clone(&stop), Arc::clone(&bytes));
             std::thread::spawn(move || read(&address, &size, &stop, &bytes))
         })
         .collect();

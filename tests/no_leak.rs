@@ -79,7 +79,9 @@ async fn whole_run(files: &Files, client: &Client) -> Vec<String> {
     let token = files.token("cash_withdrawal", Method::Verify);
     let locked = client.verify(&token, &at(HANDLES[1], "cash_withdrawal"), &[face_of(&face(1))], 1).await;
     tell(locked.map(|verified| format!("{verified:?}")));
-    tell(client.unlock(&files.token("subject_lock", Method::Unlock), &one).await.map(|receipts| format!("{receipts:?}")));
+    tell(
+        client.unlock(&files.token("subject_lock", Method::Unlock), &one).await.map(|receipts| format!("{receipts:?}")),
+    );
 
     let own = at(HANDLES[0], "subject_access");
     let token = files.token("subject_access", Method::Verify);
@@ -114,7 +116,11 @@ fn holds(content: &[u8], needle: &[u8]) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Whether some word is a number of 12 digits, or of 13 to 19 that a card's could be by its check digit (ISO/IEC 7812).
@@ -176,7 +182,10 @@ fn scores() -> Vec<String> {
         };
         of(probe).iter().zip(of(reference)).map(|(one, other)| one * other).sum::<i32>()
     };
-    [(0, 0), (1, 1), (1, 0), (2, 2)].into_iter().map(|(one, other)| score(&face(one), &face(other)).to_string()).collect()
+    [(0, 0), (1, 1), (1, 0), (2, 2)]
+        .into_iter()
+        .map(|(one, other)| score(&face(one), &face(other)).to_string())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

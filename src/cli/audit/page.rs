@@ -14,9 +14,9 @@ use tumar::audit::mirror::letter;
 use tumar::audit::{Mirror, Pins};
 use tumar::http::page_files;
 
-use super::Where;
 use super::super::failure::Failure;
 use super::super::print_json;
+use super::Where;
 
 /// Arguments of `tumar audit page`.
 #[derive(Debug, Args)]
