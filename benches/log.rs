@@ -50,7 +50,7 @@ async fn append(log: &AccessLog, grants: Vec<Grant<Enroll>>) -> f64 {
 
 /// Reads what is there, file after file, until told to stop.
 fn read(address: &str, size: &AtomicU64, stop: &AtomicBool, read: &AtomicU64) {
-    let site = Site::new(address, None, Duration::from_secs(5)).unwrap();
+    let node = Site::new(address, None, Duration::from_secs(5)).unwrap();
     let log = format!("/a/{}", Half::of(NOW));
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -58,7 +58,7 @@ fn read(address: &str, size: &AtomicU64, stop: &AtomicBool, read: &AtomicU64) {
         let paths = [format!("{log}/checkpoint"), format!("{log}/tile/0/{:03}", number % full.max(1))];
         let bundle = format!("{log}/tile/entries/{:03}", number % full.max(1));
         for path in paths.iter().chain([&bundle]) {
-            let answer = site.get(path, Some("token")).unwrap();
+            let answer = node.get(path, Some("token")).unwrap();
             read.fetch_add(answer.body.len() as u64, Ordering::Relaxed);
         }
         number += 1;
@@ -109,14 +109,17 @@ async fn measure(entries: usize) {
         })
         .collect();
     let read = append(&log, grants).await;
-    let megabytes = bytes.load(Ordering::Relaxed) as f64 / 1e6 / begun.elapsed().as_secs_f64();
+    let megabytes =
+        f64::from(u32::try_from(bytes.load(Ordering::Relaxed) >> 20).unwrap()) / begun.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
-    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    for reader in readers {
+        reader.join().unwrap();
+    }
     drop(stop_server);
     serving.await.unwrap();
     log.shutdown().await;
     store.close().await.unwrap();
-    println!("entries={entries} durable_a_second={alone:.0} while_read={read:.0} read_mb_a_second={megabytes:.1}");
+    println!("entries={entries} durable_a_second={alone:.0} while_read={read:.0} read_mib_a_second={megabytes:.1}");
 }
 
 fn main() {

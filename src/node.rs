@@ -6,6 +6,7 @@ mod keys;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,14 @@ pub struct Node {
 ///
 /// # Errors
 /// [`NodeError`], by what is wrong; then nothing listens.
-pub async fn start(config: Config, clock: Clock) -> Result<Node, NodeError> {
+///
+/// A boxed future: a node is compiled here once, and not in everything that starts one.
+#[must_use = "futures do nothing unless polled"]
+pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result<Node, NodeError>> + Send>> {
+    Box::pin(open(config, clock))
+}
+
+async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let Setup { engine, peers, store, log, log_key, proposals } = Box::pin(set_up(&config, &clock)).await?;
     let auditors = audit::port(&config, &engine, (&log, &log_key), &clock).await?;
     let keys_dir = config.path(&config.keys);
@@ -190,7 +198,12 @@ impl Node {
     ///
     /// # Errors
     /// [`StoreError`] if the store could not be closed cleanly; nothing durable is lost.
-    pub async fn stop(self) -> Result<(), StoreError> {
+    #[must_use = "futures do nothing unless polled"]
+    pub fn stop(self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
+        Box::pin(self.drain())
+    }
+
+    async fn drain(self) -> Result<(), StoreError> {
         self.stop.send_replace(true);
         self.peers.close();
         for server in self.servers {

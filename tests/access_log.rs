@@ -17,14 +17,15 @@ use tumar::log::ledger::{Answer, Ledger as _, Position};
 use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
 use tumar::log::tiles::Reader;
+use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{About, Ask, Method};
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
 use tumar::store::{Change, ChangeId, Enrolment, Reference, Store};
 use tumar::template::Shape;
 use tumar::token::policy::Limits;
-use tumar::token::purpose::{Enroll, Erase, Lock, Unlock, Verify};
+use tumar::token::purpose::{Enroll, Erase, ListUses, Lock, Unlock, Verify};
 use zeroize::Zeroizing;
 
 /// Names each change otherwise.
@@ -414,6 +415,42 @@ async fn what_was_written_is_published_and_any_reader_can_check_it() {
     }
     let tree = reader.audit(shown.last().unwrap()).unwrap();
     assert!(shown.iter().all(|before| tree.root(before.size) == Ok(before.root)));
+}
+
+#[tokio::test]
+async fn own_entries_are_shown_only_right_after_a_match_of_that_very_person() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    node.enroll("c-2", 1).await;
+    let compared = async |subject: &str, closing: Closing, now: u64| {
+        let permit = node.verify(&bank, subject, now).await.unwrap();
+        node.log.close(permit.ticket(), closing, None, now).await.unwrap();
+        permit.spends().request_id
+    };
+    let asks = async |subject: &str, after: RequestId, now: u64| {
+        let about = About::Matched(subject.parse().unwrap(), after);
+        let ask = Ask { about, ..bank.ask(Method::ListUses, subject) };
+        node.log.admit(bank.grant::<ListUses>(&bank.call(&ask, now), now), now).await.map(|permit| permit.subject())
+    };
+    let missed = compared("c-1", Closing::NotMatched, NOW).await;
+    let failed = compared("c-1", Closing::Failed(Reason::fixed("PEER_LOST")), NOW).await;
+    let open = node.verify(&bank, "c-1", NOW).await.unwrap();
+    let other = compared("c-2", Closing::Matched, NOW).await;
+    let nobody = RequestId::from_random([9; 16]);
+    for after in [missed, failed, open.spends().request_id, other, nobody] {
+        assert_eq!(asks("c-1", after, NOW).await, Err(NotAdmitted::MatchMissing));
+        assert_eq!(node.last().await, denied("MATCH_MISSING"));
+    }
+    let matched = compared("c-1", Closing::Matched, NOW).await;
+    for (now, fresh) in [(NOW, true), (NOW + 300, true), (NOW + 301, false)] {
+        assert_eq!(asks("c-1", matched, now).await.is_ok(), fresh, "{} seconds later", now - NOW);
+    }
+    assert_eq!(asks("c-2", matched, NOW).await, Err(NotAdmitted::MatchMissing));
+    // Erased and enrolled anew, the person is another to the log.
+    node.change(&Change::Erase("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), NOW).await;
+    node.enroll("c-1", 2).await;
+    assert_eq!(asks("c-1", matched, NOW).await, Err(NotAdmitted::MatchMissing));
 }
 
 /// Stops where the log does not say what is durable, for each commit and both truths.

@@ -42,7 +42,7 @@ impl Caller {
 
 /// Whom a call is about.
 #[derive(Debug, Args)]
-struct Whom {
+pub(super) struct Whom {
     #[command(flatten)]
     caller: Caller,
     /// The bank's handle for the person
@@ -51,14 +51,14 @@ struct Whom {
 }
 
 /// All that is needed to call.
-struct Line {
-    client: Client,
-    token: String,
-    target: Target,
+pub(super) struct Line {
+    pub(super) client: Client,
+    pub(super) token: String,
+    pub(super) target: Target,
 }
 
 impl Whom {
-    async fn connect(self, purpose: PurposeName) -> Result<Line, Failure> {
+    pub(super) async fn connect(self, purpose: PurposeName) -> Result<Line, Failure> {
         let (client, token, gallery) = self.caller.connect().await?;
         Ok(Line { client, token, target: Target { gallery, subject: self.subject, purpose } })
     }

@@ -95,7 +95,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Approve(approve) => approve.run(json),
         Command::Certificate(certificate) => certificate.run(json),
         Command::Audit(audit) => audit.run(json),
-        Command::Subject(subject) => subject.run(json),
+        Command::Subject(subject) => wait(subject.run(json)),
         Command::Eval(eval) => eval.run(json),
         Command::Node(node) => wait(node.run(json)),
         Command::Enroll(enroll) => wait(enroll.run(json)),

@@ -10,12 +10,14 @@ use tumar::audit::counts::time;
 use tumar::audit::finding::hex;
 use tumar::audit::uses::{self, OwnUse};
 use tumar::audit::{Finding, Severity, Verdict};
-use tumar::client::SubjectKey;
+use tumar::client::{OwnEntry, SubjectKey};
 use tumar::log::entry::{Entry, Event, Minute};
-use tumar::name::Modality;
+use tumar::name::{Modality, PurposeName};
 use tumar::party::Party;
 
 use super::audit::Where;
+use super::call::{Line, Whom};
+use super::captures::{Captures, ROWS};
 use super::failure::Failure;
 use super::{files, print_json};
 
@@ -30,6 +32,8 @@ pub(super) struct Command {
 enum What {
     /// Find every use of the own finger and face in the mirrored logs, and check the proof of each
     Uses(Uses),
+    /// Without the key: compare with the own face or finger, and ask each node for the own entries
+    Ask(Ask),
 }
 
 /// Arguments of `tumar subject uses`.
@@ -42,10 +46,63 @@ struct Uses {
     at: Where,
 }
 
+/// Arguments of `tumar subject ask`. The token allows `verify` and `list_uses`, two uses.
+#[derive(Debug, Args)]
+struct Ask {
+    #[command(flatten)]
+    whom: Whom,
+    #[command(flatten)]
+    captures: Captures,
+    /// A purpose of the policy that allows both
+    #[arg(long, default_value = "subject_access")]
+    purpose: PurposeName,
+}
+
 impl Command {
-    pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let What::Uses(uses) = self.what;
-        uses.run(json)
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        match self.what {
+            What::Uses(uses) => uses.run(json),
+            What::Ask(ask) => ask.run(json).await,
+        }
+    }
+}
+
+impl Ask {
+    async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let read = self.captures.read(&[ROWS])?;
+        let Line { client, token, target } = self.whom.connect(self.purpose).await?;
+        let verified = client.verify(&token, &target, &read.captures(), 0).await?;
+        if !verified.matched {
+            println!("{}", if json { "[]" } else { "No match: nothing is shown." });
+            return Ok(ExitCode::FAILURE);
+        }
+        let mut by_request = BTreeMap::<[u8; 32], Vec<(Party, OwnEntry)>>::new();
+        for party in Party::ALL {
+            for own in client.node(party).await?.list_uses(&token, &target, verified.request_id).await? {
+                by_request.entry(own.entry.rq).or_default().push((party, own));
+            }
+        }
+        let mut requests: Vec<_> = by_request.into_values().collect();
+        requests.sort_by_key(|uses| uses.iter().map(|(_, own)| own.entry.minute).min());
+        let words = |uses: &[(Party, OwnEntry)]| {
+            in_words(&uses.iter().map(|(party, own)| (*party, &own.entry)).collect::<Vec<_>>())
+        };
+        if json {
+            let place = |(party, own): &(Party, OwnEntry)| {
+                json!({ "node": party, "half": own.place.half.to_string(), "index": own.place.index })
+            };
+            let uses = requests.iter().map(|uses| {
+                let places: Vec<Value> = uses.iter().map(place).collect();
+                json!({ "time": uses[0].1.entry.minute.begins(), "words": words(uses), "places": places })
+            });
+            print_json(&json!({ "uses": uses.collect::<Vec<_>>() }));
+        } else {
+            for uses in &requests {
+                println!("{}  {}", time(uses[0].1.entry.minute.begins()), words(uses));
+            }
+            println!("{} uses. That each entry stands in its node's log was checked.", requests.len());
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -87,7 +144,7 @@ impl Uses {
 
 fn tell(requests: &Requests, entries: u64, found: &[Finding]) {
     for (minute, _, uses) in requests {
-        println!("{}  {}", time(minute.begins()), in_words(uses));
+        println!("{}  {}", time(minute.begins()), in_words(&entries_of(uses)));
         let places: Vec<String> = uses.iter().map(|used| format!("{} {}", used.spot.node, used.spot.index)).collect();
         println!("                  proven: {}", places.join(", "));
     }
@@ -110,22 +167,26 @@ fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>)) -> Value {
         })
     };
     json!({
-        "time": minute.begins(), "rq": hex(rq), "words": in_words(uses),
+        "time": minute.begins(), "rq": hex(rq), "words": in_words(&entries_of(uses)),
         "relying_party": uses[0].entry.relying_party, "purpose": uses[0].entry.purpose,
         "action": uses[0].entry.action.action(), "places": uses.iter().map(place).collect::<Vec<_>>(),
     })
 }
 
+fn entries_of(uses: &[OwnUse]) -> Vec<(Party, &Entry)> {
+    uses.iter().map(|used| (used.spot.node, &used.entry)).collect()
+}
+
 /// Who did what, and what for; and in how many logs it stands, if that is not all three.
-fn in_words(uses: &[OwnUse]) -> String {
-    let Entry { relying_party, purpose, modalities, action, .. } = &uses[0].entry;
+fn in_words(uses: &[(Party, &Entry)]) -> String {
+    let Entry { relying_party, purpose, modalities, action, .. } = uses[0].1;
     let of = match (modalities.contains(&Modality::Face), modalities.contains(&Modality::Finger)) {
         (true, true) => "face and finger",
         (true, false) => "face",
         (false, true) => "finger",
         (false, false) => "data",
     };
-    let event = |wanted: fn(&Event) -> bool| uses.iter().map(|used| &used.entry.event).find(|event| wanted(event));
+    let event = |wanted: fn(&Event) -> bool| uses.iter().map(|(_, entry)| &entry.event).find(|event| wanted(event));
     let what = if event(|event| *event == Event::Candidate).is_some() {
         format!("searched among many by a {of} and was told your name as one that may be meant")
     } else {
@@ -150,7 +211,7 @@ fn in_words(uses: &[OwnUse]) -> String {
         "no end is logged".to_owned()
     };
     let nodes: Vec<Party> =
-        Party::ALL.into_iter().filter(|party| uses.iter().any(|used| used.spot.node == *party)).collect();
+        Party::ALL.into_iter().filter(|party| uses.iter().any(|(node, _)| node == party)).collect();
     let only = match nodes[..] {
         [_, _, _] => String::new(),
         ref some => {

@@ -28,6 +28,7 @@ mod receipts;
 mod subject_key;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use tonic::transport::Channel;
 
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{Deployment, RequestId, Subject};
+use crate::party::Party;
 use crate::request::{Ask, Progress};
 use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
@@ -129,11 +131,26 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Unreachable`], [`ClientError::Tls`] or [`ClientError::Committee`].
-    pub async fn connect(config: ClientConfig, clock: Clock) -> Result<Self, ClientError> {
+    pub fn connect(
+        config: ClientConfig,
+        clock: Clock,
+    ) -> Pin<Box<dyn Future<Output = Result<Self, ClientError>> + Send>> {
+        Box::pin(Self::connected(config, clock))
+    }
+
+    async fn connected(config: ClientConfig, clock: Clock) -> Result<Self, ClientError> {
         let channel = config.dialler()?.dial(&config.address).await?;
         let mut rpc = MatchingServiceClient::new(channel);
         let committee = Committee::ask(&mut rpc, &config).await?;
         Ok(Self { rpc, config: Arc::new(config), committee: RwLock::new(Arc::new(committee)), clock })
+    }
+
+    /// A connection to one node, about its own log.
+    ///
+    /// # Errors
+    /// As [`NodeClient::connect`].
+    pub async fn node(&self, party: Party) -> Result<NodeClient, ClientError> {
+        NodeClient::connect(Arc::clone(&self.config), party, self.clock).await
     }
 
     /// The committee in use.
@@ -293,7 +310,18 @@ impl Client {
         self.call_watching(access, proof, prepared, &mut |_| {}).await
     }
 
-    async fn call_watching(
+    /// A boxed future: a call is compiled here once, and not in everything that makes one.
+    fn call_watching<'a>(
+        &'a self,
+        access: &'a str,
+        proof: &'a str,
+        prepared: &'a Prepared,
+        watch: &'a mut (dyn FnMut(Progress) + Send),
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send + 'a>> {
+        Box::pin(self.called(access, proof, prepared, watch))
+    }
+
+    async fn called(
         &self,
         access: &str,
         proof: &str,

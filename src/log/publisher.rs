@@ -189,6 +189,8 @@ impl Publisher {
         let needed = files.first_needed();
         tail.drain(..usize::try_from(needed - *tail_from).expect("what is in memory can be counted"));
         *tail_from = needed;
+        // Who waits for the news looks at what stands there.
+        drop(standing);
         self.standing.published.send_replace(Some(note.to_owned()));
         Ok(())
     }

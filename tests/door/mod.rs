@@ -36,7 +36,7 @@ modalities = ["face"]
 evidence = []
 retention_days = 30
 [purposes.cash_withdrawal]
-actions = ["verify"]
+actions = ["verify", "list_uses"]
 modalities = ["face"]
 evidence = []
 attempts = 3
@@ -177,11 +177,10 @@ impl Bank {
 const fn purpose(method: Method) -> &'static str {
     match method {
         Method::Enroll => "enrolment",
-        Method::Verify => "cash_withdrawal",
+        Method::Verify | Method::ListUses => "cash_withdrawal",
         Method::Erase => "erasure",
         Method::Lock | Method::Unlock => "subject_lock",
         Method::Search => "case_search",
         Method::OpenEvidence | Method::ReadLog => "audit",
-        Method::ListUses => "subject_access",
     }
 }
