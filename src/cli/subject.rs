@@ -88,9 +88,7 @@ impl Ask {
             in_words(&uses.iter().map(|(party, own)| (*party, &own.entry)).collect::<Vec<_>>())
         };
         if json {
-            let place = |(party, own): &(Party, OwnEntry)| {
-                json!({ "node": party, "half": own.place.half.to_string(), "index": own.place.index })
-            };
+            let place = |(party, own): &(Party, OwnEntry)| json!({ "node": party, "half": own.place.half.to_string(), "index": own.place.index });
             let uses = requests.iter().map(|uses| {
                 let places: Vec<Value> = uses.iter().map(place).collect();
                 json!({ "time": uses[0].1.entry.minute.begins(), "words": words(uses), "places": places })
@@ -210,8 +208,7 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
     } else {
         "no end is logged".to_owned()
     };
-    let nodes: Vec<Party> =
-        Party::ALL.into_iter().filter(|party| uses.iter().any(|(node, _)| node == party)).collect();
+    let nodes: Vec<Party> = Party::ALL.into_iter().filter(|party| uses.iter().any(|(node, _)| node == party)).collect();
     let only = match nodes[..] {
         [_, _, _] => String::new(),
         ref some => {

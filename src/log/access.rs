@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -21,14 +21,16 @@ use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
-use super::admission::{Admitted, Batch, NotAdmitted, Work};
+use super::admission::{Batch, NotAdmitted};
 use super::entry::Reason;
 use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
-use super::merkle::{Tree, leaf_hash};
-use super::note::{Checkpoint, NoteSigner};
+use super::merkle::leaf_hash;
+use super::note::{NoteSigner, VerifierKey};
 use super::publisher::{self, Publisher, Standing};
+use super::shown::{Shard, Shown, shown};
 use super::tiles::{self, TilesError};
+use super::work::{Admitted, Work};
 use super::writer::{self, Keeper, Stop, Sweep};
 
 /// Work that may wait for the writer; who comes later waits for room.
@@ -218,60 +220,6 @@ pub struct AccessLog {
     stopped: watch::Receiver<()>,
 }
 
-/// What is durable, and what of it was signed.
-pub(super) struct Shown {
-    /// Each half-year's, but those of which nothing is kept any more.
-    pub(super) logs: BTreeMap<Half, Shard>,
-    /// Durable entries that the publisher has not taken yet.
-    pub(super) unpublished: Vec<(Half, Vec<u8>)>,
-    /// The publisher has failed for good: what is not seen must not go on.
-    pub(super) halted: bool,
-    signer: NoteSigner,
-}
-
-/// The log of half a year.
-#[derive(Default)]
-pub(super) struct Shard {
-    pub(super) tree: Tree,
-    /// What was signed last, and its size.
-    last: Option<(u64, String)>,
-}
-
-impl Shown {
-    /// The half-year that is written.
-    pub(super) fn current(&self) -> Half {
-        *self.logs.keys().next_back().expect("a log is opened with its current half-year")
-    }
-
-    /// A half-year begins, if it is a later one, even if nobody asks anything in it yet.
-    pub(super) fn begin(&mut self, half: Half) {
-        if half > self.current() {
-            self.logs.insert(half, Shard::default());
-        }
-    }
-
-    /// The next durable entry.
-    pub(super) fn push(&mut self, half: Half, entry: Vec<u8>) {
-        self.logs.entry(half).or_default().tree.push(leaf_hash(&entry));
-        self.unpublished.push((half, entry));
-    }
-
-    /// A signed checkpoint of at least `size` entries of a half: the last one if it will do, or one of all there are. None for
-    /// a half of which nothing is here.
-    pub(super) fn checkpoint(&mut self, half: Half, size: u64) -> Option<(u64, String)> {
-        let shard = self.logs.get_mut(&half)?;
-        if let Some(last) = shard.last.as_ref().filter(|(signed, _)| *signed >= size) {
-            return Some(last.clone());
-        }
-        let size = shard.tree.size();
-        let root = shard.tree.root(size).expect("a tree has a root at its own size");
-        let signer = self.signer.of_half(half);
-        let origin = signer.verifier().name().clone();
-        let note = Checkpoint { origin, size, root }.sign(&signer).expect("the origin is the signer's own name");
-        Some(shard.last.insert((size, note)).clone())
-    }
-}
-
 impl AccessLog {
     /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish: each
     /// half-year into a folder of its own. `now` is in unix seconds.
@@ -293,11 +241,11 @@ impl AccessLog {
         let mut halves: BTreeMap<Half, u64> = tiles::halves(directory)?.into_iter().map(|half| (half, 0)).collect();
         halves.extend(ledger.halves().await?);
         halves.entry(Half::of(now).max(halves.keys().next_back().copied().unwrap_or(Half::of(now)))).or_default();
-        let mut shown = Shown { logs: BTreeMap::new(), unpublished: Vec::new(), halted: false, signer };
+        let mut shown = Shown::new(signer);
         let standing = Standing::new(directory);
         let mut last = None;
         for (half, first) in halves {
-            let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, &shown.signer).await?;
+            let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, shown.key()).await?;
             shown.logs.insert(half, shard);
             if let Some(before) = last.replace(of_half) {
                 // What a crash left unpublished of a half that has ended.
@@ -501,7 +449,7 @@ async fn read<L: Ledger>(
     ledger: &mut L,
     standing: &Arc<Standing>,
     Place { half, index }: Place,
-    signer: &NoteSigner,
+    key: &VerifierKey,
 ) -> Result<(Shard, Publisher), LogError> {
     let mut shard = Shard::default();
     let mut publisher = Publisher::open(standing, half)?;
@@ -519,7 +467,7 @@ async fn read<L: Ledger>(
             publisher.push(entry);
         }
     }
-    publisher.check(&shard.tree, &signer.verifier().of_half(half))?;
+    publisher.check(&shard.tree, &key.of_half(half))?;
     Ok((shard, publisher))
 }
 
@@ -532,9 +480,4 @@ async fn finish(mut publisher: Publisher, shown: &mut Shown) -> Result<(), LogEr
     };
     let written = tokio::task::spawn_blocking(move || publisher.publish(&[(half, note)])).await;
     Ok(written.map_err(|_| LogError::Halted)??)
-}
-
-/// A panic while the lock was held would have been between two pushes, and each leaves a whole tree.
-pub(super) fn shown(shared: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

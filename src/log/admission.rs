@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::oneshot;
 
-use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
+use crate::name::RelyingParty;
 use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
@@ -17,6 +17,7 @@ use super::access::{Closing, LogError, Ticket};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
 use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
+use super::work::{Admitted, Outcome, Touch, Work};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
@@ -110,81 +111,6 @@ impl Bucket {
     }
 }
 
-/// What an admission got.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    pub(super) spends: Spends,
-    pub(super) record: Use,
-    pub(super) terms: Terms,
-    pub(super) place: Place,
-    pub(super) subject: Option<(RecordId, Position)>,
-}
-
-/// One thing to be written, and whom to tell.
-pub(super) enum Work {
-    Admit {
-        spends: Spends,
-        record: Use,
-        terms: Terms,
-        now: u64,
-        reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
-    },
-    Deny {
-        record: Use,
-        spends: Spends,
-        reason: Reason,
-        now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
-    },
-    Close {
-        ticket: Ticket,
-        closing: Closing,
-        answer: Option<Answer>,
-        now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
-    },
-    Name {
-        record: Use,
-        transcript: [u8; 32],
-        candidates: Vec<RecordId>,
-        now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
-    },
-}
-
-impl Work {
-    /// Whether nobody waits for it.
-    pub(super) fn can_wait(&self) -> bool {
-        match self {
-            Self::Close { reply, .. } => reply.is_closed(),
-            Self::Admit { .. } | Self::Deny { .. } | Self::Name { .. } => false,
-        }
-    }
-}
-
-/// What became of one [`Work`], told only once it is durable.
-enum Outcome {
-    Admitted { place: Place, subject: Option<(RecordId, Position)> },
-    Refused(NotAdmitted),
-    Written(Place),
-    NotOpen,
-}
-
-/// What one piece of waiting work is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Touch<'a> {
-    /// A client's request id.
-    pub request: Option<(&'a str, RequestId)>,
-    /// An earlier request of the same client.
-    pub after: Option<RequestId>,
-    /// A token and a proof.
-    pub spends: Option<&'a Spends>,
-    /// A subject, by name.
-    pub subject: Option<(&'a GalleryName, &'a Subject)>,
-    /// Subjects, by record.
-    pub records: &'a [RecordId],
-}
-
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
 pub struct Batch {
     works: Vec<Work>,
@@ -216,28 +142,7 @@ impl Batch {
 
     /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
     pub fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
-        self.works.iter().map(|work| match work {
-            Work::Admit { spends, record, terms, .. } => Touch {
-                request: Some((spends.client.as_str(), spends.request_id)),
-                after: terms.after,
-                spends: Some(spends),
-                subject: named(record),
-                records: &[],
-            },
-            Work::Deny { record, spends, .. } => {
-                Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
-            }
-            Work::Close { ticket, .. } => Touch {
-                request: Some((ticket.client.as_str(), ticket.request_id)),
-                after: None,
-                spends: None,
-                subject: named(&ticket.record),
-                records: ticket.subject.as_slice(),
-            },
-            Work::Name { candidates, .. } => {
-                Touch { request: None, after: None, spends: None, subject: None, records: candidates }
-            }
-        })
+        self.works.iter().map(Work::touches)
     }
 
     /// Decides on all that waits, and writes what comes of it through `rows`.
@@ -542,11 +447,6 @@ impl Batch {
         self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
         Ok(bytes)
     }
-}
-
-/// The subject that a use names.
-fn named(record: &Use) -> Option<(&GalleryName, &Subject)> {
-    record.subject.as_ref().map(|subject| (&record.gallery, subject))
 }
 
 /// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.

@@ -26,6 +26,8 @@ pub mod merkle;
 pub mod note;
 mod publisher;
 pub mod receipt;
+mod shown;
 pub mod tiles;
 pub mod witness;
+pub mod work;
 mod writer;

@@ -11,10 +11,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use super::access::{LogError, Shown, shown};
+use super::access::LogError;
 use super::half::Half;
 use super::merkle::{Tree, leaf_hash};
 use super::note::VerifierKey;
+use super::shown::{Shown, shown};
 use super::tiles::{self, TilesError};
 
 /// Half of the second that was promised: the other half is for the disk.

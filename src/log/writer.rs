@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::access::{LogError, Shown, shown};
-use super::admission::{Batch, Work};
+use super::access::LogError;
+use super::admission::Batch;
 use super::entry::{Entry, Minute};
 use super::half::{Half, Place};
 use super::ledger::{Ledger, LedgerFault};
 use super::publisher::{Publishing, Standing};
+use super::shown::{Shown, shown};
 use super::tiles::{self, WIDTH};
+use super::work::Work;
 
 /// Work committed in one transaction at most. One sync to disk serves it all.
 const GROUP: usize = 256;

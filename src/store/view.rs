@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 
 use super::ledger::{Named, fault};
 use super::{StoreError, column, number};
-use crate::log::admission::{Batch, Touch};
+use crate::log::admission::Batch;
 use crate::log::entry::blinded_handle;
 use crate::log::half::Place;
 use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
+use crate::log::work::Touch;
 use crate::name::{GalleryName, PurposeName, RequestId, Subject};
 use crate::seal::StoreKey;
 use crate::token::Evidence;

@@ -1,0 +1,77 @@
+//! What is durable, and what of it was signed: shared by who writes, who publishes and who asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::half::Half;
+use super::merkle::{Tree, leaf_hash};
+use super::note::{Checkpoint, NoteSigner, VerifierKey};
+
+/// What is durable, and what of it was signed.
+pub(super) struct Shown {
+    /// Each half-year's, but those of which nothing is kept any more.
+    pub(super) logs: BTreeMap<Half, Shard>,
+    /// Durable entries that the publisher has not taken yet.
+    pub(super) unpublished: Vec<(Half, Vec<u8>)>,
+    /// The publisher has failed for good: what is not seen must not go on.
+    pub(super) halted: bool,
+    signer: NoteSigner,
+}
+
+/// The log of half a year.
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) tree: Tree,
+    /// What was signed last, and its size.
+    last: Option<(u64, String)>,
+}
+
+impl Shown {
+    /// Of nothing yet.
+    pub(super) fn new(signer: NoteSigner) -> Self {
+        Self { logs: BTreeMap::new(), unpublished: Vec::new(), halted: false, signer }
+    }
+
+    /// The log's key, without a half-year.
+    pub(super) const fn key(&self) -> &VerifierKey {
+        self.signer.verifier()
+    }
+
+    /// The half-year that is written.
+    pub(super) fn current(&self) -> Half {
+        *self.logs.keys().next_back().expect("a log is opened with its current half-year")
+    }
+
+    /// A half-year begins, if it is a later one, even if nobody asks anything in it yet.
+    pub(super) fn begin(&mut self, half: Half) {
+        if half > self.current() {
+            self.logs.insert(half, Shard::default());
+        }
+    }
+
+    /// The next durable entry.
+    pub(super) fn push(&mut self, half: Half, entry: Vec<u8>) {
+        self.logs.entry(half).or_default().tree.push(leaf_hash(&entry));
+        self.unpublished.push((half, entry));
+    }
+
+    /// A signed checkpoint of at least `size` entries of a half: the last one if it will do, or one of all there are. None for
+    /// a half of which nothing is here.
+    pub(super) fn checkpoint(&mut self, half: Half, size: u64) -> Option<(u64, String)> {
+        let shard = self.logs.get_mut(&half)?;
+        if let Some(last) = shard.last.as_ref().filter(|(signed, _)| *signed >= size) {
+            return Some(last.clone());
+        }
+        let size = shard.tree.size();
+        let root = shard.tree.root(size).expect("a tree has a root at its own size");
+        let signer = self.signer.of_half(half);
+        let origin = signer.verifier().name().clone();
+        let note = Checkpoint { origin, size, root }.sign(&signer).expect("the origin is the signer's own name");
+        Some(shard.last.insert((size, note)).clone())
+    }
+}
+
+/// A panic while the lock was held would have been between two pushes, and each leaves a whole tree.
+pub(super) fn shown(shared: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

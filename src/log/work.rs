@@ -1,0 +1,117 @@
+//! One thing to be written, whom to tell, and what it will ask the ledger for.
+
+use tokio::sync::oneshot;
+
+use super::access::{Closing, LogError, Ticket};
+use super::admission::NotAdmitted;
+use super::entry::Reason;
+use super::half::Place;
+use super::ledger::{Answer, Position, RecordId};
+use crate::name::{GalleryName, RequestId, Subject};
+use crate::token::purpose::{Spends, Terms, Use};
+
+/// What an admission got.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) spends: Spends,
+    pub(super) record: Use,
+    pub(super) terms: Terms,
+    pub(super) place: Place,
+    pub(super) subject: Option<(RecordId, Position)>,
+}
+
+/// One thing to be written, and whom to tell.
+pub(super) enum Work {
+    Admit {
+        spends: Spends,
+        record: Use,
+        terms: Terms,
+        now: u64,
+        reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
+    },
+    Deny {
+        record: Use,
+        spends: Spends,
+        reason: Reason,
+        now: u64,
+        reply: oneshot::Sender<Result<Place, LogError>>,
+    },
+    Close {
+        ticket: Ticket,
+        closing: Closing,
+        answer: Option<Answer>,
+        now: u64,
+        reply: oneshot::Sender<Result<Place, LogError>>,
+    },
+    Name {
+        record: Use,
+        transcript: [u8; 32],
+        candidates: Vec<RecordId>,
+        now: u64,
+        reply: oneshot::Sender<Result<Place, LogError>>,
+    },
+}
+
+impl Work {
+    /// What it is about.
+    pub(super) fn touches(&self) -> Touch<'_> {
+        match self {
+            Self::Admit { spends, record, terms, .. } => Touch {
+                request: Some((spends.client.as_str(), spends.request_id)),
+                after: terms.after,
+                spends: Some(spends),
+                subject: named(record),
+                records: &[],
+            },
+            Self::Deny { record, spends, .. } => {
+                Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
+            }
+            Self::Close { ticket, .. } => Touch {
+                request: Some((ticket.client.as_str(), ticket.request_id)),
+                after: None,
+                spends: None,
+                subject: named(&ticket.record),
+                records: ticket.subject.as_slice(),
+            },
+            Self::Name { candidates, .. } => {
+                Touch { request: None, after: None, spends: None, subject: None, records: candidates }
+            }
+        }
+    }
+
+    /// Whether nobody waits for it.
+    pub(super) fn can_wait(&self) -> bool {
+        match self {
+            Self::Close { reply, .. } => reply.is_closed(),
+            Self::Admit { .. } | Self::Deny { .. } | Self::Name { .. } => false,
+        }
+    }
+}
+
+/// What became of one [`Work`], told only once it is durable.
+pub(super) enum Outcome {
+    Admitted { place: Place, subject: Option<(RecordId, Position)> },
+    Refused(NotAdmitted),
+    Written(Place),
+    NotOpen,
+}
+
+/// What one piece of waiting work is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch<'a> {
+    /// A client's request id.
+    pub request: Option<(&'a str, RequestId)>,
+    /// An earlier request of the same client.
+    pub after: Option<RequestId>,
+    /// A token and a proof.
+    pub spends: Option<&'a Spends>,
+    /// A subject, by name.
+    pub subject: Option<(&'a GalleryName, &'a Subject)>,
+    /// Subjects, by record.
+    pub records: &'a [RecordId],
+}
+
+/// The subject that a use names.
+fn named(record: &Use) -> Option<(&GalleryName, &Subject)> {
+    record.subject.as_ref().map(|subject| (&record.gallery, subject))
+}
