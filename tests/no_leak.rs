@@ -211,7 +211,7 @@ async fn nothing_that_a_whole_run_writes_names_anybody() {
             files_below(&files.node(party).join(folder), &mut written);
         }
         let log = entries(&files.node(party));
-        assert!(log.len() > 30, "a whole run leaves entries");
+        assert!(log.len() > 20, "a whole run leaves entries, and {} are few", log.len());
         for entry in &log {
             assert_eq!(Entry::parse(entry).unwrap().to_bytes(), *entry, "only what the schema has");
         }

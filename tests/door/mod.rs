@@ -111,7 +111,9 @@ impl Bank {
     /// A request that nobody has made before.
     pub(crate) fn ask(&self, method: Method, subject: &str) -> Ask {
         let mut random = [0; 16];
-        random[..8].copy_from_slice(&self.drawn.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        // Version and variant take bits of the bytes after these.
+        let drawn = u32::try_from(self.drawn.fetch_add(1, Ordering::Relaxed)).unwrap();
+        random[..4].copy_from_slice(&drawn.to_be_bytes());
         let sample = Sample {
             modality: Modality::Face,
             model: "fr512".parse().unwrap(),
