@@ -302,3 +302,45 @@ async fn a_person_who_has_just_matched_sees_every_own_entry_and_no_other() {
     }
     trio.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_cosign_each_other_and_serve_what_the_auditors_library_finds_in_order() {
+    let trio = Trio::start().await;
+    enrol(&trio, "asel", &face(1)).await;
+    verify(&trio, "asel", "cash_withdrawal", &face(1)).await;
+    let pins = tumar::audit::Pins::read(&trio.files.path("auditor/auditor.toml")).unwrap();
+    for party in Party::ALL {
+        let mut log = log_of(&trio.files, party).await;
+        checkpoint_of(&mut log, &trio.files, party, 4).await;
+        // By both others, as soon as they have been asked.
+        loop {
+            let shown = log.get_checkpoint(v1::GetCheckpointRequest::default()).await.unwrap().into_inner();
+            if pins.cosigned(party, &shown.checkpoint) == 2 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let token = auditor(&trio.files, |token| token.details.actions.truncate(1));
+    let mirror = trio.files.path("mirror");
+    let audited = tokio::task::spawn_blocking(move || {
+        let mirror = tumar::audit::Mirror::new(&mirror);
+        let fetcher = tumar::audit::fetch::Fetcher {
+            pins: &pins,
+            mirror: &mirror,
+            token: Some(&token),
+            looks: 40,
+            pause: std::time::Duration::from_millis(100),
+        };
+        for party in Party::ALL {
+            assert_eq!(fetcher.node(party, now(), &mut |_, _| {}).unwrap(), [], "{party}");
+        }
+        tumar::audit::Audit::of(&mirror, &pins, &[], &mut |_, _, _, _| {}).unwrap()
+    });
+    let audited = audited.await.unwrap();
+    assert!(audited.entries >= 12, "{} entries", audited.entries);
+    let wrong: Vec<_> =
+        audited.all().into_iter().filter(|finding| finding.severity > tumar::audit::Severity::Warning).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    trio.stop().await;
+}

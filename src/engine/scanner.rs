@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// By how much they are nicer than the rest of the node: a search takes what one-to-one requests leave over.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
