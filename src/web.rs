@@ -19,7 +19,7 @@ pub enum WebError {
     /// Nobody there, or the connection was not what it must be.
     #[error("{0} can not be reached")]
     Unreachable(String, #[source] Box<ureq::Error>),
-    /// More than [`MAX_BYTES`], or cut off.
+    /// More than 17 MiB, or cut off.
     #[error("the answer of {0} can not be read")]
     Body(String, #[source] Box<ureq::Error>),
 }

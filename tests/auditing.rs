@@ -339,8 +339,7 @@ async fn nodes_cosign_each_other_and_serve_what_the_auditors_library_finds_in_or
     });
     let audited = audited.await.unwrap();
     assert!(audited.entries >= 12, "{} entries", audited.entries);
-    let wrong: Vec<_> =
-        audited.all().into_iter().filter(|finding| finding.severity > tumar::audit::Severity::Warning).collect();
+    let wrong: Vec<_> = audited.all().filter(|finding| finding.severity > tumar::audit::Severity::Warning).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     trio.stop().await;
 }

@@ -1,6 +1,6 @@
 //! The hashes of a log as far as its tiles are there: a pruned log lacks some on its left side, and can be verified all the same.
 //!
-//! tiles --[`Hashes::insert`]--> [`Hashes`] --> root at every size, inclusion proofs; or what does not follow from what
+//! tiles --insert--> [`Hashes`] --> root at every size, inclusion proofs; or what does not follow from what
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(crate) const HEIGHT: u32 = 8;
 /// Hashes of the complete subtrees of a log with a given number of leaves, each of which may be missing.
 ///
 /// * Shape: `levels[h][i]` is that over the leaves `i * 2^h .. (i + 1) * 2^h`; 66 bytes a leaf.
-/// * A hash of a tile, and one that was computed from two below it, agree: [`insert`](Self::insert) refuses what does not.
+/// * A hash of a tile, and one that was computed from two below it, agree: what does not is refused where it comes in.
 #[derive(Clone, Debug)]
 pub struct Hashes {
     size: u64,
