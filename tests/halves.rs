@@ -87,6 +87,31 @@ async fn a_new_log_begins_with_a_new_half_year_and_the_old_one_stays_provable() 
 }
 
 #[tokio::test]
+async fn the_last_checkpoint_of_a_half_year_is_told_apart_for_those_who_cosign_it() {
+    let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
+    let (half, next) = (second(), second().next());
+    let log = open(&ledger, directory.path(), eve(half)).await;
+    admit(&log, &bank, 2, eve(half)).await;
+    log.settle().await.unwrap();
+    assert_eq!(*log.ended().borrow(), None);
+    admit(&log, &bank, 1, eve(half)).await;
+    admit(&log, &bank, 1, next.begins()).await;
+    log.settle().await.unwrap();
+    let last = |note: &Option<String>| Checkpoint::open_half(note.as_ref().unwrap(), signer().verifier()).unwrap();
+    let (of, checkpoint) = last(&log.ended().borrow());
+    assert_eq!((of, checkpoint.size), (half, 3));
+    assert_eq!(last(&log.published().borrow()).0, next);
+    let cosigned = format!("{}\u{2014} witness.test AAAAAAAAAAAAAAAA\n", log.ended().borrow().as_ref().unwrap());
+    assert!(log.put_cosigned(&cosigned).unwrap());
+    log.shutdown().await;
+    // After a restart it is told again, as the log alone signed it; what stands there keeps its cosignature until then.
+    let log = open(&ledger, directory.path(), next.begins()).await;
+    assert_eq!(last(&log.ended().borrow()), (half, checkpoint));
+    assert_eq!(log.checkpoint(half), Some(cosigned));
+    log.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_half_year_without_requests_has_a_log_too() {
     let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
     let log = open(&ledger, directory.path(), eve(second())).await;

@@ -252,6 +252,12 @@ impl AccessLog {
                 finish(before, &mut shown).await?;
             }
         }
+        // Whatever became of it before: who is to cosign it is asked again.
+        let before = shown.logs.keys().rev().nth(1).copied();
+        if let Some(half) = before {
+            let size = shown.logs[&half].tree.size();
+            standing.end(shown.checkpoint(half, size).expect("the half is here").1);
+        }
         let publisher: Publisher = last.expect("there is a current half");
         let current = shown.current();
         let next = Place { half: current, index: shown.logs[&current].tree.size() };
@@ -387,6 +393,12 @@ impl AccessLog {
     #[must_use]
     pub fn published(&self) -> watch::Receiver<Option<String>> {
         self.published.clone()
+    }
+
+    /// The last signed note of the half-year that ended last, as the log alone signed it. None while there is only one.
+    #[must_use]
+    pub fn ended(&self) -> watch::Receiver<Option<String>> {
+        self.standing.ended()
     }
 
     /// The checkpoint of a half-year that others can read now, with the signatures that have come.

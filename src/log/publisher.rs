@@ -30,17 +30,28 @@ pub(super) struct Standing {
     directory: PathBuf,
     notes: Mutex<BTreeMap<Half, String>>,
     published: watch::Sender<Option<String>>,
+    ended: watch::Sender<Option<String>>,
 }
 
 impl Standing {
     /// Of no half yet: [`Publisher::open`] reads what stands there.
     pub(super) fn new(directory: &Path) -> Arc<Self> {
-        let (published, notes) = (watch::Sender::new(None), Mutex::default());
-        Arc::new(Self { directory: directory.to_owned(), notes, published })
+        let (published, ended, notes) = (watch::Sender::new(None), watch::Sender::new(None), Mutex::default());
+        Arc::new(Self { directory: directory.to_owned(), notes, published, ended })
     }
 
     pub(super) fn published(&self) -> watch::Receiver<Option<String>> {
         self.published.subscribe()
+    }
+
+    /// The last checkpoint of the half-year that ended last.
+    pub(super) fn ended(&self) -> watch::Receiver<Option<String>> {
+        self.ended.subscribe()
+    }
+
+    /// A half-year has ended with this checkpoint, signed by the log alone.
+    pub(super) fn end(&self, note: String) {
+        self.ended.send_replace(Some(note));
     }
 
     fn notes(&self) -> MutexGuard<'_, BTreeMap<Half, String>> {
@@ -168,6 +179,9 @@ impl Publisher {
             }
             if *half == self.half {
                 self.write(note)?;
+                if checkpoints.last().is_some_and(|(last, _)| last > half) {
+                    self.standing.end(note.clone());
+                }
             }
         }
         Ok(())

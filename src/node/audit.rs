@@ -71,7 +71,8 @@ pub(super) struct Port {
     server: Server,
     listener: TcpListener,
     tls: Option<WebTls>,
-    asked: Vec<Asked>,
+    /// For the log that is written, and for the one that ended last.
+    asked: [Vec<Asked>; 2],
 }
 
 /// Puts the port together; none is wanted without its table in the configuration.
@@ -90,14 +91,15 @@ pub(super) async fn port(
         let keys = NodeKeys { log: vkey(&seen.log_key)?, cosigner: cosigner_key(&seen.cosigner)? };
         peers.push((peer.party, keys, site(config, &seen.url, seen.certificate.as_ref())?));
     }
-    let mut asked: Vec<Asked> =
-        peers.iter().map(|(_, keys, site)| Asked::at(keys.cosigner.clone(), site.clone())).collect();
+    let mut asked: Vec<_> = peers.iter().map(|(_, keys, site)| (keys.cosigner.clone(), site.clone())).collect();
     let mut witnesses = Vec::new();
     for witness in &audit.witnesses {
         let key = cosigner_key(&witness.key)?;
-        asked.push(Asked::at(key.clone(), site(config, &witness.url, witness.certificate.as_ref())?));
+        asked.push((key.clone(), site(config, &witness.url, witness.certificate.as_ref())?));
         witnesses.push(key);
     }
+    let all = || asked.iter().map(|(key, site)| Asked::at(key.clone(), site.clone())).collect();
+    let asked = [all(), all()];
     let mut keys = vec![(config.party, NodeKeys { log: own.clone(), cosigner: cosigner.verifier().clone() })];
     keys.extend(peers.iter().map(|(party, keys, _)| (*party, keys.clone())));
     keys.sort_by_key(|(party, _)| *party);
@@ -123,14 +125,17 @@ pub(super) async fn port(
 impl Port {
     /// Listens, and gets cosignatures, until told to stop.
     pub(super) fn open(self, log: &AccessLog, stopping: &watch::Receiver<bool>) -> JoinHandle<()> {
-        let asking = cosigning::run(log.published(), self.asked, Arc::new(log.clone()));
-        let stop = stopped(stopping.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = asking => {}
-                () = stop => {}
-            }
-        });
+        let [current, ended] = self.asked;
+        for (notes, asked) in [(log.published(), current), (log.ended(), ended)] {
+            let asking = cosigning::run(notes, asked, Arc::new(log.clone()));
+            let stop = stopped(stopping.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = asking => {}
+                    () = stop => {}
+                }
+            });
+        }
         tokio::spawn(self.server.serve(self.listener, self.tls, stopped(stopping.clone())))
     }
 }
