@@ -14,6 +14,7 @@ use tumar::client::{OwnEntry, SubjectKey};
 use tumar::log::entry::{Entry, Event, Minute};
 use tumar::name::{Modality, PurposeName};
 use tumar::party::Party;
+use tumar::request::Method;
 
 use super::audit::Where;
 use super::call::{Line, Whom};
@@ -185,7 +186,8 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
         (false, false) => "data",
     };
     let event = |wanted: fn(&Event) -> bool| uses.iter().map(|(_, entry)| &entry.event).find(|event| wanted(event));
-    let what = if event(|event| *event == Event::Candidate).is_some() {
+    let is_named = event(|event| *event == Event::Candidate).is_some();
+    let what = if is_named {
         format!("searched among many by a {of} and was told your name as one that may be meant")
     } else {
         match action.action() {
@@ -199,21 +201,26 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
             other => format!("asked for {other}"),
         }
     };
-    let end = if event(|event| *event == Event::Completed).is_some() {
-        "answered".to_owned()
+    let end = if is_named {
+        // The search has an end of its own, which is about nobody.
+        String::new()
+    } else if event(|event| *event == Event::Completed).is_some() {
+        ": answered".to_owned()
     } else if let Some(Event::Denied(reason)) = event(|event| matches!(event, Event::Denied(_))) {
-        format!("refused, {}", reason.as_str())
+        format!(": refused, {}", reason.as_str())
     } else if let Some(Event::Failed(reason)) = event(|event| matches!(event, Event::Failed(_))) {
-        format!("failed, {}", reason.as_str())
+        format!(": failed, {}", reason.as_str())
     } else {
-        "no end is logged".to_owned()
+        ": not ended yet".to_owned()
     };
     let nodes: Vec<Party> = Party::ALL.into_iter().filter(|party| uses.iter().any(|(node, _)| node == party)).collect();
+    let is_of_one = matches!(action, Method::ListUses | Method::OpenEvidence);
     let only = match nodes[..] {
         [_, _, _] => String::new(),
+        [node] if is_of_one => format!("; asked of {node}"),
         ref some => {
             format!("; in the log of {} only", some.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(" and "))
         }
     };
-    format!("{relying_party} {what}, for {purpose}: {end}{only}")
+    format!("{relying_party} {what}, for {purpose}{end}{only}")
 }
