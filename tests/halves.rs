@@ -100,7 +100,8 @@ async fn the_last_checkpoint_of_a_half_year_is_told_apart_for_those_who_cosign_i
     let last = |note: &Option<String>| Checkpoint::open_half(note.as_ref().unwrap(), signer().verifier()).unwrap();
     let (of, checkpoint) = last(&log.ended().borrow());
     assert_eq!((of, checkpoint.size), (half, 3));
-    assert_eq!(last(&log.published().borrow()).0, next);
+    // The files stand there a moment before it is told.
+    log.published().wait_for(|note| last(note).0 == next).await.unwrap();
     let cosigned = format!("{}\u{2014} witness.test AAAAAAAAAAAAAAAA\n", log.ended().borrow().as_ref().unwrap());
     assert!(log.put_cosigned(&cosigned).unwrap());
     log.shutdown().await;

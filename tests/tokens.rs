@@ -345,11 +345,13 @@ fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
         names,
         [
             "account_opening_dedup",
+            "audit",
             "card_activation",
             "case_search",
             "cash_withdrawal",
             "enrolment",
             "erasure",
+            "subject_access",
             "subject_lock",
         ]
     );
@@ -362,6 +364,8 @@ fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
 fn a_policy_with_a_fault_is_refused_with_its_place() {
     let cases = [
         ("actions = [\"erase\"]", "actions = []", "purpose erasure: it allows no action"),
+        ("relying_parties = [\"auditors/regulator\"]", "", "purpose audit: relying_parties must be named"),
+        ("evidence_days = 30", "evidence_days = 0", "every value under [limits]"),
         ("actions = [\"erase\"]", "actions = [\"watch\"]", "unknown action"),
         ("actions = [\"erase\"]", "actions = [\"erase\", \"search\"]", "purpose erasure: modalities"),
         (
