@@ -183,7 +183,7 @@ impl Node {
         self.peer
     }
 
-    /// Waits until both links are up.
+    /// Waits until all three links are up: those of this node, and that between the two others.
     pub async fn ready(&self) {
         self.peers.ready().await;
     }
@@ -364,7 +364,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Serving exactly while both links are up: a node alone can do nothing.
+/// Serving exactly while all three links are up: a node alone, or two, can do nothing.
 async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<Peers>) {
     loop {
         health.set_not_serving::<MatchingServiceServer<Matching>>().await;

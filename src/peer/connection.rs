@@ -1,6 +1,7 @@
 //! One link that is up.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
@@ -65,13 +66,14 @@ pub struct Connection {
     seed: Zeroizing<[u8; 32]>,
     out: Outbound,
     runs: Mutex<Runs>,
+    third: AtomicBool,
     hung_up: Notify,
 }
 
 impl Connection {
     pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
         let seed = Zeroizing::new(*established.seed);
-        Self { peer, node, seed, out, runs: Mutex::default(), hung_up: Notify::new() }
+        Self { peer, node, seed, out, runs: Mutex::default(), third: AtomicBool::new(false), hung_up: Notify::new() }
     }
 
     /// What the pair agreed on when it connected.
@@ -85,6 +87,16 @@ impl Connection {
     /// [`NoWord::Gone`] if the link is down.
     pub async fn say(&self, kind: Kind) -> Result<(), NoWord> {
         self.out.say(kind).await.map_err(|_| NoWord::Gone(self.peer))
+    }
+
+    /// Whether the peer says that its link to the third party is up.
+    pub(super) fn third(&self) -> bool {
+        self.third.load(Ordering::Acquire)
+    }
+
+    /// What the peer says of it now.
+    pub(super) fn set_third(&self, up: bool) {
+        self.third.store(up, Ordering::Release);
     }
 
     /// This link's end of a run.

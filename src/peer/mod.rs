@@ -166,6 +166,7 @@ pub struct Peers {
     proposals: mpsc::Sender<Proposed>,
     settle: Arc<dyn Settle>,
     epoch: Mutex<Option<Links>>,
+    whole: watch::Sender<bool>,
     closed: watch::Sender<bool>,
 }
 
@@ -178,9 +179,9 @@ impl Peers {
         settle: Arc<dyn Settle>,
     ) -> Arc<Self> {
         let up = Party::ALL.map(|_| watch::Sender::new(None));
-        let closed = watch::Sender::new(false);
+        let (whole, closed) = (watch::Sender::new(false), watch::Sender::new(false));
         let (mailroom, epoch) = (Arc::default(), Mutex::default());
-        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, closed })
+        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, whole, closed })
     }
 
     /// The link to a party.
@@ -221,22 +222,36 @@ impl Peers {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Waits until a link is down.
+    /// Waits until one of the three links is down.
     pub async fn broken(&self) {
-        let [mut one, mut other] = self.remotes.each_ref().map(|remote| self.up[remote.party.index()].subscribe());
-        // The senders live as long as self.
-        tokio::select! {
-            _ = one.wait_for(Option::is_none) => {}
-            _ = other.wait_for(Option::is_none) => {}
-        }
+        // The sender lives as long as self.
+        let _ = self.whole.subscribe().wait_for(|whole| !whole).await;
     }
 
-    /// Waits until both links are up.
+    /// Waits until all three links are up: both of this node, and by their word that between the two others.
     pub async fn ready(&self) {
-        for remote in &self.remotes {
-            let mut link = self.up[remote.party.index()].subscribe();
+        // The sender lives as long as self.
+        let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
+    }
+
+    /// Looks anew whether all three links are up.
+    fn judge(&self) {
+        self.whole.send_if_modified(|whole| {
+            let now = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
+            std::mem::replace(whole, now) != now
+        });
+    }
+
+    /// Tells a peer how the link to the third party is, and whenever that changes; ends with the link.
+    async fn tell_of_third(&self, connection: &Connection) {
+        let third = self.remotes.iter().find(|remote| remote.party != connection.peer);
+        let Some(mut link) = third.map(|third| self.up[third.party.index()].subscribe()) else { return };
+        loop {
+            let up = link.borrow_and_update().is_some();
             // The sender lives as long as self.
-            let _ = link.wait_for(Option::is_some).await;
+            if connection.say(Kind::Third(wire::Third { up })).await.is_err() || link.changed().await.is_err() {
+                return;
+            }
         }
     }
 
@@ -245,16 +260,16 @@ impl Peers {
         Mailroom::open(&self.mailroom, batch)
     }
 
-    /// The keys for clients of all nodes that are connected, and our own.
-    pub fn nodes(&self) -> Vec<Node> {
+    /// The keys for clients of all three nodes; of none while one of the three links is down.
+    pub fn nodes(&self) -> Option<Vec<Node>> {
         let node = |party: Party| {
             if party == self.own.party {
                 Some(self.own.node.clone())
             } else {
-                self.link(party).ok().map(|l| l.node.clone())
+                self.link(party).ok().map(|link| link.node.clone())
             }
         };
-        Party::ALL.into_iter().filter_map(node).collect()
+        if *self.whole.borrow() { Party::ALL.into_iter().map(node).collect() } else { None }
     }
 
     /// Dials the peers that come after this party, until closed: a link that breaks is dialled again.
@@ -310,11 +325,14 @@ impl Peers {
         let slot = &self.up[remote.party.index()];
         slot.send_replace(Some(Arc::clone(&connection)));
         tracing::info!(peer = %remote.party, "link up");
+        let telling = self.tell_of_third(&connection);
+        tokio::pin!(telling);
         loop {
             let kind = tokio::select! {
                 kind = inbound.next() => kind,
                 () = connection.hung_up() => None,
                 () = self.closed() => None,
+                () = &mut telling => None,
             };
             let Some(kind) = kind else { break };
             if let Err(error) = self.deliver(&connection, kind) {
@@ -330,6 +348,7 @@ impl Peers {
             }
             ours
         });
+        self.judge();
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         // Else it would hold the stream's sending end, and the stream would not end.
         epoch.take_if(|links| Arc::ptr_eq(links.to(remote.party), &connection));
@@ -400,6 +419,10 @@ impl Peers {
             }
             Kind::Decision(decision) if peer == Party::LEADER => {
                 self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
+            }
+            Kind::Third(third) => {
+                from.set_third(third.up);
+                self.judge();
             }
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
             Kind::Eligible(eligible) => {
