@@ -54,34 +54,45 @@ async fn connected(files: &Files) -> Client {
 /// Everything that nodes do for people, done and refused. Returns what clients were told of it.
 async fn whole_run(files: &Files, client: &Client) -> Vec<String> {
     let mut told = Vec::new();
-    let mut tell = |outcome: Result<String, ClientError>| {
-        told.push(outcome.unwrap_or_else(|error| format!("{error} {error:?}")));
-    };
     let at = |subject: &str, purpose: &str| -> Target { target(subject, purpose) };
+    let refused = |error: ClientError, why: &str| {
+        assert_eq!(error.reason(), why, "{error}");
+        format!("{error} {error:?}")
+    };
     for (seed, subject) in (0..).zip(HANDLES) {
         let token = files.token("enrolment", Method::Enroll);
-        let enrolled = client.enroll(&token, &at(subject, "enrolment"), &[face_of(&face(seed))]).await;
-        tell(enrolled.map(|enrolled| format!("{:?}", enrolled.receipts)));
+        let enrolled = client.enroll(&token, &at(subject, "enrolment"), &[face_of(&face(seed))]).await.unwrap();
+        told.push(format!("{:?}", enrolled.receipts));
     }
-    for (seed, subject) in [(0, HANDLES[0]), (1, HANDLES[1]), (1, HANDLES[0]), (0, "iin-nobody")] {
+    let nobody = "iin-nobody";
+    for (seed, subject) in [(0, HANDLES[0]), (1, HANDLES[1]), (1, HANDLES[0]), (0, nobody)] {
         let token = files.token("cash_withdrawal", Method::Verify);
         let verified = client.verify(&token, &at(subject, "cash_withdrawal"), &[face_of(&face(seed))], 123_456).await;
-        tell(verified.map(|verified| format!("{verified:?}")));
+        told.push(match verified {
+            Ok(verified) => {
+                assert_eq!(verified.matched, HANDLES[usize::from(seed)] == subject);
+                format!("{verified:?}")
+            }
+            Err(error) => {
+                assert_eq!(subject, nobody);
+                refused(error, "SUBJECT_UNKNOWN")
+            }
+        });
         // For another purpose than the token's: refused, and logged.
-        let refused = client.verify(&token, &at(subject, "card_activation"), &[face_of(&face(seed))], 1).await;
-        tell(refused.map(|verified| format!("{verified:?}")));
+        let other = client.verify(&token, &at(subject, "card_activation"), &[face_of(&face(seed))], 1).await;
+        told.push(refused(other.unwrap_err(), "PURPOSE_NOT_GRANTED"));
     }
     let token = files.token("case_search", Method::Search);
     let searched = client.search(&token, &files.search(4), &[face_of(&face(2))], &mut |_| {}).await.unwrap();
     assert_eq!(searched.found.candidates.len(), 1);
     let one = at(HANDLES[1], "subject_lock");
-    tell(client.lock(&files.token("subject_lock", Method::Lock), &one).await.map(|receipts| format!("{receipts:?}")));
+    let locked = client.lock(&files.token("subject_lock", Method::Lock), &one).await.unwrap();
+    told.push(format!("{locked:?}"));
     let token = files.token("cash_withdrawal", Method::Verify);
-    let locked = client.verify(&token, &at(HANDLES[1], "cash_withdrawal"), &[face_of(&face(1))], 1).await;
-    tell(locked.map(|verified| format!("{verified:?}")));
-    tell(
-        client.unlock(&files.token("subject_lock", Method::Unlock), &one).await.map(|receipts| format!("{receipts:?}")),
-    );
+    let verified = client.verify(&token, &at(HANDLES[1], "cash_withdrawal"), &[face_of(&face(1))], 1).await;
+    told.push(refused(verified.unwrap_err(), "SUBJECT_LOCKED"));
+    let unlocked = client.unlock(&files.token("subject_lock", Method::Unlock), &one).await.unwrap();
+    told.push(format!("{unlocked:?}"));
 
     let own = at(HANDLES[0], "subject_access");
     let token = files.token("subject_access", Method::Verify);
@@ -91,11 +102,10 @@ async fn whole_run(files: &Files, client: &Client) -> Vec<String> {
         let token = files.token("subject_access", Method::ListUses);
         assert!(!node.list_uses(&token, &own, matched.request_id).await.unwrap().is_empty());
     }
-    let erased = client.erase(&files.token("erasure", Method::Erase), &at(HANDLES[2], "erasure")).await;
     // The certificate is the person's own, and names them; the receipts in it do not.
-    assert!(erased.is_ok());
+    client.erase(&files.token("erasure", Method::Erase), &at(HANDLES[2], "erasure")).await.unwrap();
     let again = client.erase(&files.token("erasure", Method::Erase), &at(HANDLES[2], "erasure")).await;
-    tell(again.map(|_| String::new()));
+    told.push(refused(again.unwrap_err(), "SUBJECT_UNKNOWN"));
     told
 }
 
