@@ -297,15 +297,18 @@ impl One<'_> {
         self.refuse(note, None, Rule::Fork, text)
     }
 
-    /// All other tiles, from the top down: each is checked by the one above it.
+    /// All other tiles, from the top down: each is checked by the one above it. From the right: what was pruned is the left side, so
+    /// the first that is gone is the last that is asked for, however large the log says that it is.
     fn tiles(&self, tiles: &mut Tiles<'_>, size: u64, progress: &mut dyn FnMut(&Place, Step)) -> Result<(), Stop> {
         let all: Vec<_> = levels(size).collect();
         let total = all.iter().map(|(_, count)| count.div_ceil(WIDTH)).sum();
         let mut done = 0;
         for &(level, count) in all.iter().rev() {
-            for span in Span::changed(0, count) {
-                if let Got::False = tiles.tile(level, span)? {
-                    return self.false_tile(level, span);
+            for span in Span::changed(0, count).rev() {
+                match tiles.tile(level, span)? {
+                    Got::There => {}
+                    Got::Gone => break,
+                    Got::False => return self.false_tile(level, span),
                 }
                 done += 1;
                 progress(self.place, Step::Hashes { done, total });
@@ -319,15 +322,18 @@ impl One<'_> {
         Err(Stop::Found(self.finding(Some(span.range().start << (8 * level)), Rule::Root, text)))
     }
 
-    /// All bundles that are not there yet.
+    /// All bundles that are not there yet, from the right as well.
     fn entries(&self, hashes: &Hashes, size: u64, progress: &mut dyn FnMut(&Place, Step)) -> Result<(), Stop> {
         let mut first = self.place.first()?;
-        for span in Span::changed(0, size) {
+        for span in Span::changed(0, size).rev().take_while(|span| span.range().end > first) {
             if self.place.bundle(span)?.is_none() {
                 match self.bundle(hashes, span)? {
                     Ok(()) => {}
                     // Those before the first that is served were pruned. Whether they were old enough is seen by its minute.
-                    Err(Got::Gone) if span.range().end < size => first = first.max(span.range().end),
+                    Err(Got::Gone) if span.range().end < size => {
+                        first = span.range().end;
+                        break;
+                    }
                     Err(Got::Gone) => {
                         let text = "the newest entries are not served".to_owned();
                         return Err(Stop::Found(self.finding(Some(span.range().start), Rule::Gap, text)));
@@ -338,7 +344,7 @@ impl One<'_> {
                     }
                 }
             }
-            progress(self.place, Step::Entries { done: span.range().end, total: size });
+            progress(self.place, Step::Entries { done: size - span.range().start, total: size });
         }
         if first > self.place.first()? {
             self.place.set_first(first)?;

@@ -2,23 +2,32 @@
 //!
 //! tiles --insert--> [`Hashes`] --> root at every size, inclusion proofs; or what does not follow from what
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::log::merkle::{empty_root, node_hash};
-use crate::log::tiles::{Span, levels};
+use crate::log::tiles::{Span, WIDTH, levels};
 
 /// A tile has this many hashes' worth of levels: 2^8 of them.
 pub(crate) const HEIGHT: u32 = 8;
 
 /// Hashes of the complete subtrees of a log with a given number of leaves, each of which may be missing.
 ///
-/// * Shape: `levels[h][i]` is that over the leaves `i * 2^h .. (i + 1) * 2^h`; 66 bytes a leaf.
+/// * Shape: `levels[h]` has those over the leaves `i * 2^h .. (i + 1) * 2^h`, in pieces of 256. A piece is there once a hash of it is:
+///   what a checkpoint says of its size, whoever signed it, takes no memory.
+/// * Zeros are no hash that is known.
 /// * A hash of a tile, and one that was computed from two below it, agree: what does not is refused where it comes in.
 #[derive(Clone, Debug)]
 pub struct Hashes {
     size: u64,
-    levels: Vec<Vec<Option<[u8; 32]>>>,
+    levels: Vec<HashMap<u64, Piece>>,
 }
+
+/// 256 hashes of one height.
+type Piece = Box<[[u8; 32]; 256]>;
+
+/// What stands where no hash is known.
+const UNKNOWN: [u8; 32] = [0; 32];
 
 /// Two tiles contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +39,7 @@ impl Hashes {
     #[must_use]
     pub fn new(size: u64) -> Self {
         let heights = if size == 0 { 0 } else { size.ilog2() + 1 };
-        let levels = (0..heights).map(|height| vec![None; place(size >> height)]).collect();
-        Self { size, levels }
+        Self { size, levels: vec![HashMap::new(); heights as usize] }
     }
 
     /// Number of leaves.
@@ -52,7 +60,8 @@ impl Hashes {
     }
 
     fn node(&self, height: u32, index: u64) -> Option<[u8; 32]> {
-        *self.levels.get(height as usize)?.get(usize::try_from(index).ok()?)?
+        let piece = self.levels.get(height as usize)?.get(&(index / WIDTH))?;
+        Some(piece[place(index % WIDTH)]).filter(|hash| *hash != UNKNOWN)
     }
 
     /// Puts the hashes of one tile in, and all that follow from them up to the tile above.
@@ -82,7 +91,8 @@ impl Hashes {
         (height, first) = (bottom, span.range().start);
         for row in rows {
             for (hash, index) in row.into_iter().zip(first..) {
-                self.levels[height as usize][place(index)] = Some(hash);
+                let piece = self.levels[height as usize].entry(index / WIDTH);
+                piece.or_insert_with(|| Box::new([UNKNOWN; 256]))[place(index % WIDTH)] = hash;
             }
             (height, first) = (height + 1, first / 2);
         }
@@ -136,22 +146,21 @@ fn halves(range: &Range<u64>) -> (Range<u64>, Range<u64>) {
 /// The tiles at the right edge of a log of `size` leaves, from the top level down: they alone tell its root.
 pub(crate) fn edge(size: u64) -> Vec<(u32, Span)> {
     let mut edge: Vec<_> = levels(size)
-        .filter(|(_, count)| count % crate::log::tiles::WIDTH != 0)
-        .map(|(level, count)| (level, Span::of(count / crate::log::tiles::WIDTH, count)))
+        .filter(|(_, count)| count % WIDTH != 0)
+        .map(|(level, count)| (level, Span::of(count / WIDTH, count)))
         .collect();
     edge.reverse();
     edge
 }
 
 fn place(index: u64) -> usize {
-    usize::try_from(index).expect("a hash that is held has an index in memory")
+    usize::try_from(index).expect("a place in a piece, or in a tree in memory")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::log::merkle::{Tree, leaf_hash, verify_inclusion};
-    use crate::log::tiles::WIDTH;
 
     fn tree(size: u64) -> Tree {
         let mut tree = Tree::new();
@@ -196,6 +205,17 @@ mod tests {
             }
             assert_eq!(hashes.root(size), tree.root(size).ok(), "{size}");
         }
+    }
+
+    #[test]
+    fn a_size_that_nobody_could_hold_takes_nothing() {
+        let mut hashes = Hashes::new(u64::MAX);
+        let edge = edge(u64::MAX);
+        assert_eq!((edge.len(), hashes.root(u64::MAX), hashes.inclusion(7, u64::MAX)), (8, None, None));
+        for (level, span) in edge {
+            hashes.insert(level, span, &vec![[9; 32]; place(span.width)]).unwrap();
+        }
+        assert!(hashes.root(u64::MAX).is_some(), "and whoever signs it has its root");
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Place {
         if known.iter().any(|(_, other)| other == note) {
             return Ok(());
         }
-        let next = known.last().map_or(1, |(number, _)| number + 1);
+        let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
         put(&self.folder.join("evidence").join(next.to_string()), note.as_bytes())
     }
 

@@ -25,6 +25,8 @@ pub struct Part {
     pub hashes: Hashes,
     /// Index of the first entry that is still served.
     pub first: u64,
+    /// Leaf hashes are there from `first` to before this one; to the end of a log of which none is missing.
+    pub known: u64,
     /// How many others cosigned the newest checkpoint.
     pub cosignatures: usize,
     /// Entries under the largest checkpoint that as many others cosigned as the pins ask for.
@@ -63,9 +65,9 @@ impl Part {
             }
         };
         let first = place.first()?.min(checkpoint.size);
-        let hashes = read_hashes(place, &checkpoint, first, findings)?;
+        let (hashes, known) = read_hashes(place, &checkpoint, first, findings)?;
         let cosignatures = pins.cosigned(place.party, &note);
-        let mut part = Self { place: place.clone(), checkpoint, note, hashes, first, cosignatures, cosigned: 0 };
+        let mut part = Self { place: place.clone(), checkpoint, note, hashes, first, known, cosignatures, cosigned: 0 };
         part.remember(&key, seen.iter().map(|(_, note)| note), findings);
         part.compare(&key, elsewhere, findings);
         part.judge_evidence(&key, findings)?;
@@ -198,7 +200,7 @@ impl Part {
             return Ok(());
         }
         let mut missing = false;
-        for span in Span::changed(self.first / WIDTH * WIDTH, self.checkpoint.size) {
+        for span in Span::changed(self.first / WIDTH * WIDTH, self.known) {
             let at = span.range().start;
             let Some((bytes, width)) = self.place.bundle(span)? else {
                 // One finding for all that is missing in a row.
@@ -235,32 +237,42 @@ fn false_signature(place: &Place, text: &str) -> Finding {
     Finding::new(place.party, Some(place.half), None, Rule::BadSignature, text.to_owned())
 }
 
-/// Reads every tile from the top down: what does not lead to the tile above, or to the signed root, is found.
-fn read_hashes(place: &Place, checkpoint: &Checkpoint, first: u64, findings: &mut Vec<Finding>) -> io::Result<Hashes> {
+/// Reads the tiles from the top down: what does not lead to the tile above, or to the signed root, is found. Also tells up to where
+/// leaf hashes are there.
+///
+/// Of each level, from the first entry that is kept to the right, and then to the left of it, until one is missing: so it takes as
+/// long as there are files, however large the log says that it is.
+fn read_hashes(
+    place: &Place,
+    checkpoint: &Checkpoint,
+    first: u64,
+    findings: &mut Vec<Finding>,
+) -> io::Result<(Hashes, u64)> {
     let mut hashes = Hashes::new(checkpoint.size);
-    let mut whole = true;
+    let (mut whole, mut known) = (true, checkpoint.size);
     let all: Vec<_> = levels(checkpoint.size).collect();
     let finding = |index, rule, text| Finding::new(place.party, Some(place.half), index, rule, text);
     for (level, count) in all.into_iter().rev() {
-        for span in Span::changed(0, count) {
+        let begin = (first >> (8 * level)) / WIDTH * WIDTH;
+        for span in Span::changed(begin, count).chain(Span::changed(0, begin).rev()) {
             let leaves = span.range().start << (8 * level)..span.range().end << (8 * level);
-            match place.tile(level, span)? {
-                Some(tile) => {
-                    if hashes.insert(level, span, &tile).is_err() {
-                        let text = format!("tile {} of level {level} does not lead to the tile above it", span.index);
-                        findings.push(finding(Some(leaves.start), Rule::Root, text));
-                        whole = false;
-                    }
+            let Some(tile) = place.tile(level, span)? else {
+                if leaves.end <= first {
+                    break;
                 }
-                None if leaves.end <= first => {}
-                None => {
-                    // One finding for what is missing, not one for each tile.
-                    if whole {
-                        let text = format!("tile {} of level {level} is not there, or not whole", span.index);
-                        findings.push(finding(Some(leaves.start), Rule::Gap, text));
-                    }
-                    whole = false;
+                // One finding for what is missing, not one for each tile.
+                if whole {
+                    let text = format!("tile {} of level {level} is not there, or not whole", span.index);
+                    findings.push(finding(Some(leaves.start), Rule::Gap, text));
                 }
+                whole = false;
+                known = known.min(leaves.start.max(first));
+                break;
+            };
+            if hashes.insert(level, span, &tile).is_err() {
+                let text = format!("tile {} of level {level} does not lead to the tile above it", span.index);
+                findings.push(finding(Some(leaves.start), Rule::Root, text));
+                whole = false;
             }
         }
     }
@@ -272,5 +284,5 @@ fn read_hashes(place: &Place, checkpoint: &Checkpoint, first: u64, findings: &mu
         }
         None => {}
     }
-    Ok(hashes)
+    Ok((hashes, known))
 }

@@ -83,7 +83,7 @@ impl Span {
     }
 
     /// Those of the tiles of `count` that were not the same when there were `before`.
-    pub(crate) fn changed(before: u64, count: u64) -> impl Iterator<Item = Self> {
+    pub(crate) fn changed(before: u64, count: u64) -> impl DoubleEndedIterator<Item = Self> {
         let first = if before == count { count.div_ceil(WIDTH) } else { before / WIDTH };
         (first..count.div_ceil(WIDTH)).map(move |index| Self::of(index, count))
     }

@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use tumar::audit::fetch::{FetchError, Fetcher, Step};
 use tumar::audit::{Finding, Mirror, Rule, Verdict};
 use tumar::log::half::Half;
+use tumar::log::note::{Checkpoint, NoteSigner};
 use tumar::party::Party;
 
-use super::logs::{HALF, Log, Logs, START, audit, found, pins_at};
+use super::logs::{HALF, Log, Logs, START, audit, found, log_key, pins_at};
 use super::site::{Site, TOKEN};
 
 const NOW: u64 = START + 4000;
@@ -371,4 +372,17 @@ fn who_does_not_answer_is_an_error_and_progress_counts_to_the_end() {
     assert_eq!(found(&fetcher.node(Party::C, NOW, &mut |_, step| steps.push(step)).unwrap()), []);
     assert!(steps.contains(&Step::Hashes { done: 7, total: 7 }));
     assert_eq!(steps.last(), Some(&Step::Entries { done: 1402, total: 1402 }));
+}
+
+#[test]
+fn a_size_that_nobody_could_hold_is_a_gap_and_takes_neither_memory_nor_time() {
+    let world = World::of(700);
+    world.fetch_all();
+    let log = world.b();
+    let checkpoint = Checkpoint { size: u64::MAX, ..log.checkpoint() };
+    let note = checkpoint.sign(&NoteSigner::new(checkpoint.origin.clone(), log_key(Party::B))).unwrap();
+    fs::write(log.folder(world.mirror()).join("checkpoint"), &note).unwrap();
+    assert_eq!(found(&audit(world.mirror()).findings)[0], (Party::B, Some(0), Rule::Gap));
+    fs::write(log.folder(world.served.path()).join("checkpoint"), &note).unwrap();
+    assert_eq!(found(&world.fetch(Party::B)), [(Party::B, Some(0), Rule::Gap)]);
 }
