@@ -8,7 +8,7 @@ use std::path::Path;
 
 use door::{Bank, LIMITS};
 use memory::Memory;
-use tumar::log::access::{AccessLog, Closing};
+use tumar::log::access::{AccessLog, Closing, LogError};
 use tumar::log::entry::{Entry, Event};
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::Ledger as _;
@@ -172,9 +172,22 @@ async fn entries_are_destroyed_when_they_are_too_old_and_proofs_go_on() {
     log.shutdown().await;
     assert_eq!(ledger.mended().halves().await.unwrap()[0], (half, 700));
     assert!(!directory.path().join(format!("{half}/tile/entries/002.p")).exists());
+    // Its hashes are files from then on, which the operator may put away.
+    let current = Half::of(kept(101));
     let log = open(&ledger, directory.path(), kept(101)).await;
-    assert_eq!(log.inclusion(Place { half, index: 699 }).unwrap().size, 700);
+    assert_eq!(log.halves(), [half, current]);
+    assert_eq!((log.files(half).unwrap().1, audited(directory.path(), current)), (700, 0));
+    assert!(matches!(log.inclusion(Place { half, index: 699 }), Err(LogError::Beyond)));
     log.shutdown().await;
+    std::fs::remove_dir_all(directory.path().join(half.to_string())).unwrap();
+    let log = open(&ledger, directory.path(), kept(102)).await;
+    log.sweep(kept(102)).await.unwrap();
+    assert_eq!(
+        (log.halves(), admit(&log, &bank, 1, kept(102)).await),
+        (vec![current], vec![Place { half: current, index: 0 }])
+    );
+    log.shutdown().await;
+    assert!(!directory.path().join(half.to_string()).exists());
 }
 
 #[tokio::test]

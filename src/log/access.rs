@@ -244,7 +244,13 @@ impl AccessLog {
         let mut shown = Shown::new(signer);
         let standing = Standing::new(directory);
         let mut last = None;
+        let current = *halves.keys().next_back().expect("a current half-year was put there");
         for (half, first) in halves {
+            if half < current && first > 0 && ledger.entries(Place { half, index: first }).await?.is_empty() {
+                // The files alone speak for it, for as long as they are there.
+                standing.know(half)?;
+                continue;
+            }
             let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, shown.key()).await?;
             shown.logs.insert(half, shard);
             if let Some(before) = last.replace(of_half) {
@@ -259,7 +265,6 @@ impl AccessLog {
             standing.end(shown.checkpoint(half, size).expect("the half is here").1);
         }
         let publisher: Publisher = last.expect("there is a current half");
-        let current = shown.current();
         let next = Place { half: current, index: shown.logs[&current].tree.size() };
         let batch = Batch::new(limits, next);
         let shared = Arc::new(Mutex::new(shown));
@@ -360,10 +365,12 @@ impl AccessLog {
         (Place { half, index }, note)
     }
 
-    /// The half-years that are here, in order.
+    /// The half-years that are here, in order; of some of them, hashes alone.
     #[must_use]
     pub fn halves(&self) -> Vec<Half> {
-        shown(&self.shared).logs.keys().copied().collect()
+        let mut halves = self.standing.halves();
+        halves.extend(shown(&self.shared).logs.keys());
+        halves.into_iter().collect()
     }
 
     /// What shows that an entry stands in the log, under a signed checkpoint.

@@ -1,6 +1,6 @@
 //! The task that publishes: tiles and checkpoint, within a second of a new entry. Each half-year into a folder of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ const BACKLOG: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Standing {
     directory: PathBuf,
+    /// Held while files are written.
+    writing: Mutex<()>,
+    /// Held for a moment: whoever asks never waits for a disk.
     notes: Mutex<BTreeMap<Half, String>>,
     published: watch::Sender<Option<String>>,
     ended: watch::Sender<Option<String>>,
@@ -36,8 +39,9 @@ pub(super) struct Standing {
 impl Standing {
     /// Of no half yet: [`Publisher::open`] reads what stands there.
     pub(super) fn new(directory: &Path) -> Arc<Self> {
-        let (published, ended, notes) = (watch::Sender::new(None), watch::Sender::new(None), Mutex::default());
-        Arc::new(Self { directory: directory.to_owned(), notes, published, ended })
+        let (published, ended) = (watch::Sender::new(None), watch::Sender::new(None));
+        let (writing, notes) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { directory: directory.to_owned(), writing, notes, published, ended })
     }
 
     pub(super) fn published(&self) -> watch::Receiver<Option<String>> {
@@ -54,8 +58,25 @@ impl Standing {
         self.ended.send_replace(Some(note));
     }
 
+    /// Reads the checkpoint that stands in a half's folder, if there is one.
+    pub(super) fn know(&self, half: Half) -> Result<(), TilesError> {
+        if let Some(note) = tiles::note_in(&folder(&self.directory, half))? {
+            self.notes().insert(half, note);
+        }
+        Ok(())
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn notes(&self) -> MutexGuard<'_, BTreeMap<Half, String>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The halves that have a checkpoint.
+    pub(super) fn halves(&self) -> BTreeSet<Half> {
+        self.notes().keys().copied().collect()
     }
 
     /// Number of entries under the checkpoint that stands in a half's folder.
@@ -81,14 +102,14 @@ impl Standing {
     pub(super) fn replace(&self, note: &str) -> Result<bool, TilesError> {
         let origin = note.lines().next().and_then(|origin| origin.rsplit_once('/'));
         let Some(half) = origin.and_then(|(_, half)| half.parse::<Half>().ok()) else { return Ok(false) };
-        let mut notes = self.notes();
+        let _writing = self.writing();
         // The text ends where the signatures begin.
         let text = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
-        if notes.get(&half).and_then(|standing| text(standing)) != text(note) {
+        if self.note(half).and_then(|standing| text(&standing)) != text(note) {
             return Ok(false);
         }
         tiles::put_checkpoint(&folder(&self.directory, half), note)?;
-        notes.insert(half, note.to_owned());
+        self.notes().insert(half, note.to_owned());
         Ok(true)
     }
 }
@@ -114,9 +135,7 @@ impl Publisher {
     pub(super) fn open(standing: &Arc<Standing>, half: Half) -> Result<Self, TilesError> {
         let files = tiles::Writer::open(&folder(&standing.directory, half))?;
         let tail_from = files.first_needed();
-        if let Some(note) = files.checkpoint()? {
-            standing.notes().insert(half, note);
-        }
+        standing.know(half)?;
         let (tree, tail, waiting) = (Tree::new(), VecDeque::new(), VecDeque::new());
         Ok(Self { half, files, tree, tail, tail_from, waiting, standing: Arc::clone(standing) })
     }
@@ -198,14 +217,13 @@ impl Publisher {
 
     fn write(&mut self, note: &str) -> Result<(), TilesError> {
         let Self { files, tree, tail, tail_from, .. } = self;
-        let mut standing = self.standing.notes();
+        let writing = self.standing.writing();
         files.write(tree, |span| within(tail, *tail_from, span), note)?;
-        standing.insert(self.half, note.to_owned());
+        self.standing.notes().insert(self.half, note.to_owned());
+        drop(writing);
         let needed = files.first_needed();
         tail.drain(..usize::try_from(needed - *tail_from).expect("what is in memory can be counted"));
         *tail_from = needed;
-        // Who waits for the news looks at what stands there.
-        drop(standing);
         self.standing.published.send_replace(Some(note.to_owned()));
         Ok(())
     }

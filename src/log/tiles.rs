@@ -155,20 +155,8 @@ impl Writer {
     /// written anew).
     pub fn open(directory: &Path) -> Result<Self, TilesError> {
         fs::create_dir_all(directory)?;
-        let written = match fs::read_to_string(directory.join("checkpoint")) {
-            Ok(note) => Some(Checkpoint::danger_unverified(&note)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error.into()),
-        };
+        let written = note_in(directory)?.map(|note| Checkpoint::danger_unverified(&note)).transpose()?;
         Ok(Self { directory: directory.to_owned(), written })
-    }
-
-    /// The signed note that stands there.
-    pub(super) fn checkpoint(&self) -> Result<Option<String>, TilesError> {
-        Ok(match self.written {
-            Some(_) => Some(fs::read_to_string(self.directory.join("checkpoint"))?),
-            None => None,
-        })
     }
 
     /// Number of entries under the checkpoint that stands there.
@@ -283,6 +271,14 @@ pub(super) fn prune(directory: &Path, kept_from: u64) -> Result<(), TilesError> 
         }
     }
     Ok(())
+}
+
+/// The signed note that stands in a log's folder.
+pub(super) fn note_in(directory: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(directory.join("checkpoint")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        note => note.map(Some),
+    }
 }
 
 /// Number of entries of a checkpoint that this node wrote itself.
