@@ -75,16 +75,21 @@ async fn verify(trio: &Trio, subject: &str, purpose: &str, face: &Template) -> t
     trio.client.verify(&token, &target(subject, purpose), &[face_of(face)], 1000).await.unwrap()
 }
 
+/// A request with a bearer's token.
+fn borne<T>(asked: T, token: Option<&str>) -> Request<T> {
+    let mut request = Request::new(asked);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    request
+}
+
 async fn list(
     log: &mut AccessLogServiceClient<Channel>,
     token: Option<&str>,
     asked: v1::ListEntriesRequest,
 ) -> Result<Vec<(u64, Entry)>, ClientError> {
-    let mut request = Request::new(asked);
-    if let Some(token) = token {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    }
-    let mut listed = log.list_entries(request).await?.into_inner();
+    let mut listed = log.list_entries(borne(asked, token)).await?.into_inner();
     let mut entries = Vec::new();
     while let Some(v1::ListEntriesResponse { index, entry }) = listed.message().await? {
         entries.push((index, Entry::parse(&entry).unwrap()));
@@ -146,7 +151,10 @@ async fn anyone_gets_checkpoints_and_proofs_and_holders_of_an_auditors_token_ent
             verify_inclusion(&leaf, *index, under.size, &proof, &under.root).unwrap();
         }
         let asked = v1::GetReceiptRequest { half: half.to_string(), index: 1 };
-        let receipt = receipt_from(&log.get_receipt(asked).await.unwrap().into_inner().receipt.unwrap()).unwrap();
+        let nobody = log.get_receipt(asked.clone()).await.map(drop).map_err(ClientError::from);
+        assert_eq!(reason(nobody), "TOKEN_ABSENT");
+        let receipt = log.get_receipt(borne(asked, Some(&token))).await.unwrap().into_inner().receipt;
+        let receipt = receipt_from(&receipt.unwrap()).unwrap();
         let config = trio.files.client_config();
         receipt.verify(&config.nodes[party.index()], &config.deployment).unwrap();
         assert_eq!((receipt.body.outcome, receipt.body.rq), (Outcome::Logged, all[1].1.rq));

@@ -191,14 +191,16 @@ impl Engine {
     }
 
     async fn own_uses(&self, permit: &Permit<ListUses>) -> Result<Vec<OwnUse>, Refusal> {
-        // What is durable now is to be among them, this very request too.
-        self.log.settle().await.map_err(|error| error.at(self.party))?;
+        // What is durable now is to be among them, this very request too; but for a disk that is full nobody waits for ever.
+        if let Ok(settled) = tokio::time::timeout(self.limits.patience, self.log.settle()).await {
+            settled.map_err(|error| error.at(self.party))?;
+        }
         let record = permit.subject().ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
         let handles = self.store.handles(record).await.map_err(|error| error.at(self.party))?;
         let (key, count) = handles.ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
         let logs: Vec<_> =
             self.log.halves().into_iter().filter_map(|half| Some((half, self.log.files(half)?))).collect();
-        let found = tokio::task::spawn_blocking(move || {
+        let found = self.scanner.run(move || {
             let own: HashSet<[u8; 32]> = (0..count).map(|counter| blinded_handle(&key, counter)).collect();
             let mut found = Vec::new();
             for (half, (files, size)) in logs {

@@ -39,6 +39,22 @@ impl Auditing {
         self.engine.half(text).map_err(|refusal| status(&refusal))
     }
 
+    /// What tells of single entries is for holders of a token to read them.
+    fn may_read<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let token = bearer(request).ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?;
+        self.engine.may_read(token).map_err(|refusal| status(&refusal))
+    }
+
+    /// What an engine answers, who goes on although the client goes away: what is admitted is closed.
+    async fn answered<T, F>(&self, asked: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let answered = tokio::spawn(asked).await.map_err(|_| refuse(&self.engine, "ANSWER_MISSING"))?;
+        answered.map_err(|refusal| status(&refusal))
+    }
+
     fn malformed(&self, error: RequestError) -> Status {
         status(&Refusal::malformed(self.engine.party(), error))
     }
@@ -64,8 +80,7 @@ impl AccessLogService for Auditing {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<Self::ListEntriesStream>, Status> {
-        let token = bearer(&request).ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?;
-        self.engine.may_read(token).map_err(|refusal| status(&refusal))?;
+        self.may_read(&request)?;
         let reader = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(&self.engine, "OVERLOADED"))?;
         let asked = request.into_inner();
         let filter = filter(&asked).map_err(|error| self.malformed(error))?;
@@ -110,6 +125,7 @@ impl AccessLogService for Auditing {
         &self,
         request: Request<v1::GetReceiptRequest>,
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
+        self.may_read(&request)?;
         let v1::GetReceiptRequest { half, index } = request.into_inner();
         let place = Place { half: self.half(&half)?, index };
         let receipt = self.engine.logged(place).await.map_err(|refusal| status(&refusal))?;
@@ -122,8 +138,9 @@ impl AccessLogService for Auditing {
     ) -> Result<Response<v1::OpenEvidenceResponse>, Status> {
         let token = proven(&self.engine, &request)?;
         let (ask, place, part) = ask_of_evidence(request.get_ref()).map_err(|error| self.malformed(error))?;
-        let opened = self.engine.open_evidence(token, &ask, (place, part)).await;
-        let (part, digests) = opened.map_err(|refusal| status(&refusal))?;
+        let engine = Arc::clone(&self.engine);
+        let opened = async move { engine.open_evidence(token, &ask, (place, part)).await };
+        let (part, digests) = self.answered(opened).await?;
         Ok(Response::new(v1::OpenEvidenceResponse { part, digests: hashes(&digests) }))
     }
 }
@@ -135,7 +152,8 @@ impl SubjectService for Auditing {
     async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<Self::ListUsesStream>, Status> {
         let token = proven(&self.engine, &request)?;
         let ask = ask_of_uses(request.get_ref()).map_err(|error| self.malformed(error))?;
-        let uses = self.engine.list_uses(token, &ask).await.map_err(|refusal| status(&refusal))?;
+        let engine = Arc::clone(&self.engine);
+        let uses = self.answered(async move { engine.list_uses(token, &ask).await }).await?;
         let listed = tokio_stream::iter(uses).map(|OwnUse { entry, inclusion }| {
             Ok(v1::ListUsesResponse {
                 half: inclusion.place.half.to_string(),
