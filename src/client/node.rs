@@ -37,7 +37,6 @@ pub struct Exhibit {
 }
 
 /// A part of the evidence behind an entry.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Opened {
     /// A compact JWS.
     pub text: String,

@@ -280,7 +280,7 @@ struct Shelf {
     models: HashMap<ModelId, Gallery>,
 }
 
-/// A handle's SHA-256, its first half: of one size, so that a million people take a million times 35 bytes and leave no holes.
+/// A handle's SHA-256, its first half: of one size, so that those of a million people lie side by side and leave no holes.
 ///
 /// A bank that seeks two handles with the same half needs 2^64 tries, and then cannot enrol both in its own gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
