@@ -90,7 +90,7 @@ async fn measure(entries: usize) {
         logs: log.directory().to_owned(),
         peers: Vec::new(),
         witness: None,
-        readers: Arc::new(|_, _| true),
+        readers: Arc::new(|_| true),
         clock: Arc::new(|| NOW),
     });
     let (stop_server, stopped) = oneshot::channel::<()>();

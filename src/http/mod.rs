@@ -56,8 +56,8 @@ const LIFE: Duration = Duration::from_mins(3);
 /// How long the last answer of a connection may take then, and when the node stops.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Whether the bearer of this token may read entries at this time, in unix seconds.
-pub type Readers = Arc<dyn Fn(&str, u64) -> bool + Send + Sync>;
+/// Whether the bearer of this token may read entries now.
+pub type Readers = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Unix seconds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

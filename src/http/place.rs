@@ -40,7 +40,7 @@ impl Place {
     pub(super) fn parse(path: &str) -> Option<Self> {
         let mut pieces = path.strip_prefix('/')?.splitn(3, '/');
         let (party, half, file) = (pieces.next()?, pieces.next()?, pieces.next()?);
-        let party = Party::ALL.into_iter().find(|any| any.as_str().to_ascii_lowercase() == party)?;
+        let party = Party::ALL.into_iter().find(|any| any.letter() == party)?;
         Some(Self { party, half: half.parse().ok()?, kind: kind(file)?, file: file.to_owned() })
     }
 }
@@ -48,7 +48,7 @@ impl Place {
 /// The path on a node's port.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/{}/{}", self.party.as_str().to_ascii_lowercase(), self.half, self.file)
+        write!(f, "/{}/{}/{}", self.party.letter(), self.half, self.file)
     }
 }
 

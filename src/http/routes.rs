@@ -90,7 +90,7 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 async fn file(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Reply {
     let Some(place) = Place::parse(uri.path()) else { return nowhere() };
     let token = if place.kind == Kind::Bundle {
-        match bearer(&headers).filter(|token| (shared.parts.readers)(token, (shared.parts.clock)())) {
+        match bearer(&headers).filter(|token| (shared.parts.readers)(token)) {
             Some(token) => Some(token.to_owned()),
             None => return unauthorised(),
         }

@@ -114,7 +114,7 @@ pub(super) async fn port(
         logs: log.directory().to_owned(),
         peers: peers.into_iter().map(|(party, _, site)| (party, site)).collect(),
         witness: Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))),
-        readers: Arc::new(move |token, _now| reads.may_read(token).is_ok()),
+        readers: Arc::new(move |token| reads.may_read(token).is_ok()),
         clock: Arc::clone(clock),
     };
     let tls = if audit.plain { None } else { Some(WebTls::new(&keys::tls(&folder, "tls")?)?) };
