@@ -15,7 +15,7 @@ use crate::party::Party;
 use crate::request::Method;
 
 /// Actions of one node alone.
-const LONE: [&str; 2] = ["open_evidence", "list_uses"];
+const LONE: [Method; 2] = [Method::OpenEvidence, Method::ListUses];
 
 /// Reasons of a node that lost sight of the others: another may have completed the same request.
 const LINKS: [&str; 4] = ["PEER_LOST", "PEER_BROKEN", "RUN_FAILED", "CANCELLED"];
@@ -97,7 +97,7 @@ pub struct Span {
 impl Pairs {
     /// One more entry, in the order of its log.
     pub fn take(&mut self, spot: Spot, entry: &Entry) {
-        if LONE.contains(&entry.action.action()) {
+        if LONE.contains(&entry.action) {
             return;
         }
         let admitted = (entry.event == Event::Admitted).then(|| {

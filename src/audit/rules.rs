@@ -6,6 +6,7 @@ use super::finding::{Finding, Rule, Spot};
 use super::pins::Pins;
 use crate::log::entry::{Entry, Event, Minute};
 use crate::name::RelyingParty;
+use crate::request::Method;
 use crate::token::details::Action;
 use crate::token::policy::{Policy, Purpose};
 
@@ -100,7 +101,7 @@ impl<'a> Rules<'a> {
                     allowed(policy, entry, &mut broken);
                     self.rate(policy, entry, &mut broken);
                 }
-                if entry.action.action() == "search" && entry.approvals < APPROVALS {
+                if entry.action == Method::Search && entry.approvals < APPROVALS {
                     let text = format!("a search was admitted with {} approvals; it takes two", entry.approvals);
                     broken(Rule::SearchUnapproved, text);
                 }
@@ -166,7 +167,7 @@ impl<'a> Rules<'a> {
     fn candidate(&mut self, entry: &Entry, broken: &mut impl FnMut(Rule, String)) {
         let most = self.purpose(entry).and_then(|purpose| purpose.search.as_ref()).map(|search| search.max_candidates);
         let older = self.may_be_older(entry);
-        match self.open.get_mut(&entry.rq).filter(|open| open.entry.action.action() == "search") {
+        match self.open.get_mut(&entry.rq).filter(|open| open.entry.action == Method::Search) {
             Some(open) => {
                 same(open, entry, broken);
                 open.candidates += 1;
