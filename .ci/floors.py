@@ -31,6 +31,7 @@ NAMED = {
     "ring::rand": ["seal", "token", "log", "engine", "cli"],
     # One derivation, of the key that a person keeps.
     "ring::hkdf": ["prss", "handshake", "client"],
+    "base16ct": ["hex"],
     "aes": ["prss"],
     "ctr": ["prss"],
     "ndarray": ["gallery", "protocol", "cli"],

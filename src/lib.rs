@@ -18,7 +18,7 @@
 //! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
-//!    party.rs  name.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//!    party.rs  name.rs  hex.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
 pub mod audit;
@@ -29,6 +29,7 @@ pub mod engine;
 pub mod eval;
 pub mod gallery;
 pub mod handshake;
+pub mod hex;
 pub mod http;
 pub mod log;
 pub mod name;

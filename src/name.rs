@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex::unhex;
+
 /// The text does not have the form of the name it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} must be {form}")]
@@ -171,15 +173,8 @@ impl FromStr for RequestId {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let wrong = NameError { kind: "request_id", form: "a lower-case UUID of version 4" };
-        let mut bytes = [0; 16];
         let digits: String = text.chars().filter(|c| *c != '-').collect();
-        if digits.len() != 32 || !digits.is_ascii() {
-            return Err(wrong);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| wrong)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong)?;
-        }
+        let bytes = unhex(&digits).ok_or(wrong)?;
         let id = Self(bytes);
         // One text for one id: what does not print back as it came is refused.
         if id.to_string() == text && Self::from_random(bytes) == id { Ok(id) } else { Err(wrong) }

@@ -12,6 +12,7 @@ use std::fmt;
 
 use tokio::sync::mpsc;
 
+use crate::hex::hex;
 use crate::party::Party;
 
 /// A run of the protocol: 16 random bytes that all three parties contributed to. Never used twice.
@@ -21,7 +22,7 @@ pub struct SessionId(pub [u8; 16]);
 /// In hexadecimal.
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -54,6 +54,16 @@ impl Party {
             Self::C => "C",
         }
     }
+
+    /// `"a"`, `"b"` or `"c"`: how names, addresses and folders spell it.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+            Self::C => "c",
+        }
+    }
 }
 
 impl fmt::Display for Party {

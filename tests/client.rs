@@ -62,7 +62,7 @@ impl World {
     }
 
     fn home(&self, party: Party) -> std::path::PathBuf {
-        self.folder.path().join(party.as_str().to_ascii_lowercase())
+        self.folder.path().join(party.letter())
     }
 
     async fn node(&self, party: Party) -> Node {

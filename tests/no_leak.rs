@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use trio::{Files, entries, face_of, now, target, template};
 use tumar::client::{Client, ClientError, NodeClient, Target};
+use tumar::hex::hex;
 use tumar::log::entry::Entry;
 use tumar::party::Party;
 use tumar::request::Method;
@@ -123,14 +124,6 @@ fn files_below(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
 
 fn holds(content: &[u8], needle: &[u8]) -> bool {
     content.windows(needle.len()).any(|window| window == needle)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }
 
 /// Whether some word is a number of 12 digits, or of 13 to 19 that a card's could be by its check digit (ISO/IEC 7812).

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::finding::{Finding, Rule};
 use super::hashes::{Hashes, edge};
-use super::mirror::{Mirror, Place, hashes, letter};
+use super::mirror::{Mirror, Place, hashes};
 use super::pins::{NodePin, Pins};
 use crate::log::half::Half;
 use crate::log::merkle::leaf_hash;
@@ -380,7 +380,7 @@ impl One<'_> {
 
     fn get(&self, path: &str, token: Option<&str>) -> Result<Option<Vec<u8>>, FetchError> {
         let node = self.place.party;
-        let path = format!("/{}/{}/{path}", letter(node), self.place.half);
+        let path = format!("/{}/{}/{path}", node.letter(), self.place.half);
         let answer = self.site.get(&path, token)?;
         match answer.status {
             200 => Ok(Some(answer.body)),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::hex::hex;
 use crate::log::half::Half;
 use crate::party::Party;
 
@@ -217,16 +218,6 @@ impl fmt::Display for Finding {
         }
         write!(f, ": {}", self.text)
     }
-}
-
-/// Lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all text");
-        text
-    })
 }
 
 /// What many findings come to.

@@ -41,7 +41,7 @@ impl Mirror {
     /// # Errors
     /// [`io::Error`] if the folder can not be read; that there is none is no error.
     pub fn halves(&self, party: Party) -> io::Result<Vec<Half>> {
-        let entries = match fs::read_dir(self.folder.join(letter(party))) {
+        let entries = match fs::read_dir(self.folder.join(party.letter())) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -57,18 +57,8 @@ impl Mirror {
     /// The place of one node's log of half a year.
     #[must_use]
     pub fn place(&self, party: Party, half: Half) -> Place {
-        let folder = self.folder.join(letter(party)).join(half.to_string());
+        let folder = self.folder.join(party.letter()).join(half.to_string());
         Place { party, half, folder }
-    }
-}
-
-/// `a`, `b`, `c`: how addresses and folders spell a party.
-#[must_use]
-pub const fn letter(party: Party) -> &'static str {
-    match party {
-        Party::A => "a",
-        Party::B => "b",
-        Party::C => "c",
     }
 }
 

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::counts::{Count, Day, Use, date, time};
-use super::finding::{Finding, hex};
+use super::finding::Finding;
 use super::outliers::Outlier;
 use super::run::Audit;
 use crate::drawing::page::{table, whole};
 use crate::drawing::svg::{Anchor, Axis, COLOURS, Svg, escape};
 use crate::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};
+use crate::hex::hex;
 use crate::name::{Deployment, RelyingParty};
 
 /// Counts below it, but for 0, are withheld.

@@ -9,6 +9,7 @@ use super::finding::{Finding, Spot};
 use super::mirror::Mirror;
 use super::part::Part;
 use super::pins::Pins;
+use crate::hex::unhex;
 use crate::log::entry::{Entry, blinded_handle};
 use crate::log::merkle::{leaf_hash, verify_inclusion};
 use crate::log::note::Checkpoint;
@@ -98,10 +99,5 @@ fn proved(part: &Part, index: u64) -> io::Result<Option<OwnUse>> {
 fn handle_of(bytes: &[u8]) -> Option<[u8; 32]> {
     const MARK: &[u8] = b"\"handle\":\"";
     let at = bytes.windows(MARK.len()).position(|window| window == MARK)? + MARK.len();
-    let digits = bytes.get(at..at + 64)?;
-    let mut handle = [0; 32];
-    for (byte, pair) in handle.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(handle)
+    unhex(str::from_utf8(bytes.get(at..at + 64)?).ok()?)
 }

@@ -10,6 +10,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
 use tumar::audit::Pins;
 use tumar::audit::pins::NodePin;
+use tumar::hex::hex;
 use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
 use tumar::name::{Deployment, RelyingParty};
@@ -101,7 +102,7 @@ impl Init {
 
 /// The configuration of a node under a folder that `init` wrote.
 pub(super) fn node_config(dir: &Path, party: Party) -> PathBuf {
-    dir.join(folder(party)).join("node.toml")
+    dir.join(party.letter()).join("node.toml")
 }
 
 /// The configuration of the client under such a folder.
@@ -112,10 +113,6 @@ pub(super) fn client_config(dir: &Path) -> PathBuf {
 /// The `iss` of the tokens that `tumar token` gives.
 pub(super) fn issuer_name(deployment: &Deployment) -> String {
     format!("https://issuer.{deployment}.tumar.internal")
-}
-
-fn folder(party: Party) -> String {
-    party.as_str().to_ascii_lowercase()
 }
 
 /// What proofs say of a node at a port, by the name in its certificate.
@@ -197,15 +194,15 @@ impl Plan {
     }
 
     fn write_keys(&self, dir: &Path, party: Party) -> Result<NodePublic, Failure> {
-        let keys = dir.join(folder(party)).join("keys");
+        let keys = dir.join(party.letter()).join("keys");
         files::make_folder(&keys)?;
-        files::make_folder(&dir.join(folder(party)).join("data"))?;
+        files::make_folder(&dir.join(party.letter()).join("data"))?;
         let identity = write_ed25519(&keys.join("identity.pk8"))?;
         let log = write_ed25519(&keys.join("log.pk8"))?;
         let witness = write_ed25519(&keys.join("witness.pk8"))?;
         files::write_secret(&keys.join("store.key"), &*random()?)?;
         files::write_secret(&keys.join("envelope-current.seed"), &*random()?)?;
-        write_certificate(&keys, "peer", vec![format!("node-{}.tumar.internal", folder(party))])?;
+        write_certificate(&keys, "peer", vec![format!("node-{}.tumar.internal", party.letter())])?;
         let loopback = Ipv4Addr::LOCALHOST.to_string();
         let mut names = vec!["localhost".to_owned(), loopback];
         if !names.contains(&self.host) {
@@ -221,7 +218,7 @@ impl Plan {
 
     fn node_toml(&self, party: Party, nodes: &[NodePublic; 3]) -> String {
         let peer = |other: Party| {
-            let (letter, address) = (folder(other), self.at(self.peer[other.index()]));
+            let (letter, address) = (other.letter(), self.at(self.peer[other.index()]));
             let NodePublic { identity, log_key, cosigner } = &nodes[other.index()];
             let url = self.audit_url(other);
             format!(
@@ -294,7 +291,7 @@ impl Plan {
             base = self.leader_base(),
         );
         for (party, NodePublic { identity, log_key, .. }) in Party::ALL.into_iter().zip(nodes) {
-            let (letter, port) = (folder(party), self.public[party.index()]);
+            let (letter, port) = (party.letter(), self.public[party.index()]);
             let _ = write!(
                 text,
                 "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n\
@@ -320,7 +317,7 @@ impl Plan {
         let mut parties = Party::ALL.into_iter();
         let pin = |NodePublic { log_key, cosigner, .. }| {
             let party = parties.next().expect("three nodes for three parties");
-            let certificate = Some(PathBuf::from(format!("../{}/keys/tls.crt", folder(party))));
+            let certificate = Some(PathBuf::from(format!("../{}/keys/tls.crt", party.letter())));
             NodePin { party, log: log_key, cosigner, url: self.audit_url(party), certificate }
         };
         let pins = Pins::new(self.deployment.clone(), nodes.map(pin), Vec::new(), 2)?;
@@ -349,15 +346,6 @@ pub(super) fn read_officers(folder: &Path) -> Result<[Officer; 2], Failure> {
     };
     let [one, other] = OFFICERS.map(officer);
     Ok([one?, other?])
-}
-
-/// Lower-case hex.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // A String takes all.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A new Ed25519 key into a file; its public half.

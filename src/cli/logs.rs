@@ -54,7 +54,7 @@ pub(super) fn compare(folder: &Path, pins: &[NodePin; 3], answered: &[[u8; 32]])
 
 fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
     let party = pin.party;
-    let letter = party.as_str().to_ascii_lowercase();
+    let letter = party.letter();
     let folder = folder.join(letter).join("data").join("log");
     let tiles = |error| LogFault::Tiles(party, error);
     let mut told = Told { entries: 0, admitted: BTreeSet::new(), completed: BTreeSet::new() };

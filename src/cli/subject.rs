@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tumar::audit::counts::time;
-use tumar::audit::finding::hex;
 use tumar::audit::uses::{self, OwnUse};
 use tumar::audit::{Finding, Severity, Verdict};
 use tumar::client::{OwnEntry, SubjectKey};
+use tumar::hex::hex;
 use tumar::log::entry::{Entry, Event, Minute};
 use tumar::name::{Modality, PurposeName};
 use tumar::party::Party;
@@ -190,15 +190,15 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
     let what = if is_named {
         format!("searched among many by a {of} and was told your name as one that may be meant")
     } else {
-        match action.action() {
-            "enroll" => format!("had your {of} taken in"),
-            "verify" => format!("compared your {of} with yours on record"),
-            "erase" => "had all that is on record of you erased".to_owned(),
-            "lock" => "stopped every use of what is on record of you".to_owned(),
-            "unlock" => "allowed the use of what is on record of you again".to_owned(),
-            "list_uses" => "asked for your list of uses".to_owned(),
-            "open_evidence" => "opened the evidence of a use".to_owned(),
-            other => format!("asked for {other}"),
+        match action {
+            Method::Enroll => format!("had your {of} taken in"),
+            Method::Verify => format!("compared your {of} with yours on record"),
+            Method::Erase => "had all that is on record of you erased".to_owned(),
+            Method::Lock => "stopped every use of what is on record of you".to_owned(),
+            Method::Unlock => "allowed the use of what is on record of you again".to_owned(),
+            Method::ListUses => "asked for your list of uses".to_owned(),
+            Method::OpenEvidence => "opened the evidence of a use".to_owned(),
+            Method::Search | Method::ReadLog => format!("asked for {}", action.action()),
         }
     };
     let end = if is_named {

@@ -5,6 +5,7 @@ use std::{fmt, fs, io};
 
 use serde::Deserialize;
 
+use crate::hex::unhex;
 use crate::log::note::VerifierKey;
 use crate::log::receipt::NodeKeys;
 use crate::name::{Deployment, RelyingParty};
@@ -167,33 +168,6 @@ fn door_of(node: &FileNode, folder: &Path) -> Result<Option<NodeDoor>, ConfigErr
 
 fn pin(node: &FileNode) -> Result<NodePin, ConfigError> {
     let log: VerifierKey = node.log_key.parse().map_err(|_| ConfigError::LogKey(node.party))?;
-    let identity = from_hex(&node.identity).ok_or(ConfigError::Identity(node.party))?;
+    let identity = unhex(&node.identity).ok_or(ConfigError::Identity(node.party))?;
     Ok(NodePin { party: node.party, identity, log })
-}
-
-/// Exactly twice as many digits of lower-case hex.
-pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
-}
-
-/// Lower-case hex.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all");
-        text
-    })
 }

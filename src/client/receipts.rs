@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{from_hex, to_hex};
 use super::{ClientConfig, NodePin};
+use crate::hex::{hex, unhex};
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
 use crate::name::{Deployment, GalleryName, PurposeName, RequestId, Subject};
 use crate::party::Party;
@@ -155,10 +155,10 @@ impl ErasureCertificate {
         let file = |receipt: &Receipt| FileReceipt {
             party: receipt.body.party,
             log_index: receipt.body.index,
-            leaf_hash: to_hex(&receipt.body.leaf),
-            inclusion_proof: receipt.body.inclusion.iter().map(|hash| to_hex(hash)).collect(),
+            leaf_hash: hex(&receipt.body.leaf),
+            inclusion_proof: receipt.body.inclusion.iter().map(|hash| hex(hash)).collect(),
             checkpoint: receipt.body.checkpoint.clone(),
-            signature: to_hex(&receipt.signature),
+            signature: hex(&receipt.signature),
         };
         Self {
             kind: KIND.to_owned(),
@@ -237,10 +237,10 @@ impl FileReceipt {
             found: None,
             rq,
             index: self.log_index,
-            leaf: from_hex(&self.leaf_hash)?,
-            inclusion: self.inclusion_proof.iter().map(|hash| from_hex(hash)).collect::<Option<_>>()?,
+            leaf: unhex(&self.leaf_hash)?,
+            inclusion: self.inclusion_proof.iter().map(|hash| unhex(hash)).collect::<Option<_>>()?,
             checkpoint: self.checkpoint.clone(),
         };
-        Some(Receipt { body, signature: from_hex(&self.signature)? })
+        Some(Receipt { body, signature: unhex(&self.signature)? })
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::hex::{hex, unhex};
 use crate::party::Party;
 use crate::seal::{NoRandomness, random};
 
@@ -60,13 +61,7 @@ impl SubjectKey {
     /// 64 digits of hex, for the person to keep.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-        let mut text = Zeroizing::new(String::with_capacity(64));
-        for &byte in self.0.iter() {
-            text.push(digit(byte >> 4));
-            text.push(digit(byte & 15));
-        }
-        text
+        Zeroizing::new(hex(self.0.as_slice()))
     }
 }
 
@@ -74,7 +69,7 @@ impl FromStr for SubjectKey {
     type Err = SubjectKeyError;
 
     fn from_str(text: &str) -> Result<Self, SubjectKeyError> {
-        Ok(Self(Zeroizing::new(super::config::from_hex(text).ok_or(SubjectKeyError)?)))
+        Ok(Self(Zeroizing::new(unhex(text).ok_or(SubjectKeyError)?)))
     }
 }
 

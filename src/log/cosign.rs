@@ -22,7 +22,7 @@ const MAX_TIME: u64 = i64::MAX.unsigned_abs();
 /// The name under which a node cosigns the logs of the two others: `witness.a.kz-demo.tumar.internal`.
 #[must_use]
 pub fn witness_name(deployment: &Deployment, party: Party) -> KeyName {
-    let name = format!("witness.{}.{deployment}.tumar.internal", party.as_str().to_ascii_lowercase());
+    let name = format!("witness.{}.{deployment}.tumar.internal", party.letter());
     name.parse().expect("a deployment's name is short and has no space, control character or plus")
 }
 

@@ -156,7 +156,7 @@ impl fmt::Display for KeyName {
 /// The name of a node's log and of its key: `log.a.kz-demo.tumar.internal`.
 #[must_use]
 pub fn log_name(deployment: &Deployment, party: Party) -> KeyName {
-    KeyName(format!("log.{}.{deployment}.tumar.internal", party.as_str().to_ascii_lowercase()))
+    KeyName(format!("log.{}.{deployment}.tumar.internal", party.letter()))
 }
 
 /// A log's name and public key, with the key id that both determine.

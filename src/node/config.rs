@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::NodeError;
 use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
+use crate::hex::unhex;
 use crate::name::Deployment;
 use crate::party::Party;
 
@@ -84,15 +85,7 @@ pub struct PeerConfig {
 impl PeerConfig {
     /// The identity key's 32 bytes.
     pub(super) fn identity(&self) -> Option<[u8; 32]> {
-        let text = self.identity.as_bytes();
-        let mut key = [0; 32];
-        if text.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in key.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(key)
+        unhex(&self.identity)
     }
 }
 

@@ -444,7 +444,7 @@ impl Peers {
 /// The name in a node's certificate for its peers.
 #[must_use]
 pub fn tls_name(party: Party) -> String {
-    format!("node-{}.tumar.internal", party.as_str().to_ascii_lowercase())
+    format!("node-{}.tumar.internal", party.letter())
 }
 
 async fn next<S>(inbound: &mut S) -> Result<Kind, LinkError>

@@ -11,6 +11,8 @@ use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable as _, Kem, OpModeR, OpModeS, Serializable as _};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::hex::{hex, unhex};
+
 use super::{Binding, ENCAPSULATED, Envelope, NoRandomness, OpenError, PUBLIC_KEY, random, sha256};
 
 /// What an X-Wing encapsulation draws: 32 bytes for ML-KEM, 32 for X25519.
@@ -47,7 +49,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -66,12 +68,7 @@ impl FromStr for KeyId {
     type Err = KeyIdError;
 
     fn from_str(text: &str) -> Result<Self, KeyIdError> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * Self::LEN || !digits.iter().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(KeyIdError);
-        }
-        let number = u64::from_str_radix(text, 16).map_err(|_| KeyIdError)?;
-        Ok(Self(number.to_be_bytes()))
+        unhex(text).map(Self).ok_or(KeyIdError)
     }
 }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tumar::audit::mirror::letter;
 use tumar::audit::pins::NodePin;
 use tumar::audit::{Audit, Finding, Mirror, Pins, Rule};
 use tumar::log::cosign::{self, Cosigner, witness_name};
@@ -198,7 +197,7 @@ impl Log {
     }
 
     pub fn folder(&self, folder: &Path) -> std::path::PathBuf {
-        folder.join(letter(self.party)).join(self.half.to_string())
+        folder.join(self.party.letter()).join(self.half.to_string())
     }
 }
 

@@ -67,7 +67,7 @@ impl Files {
     }
 
     pub fn node(&self, party: Party) -> PathBuf {
-        self.path(&party.as_str().to_ascii_lowercase())
+        self.path(party.letter())
     }
 
     pub fn client_config(&self) -> ClientConfig {

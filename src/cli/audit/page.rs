@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::json;
-use tumar::audit::mirror::letter;
 use tumar::audit::{Mirror, Pins};
 use tumar::http::page_files;
 
@@ -50,7 +49,7 @@ fn write(pins: &Pins, mirror: &Mirror) -> io::Result<()> {
     let mut nodes = Vec::new();
     let mut heads = String::new();
     for node in &pins.nodes {
-        let party = letter(node.party);
+        let party = node.party.letter();
         let halves = mirror.halves(node.party)?;
         for half in &halves {
             let log = format!("{party}/{half}");

@@ -22,6 +22,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::{Instant, sleep_until};
+use tumar::hex::hex;
 use tumar::party::Party;
 
 use super::bank::Bank;
@@ -138,7 +139,7 @@ impl Target {
         // Handles of this run alone: whoever was enrolled before stays as they are.
         let mut tag = [0; 6];
         SystemRandom::new().fill(&mut tag).map_err(|_| Failure::Randomness)?;
-        let tag = tag.iter().fold("load-".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let tag = format!("load-{}", hex(&tag));
         let mut banks = Vec::with_capacity(usize::from(self.connections));
         for _ in 0..self.connections {
             banks.push(Bank::connect(&client, issuer, &tag).await?);

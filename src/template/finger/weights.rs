@@ -48,15 +48,15 @@ fn floats(bytes: &[u8]) -> Box<[f32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hex::hex;
 
     #[test]
     fn the_weights_are_those_that_their_readme_names() {
         let readme = include_str!("weights/README.md");
         for (name, bytes) in [("projection", PROJECTION), ("mean", MEAN), ("second-order-mean", SECOND_ORDER_MEAN)] {
             let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-            let hex = digest.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             let line = readme.lines().find(|line| line.starts_with(&format!("| `{name}.f32`"))).unwrap();
-            assert!(line.contains(&hex), "{name} is not as published");
+            assert!(line.contains(&hex(digest.as_ref())), "{name} is not as published");
             assert!(floats(bytes).iter().all(|value| value.is_finite()));
         }
         assert!(readme.contains(&format!("## {WEIGHTS}\n")));
