@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod ports;
+
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
+use ports::free_ports;
 use tempfile::TempDir;
 use tumar::client::{Capture, Client, ClientConfig, ClientError, Prepared, Target};
 use tumar::log::receipt::Outcome;
@@ -29,20 +31,6 @@ fn tumar(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Nine ports as `init` lays them out, of which none is in use now.
-fn base_port() -> u16 {
-    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let mut drawn = (0..1000).map(|_| {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.local_addr().unwrap().port()
-    });
-    drawn
-        .find(|&base| {
-            base < 65_000 && [0, 1, 2, 100, 101, 102, 200, 201, 202].into_iter().all(|above| is_free(base + above))
-        })
-        .unwrap()
-}
-
 struct World {
     folder: TempDir,
     nodes: Vec<Node>,
@@ -51,7 +39,7 @@ struct World {
 impl World {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        tumar(&format!("init {} --base-port {}", folder.path().display(), base_port()));
+        tumar(&format!("init {} --base-port {}", folder.path().display(), free_ports()));
         let mut world = Self { folder, nodes: Vec::new() };
         for party in Party::ALL {
             let node = world.node(party).await;

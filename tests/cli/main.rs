@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../ports/mod.rs"]
+mod ports;
 mod search;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 use ndarray::Array2;
+use ports::free_ports;
 use serde_json::Value;
 use tempfile::TempDir;
 use tumar::client::ClientConfig;
@@ -52,23 +54,9 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Nine ports as `init` lays them out, of which none is in use now.
-fn base_port() -> u16 {
-    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let mut drawn = (0..1000).map(|_| {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.local_addr().unwrap().port()
-    });
-    drawn
-        .find(|&base| {
-            base < 65_000 && [0, 1, 2, 100, 101, 102, 200, 201, 202].into_iter().all(|above| is_free(base + above))
-        })
-        .unwrap()
-}
-
 fn init(folder: &TempDir) -> (PathBuf, Value) {
     let dir = folder.path().join("try");
-    let written = json(&run(&format!("init {} --base-port {} --json", dir.display(), base_port()), ""));
+    let written = json(&run(&format!("init {} --base-port {} --json", dir.display(), free_ports()), ""));
     (dir, written)
 }
 

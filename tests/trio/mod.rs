@@ -1,13 +1,15 @@
 //! Three real nodes for tests: files by `tumar init`, TLS and gRPC on loopback, in this process or as processes of their own.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
-use std::net::TcpListener;
+#[path = "../ports/mod.rs"]
+mod ports;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ports::free_ports;
 use tempfile::TempDir;
 use tumar::client::{Capture, Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{Modality, ModelId};
@@ -234,18 +236,4 @@ pub fn entries(folder: &Path) -> Vec<Vec<u8>> {
         (0..size).map(|index| files.entry(index, size).unwrap()).collect::<Vec<_>>()
     };
     halves.into_iter().flat_map(of_half).collect()
-}
-
-/// The first of nine ports that are free: three, three a hundred above, and three two hundred above. All lie below those that the system gives to
-/// callers: a node that is started again must find its own port free.
-fn free_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let step = NEXT.fetch_add(4, Ordering::Relaxed);
-        let base = 20_000 + u16::try_from(std::process::id() % 38).unwrap() * 300 + step % 96;
-        let ports = (base..base + 3).chain(base + 100..base + 103).chain(base + 200..base + 203);
-        if ports.map(|port| TcpListener::bind(("127.0.0.1", port))).all(|bound| bound.is_ok()) {
-            return base;
-        }
-    }
 }
