@@ -201,35 +201,6 @@ async fn a_node_that_goes_away_stops_everything_and_its_return_starts_it_again()
     trio.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_helper_that_does_not_hear_the_third_node_says_so() {
-    let reference = template(&Dice(11).embedding());
-    let trio = Trio::start().await;
-    enrol(&trio, "ada", &reference).await;
-    let files = trio.stop().await;
-    // B dials C where nobody listens: the leader hears both, and they do not hear each other.
-    let config = files.node(Party::B).join("node.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let (before, of_c) = text.split_once("party = \"C\"\naddress = \"").unwrap();
-    let (_, after) = of_c.split_once('"').unwrap();
-    std::fs::write(&config, format!("{before}party = \"C\"\naddress = \"127.0.0.1:9\"{after}")).unwrap();
-    let mut nodes = Vec::new();
-    for party in Party::ALL {
-        nodes.push(files.start(party).await);
-    }
-    nodes[0].ready().await;
-    let client = files.client().await.unwrap();
-    let token = files.token("cash_withdrawal", Method::Verify);
-    let asked = client.verify(&token, &target("ada", "cash_withdrawal"), &[face_of(&reference)], 1).await;
-    let refused = asked.unwrap_err();
-    let refusal = refused.refusal().unwrap();
-    assert_eq!(refusal.reason, "PEER_LOST");
-    assert!(matches!(refusal.node, Some(Party::B | Party::C)), "the leader need not wait: {refusal:?}");
-    for node in nodes {
-        node.stop().await.unwrap();
-    }
-}
-
 /// Repeatable embeddings: `SplitMix64`, twelve uniform words summed to something near a normal one.
 struct Dice(u64);
 

@@ -14,14 +14,11 @@ use tokio::time::Instant;
 use tonic::Code;
 use trio::{Files, face_of, target, template};
 use tumar::client::{Client, ClientError, Prepared, Refusal, Verified};
-use tumar::node::{Config, Node};
+use tumar::node::Node;
 use tumar::party::Party;
 use tumar::request::Method;
 use tumar::template::Template;
 use tumar::timings::Phase;
-use tumar::tls::{Dialler, Pinned};
-use tumar::wire::v1;
-use tumar::wire::v1::matching_service_client::MatchingServiceClient;
 
 /// Requests that wait for a batch, of which there is one at a time, of one request.
 const WAITING: usize = 4;
@@ -46,17 +43,6 @@ impl Drop for Nodes {
     }
 }
 
-/// Returns when a node knows who the three are.
-async fn until_linked(files: &Files, party: Party) {
-    let pem = std::fs::read(files.node(party).join("keys/tls.crt")).unwrap();
-    let dialler = Dialler::new(None, &Pinned::from_pem(&pem).unwrap(), "localhost").unwrap();
-    let public = Config::read(&files.node(party).join("node.toml")).unwrap().public;
-    let mut rpc = MatchingServiceClient::new(dialler.dial(&public).await.unwrap());
-    while rpc.get_committee(v1::GetCommitteeRequest {}).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 fn face(person: usize) -> Template {
     let word = |at: usize| f32::from(u16::try_from((at * 7919 + person * 104_729) % 1009).unwrap()) - 504.0;
     template(&(0..512).map(word).collect::<Vec<_>>())
@@ -78,10 +64,6 @@ impl Nodes {
         let helpers = [Party::B, Party::C].map(|party| files.spawn(party)).into();
         let leader = files.start(Party::A).await;
         leader.ready().await;
-        // Their own link may take longer than the leader's two.
-        for helper in [Party::B, Party::C] {
-            until_linked(&files, helper).await;
-        }
         let client = Arc::new(files.client().await.unwrap());
         Self { files, leader, helpers, client }
     }
