@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::log::half::Half;
-use crate::log::tiles::{Span, WIDTH, levels, put};
+use crate::log::tiles::{self, Span, WIDTH, levels, put};
 use crate::party::Party;
 
 /// A folder of mirrored logs; it need not be there yet.
@@ -41,17 +41,7 @@ impl Mirror {
     /// # Errors
     /// [`io::Error`] if the folder can not be read; that there is none is no error.
     pub fn halves(&self, party: Party) -> io::Result<Vec<Half>> {
-        let entries = match fs::read_dir(self.folder.join(party.letter())) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut halves = Vec::new();
-        for entry in entries {
-            halves.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Half>().ok()));
-        }
-        halves.sort_unstable();
-        Ok(halves)
+        tiles::halves(&self.folder.join(party.letter()))
     }
 
     /// The place of one node's log of half a year.

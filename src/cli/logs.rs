@@ -58,7 +58,7 @@ fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
     let folder = folder.join(letter).join("data").join("log");
     let tiles = |error| LogFault::Tiles(party, error);
     let mut told = Told { entries: 0, admitted: BTreeSet::new(), completed: BTreeSet::new() };
-    for half in tiles::halves(&folder).map_err(tiles)? {
+    for half in tiles::halves(&folder).map_err(|error| tiles(error.into()))? {
         let reader = Reader::new(&folder.join(half.to_string()));
         let checkpoint = reader.checkpoint(&pin.log.of_half(half)).map_err(tiles)?;
         reader.audit(&checkpoint).map_err(tiles)?;

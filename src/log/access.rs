@@ -238,7 +238,8 @@ impl AccessLog {
         now: u64,
     ) -> Result<Self, LogError> {
         ledger.resume().await?;
-        let mut halves: BTreeMap<Half, u64> = tiles::halves(directory)?.into_iter().map(|half| (half, 0)).collect();
+        let mut halves: BTreeMap<Half, u64> =
+            tiles::halves(directory).map_err(TilesError::from)?.into_iter().map(|half| (half, 0)).collect();
         halves.extend(ledger.halves().await?);
         halves.entry(Half::of(now).max(halves.keys().next_back().copied().unwrap_or(Half::of(now)))).or_default();
         let mut shown = Shown::new(signer);

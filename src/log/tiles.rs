@@ -122,11 +122,11 @@ pub(crate) fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..8_u32).map(move |level| (level, size >> (8 * level))).take_while(|&(_, count)| count > 0)
 }
 
-/// The half-years that have a folder in a node's directory of logs, in order; none if there is no such directory.
+/// The half-years that have a folder in a directory of one node's logs, in order; none if there is no such directory.
 ///
 /// # Errors
-/// [`TilesError::Io`].
-pub fn halves(directory: &Path) -> Result<Vec<Half>, TilesError> {
+/// [`io::Error`] if it can not be read.
+pub fn halves(directory: &Path) -> io::Result<Vec<Half>> {
     let folders = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         folders => folders?,
