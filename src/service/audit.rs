@@ -1,9 +1,13 @@
 //! What every node answers about its own log: to anyone, to auditors, and to the person an entry is about.
 
+use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -21,6 +25,9 @@ const READERS: usize = 8;
 
 /// Entries that are read ahead of a slow reader.
 const AHEAD: usize = 512;
+
+/// How long a reader may take none: then somebody else may read.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node's log, for all who ask.
 pub struct Auditing {
@@ -87,14 +94,20 @@ impl AccessLogService for Auditing {
         let (files, size) = self.engine.published(self.half(&asked.half)?).map_err(|refusal| status(&refusal))?;
         let to = if asked.to == 0 { size } else { asked.to.min(size) };
         let (entries, listed) = mpsc::channel(AHEAD);
+        let (end, ended) = oneshot::channel();
         let engine = Arc::clone(&self.engine);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = list(&files, size, asked.from..to, &filter, &entries, reader) {
-                tracing::error!(error = &error as &dyn std::error::Error, "the published log cannot be read");
-                drop(entries.blocking_send(Err(refuse(&engine, "STORE_FAILED"))));
+        let wanted = Wanted { files, size, range: asked.from..to, filter };
+        tokio::spawn(async move {
+            let cut = list(Arc::new(wanted), entries).await;
+            drop(reader);
+            if let Err(cut) = cut {
+                // Who has gone away is told nothing.
+                let _ = end.send(refuse(&engine, cut.reason()));
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(listed))))
+        // A list that was cut off does not look like one that is whole.
+        let end = tokio_stream::once(ended).then(|ended| ended).filter_map(|ended| ended.ok().map(Err));
+        Ok(Response::new(Box::pin(ReceiverStream::new(listed).map(Ok).chain(end))))
     }
 
     async fn get_inclusion_proof(
@@ -183,27 +196,115 @@ fn filter(asked: &v1::ListEntriesRequest) -> Result<Filter, RequestError> {
     })
 }
 
-/// Reads bundle after bundle, as fast as they are taken; a reader that goes away ends it. Bundles that were destroyed are passed over.
-fn list(
-    files: &Reader,
+/// What a reader asked for.
+struct Wanted {
+    files: Reader,
     size: u64,
-    range: std::ops::Range<u64>,
-    filter: &Filter,
-    to: &mpsc::Sender<Result<v1::ListEntriesResponse, Status>>,
-    _reader: OwnedSemaphorePermit,
-) -> Result<(), TilesError> {
-    let mut bundle = range.start / WIDTH * WIDTH;
-    while bundle < range.end {
-        let entries = match files.entries(bundle, size) {
-            Err(TilesError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+    range: Range<u64>,
+    filter: Filter,
+}
+
+impl Wanted {
+    /// Of one bundle. There is nothing of one that was destroyed.
+    fn of(&self, bundle: u64) -> Result<Vec<v1::ListEntriesResponse>, TilesError> {
+        let entries = match self.files.entries(bundle, self.size) {
+            Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             entries => entries?,
         };
-        for (index, entry) in (bundle..).zip(entries).filter(|(index, _)| range.contains(index)) {
-            if filter.takes(&entry) && to.blocking_send(Ok(v1::ListEntriesResponse { index, entry })).is_err() {
-                return Ok(());
+        let entries = (bundle..).zip(entries).map(|(index, entry)| v1::ListEntriesResponse { index, entry });
+        Ok(entries.filter(|listed| self.range.contains(&listed.index) && self.filter.takes(&listed.entry)).collect())
+    }
+}
+
+/// Why a list ends before it is whole.
+enum Cut {
+    /// The reader took nothing for too long.
+    Slow,
+    /// The published log can not be read.
+    Files(TilesError),
+}
+
+impl Cut {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Slow => "OVERLOADED",
+            Self::Files(error) => {
+                tracing::error!(error = error as &dyn std::error::Error, "the published log cannot be read");
+                "STORE_FAILED"
+            }
+        }
+    }
+}
+
+/// Reads bundle after bundle, as fast as they are taken; a reader that goes away ends it.
+async fn list(wanted: Arc<Wanted>, to: mpsc::Sender<v1::ListEntriesResponse>) -> Result<(), Cut> {
+    let mut bundle = wanted.range.start / WIDTH * WIDTH;
+    while bundle < wanted.range.end {
+        let here = Arc::clone(&wanted);
+        let read = tokio::task::spawn_blocking(move || here.of(bundle)).await;
+        let read = read.unwrap_or_else(|error| Err(TilesError::Io(io::Error::other(error))));
+        for listed in read.map_err(Cut::Files)? {
+            match to.send_timeout(listed, PATIENCE).await {
+                Ok(()) => {}
+                Err(SendTimeoutError::Timeout(_)) => return Err(Cut::Slow),
+                Err(SendTimeoutError::Closed(_)) => return Ok(()),
             }
         }
         bundle += WIDTH;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::merkle::{Tree, leaf_hash};
+    use crate::log::note::{Checkpoint, NoteSigner, SigningKey};
+    use crate::log::tiles::Writer;
+
+    /// The first 300 entries of a log, which say nothing but their number, and all of which are wanted.
+    fn wanted(folder: &std::path::Path) -> Arc<Wanted> {
+        let entries: Vec<Vec<u8>> = (0..300_u16).map(|number| number.to_be_bytes().to_vec()).collect();
+        let mut tree = Tree::new();
+        for entry in &entries {
+            tree.push(leaf_hash(entry));
+        }
+        let signer = NoteSigner::new("log.test".parse().unwrap(), SigningKey::from_seed(&[7; 32]));
+        let origin = signer.verifier().name().clone();
+        let note = Checkpoint { origin, size: 300, root: tree.root(300).unwrap() }.sign(&signer).unwrap();
+        let place = |index| usize::try_from(index).unwrap();
+        let of = |span: Range<u64>| Ok(entries[place(span.start)..place(span.end)].to_vec());
+        Writer::open(folder).unwrap().write(&tree, of, &note).unwrap();
+        Arc::new(Wanted { files: Reader::new(folder), size: 300, range: 10..300, filter: Filter::default() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_for_too_long_is_cut_off_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, mut listed) = mpsc::channel(1);
+        let listing = tokio::spawn(list(wanted(folder.path()), to));
+        for index in 10..290 {
+            // Slow, and not too slow.
+            tokio::time::sleep(PATIENCE / 2).await;
+            assert_eq!(listed.recv().await.unwrap().index, index);
+        }
+        let cut = listing.await.unwrap().unwrap_err();
+        assert_eq!(cut.reason(), "OVERLOADED");
+    }
+
+    #[tokio::test]
+    async fn a_list_is_whole_and_ends_in_silence_only_if_all_could_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = wanted(folder.path());
+        let (to, mut listed) = mpsc::channel(300);
+        assert!(list(Arc::clone(&wanted), to).await.is_ok());
+        let mut indexes = Vec::new();
+        while let Some(listed) = listed.recv().await {
+            indexes.push(listed.index);
+        }
+        assert!(indexes.into_iter().eq(10..300));
+        std::fs::write(folder.path().join("tile/entries/000"), [0xff; 3]).unwrap();
+        let cut = list(wanted, mpsc::channel(300).0).await.unwrap_err();
+        assert_eq!(cut.reason(), "STORE_FAILED");
+    }
 }
