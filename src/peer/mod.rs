@@ -324,6 +324,8 @@ impl Peers {
         let connection = Arc::new(self.open(remote, &mut inbound, out).await?);
         let slot = &self.up[remote.party.index()];
         slot.send_replace(Some(Arc::clone(&connection)));
+        // In the place of one that is broken and was not known to be, this one has not spoken yet.
+        self.judge();
         tracing::info!(peer = %remote.party, "link up");
         let telling = self.tell_of_third(&connection);
         tokio::pin!(telling);
