@@ -80,6 +80,7 @@ class Log:
         self.party, self.half, self.entries, self.time = party, half, entries, time
         self.key = LOG[party]
         self.origin = None
+        self.claimed = None
         self.cosigners = [COSIGNER[p] for p in PARTIES if p != party] + [WITNESS]
         self.raw = {}
 
@@ -88,7 +89,7 @@ class Log:
 
     def checkpoint(self, leaves):
         key = self.key.of_half(self.half)
-        text = f"{self.origin or key.name}\n{len(leaves)}\n{base64.b64encode(root_of(leaves)).decode()}\n"
+        text = f"{self.origin or key.name}\n{self.claimed or len(leaves)}\n{base64.b64encode(root_of(leaves)).decode()}\n"
         return f"{text}\n{key.sign(text)}" + "".join(c.cosign(text, self.time) for c in self.cosigners)
 
     def write(self, folder):

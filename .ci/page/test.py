@@ -235,6 +235,18 @@ class Lies(Chromium):
                 if name == "hide_use":
                     self.shot(visit, "alarm")
 
+    def test_a_size_that_nobody_could_hold_is_red_and_soon(self):
+        changed = copy.deepcopy(self.made)
+        changed["b", NOW].claimed = 2**52
+        node = self.serve(self.folder("claimed", changed))
+        visit = self.visit(node.url).read(TOKEN)
+        self.assert_named(visit, {"node": "B", "rule": "GAP"})
+        self.assertEqual({node for node, *_ in visit.alarms()}, {"B"}, "nobody else is accused")
+        # Chromium's own line for each file that is not there.
+        self.assertTrue(all("404" in line for line in visit.complaints), visit.complaints)
+        self.expected_complaints = len(visit.complaints)
+        self.assertLess(self.expected_complaints, 60)
+
     def test_a_file_that_was_changed_later_is_red_and_named(self):
         for name, tamper in fixture.TAMPERS.items():
             with self.subTest(name):

@@ -11,6 +11,8 @@
   const PARALLEL = 4;
   const AGAIN_MS = 1500;
   const TRIES = 4;
+  // So many bundles that are not there say enough: a log may sign that it has any number of entries.
+  const MISSING = 16;
 
   const memory = {
     all() {
@@ -241,18 +243,18 @@
       return;
     }
     log.prunedTo = first * T.WIDTH;
-    const bundles = new Array(count);
+    const bundles = [];
     let next = first;
-    let broken = false;
+    let missing = 0;
     const work = async () => {
-      while (next < count) {
+      while (next < count && missing < MISSING) {
         const index = next;
         next += 1;
         try {
           bundles[index] = await readBundle(log, index, token, alarm);
         } catch (error) {
           if (error.kind === 'refused') throw error;
-          broken = true;
+          missing += 1;
           alarm('GAP', `Entry bundle ${index} cannot be read: ${error.message}.`, index * T.WIDTH);
         }
         progress(Math.min(T.WIDTH, log.size - index * T.WIDTH));
@@ -260,7 +262,7 @@
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
-    if (broken) return;
+    if (missing) return;
     await finish(log, first, bundles, alarm);
     findings.sort((a, b) => (a.entry ?? 0) - (b.entry ?? 0));
   };
