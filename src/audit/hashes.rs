@@ -15,7 +15,7 @@ pub(crate) const HEIGHT: u32 = 8;
 ///
 /// * Shape: `levels[h]` has those over the leaves `i * 2^h .. (i + 1) * 2^h`, in pieces of 256. A piece is there once a hash of it is:
 ///   what a checkpoint says of its size, whoever signed it, takes no memory.
-/// * Zeros are no hash that is known.
+/// * Zeros are no hash that is known, and a tile with them is refused: nobody can have an entry of that hash.
 /// * A hash of a tile, and one that was computed from two below it, agree: what does not is refused where it comes in.
 #[derive(Clone, Debug)]
 pub struct Hashes {
@@ -67,10 +67,10 @@ impl Hashes {
     /// Puts the hashes of one tile in, and all that follow from them up to the tile above.
     ///
     /// # Errors
-    /// [`Contradiction`] if they are not those that the tile above stands on, or not in the log; nothing is put in then.
+    /// [`Contradiction`] if they are not those that the tile above stands on, or not in the log, or zeros; nothing is put in then.
     pub(crate) fn insert(&mut self, level: u32, span: Span, hashes: &[[u8; 32]]) -> Result<(), Contradiction> {
         let bottom = HEIGHT * level;
-        if hashes.len() as u64 != span.width || span.range().end > self.size >> bottom {
+        if hashes.len() as u64 != span.width || span.range().end > self.size >> bottom || hashes.contains(&UNKNOWN) {
             return Err(Contradiction);
         }
         // From the tile's hashes up: each level is half as long as the one below, and only its last one is not complete.
@@ -216,6 +216,13 @@ mod tests {
             hashes.insert(level, span, &vec![[9; 32]; place(span.width)]).unwrap();
         }
         assert!(hashes.root(u64::MAX).is_some(), "and whoever signs it has its root");
+    }
+
+    #[test]
+    fn a_leaf_of_zeros_is_no_way_to_have_an_entry_that_nobody_checks() {
+        let mut hashes = Hashes::new(3);
+        assert_eq!(hashes.insert(0, Span::of(0, 3), &[[1; 32], UNKNOWN, [3; 32]]), Err(Contradiction));
+        assert_eq!((hashes.leaf(0), hashes.root(3)), (None, None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tumar::audit::fetch::{FetchError, Fetcher, Step};
 use tumar::audit::{Finding, Mirror, Rule, Verdict};
 use tumar::log::half::Half;
+use tumar::log::merkle::Tree;
 use tumar::log::note::{Checkpoint, NoteSigner};
 use tumar::party::Party;
 
@@ -385,4 +386,23 @@ fn a_size_that_nobody_could_hold_is_a_gap_and_takes_neither_memory_nor_time() {
     assert_eq!(found(&audit(world.mirror()).findings)[0], (Party::B, Some(0), Rule::Gap));
     fs::write(log.folder(world.served.path()).join("checkpoint"), &note).unwrap();
     assert_eq!(found(&world.fetch(Party::B)), [(Party::B, Some(0), Rule::Gap)]);
+}
+
+#[test]
+fn a_leaf_of_zeros_hides_no_entry() {
+    let world = World::of(20);
+    world.fetch_all();
+    let log = world.b();
+    let path = log.folder(world.mirror()).join(format!("tile/0/000.p/{}", log.size()));
+    let mut tile = fs::read(&path).unwrap();
+    tile[5 * 32..6 * 32].fill(0);
+    fs::write(&path, &tile).unwrap();
+    let mut tree = Tree::new();
+    for leaf in tile.as_chunks().0 {
+        tree.push(*leaf);
+    }
+    let checkpoint = Checkpoint { root: tree.root(log.size()).unwrap(), ..log.checkpoint() };
+    let note = checkpoint.sign(&NoteSigner::new(checkpoint.origin.clone(), log_key(Party::B))).unwrap();
+    fs::write(log.folder(world.mirror()).join("checkpoint"), note).unwrap();
+    assert!(found(&audit(world.mirror()).findings).contains(&(Party::B, Some(0), Rule::Root)));
 }
