@@ -8,7 +8,6 @@ use super::jws::sha256;
 /// Token, proof and approvals, as they were presented.
 ///
 /// None of them names the person: a proof is over the transcript of its request, which nobody can guess.
-#[derive(PartialEq, Eq)]
 pub struct Evidence {
     access: String,
     proof: String,
@@ -117,7 +116,8 @@ mod tests {
     fn evidence_comes_back_as_it_went_and_each_part_shows_that_it_belongs() {
         for approvals in [vec![], vec!["one".to_owned(), "two".to_owned()]] {
             let evidence = Evidence::new("token".to_owned(), "proof".to_owned(), approvals);
-            assert_eq!(Evidence::from_bytes(&evidence.to_bytes()).as_ref(), Some(&evidence));
+            let back = Evidence::from_bytes(&evidence.to_bytes()).unwrap();
+            assert_eq!((back.to_bytes(), back.digest()), (evidence.to_bytes(), evidence.digest()));
             for part in [Part::Token, Part::Proof, Part::Approval(0), Part::Approval(1)] {
                 let Some(shown) = evidence.part(part) else { continue };
                 let mut digests = evidence.digests();
@@ -130,7 +130,7 @@ mod tests {
             assert!(!format!("{evidence:?}").contains("token"));
         }
         for bad in [&b""[..], &[0, 0, 0, 9, 1], &[0, 0, 0, 1, b'a'], &[0, 0]] {
-            assert_eq!(Evidence::from_bytes(bad), None);
+            assert!(Evidence::from_bytes(bad).is_none());
         }
     }
 }

@@ -72,7 +72,7 @@ pub struct Spends {
 }
 
 /// What the access log will say of the request, less what is only known there (salt, minute, place, blinded handle).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Use {
     /// Who asks.
     pub relying_party: RelyingParty,

@@ -148,7 +148,7 @@ pub const ALL_REASONS: [Reason; TokenError::REASONS.len() + Denial::REASONS.len(
 };
 
 /// A genuine token's request that is not allowed, with all that the log needs to say so.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Denied {
     /// Why.
