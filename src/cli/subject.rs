@@ -74,7 +74,11 @@ impl Ask {
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
         let verified = client.verify(&token, &target, &read.captures(), 0).await?;
         if !verified.matched {
-            println!("{}", if json { "[]" } else { "No match: nothing is shown." });
+            if json {
+                print_json(&json!({ "matched": false, "uses": [] }));
+            } else {
+                println!("No match: nothing is shown.");
+            }
             return Ok(ExitCode::FAILURE);
         }
         let mut by_request = BTreeMap::<[u8; 32], Vec<(Party, OwnEntry)>>::new();
@@ -94,7 +98,7 @@ impl Ask {
                 let places: Vec<Value> = uses.iter().map(place).collect();
                 json!({ "time": uses[0].1.entry.minute.begins(), "words": words(uses), "places": places })
             });
-            print_json(&json!({ "uses": uses.collect::<Vec<_>>() }));
+            print_json(&json!({ "matched": true, "uses": uses.collect::<Vec<_>>() }));
         } else {
             for uses in &requests {
                 println!("{}  {}", time(uses[0].1.entry.minute.begins()), words(uses));
