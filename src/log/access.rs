@@ -241,11 +241,11 @@ impl AccessLog {
         let mut halves: BTreeMap<Half, u64> =
             tiles::halves(directory).map_err(TilesError::from)?.into_iter().map(|half| (half, 0)).collect();
         halves.extend(ledger.halves().await?);
-        halves.entry(Half::of(now).max(halves.keys().next_back().copied().unwrap_or(Half::of(now)))).or_default();
+        let current = halves.keys().next_back().map_or(Half::of(now), |last| Half::of(now).max(*last));
+        halves.entry(current).or_default();
         let mut shown = Shown::new(signer);
         let standing = Standing::new(directory);
         let mut last = None;
-        let current = *halves.keys().next_back().expect("a current half-year was put there");
         for (half, first) in halves {
             if half < current && first > 0 && ledger.entries(Place { half, index: first }).await?.is_empty() {
                 // The files alone speak for it, for as long as they are there.
