@@ -53,7 +53,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 35] = [
+const ROWS: [ReasonRow; 36] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -94,6 +94,7 @@ const ROWS: [ReasonRow; 35] = [
     row("STORE_FAILED", Code::Unavailable, "A node's store failed."),
     row("NOT_LEADER", Code::FailedPrecondition, "This node is not the one that clients call."),
     row("OVERLOADED", Code::ResourceExhausted, "More requests wait than the node takes."),
+    row("READER_SLOW", Code::DeadlineExceeded, "The reader took nothing of the list for too long; it is not whole."),
     row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected."),
     row("ANSWER_MISSING", Code::Internal, "The nodes' ends do not fit the call."),
     row("UNKNOWN", Code::Internal, "A node gave a reason that this version does not know."),

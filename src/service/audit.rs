@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -52,7 +52,12 @@ impl Auditing {
         self.engine.may_read(token).map_err(|refusal| status(&refusal))
     }
 
-    /// What an engine answers, who goes on although the client goes away: what is admitted is closed.
+    /// Room for one more who reads a whole log.
+    fn reader(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(&self.engine, "OVERLOADED"))
+    }
+
+    /// The engine's answer. It goes on although the client goes away: what is admitted is closed.
     async fn answered<T, F>(&self, asked: F) -> Result<T, Status>
     where
         T: Send + 'static,
@@ -88,7 +93,7 @@ impl AccessLogService for Auditing {
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<Self::ListEntriesStream>, Status> {
         self.may_read(&request)?;
-        let reader = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(&self.engine, "OVERLOADED"))?;
+        let reader = self.reader()?;
         let asked = request.into_inner();
         let filter = filter(&asked).map_err(|error| self.malformed(error))?;
         let (files, size) = self.engine.published(self.half(&asked.half)?).map_err(|refusal| status(&refusal))?;
@@ -101,6 +106,9 @@ impl AccessLogService for Auditing {
             let cut = list(Arc::new(wanted), entries).await;
             drop(reader);
             if let Err(cut) = cut {
+                if let Cut::Files(error) = &cut {
+                    tracing::error!(error = error as &dyn std::error::Error, "the published log cannot be read");
+                }
                 // Who has gone away is told nothing.
                 let _ = end.send(refuse(&engine, cut.reason()));
             }
@@ -165,8 +173,13 @@ impl SubjectService for Auditing {
     async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<Self::ListUsesStream>, Status> {
         let token = proven(&self.engine, &request)?;
         let ask = ask_of_uses(request.get_ref()).map_err(|error| self.malformed(error))?;
-        let engine = Arc::clone(&self.engine);
-        let uses = self.answered(async move { engine.list_uses(token, &ask).await }).await?;
+        let (engine, reader) = (Arc::clone(&self.engine), self.reader()?);
+        let uses = async move {
+            let uses = engine.list_uses(token, &ask).await;
+            drop(reader);
+            uses
+        };
+        let uses = self.answered(uses).await?;
         let listed = tokio_stream::iter(uses).map(|OwnUse { entry, inclusion }| {
             Ok(v1::ListUsesResponse {
                 half: inclusion.place.half.to_string(),
@@ -225,13 +238,10 @@ enum Cut {
 }
 
 impl Cut {
-    fn reason(&self) -> &'static str {
+    const fn reason(&self) -> &'static str {
         match self {
-            Self::Slow => "OVERLOADED",
-            Self::Files(error) => {
-                tracing::error!(error = error as &dyn std::error::Error, "the published log cannot be read");
-                "STORE_FAILED"
-            }
+            Self::Slow => "READER_SLOW",
+            Self::Files(_) => "STORE_FAILED",
         }
     }
 }
@@ -289,7 +299,7 @@ mod tests {
             assert_eq!(listed.recv().await.unwrap().index, index);
         }
         let cut = listing.await.unwrap().unwrap_err();
-        assert_eq!(cut.reason(), "OVERLOADED");
+        assert_eq!(cut.reason(), "READER_SLOW");
     }
 
     #[tokio::test]
