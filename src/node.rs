@@ -69,7 +69,7 @@ pub enum NodeError {
     #[error("the policy is not valid")]
     Policy(#[from] PolicyError),
     /// The issuers of tokens.
-    #[error("the issuers' keys are not valid")]
+    #[error("the issuers are not valid")]
     Trust(#[from] TrustError),
     /// The officers.
     #[error("the list of officers is not valid")]
@@ -263,12 +263,14 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
 
 /// Whose tokens are believed, and whose approvals.
 fn verifier(config: &Config) -> Result<Verifier, NodeError> {
-    let jwks: Vec<_> = config
-        .issuers
-        .iter()
-        .map(|issuer| Ok((issuer.name.as_str(), config.text(&issuer.jwks)?)))
-        .collect::<Result<_, NodeError>>()?;
-    let issuers: Vec<_> = jwks.iter().map(|(issuer, jwks)| TrustedIssuer { issuer, jwks }).collect();
+    let jwks: Vec<String> =
+        config.issuers.iter().map(|issuer| config.text(&issuer.jwks)).collect::<Result<_, NodeError>>()?;
+    let trusted = config.issuers.iter().zip(&jwks).map(|(issuer, jwks)| TrustedIssuer {
+        issuer: &issuer.name,
+        relying_parties: &issuer.relying_parties,
+        jwks,
+    });
+    let issuers: Vec<_> = trusted.collect();
     let officers = match &config.officers {
         Some(path) => Officers::parse(&config.text(path)?)?,
         None => Officers::default(),

@@ -7,7 +7,7 @@ mod drafts;
 use std::sync::LazyLock;
 
 use drafts::officers::{AIDA, BOLAT, CASE, CLARA, DINA, EMIR, Sheet, entry, officers_text};
-use drafts::{BASE, ISSUER, NOW, STRANGER, details, draw, jwks};
+use drafts::{BASE, ISSUER, NOW, OF_ISSUER, STRANGER, details, draw, jwks, relying_parties};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tumar::token::approval::{APPROVALS, MAX_APPROVAL_AGE, OfficerFault, case_digest};
@@ -20,7 +20,8 @@ use tumar::token::{
 
 /// The officers of the drafts.
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let issuers = [TrustedIssuer { issuer: ISSUER, jwks: &jwks() }];
+    let own = relying_parties(&OF_ISSUER);
+    let issuers = [TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks: &jwks() }];
     let officers = Officers::parse(&officers_text()).unwrap();
     assert_eq!(officers.len(), 6);
     Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec![BASE.into()], officers).unwrap()

@@ -29,8 +29,13 @@ fn face(seed: u16) -> Template {
     template(&(0..512).map(|place| f32::from((place * 37 + seed * 101) % 64) - 31.5).collect::<Vec<_>>())
 }
 
-/// A token for the regulator.
+/// A token for the regulator, by its own issuer.
 fn auditor(files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
+    auditor_by("regulator", files, change)
+}
+
+/// The same by whichever issuer.
+fn auditor_by(issuer: &str, files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
     let config = files.client_config();
     let mut request = TokenRequest {
         deployment: config.deployment.clone(),
@@ -51,7 +56,7 @@ fn auditor(files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
         lifetime: 120,
     };
     change(&mut request);
-    files.issuer().issue(&request, now()).unwrap()
+    files.issuer_of(issuer).issue(&request, now()).unwrap()
 }
 
 async fn log_of(files: &Files, party: Party) -> AccessLogServiceClient<Channel> {
@@ -175,21 +180,34 @@ async fn entries_are_for_nobody_without_an_auditors_token() {
     let trio = Trio::start().await;
     let files = &trio.files;
     let bank = files.token("cash_withdrawal", Method::Verify);
-    let others: [(&str, Option<String>); 8] = [
+    let in_own_name = |bank: &str| {
+        let name = format!("banks/{bank}").parse().unwrap();
+        auditor_by(bank, files, |token| token.details.relying_party = name)
+    };
+    let others: [(&str, Option<String>); 11] = [
+        // A bank's own issuer in the regulator's name, and the regulator's in the bank's.
+        ("ISSUER_RELYING_PARTY", Some(auditor_by("b17", files, |_| {}))),
+        ("ISSUER_RELYING_PARTY", Some(auditor_by("b19", files, |_| {}))),
+        ("ISSUER_RELYING_PARTY", Some(auditor(files, |t| t.details.relying_party = "banks/b17".parse().unwrap()))),
         ("TOKEN_ABSENT", None),
         ("TOKEN_MALFORMED", Some("x".to_owned())),
         ("ACTION_NOT_GRANTED", Some(bank)),
-        ("RELYING_PARTY_NOT_ALLOWED", Some(auditor(files, |t| t.details.relying_party = "banks/b17".parse().unwrap()))),
+        ("RELYING_PARTY_NOT_ALLOWED", Some(in_own_name("b17"))),
         ("ACTION_NOT_ALLOWED", Some(auditor(files, |t| t.details.purpose = "erasure".parse().unwrap()))),
         ("ACTION_NOT_GRANTED", Some(auditor(files, |t| _ = t.details.actions.remove(0)))),
         ("TOKEN_AUDIENCE", Some(auditor(files, |t| t.deployment = "elsewhere".parse().unwrap()))),
         ("TOKEN_TOO_LONG_LIVED", Some(auditor(files, |t| t.lifetime = 3600))),
     ];
-    let mut log = log_of(files, Party::B).await;
-    for (code, token) in &others {
-        let listed = list(&mut log, token.as_deref(), v1::ListEntriesRequest::default()).await;
-        assert_eq!(reason(listed), *code);
+    for party in Party::ALL {
+        let mut log = log_of(files, party).await;
+        for (code, token) in &others {
+            let listed = list(&mut log, token.as_deref(), v1::ListEntriesRequest::default()).await;
+            assert_eq!(reason(listed), *code, "{party}");
+            let receipt = log.get_receipt(borne(v1::GetReceiptRequest::default(), token.as_deref())).await;
+            assert_eq!(reason(receipt.map(drop).map_err(ClientError::from)), *code, "{party}");
+        }
     }
+    let mut log = log_of(files, Party::B).await;
     // To read and nothing else may take an hour.
     let hour = auditor(files, |token| {
         token.details.actions.truncate(1);
@@ -230,15 +248,18 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
             assert!(text.is_none_or(|text| *text == opened.text), "{part:?}");
             assert!(!opened.is_behind(&all[0].1, part));
         }
+        let in_own_name = |bank: &str| {
+            let name = format!("banks/{bank}").parse().unwrap();
+            auditor_by(bank, files, |token| token.details.relying_party = name)
+        };
         let elsewhere = "banks/b18/customers".parse().unwrap();
         let foreign = auditor(files, |token| token.details.galleries = vec![elsewhere]);
         let refusals = [
             ("GALLERY_NOT_GRANTED", foreign, exhibit.clone()),
-            (
-                "RELYING_PARTY_NOT_ALLOWED",
-                auditor(files, |t| t.details.relying_party = "banks/b17".parse().unwrap()),
-                exhibit.clone(),
-            ),
+            ("RELYING_PARTY_NOT_ALLOWED", in_own_name("b17"), exhibit.clone()),
+            // Another bank, in the regulator's name and in its own.
+            ("ISSUER_RELYING_PARTY", auditor_by("b19", files, |_| {}), exhibit.clone()),
+            ("RELYING_PARTY_NOT_ALLOWED", in_own_name("b19"), exhibit.clone()),
             ("ACTION_NOT_GRANTED", auditor(files, |t| t.details.actions.truncate(1)), exhibit.clone()),
             ("NO_SUCH_ENTRY", access.clone(), Exhibit { place: Place { half, index: 9999 }, ..exhibit.clone() }),
             (
@@ -251,14 +272,14 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
             assert_eq!(reason(node.open_evidence(&token, &exhibit).await), code);
         }
         let logged = v1::ListEntriesRequest { purpose: "audit".to_owned(), ..Default::default() };
-        checkpoint_of(&mut log, files, party, all.len() as u64 + 4 * 2 + 3 + 2 * 2).await;
+        checkpoint_of(&mut log, files, party, all.len() as u64 + 4 * 2 + 4 + 2 * 2).await;
         let logged = list(&mut log, Some(&access), logged).await.unwrap();
         assert!(logged.iter().all(|(_, entry)| entry.action == Method::OpenEvidence));
         let count = |wanted: fn(&Event) -> bool| logged.iter().filter(|(_, entry)| wanted(&entry.event)).count();
         assert_eq!(count(|event| *event == Event::Admitted), 6);
         assert_eq!(count(|event| *event == Event::Completed), 4);
         assert_eq!(count(|event| matches!(event, Event::Failed(_))), 2);
-        assert_eq!(count(|event| matches!(event, Event::Denied(_))), 3);
+        assert_eq!(count(|event| matches!(event, Event::Denied(_))), 4);
     }
     trio.stop().await;
 }

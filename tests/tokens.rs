@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use drafts::table::{Change, REFUSALS};
 use drafts::{
-    BASE, Draft, ED_ISSUER, ES_CLIENT, ES_ISSUER, FACE, FINGER, ISSUER, Models, NOW, POLICY, Refused, SERVED, STRANGER,
-    VERIFIER, ask, details, draw, sample, verifier,
+    BASE, Draft, ED_ISSUER, ES_CLIENT, ES_ISSUER, FACE, FINGER, ISSUER, ISSUER_OF_B19, Models, NOW, OF_ISSUER, POLICY,
+    Refused, SERVED, STRANGER, VERIFIER, ask, details, draw, relying_parties, sample, verifier,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -32,6 +32,31 @@ fn every_refusal_has_its_own_reason() {
         change(&mut draft);
         assert_eq!(draft.outcome(), *reason, "row {place}");
     }
+}
+
+#[test]
+fn an_issuer_is_believed_of_its_own_relying_party_and_whatever_else_is_wrong_of_no_other() {
+    assert_eq!(Draft::of_b19().outcome(), "OK");
+    assert_eq!(Draft::of_b19().granted::<Verify>().unwrap().record().relying_party.as_str(), "banks/b19");
+    let mut tried = 0;
+    let place = |code: &str| ALL_REASONS.iter().position(|reason| reason.code == code).unwrap();
+    for (row, (reason, change)) in REFUSALS.iter().enumerate() {
+        let mut draft = Draft::good();
+        draft.by_issuer_of_b19();
+        change(&mut draft);
+        // Rows that make it the other bank's own request, or another issuer's, are what they were.
+        let named = draft.claims.pointer("/authorization_details/0/relying_party");
+        if *reason == "ISSUER_RELYING_PARTY"
+            || draft.claims["iss"] != ISSUER_OF_B19
+            || named == Some(&json!("banks/b19"))
+        {
+            continue;
+        }
+        let first = place(reason).min(place("ISSUER_RELYING_PARTY"));
+        assert_eq!(draft.outcome(), ALL_REASONS[first].code, "row {row}");
+        tried += 1;
+    }
+    assert!(tried > 130, "{tried} of {} rows", REFUSALS.len());
 }
 
 #[test]
@@ -246,9 +271,11 @@ fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
     }
     let deployment = "kz-test".parse().unwrap();
     let jwks = good.to_string();
+    let own = relying_parties(&OF_ISSUER);
     let made = |issuer, bases: &[&str]| {
         let bases = bases.iter().map(|base| (*base).to_owned()).collect();
-        Verifier::new(&deployment, &[TrustedIssuer { issuer, jwks: &jwks }], bases, Officers::default()).err()
+        let issuers = [TrustedIssuer { issuer, relying_parties: &own, jwks: &jwks }];
+        Verifier::new(&deployment, &issuers, bases, Officers::default()).err()
     };
     assert_eq!(made("", &[BASE]), Some(TrustError::IssuerName));
     assert_eq!(made(ISSUER, &[]), Some(TrustError::NoBase));
@@ -256,8 +283,19 @@ fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
     {
         assert_eq!(made(ISSUER, &[BASE, bad]), Some(TrustError::Base), "{bad}");
     }
-    let nobody = Verifier::new(&deployment, &[], vec![BASE.into()], Officers::default());
-    assert_eq!(nobody.err(), Some(TrustError::NoIssuer));
+    let with = |issuers: &[TrustedIssuer<'_>]| {
+        Verifier::new(&deployment, issuers, vec![BASE.into()], Officers::default()).err()
+    };
+    assert_eq!(with(&[]), Some(TrustError::NoIssuer));
+    for wrong in [&[][..], &["banks/b17", "banks/b19", "banks/b17"]] {
+        let wrong = relying_parties(wrong);
+        let issuer = TrustedIssuer { issuer: ISSUER, relying_parties: &wrong, jwks: &jwks };
+        assert_eq!(with(&[issuer]), Some(TrustError::RelyingParties), "{wrong:?}");
+    }
+    let other =
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "2", "x": to_base64(&[2; 32]) }] }).to_string();
+    let twice = [&jwks, &other].map(|jwks| TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks });
+    assert_eq!(with(&twice), Some(TrustError::IssuerTwice));
 }
 
 #[test]

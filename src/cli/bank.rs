@@ -36,7 +36,7 @@ impl Bank {
     /// are `people` and a number.
     pub(super) async fn connect(client: &Path, issuer: &Path, people: &str) -> Result<Self, Failure> {
         let config = ClientConfig::read(client)?;
-        let issuer = token::read_issuer(issuer, &config)?;
+        let issuer = token::read_issuer(issuer, &config.deployment, &config.relying_party)?;
         let gallery = token::customers(&config.relying_party)?;
         let client = Client::connect(config, clock::now).await?;
         Ok(Self { issuer, people: people.to_owned(), client, gallery })

@@ -1,4 +1,13 @@
-//! `tumar init`: everything that three nodes, a token issuer and a client need to try it, on one machine or on three.
+//! `tumar init`: everything that three nodes, two banks and an auditor need to try it, on one machine or on three.
+//!
+//! ```text
+//! a/ b/ c/      a node each: its configuration, keys, store and log      policy.toml  models.toml  of all three
+//! client/       bank b17: its client     issuer/  the key of its tokens     officers/  its officers, and the list of all banks' officers
+//! b19/          bank b19: a folder client/, issuer/ and officers/ of its own
+//! auditor/      the regulator: whom it believes, its key, and in issuer/ the key of its tokens
+//! ```
+//!
+//! Each issuer speaks for its own relying party and for no other.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -31,11 +40,31 @@ const AUDIT_PORTS: u16 = 200;
 /// The relying party of the auditor that is written.
 pub(super) const AUDITOR: &str = "auditors/regulator";
 
-/// The relying party of the client that is written.
+/// The relying party of the client that commands use.
 pub(super) const RELYING_PARTY: &str = "banks/b17";
 
-/// Name and role of its officers.
-const OFFICERS: [(&str, &str); 2] = [("aida", "fraud-analyst"), ("bolat", "privacy-officer")];
+/// Name and role of an officer.
+type Post = (&'static str, &'static str);
+
+/// A bank that is written: its folder under that of the installation, its relying party, and its officers.
+struct BankPlan {
+    folder: &'static str,
+    relying_party: &'static str,
+    officers: [Post; 2],
+}
+
+/// The officers of the bank that commands use.
+const OFFICERS: [Post; 2] = [("aida", "fraud-analyst"), ("bolat", "privacy-officer")];
+
+/// Two, so that what one must not do to the other can be tried.
+const BANKS: [BankPlan; 2] = [
+    BankPlan { folder: ".", relying_party: RELYING_PARTY, officers: OFFICERS },
+    BankPlan {
+        folder: "b19",
+        relying_party: "banks/b19",
+        officers: [("dana", "fraud-analyst"), ("erlan", "privacy-officer")],
+    },
+];
 
 /// Arguments of `tumar init`.
 #[derive(Debug, Args)]
@@ -83,6 +112,12 @@ impl Init {
                 "client": client,
                 "issuer": issuer,
                 "officers": officers,
+                "banks": BANKS.iter().map(|bank| json!({
+                    "relying_party": bank.relying_party,
+                    "client": client_config(&bank.at(&self.dir)),
+                    "issuer": bank.at(&self.dir).join("issuer"),
+                    "officers": bank.at(&self.dir).join("officers"),
+                })).collect::<Vec<_>>(),
             }));
         } else {
             println!(
@@ -110,9 +145,17 @@ pub(super) fn client_config(dir: &Path) -> PathBuf {
     dir.join("client").join("client.toml")
 }
 
-/// The `iss` of the tokens that `tumar token` gives.
-pub(super) fn issuer_name(deployment: &Deployment) -> String {
-    format!("https://issuer.{deployment}.tumar.internal")
+/// The `iss` of the tokens that `tumar token` gives to a relying party.
+pub(super) fn issuer_name(deployment: &Deployment, relying_party: &RelyingParty) -> String {
+    let name = relying_party.as_str().rsplit('/').next().expect("a text has a last part");
+    format!("https://issuer.{name}.{deployment}.tumar.internal")
+}
+
+impl BankPlan {
+    /// Its folder.
+    fn at(&self, dir: &Path) -> PathBuf {
+        if self.folder == "." { dir.to_owned() } else { dir.join(self.folder) }
+    }
 }
 
 /// What proofs say of a node at a port, by the name in its certificate.
@@ -158,14 +201,19 @@ impl Plan {
         files::make_folder(dir)?;
         files::write(&dir.join("policy.toml"), self.policy.as_bytes())?;
         files::write(&dir.join("models.toml"), model::BUILT_IN.as_bytes())?;
-        self.write_issuer(&dir.join("issuer"))?;
-        write_officers(&dir.join("officers"))?;
+        for bank in &BANKS {
+            files::make_folder(&bank.at(dir))?;
+            self.write_issuer(&bank.at(dir).join("issuer"), &bank.relying_party.parse()?)?;
+        }
+        write_officers(dir)?;
         let [a, b, c] = Party::ALL.map(|party| self.write_keys(dir, party));
         let nodes = [a?, b?, c?];
         for party in Party::ALL {
             files::write(&node_config(dir, party), self.node_toml(party, &nodes).as_bytes())?;
         }
-        self.write_client(dir, &nodes)?;
+        for bank in &BANKS {
+            self.write_client(dir, bank, &nodes)?;
+        }
         self.write_auditor(dir, nodes)
     }
 
@@ -185,11 +233,11 @@ impl Plan {
         base(self.public[Party::LEADER.index()])
     }
 
-    fn write_issuer(&self, folder: &Path) -> Result<(), Failure> {
+    fn write_issuer(&self, folder: &Path, relying_party: &RelyingParty) -> Result<(), Failure> {
         files::make_folder(folder)?;
         let (key, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
         files::write_secret(&folder.join("issuer.pk8"), &pkcs8)?;
-        let issuer = Issuer::new(issuer_name(&self.deployment), key);
+        let issuer = Issuer::new(issuer_name(&self.deployment, relying_party), key);
         files::write(&folder.join("jwks.json"), issuer.jwks().as_bytes())
     }
 
@@ -242,10 +290,7 @@ impl Plan {
              officers = \"../officers/officers.toml\"    # who may approve searches\n\
              # What proofs may name as the address of a call: the leader, and this node for calls about its own log.\n\
              bases = [{bases}]\n\
-             \n\
-             [[issuers]]\n\
-             name = \"{issuer}\"\n\
-             jwks = \"../issuer/jwks.json\"\n\
+             {issuers}\
              \n\
              # For auditors: the access log over HTTPS, a page, and a witness of the other two logs.\n\
              [audit]\n\
@@ -256,10 +301,27 @@ impl Plan {
             own_peer = self.at(self.peer[party.index()]),
             audit = self.at(self.audit[party.index()]),
             bases = self.bases(party),
-            issuer = issuer_name(&self.deployment),
+            issuers = self.issuers(),
             next = peer(party.next().min(party.prev())),
             prev = peer(party.next().max(party.prev())),
         )
+    }
+
+    /// Who gives tokens to whom.
+    fn issuers(&self) -> String {
+        let banks = BANKS.iter().map(|bank| (bank.folder, bank.relying_party));
+        let mut text =
+            "\n# Who gives out tokens, and in whose name: an issuer is believed of nobody else.\n".to_owned();
+        for (folder, relying_party) in banks.chain([("auditor", AUDITOR)]) {
+            let name = issuer_name(&self.deployment, &relying_party.parse().expect("these are names"));
+            let path = Path::new("..").join(folder).join("issuer").join("jwks.json");
+            let _ = write!(
+                text,
+                "[[issuers]]\nname = \"{name}\"\njwks = \"{}\"\nrelying_parties = [\"{relying_party}\"]\n",
+                path.display()
+            );
+        }
+        text
     }
 
     /// The leader's and the node's own, each by the certificate's name and by the host's.
@@ -270,13 +332,15 @@ impl Plan {
         ports.into_iter().map(both).collect::<Vec<_>>().join(", ")
     }
 
-    fn write_client(&self, dir: &Path, nodes: &[NodePublic; 3]) -> Result<(), Failure> {
-        let client = dir.join("client");
+    fn write_client(&self, dir: &Path, bank: &BankPlan, nodes: &[NodePublic; 3]) -> Result<(), Failure> {
+        let client = bank.at(dir).join("client");
+        // From there to the folder of the installation.
+        let up = if bank.folder == "." { ".." } else { "../.." };
         files::make_folder(&client)?;
         let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
         files::write_secret(&client.join("proof.pk8"), &pkcs8)?;
         // Checked as what it is: a relying party's name.
-        let relying_party: RelyingParty = RELYING_PARTY.parse()?;
+        let relying_party: RelyingParty = bank.relying_party.parse()?;
         let mut text = format!(
             "# A relying party's client. Relative paths are relative to this file.\n\
              deployment = \"{deployment}\"\n\
@@ -284,7 +348,7 @@ impl Plan {
              address = \"{address}\"\n\
              server_name = \"localhost\"               # in the leader's certificate\n\
              base = \"{base}\"         # what proofs say of the leader's address\n\
-             certificate = \"../a/keys/tls.crt\"\n\
+             certificate = \"{up}/a/keys/tls.crt\"\n\
              proof_key = \"proof.pk8\"\n",
             deployment = self.deployment,
             address = self.at(self.public[Party::LEADER.index()]),
@@ -296,12 +360,12 @@ impl Plan {
                 text,
                 "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n\
                  # How it is called about its own log.\n\
-                 address = \"{address}\"\nbase = \"{base}\"\ncertificate = \"../{letter}/keys/tls.crt\"\n",
+                 address = \"{address}\"\nbase = \"{base}\"\ncertificate = \"{up}/{letter}/keys/tls.crt\"\n",
                 address = self.at(port),
                 base = base(port),
             );
         }
-        files::write(&client_config(dir), text.as_bytes())
+        files::write(&client_config(&bank.at(dir)), text.as_bytes())
     }
 }
 
@@ -314,6 +378,7 @@ impl Plan {
         files::write(&auditor.join("policies/policy.toml"), self.policy.as_bytes())?;
         let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
         files::write_secret(&auditor.join("proof.pk8"), &pkcs8)?;
+        self.write_issuer(&auditor.join("issuer"), &AUDITOR.parse()?)?;
         let mut parties = Party::ALL.into_iter();
         let pin = |NodePublic { log_key, cosigner, .. }| {
             let party = parties.next().expect("three nodes for three parties");
@@ -325,17 +390,22 @@ impl Plan {
     }
 }
 
-/// Officers of the client's bank: a key each, and the list of them that the nodes read.
-fn write_officers(folder: &Path) -> Result<(), Failure> {
-    files::make_folder(folder)?;
-    let relying_party: RelyingParty = RELYING_PARTY.parse()?;
-    let mut text = "# Who may approve searches. Two of them must, of different names, roles and keys.\n".to_owned();
-    for (name, role) in OFFICERS {
-        let (key, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
-        files::write_secret(&folder.join(format!("{name}.pk8")), &pkcs8)?;
-        let _ = write!(text, "\n{}", Officer::new(name, role, key)?.entry(&relying_party));
+/// Officers of each bank: a key each, in their bank's folder, and the list of all that the nodes read.
+fn write_officers(dir: &Path) -> Result<(), Failure> {
+    let mut text =
+        "# Who may approve the searches of their bank. Two of them must, of different names, roles and keys.\n"
+            .to_owned();
+    for bank in &BANKS {
+        let relying_party: RelyingParty = bank.relying_party.parse()?;
+        let folder = bank.at(dir).join("officers");
+        files::make_folder(&folder)?;
+        for (name, role) in bank.officers {
+            let (key, pkcs8) = SigningKey::generate(Algorithm::EdDsa)?;
+            files::write_secret(&folder.join(format!("{name}.pk8")), &pkcs8)?;
+            let _ = write!(text, "\n{}", Officer::new(name, role, key)?.entry(&relying_party));
+        }
     }
-    files::write(&folder.join("officers.toml"), text.as_bytes())
+    files::write(&dir.join("officers").join("officers.toml"), text.as_bytes())
 }
 
 /// The officers that `init` wrote into a folder.

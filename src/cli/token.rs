@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use tumar::client::ClientConfig;
-use tumar::name::{GalleryName, Modality, PurposeName, RelyingParty};
+use tumar::name::{Deployment, GalleryName, Modality, PurposeName, RelyingParty};
 use tumar::request::Method;
 use tumar::token::details::DetailsType;
 use tumar::token::jws::from_base64;
@@ -48,7 +48,7 @@ impl Allows {
 /// Arguments of `tumar token`.
 #[derive(Debug, Args)]
 pub(super) struct Give {
-    /// The folder that `tumar init` wrote
+    /// The folder that `tumar init` wrote, for bank b17; its folder `b19` for that bank
     #[arg(long)]
     dir: PathBuf,
     /// For the auditor whose folder `tumar init` wrote, and not for the bank
@@ -86,10 +86,10 @@ pub(super) fn customers(owner: &RelyingParty) -> Result<GalleryName, Failure> {
     Ok(format!("{owner}/customers").parse()?)
 }
 
-/// The issuer whose key `tumar init` wrote.
-pub(super) fn read_issuer(dir: &Path, config: &ClientConfig) -> Result<Issuer, Failure> {
+/// The issuer whose key `tumar init` wrote into a bank's folder, or into the auditor's: it speaks for that relying party alone.
+pub(super) fn read_issuer(dir: &Path, deployment: &Deployment, owner: &RelyingParty) -> Result<Issuer, Failure> {
     let pkcs8 = Zeroizing::new(files::read(&dir.join("issuer").join("issuer.pk8"))?);
-    Ok(Issuer::new(init::issuer_name(&config.deployment), SigningKey::from_pkcs8(&pkcs8)?))
+    Ok(Issuer::new(init::issuer_name(deployment, owner), SigningKey::from_pkcs8(&pkcs8)?))
 }
 
 /// What a token for this client is to say. Its client id is the relying party's workload.
@@ -129,13 +129,15 @@ pub(super) fn details(
 impl Give {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = ClientConfig::read(&init::client_config(&self.dir))?;
-        let issuer = read_issuer(&self.dir, &config)?;
-        let owner = if self.auditor { init::AUDITOR.parse()? } else { config.relying_party.clone() };
+        let auditor = self.dir.join("auditor");
+        let (folder, owner) =
+            if self.auditor { (&auditor, init::AUDITOR.parse()?) } else { (&self.dir, config.relying_party.clone()) };
+        let issuer = read_issuer(folder, &config.deployment, &owner)?;
         let details = self.allows.details(&owner)?;
         let lifetime = self.lifetime.unwrap_or_else(|| details.longest_life());
         let mut asked = request(&config, details, self.amr, lifetime);
         if self.auditor {
-            let pkcs8 = Zeroizing::new(files::read(&self.dir.join("auditor").join("proof.pk8"))?);
+            let pkcs8 = Zeroizing::new(files::read(&auditor.join("proof.pk8"))?);
             asked.client = format!("{owner}/desk");
             asked.jkt = ProofKey::from_pkcs8(&pkcs8)?.thumbprint();
         }

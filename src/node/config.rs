@@ -9,7 +9,7 @@ use super::NodeError;
 use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
 use crate::hex::unhex;
-use crate::name::Deployment;
+use crate::name::{Deployment, RelyingParty};
 use crate::party::Party;
 
 /// What a node is told.
@@ -63,6 +63,8 @@ pub struct IssuerConfig {
     pub name: String,
     /// Its keys, a JWK set.
     pub jwks: PathBuf,
+    /// Those that it speaks for, at least one: its tokens in any other name are refused.
+    pub relying_parties: Vec<RelyingParty>,
 }
 
 /// Another node.

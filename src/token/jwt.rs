@@ -1,8 +1,9 @@
 //! The access token: `at+jwt` (RFC 9068), who is believed to give one out, and the giving out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value, json};
 
 use super::approval::Officers;
@@ -10,7 +11,7 @@ use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, to_base64};
 use super::refusal::TokenError;
 use super::{SKEW, json};
-use crate::name::Deployment;
+use crate::name::{Deployment, RelyingParty};
 use crate::request::Method;
 
 /// Why a node's trust settings are none.
@@ -22,6 +23,12 @@ pub enum TrustError {
     /// An issuer's name is empty or has other than visible ASCII characters.
     #[error("an issuer's name must be 1 to 200 visible ASCII characters")]
     IssuerName,
+    /// Two issuers of one name: their tokens could not be told apart.
+    #[error("an issuer's name stands twice; give one issuer all of its keys and relying parties")]
+    IssuerTwice,
+    /// An issuer speaks for nobody, or for somebody twice.
+    #[error("relying_parties must name those that an issuer gives tokens to, at least one, and each once")]
+    RelyingParties,
     /// Not a JWK set, or an empty one.
     #[error("an issuer's keys are not a JWK set with at least one key")]
     Keys,
@@ -39,19 +46,29 @@ pub enum TrustError {
     Base,
 }
 
-/// Whose tokens are believed.
+/// Whose tokens are believed, and of whom.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustedIssuer<'a> {
     /// The `iss` of its tokens.
     pub issuer: &'a str,
+    /// The relying parties that it speaks for: a bank's authorisation server for that bank, the regulator's for the regulator. It is
+    /// believed of no other, whatever it signs.
+    pub relying_parties: &'a [RelyingParty],
     /// Its public keys, a JWK set (RFC 7517 5), each with a `kid`.
     pub jwks: &'a str,
+}
+
+/// An issuer as a node knows it.
+#[derive(Debug)]
+struct Known {
+    name: String,
+    relying_parties: Vec<RelyingParty>,
 }
 
 /// What a node holds tokens against.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    keys: BTreeMap<String, (String, PublicKey)>,
+    keys: BTreeMap<String, (Arc<Known>, PublicKey)>,
     audience: String,
     bases: Vec<String>,
     officers: Officers,
@@ -70,12 +87,21 @@ impl Verifier {
         officers: Officers,
     ) -> Result<Self, TrustError> {
         let mut keys = BTreeMap::new();
-        for TrustedIssuer { issuer, jwks } in issuers {
+        let mut names = BTreeSet::new();
+        for TrustedIssuer { issuer, relying_parties, jwks } in issuers {
             if !is_visible(issuer, 200) {
                 return Err(TrustError::IssuerName);
             }
+            if !names.insert(issuer) {
+                return Err(TrustError::IssuerTwice);
+            }
+            let differ = relying_parties.iter().collect::<BTreeSet<_>>().len() == relying_parties.len();
+            if relying_parties.is_empty() || !differ {
+                return Err(TrustError::RelyingParties);
+            }
+            let known = Arc::new(Known { name: (*issuer).to_owned(), relying_parties: relying_parties.to_vec() });
             for (kid, key) in read_keys(jwks)? {
-                if keys.insert(kid, ((*issuer).to_owned(), key)).is_some() {
+                if keys.insert(kid, (Arc::clone(&known), key)).is_some() {
                     return Err(TrustError::KeyId);
                 }
             }
@@ -113,7 +139,7 @@ impl Verifier {
         self.bases.iter().map(|base| format!("{base}{}", method.path())).collect()
     }
 
-    /// Typ, alg, kid; signature; form of the claims; issuer, audience; times.
+    /// Typ, alg, kid; signature; form of the claims; issuer, and whether it speaks for the relying party; audience; times.
     pub(super) fn access(&self, jws: &Jws<'_>, claims: Map<String, Value>, now: u64) -> Result<Access, TokenError> {
         let issuer = self.signer_of(jws)?;
         let claims = Claims::deserialize(Value::Object(claims)).map_err(|_| TokenError::Claims)?;
@@ -127,8 +153,11 @@ impl Verifier {
             return Err(TokenError::Id);
         }
         let details = Details::read(&claims.authorization_details).ok_or(TokenError::Details)?;
-        if claims.iss != issuer {
+        if claims.iss != issuer.name {
             return Err(TokenError::Issuer);
+        }
+        if !issuer.relying_parties.contains(&details.relying_party) {
+            return Err(TokenError::IssuerRelyingParty);
         }
         if claims.aud.only() != Some(self.audience.as_str()) {
             return Err(TokenError::Audience);
@@ -155,7 +184,7 @@ impl Verifier {
     }
 
     /// The issuer whose key signed it.
-    fn signer_of(&self, jws: &Jws<'_>) -> Result<&str, TokenError> {
+    fn signer_of(&self, jws: &Jws<'_>) -> Result<&Known, TokenError> {
         if !matches!(jws.header_text("typ"), Some("at+jwt" | "application/at+jwt")) {
             return Err(TokenError::Type);
         }
@@ -208,6 +237,7 @@ struct Claims {
     nbf: u64,
     exp: u64,
     jti: String,
+    #[serde(deserialize_with = "object")]
     cnf: Confirmation,
     #[serde(default)]
     authorization_details: Value,
@@ -232,6 +262,12 @@ impl Audience {
             },
         }
     }
+}
+
+/// From an object only: serde would take an array of the members in order as well.
+fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Confirmation, D::Error> {
+    let members = Map::deserialize(from)?;
+    Confirmation::deserialize(Value::Object(members)).map_err(de::Error::custom)
 }
 
 /// A way of binding that we do not know we can not check: it is a refusal.

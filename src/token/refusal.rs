@@ -71,6 +71,7 @@ refusals! {
         Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 22 to 128 characters of base64url.",
         Details = Unauthenticated "TOKEN_DETAILS" "The access token's authorization_details are not one known element with known members.",
         Issuer = Unauthenticated "TOKEN_ISSUER" "The access token's iss is not the issuer whose key signed it.",
+        IssuerRelyingParty = Unauthenticated "ISSUER_RELYING_PARTY" "The access token's relying party is not one that its issuer speaks for.",
         Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
         NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
         Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",

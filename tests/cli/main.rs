@@ -145,6 +145,9 @@ fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
     assert_eq!(written["nodes"].as_array().unwrap().len(), 3);
     let config = ClientConfig::read(Path::new(written["client"].as_str().unwrap())).unwrap();
     assert_eq!(config.relying_party.as_str(), "banks/b17");
+    let of_b19 = &written["banks"][1];
+    let config = ClientConfig::read(Path::new(of_b19["client"].as_str().unwrap())).unwrap();
+    assert_eq!((config.relying_party.as_str(), of_b19["relying_party"].as_str().unwrap()), ("banks/b19", "banks/b19"));
     let mode = |path: &str| fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
     for node in ["a", "b", "c"] {
         for key in ["identity.pk8", "log.pk8", "store.key", "envelope-current.seed", "peer.key", "tls.key"] {
@@ -154,6 +157,9 @@ fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
     }
     assert_eq!((mode("issuer/issuer.pk8"), mode("client/proof.pk8"), mode("a/keys")), (0o600, 0o600, 0o700));
     assert_eq!((mode("officers/aida.pk8"), mode("officers/bolat.pk8"), mode("officers")), (0o600, 0o600, 0o700));
+    let of_b19 = ["issuer/issuer.pk8", "client/proof.pk8", "officers/dana.pk8", "officers/erlan.pk8"];
+    assert_eq!(of_b19.map(|file| mode(&format!("b19/{file}"))), [0o600; 4]);
+    assert_eq!(mode("auditor/issuer/issuer.pk8"), 0o600);
     assert_eq!(fs::read(dir.join("a/keys/store.key")).unwrap().len(), 32);
 }
 
@@ -233,6 +239,20 @@ fn a_token_says_what_was_asked_for_and_goes_to_a_file_of_its_owner() {
     assert_eq!(details["purpose"], "cash_withdrawal");
     assert_eq!(details["galleries"], serde_json::json!(["banks/b17/customers"]));
     assert_eq!(details["max_uses"], 3);
+    // Each by the issuer of whom it speaks for.
+    let path = dir.display();
+    for (whose, issuer, relying_party) in [
+        (format!("{path}"), "https://issuer.b17.dev.tumar.internal", "banks/b17"),
+        (format!("{path}/b19"), "https://issuer.b19.dev.tumar.internal", "banks/b19"),
+        (format!("{path} --auditor"), "https://issuer.regulator.dev.tumar.internal", "auditors/regulator"),
+    ] {
+        let given = json(&run(&format!("token --dir {whose} --purpose erasure --action erase --json"), ""));
+        let claims = &given["claims"];
+        assert_eq!(
+            (claims["iss"].as_str(), &claims["authorization_details"][0]["relying_party"]),
+            (Some(issuer), &relying_party.into())
+        );
+    }
     let file = folder.path().join("token");
     assert_eq!(code(&run(&format!("{ask} --out {}", file.display()), "")), 0);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);

@@ -100,7 +100,8 @@ impl Bank {
     pub(crate) fn new() -> Self {
         let issuer = Issuer::new("https://issuer.test", SigningKey::generate(Algorithm::EdDsa).unwrap().0);
         let jwks = issuer.jwks();
-        let trusted = [TrustedIssuer { issuer: issuer.name(), jwks: &jwks }];
+        let own = ["banks/b17".parse().unwrap()];
+        let trusted = [TrustedIssuer { issuer: issuer.name(), relying_parties: &own, jwks: &jwks }];
         let verifier =
             Verifier::new(&"kz-test".parse().unwrap(), &trusted, vec![BASE.to_owned()], Officers::default()).unwrap();
         let key = ProofKey::generate(Algorithm::EdDsa).unwrap().0;

@@ -7,7 +7,7 @@ pub(crate) mod table;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use tumar::name::{Modality, ModelId, RequestId};
+use tumar::name::{Modality, ModelId, RelyingParty, RequestId};
 use tumar::request::{About, Ask, Case, Method, Sample};
 use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
@@ -21,7 +21,10 @@ use officers::{CASE, Sheet, officers_text};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const BASE: &str = "https://tumar.example:8443";
+/// The issuer of b17, and of two more.
 pub(crate) const ISSUER: &str = "https://issuer.example";
+/// That of another bank, b19.
+pub(crate) const ISSUER_OF_B19: &str = "https://issuer.b19.example";
 
 pub(crate) fn draw(algorithm: Algorithm) -> SigningKey {
     SigningKey::generate(algorithm).unwrap().0
@@ -29,18 +32,35 @@ pub(crate) fn draw(algorithm: Algorithm) -> SigningKey {
 
 pub(crate) static ED_ISSUER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
 pub(crate) static ES_ISSUER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
+pub(crate) static B19_ISSUER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
 pub(crate) static ED_CLIENT: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
 pub(crate) static ES_CLIENT: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::Es256));
 pub(crate) static STRANGER: LazyLock<SigningKey> = LazyLock::new(|| draw(Algorithm::EdDsa));
 
-/// The issuer's two keys as a JWK set; each is named by its algorithm.
-pub(crate) fn jwks() -> String {
-    let keys = [&*ED_ISSUER, &*ES_ISSUER].map(|key| {
+/// For whom [`ISSUER`] speaks.
+pub(crate) const OF_ISSUER: [&str; 3] = ["banks/b17", "banks/b1", "banks/b99"];
+
+pub(crate) fn relying_parties(names: &[&str]) -> Vec<RelyingParty> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn jwks_of(keys: &[(&str, &SigningKey)]) -> String {
+    let keys = keys.iter().map(|(kid, key)| {
         let mut jwk = key.public().to_jwk();
-        jwk["kid"] = json!(key.public().algorithm().as_str());
+        jwk["kid"] = json!(kid);
         jwk
     });
-    json!({ "keys": keys }).to_string()
+    json!({ "keys": keys.collect::<Vec<_>>() }).to_string()
+}
+
+/// The issuer's two keys as a JWK set; each is named by its algorithm.
+pub(crate) fn jwks() -> String {
+    jwks_of(&[("EdDSA", &ED_ISSUER), ("ES256", &ES_ISSUER)])
+}
+
+/// The one key of the other bank's issuer.
+pub(crate) fn jwks_of_b19() -> String {
+    jwks_of(&[("b19", &B19_ISSUER)])
 }
 
 pub(crate) static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| verifier(&jwks()).unwrap());
@@ -95,7 +115,11 @@ pub(crate) fn policy_text() -> String {
 pub(crate) static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(&policy_text(), &SERVED).unwrap());
 
 pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
-    let issuers = [TrustedIssuer { issuer: ISSUER, jwks }];
+    let (own, other, jwks_of_other) = (relying_parties(&OF_ISSUER), relying_parties(&["banks/b19"]), jwks_of_b19());
+    let issuers = [
+        TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks },
+        TrustedIssuer { issuer: ISSUER_OF_B19, relying_parties: &other, jwks: &jwks_of_other },
+    ];
     Verifier::new(
         &"kz-test".parse().unwrap(),
         &issuers,
@@ -211,6 +235,25 @@ impl Draft {
 
     pub(crate) fn details(&mut self) -> &mut Value {
         &mut self.claims["authorization_details"][0]
+    }
+
+    /// The token is given out by the other bank's issuer, in whosever name it is.
+    pub(crate) fn by_issuer_of_b19(&mut self) {
+        self.issuer = &B19_ISSUER;
+        self.header["kid"] = json!("b19");
+        self.claims["iss"] = json!(ISSUER_OF_B19);
+    }
+
+    /// The same request by the other bank, for itself.
+    pub(crate) fn of_b19() -> Self {
+        let mut draft = Self::good();
+        draft.by_issuer_of_b19();
+        draft.claims["client_id"] = json!("b19-atm");
+        draft.claims["sub"] = json!("b19-atm");
+        draft.details()["relying_party"] = json!("banks/b19");
+        draft.details()["galleries"] = json!(["banks/b19/customers"]);
+        draft.ask.gallery = "banks/b19/customers".parse().unwrap();
+        draft
     }
 
     /// The purpose of token and request at once.

@@ -67,6 +67,11 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     ("TOKEN_CLAIMS", |d| d.claims["client_id"] = json!("a b")),
     ("TOKEN_CLAIMS", |d| d.claims["sub"] = json!("x".repeat(129))),
     ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!({})),
+    // The members in order, without their names.
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!([d.claims["cnf"]["jkt"], null])),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!([d.claims["cnf"]["jkt"]])),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = d.claims["cnf"]["jkt"].clone()),
+    ("TOKEN_CLAIMS", |d| d.claims["cnf"] = json!([d.claims["cnf"]])),
     ("TOKEN_CLAIMS", |d| d.claims["cnf"]["jkt"] = json!("AAAA")),
     ("TOKEN_CLAIMS", |d| d.claims["cnf"]["kid"] = json!("another way to bind")),
     ("TOKEN_CLAIMS", |d| d.claims["cnf"]["x5t#S256"] = json!("AAAA")),
@@ -90,6 +95,40 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     ("TOKEN_DETAILS", |d| d.claims["authorization_details"] = details()),
     ("TOKEN_DETAILS", |d| drop(d.claims.as_object_mut().unwrap().remove("authorization_details"))),
     ("TOKEN_ISSUER", |d| d.claims["iss"] = json!("https://issuer.example/")),
+    // Another bank's issuer speaks for this one, whatever the call.
+    ("ISSUER_RELYING_PARTY", Draft::by_issuer_of_b19),
+    ("ISSUER_RELYING_PARTY", |d| {
+        d.by_issuer_of_b19();
+        d.purpose("erasure");
+        d.method(Method::Erase);
+        d.ask.samples = Vec::new();
+    }),
+    ("ISSUER_RELYING_PARTY", |d| {
+        d.by_issuer_of_b19();
+        d.purpose("subject_lock");
+        d.method(Method::Lock);
+        d.ask.samples = Vec::new();
+    }),
+    ("ISSUER_RELYING_PARTY", |d| {
+        d.by_issuer_of_b19();
+        d.purpose("subject_lock");
+        d.method(Method::Unlock);
+        d.ask.samples = Vec::new();
+    }),
+    ("ISSUER_RELYING_PARTY", |d| {
+        d.by_issuer_of_b19();
+        d.purpose("enrolment");
+        d.method(Method::Enroll);
+        d.claims["amr"] = json!(["registry_check"]);
+    }),
+    ("ISSUER_RELYING_PARTY", |d| {
+        d.by_issuer_of_b19();
+        d.search();
+    }),
+    // This bank's issuer speaks for the other one, for one that nobody speaks for, and for the regulator.
+    ("ISSUER_RELYING_PARTY", |d| d.details()["relying_party"] = json!("banks/b19")),
+    ("ISSUER_RELYING_PARTY", |d| d.details()["relying_party"] = json!("banks/b1x")),
+    ("ISSUER_RELYING_PARTY", |d| d.details()["relying_party"] = json!("auditors/regulator")),
     ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!("urn:tumar:kz-other")),
     ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!(["urn:tumar:kz-test", "urn:tumar:kz-other"])),
     ("TOKEN_AUDIENCE", |d| d.claims["aud"] = json!([])),
@@ -202,6 +241,11 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     }),
     ("MODALITY_NOT_ALLOWED", |d| d.purpose("finger_door")),
     ("RELYING_PARTY_GALLERY", |d| d.details()["relying_party"] = json!("banks/b1")),
+    // The other bank in its own name, with this one's gallery.
+    ("RELYING_PARTY_GALLERY", |d| {
+        d.by_issuer_of_b19();
+        d.details()["relying_party"] = json!("banks/b19");
+    }),
     ("RELYING_PARTY_NOT_ALLOWED", |d| {
         d.purpose("one_bank");
         d.method(Method::Erase);
@@ -276,6 +320,11 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.search();
         // An officer of another bank.
         d.sheets[1] = Sheet::fitting("emir", "privacy-officer", &EMIR);
+    }),
+    ("APPROVAL_OFFICER_UNKNOWN", |d| {
+        // The other bank's search, approved by this one's officers.
+        *d = Draft { sheets: d.sheets.clone(), ..Draft::of_b19() };
+        d.search();
     }),
     ("APPROVAL_SIGNATURE", |d| {
         d.search();

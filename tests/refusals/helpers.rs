@@ -14,16 +14,14 @@ use tumar::wire::v1::VerifySubjectRequest;
 
 use crate::drafts::Draft;
 use crate::drafts::officers::CASE;
-use crate::drafts::table::REFUSALS;
 use crate::rogue::{Rogue, Round};
 use crate::searches::{misshapen_searches, search, search_in};
 use crate::trio::{GALLERY, target};
 use crate::wired::{
-    BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, is_carried,
-    largest_enrolment, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop,
-    withdrawal,
+    BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, largest_enrolment,
+    lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
 };
-use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP};
+use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP, rows};
 
 /// What both helpers admitted ends for this reason.
 async fn both_end_in(mut round: Round<'_>, reason: &str, met: &mut BTreeSet<String>) {
@@ -58,15 +56,11 @@ impl Helpers {
 
     /// What the leader would have refused, were it honest.
     async fn faults_behind_the_leader(&mut self) {
-        let rows: Vec<(&str, Relayed)> = REFUSALS
-            .iter()
-            .filter_map(|(reason, change)| {
-                let mut draft = Draft::good();
-                change(&mut draft);
-                let envelopes = shut_envelopes(&self.client, draft.ask.method);
-                is_carried(&draft).then(|| (*reason, relayed(&mut draft, &envelopes)))
-            })
-            .collect();
+        let relay_row = |(reason, mut draft): (&'static str, Draft)| {
+            let envelopes = shut_envelopes(&self.client, draft.ask.method);
+            (reason, relayed(&mut draft, &envelopes))
+        };
+        let rows: Vec<(&str, Relayed)> = rows().into_iter().map(relay_row).collect();
         for (place, rows) in rows.chunks(64).enumerate() {
             let (expected, requests): (Vec<_>, Vec<_>) = rows.iter().cloned().unzip();
             self.both_refuse(&requests, &expected, &format!("chunk {place}")).await;

@@ -12,12 +12,13 @@ mod searches;
 mod trio;
 mod wired;
 
-use drafts::Draft;
 use drafts::table::REFUSALS;
+use drafts::{Draft, ISSUER_OF_B19};
 use serde_json::json;
 use tumar::client::Client;
 use tumar::party::Party;
 use tumar::service::reasons;
+use tumar::token::ALL_REASONS;
 use tumar::token::jws::to_base64;
 use tumar::wire::peer::v1::Relayed;
 use wired::{Call, Installation, assert_refused, fresh_id, is_carried, relayed, shut_envelopes, stop};
@@ -99,6 +100,33 @@ fn every_reason_is_met_here_or_said_to_be_met_elsewhere() {
     assert_eq!(met, all);
 }
 
+/// Every row of the table that a message can carry; then each once more, given out by the other bank's issuer, which makes it a
+/// refusal of its own unless something is wrong that is looked at before.
+fn rows() -> Vec<(&'static str, Draft)> {
+    let place = |code: &str| ALL_REASONS.iter().position(|reason| reason.code == code).unwrap();
+    let mut rows = Vec::new();
+    for foreign in [false, true] {
+        for (reason, change) in REFUSALS {
+            let mut draft = Draft::good();
+            if foreign {
+                draft.by_issuer_of_b19();
+            }
+            change(&mut draft);
+            let named = draft.claims.pointer("/authorization_details/0/relying_party");
+            let told = match (foreign && draft.claims["iss"] == ISSUER_OF_B19, named == Some(&json!("banks/b19"))) {
+                (false, _) => reason,
+                // The other bank's own request: in the first round already.
+                (true, true) => continue,
+                (true, false) => ALL_REASONS[place(reason).min(place("ISSUER_RELYING_PARTY"))].code,
+            };
+            if is_carried(&draft) {
+                rows.push((told, draft));
+            }
+        }
+    }
+    rows
+}
+
 /// A draft as a call, with envelopes that are well formed.
 fn call_of(draft: &mut Draft, client: &Client) -> Call {
     let envelopes = shut_envelopes(client, draft.ask.method);
@@ -113,15 +141,11 @@ async fn each_fault_of_a_token_is_refused_at_the_leader() {
     let client = installation.client().await;
     let [bare, shown] = [installation.channel(Party::A, false).await, installation.channel(Party::A, true).await];
     let mut left: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
-    for (place, (reason, change)) in REFUSALS.iter().enumerate() {
-        let mut draft = Draft::good();
-        change(&mut draft);
-        if is_carried(&draft) {
-            let channel = if draft.certificate.is_some() { &shown } else { &bare };
-            let status = call_of(&mut draft, &client).send(channel).await.unwrap_err();
-            assert_refused(&status, reason, Party::A, &format!("row {place}"));
-            left.retain(|code| code != reason);
-        }
+    for (place, (reason, mut draft)) in rows().into_iter().enumerate() {
+        let channel = if draft.certificate.is_some() { &shown } else { &bare };
+        let status = call_of(&mut draft, &client).send(channel).await.unwrap_err();
+        assert_refused(&status, reason, Party::A, &format!("row {place}"));
+        left.retain(|code| *code != reason);
     }
     left.dedup();
     assert_eq!(left, NO_MESSAGE_SAYS);
@@ -131,6 +155,11 @@ async fn each_fault_of_a_token_is_refused_at_the_leader() {
     good.proof["jti"] = json!(fresh_id());
     let call = call_of(&mut good, &client);
     assert_refused(&call.send(&bare).await.unwrap_err(), "SUBJECT_UNKNOWN", Party::A, "without a fault");
+    let mut others = Draft::of_b19();
+    others.claims["jti"] = json!(fresh_id());
+    others.proof["jti"] = json!(fresh_id());
+    let call = call_of(&mut others, &client);
+    assert_refused(&call.send(&bare).await.unwrap_err(), "SUBJECT_UNKNOWN", Party::A, "the other bank for itself");
     // Bound to a certificate, it counts only with who shows that one.
     bound.claims["cnf"]["x5t#S256"] = json!(to_base64(&installation.certificate));
     bound.proof["jti"] = json!(fresh_id());

@@ -26,8 +26,8 @@ use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
 use crate::drafts::officers::officers_text;
-use crate::drafts::{BASE, Draft, ISSUER, NOW, details, jwks, policy_text};
-use crate::trio::{Files, entries, face_of, target, template};
+use crate::drafts::{BASE, Draft, ISSUER, ISSUER_OF_B19, NOW, OF_ISSUER, details, jwks, jwks_of_b19, policy_text};
+use crate::trio::{Files, GALLERY_OF_B19, entries, face_of, target, template};
 
 /// Components of `fr512`.
 pub(crate) const DIMENSION: usize = 512;
@@ -63,6 +63,7 @@ impl Installation {
             ("policy.toml", policy),
             ("models.toml", format!("{BUILT_IN}\n{finger}")),
             ("issuer/jwks.json", jwks()),
+            ("b19/issuer/jwks.json", jwks_of_b19()),
             ("officers/officers.toml", officers_text()),
             ("caller.crt", made.cert.pem()),
         ] {
@@ -72,9 +73,14 @@ impl Installation {
             let path = files.node(party).join("node.toml");
             let text = std::fs::read_to_string(&path).unwrap();
             let bases = format!("clients = [\"../caller.crt\"]\nbases = [\"https://a.example\", \"{BASE}\", ");
-            let changed = text.replace("bases = [", &bases).replace("https://issuer.kz-test.tumar.internal", ISSUER)
+            let changed = text
+                .replace("bases = [", &bases)
+                .replace("https://issuer.b17.kz-test.tumar.internal", ISSUER)
+                .replace("https://issuer.b19.kz-test.tumar.internal", ISSUER_OF_B19)
+                .replace("[\"banks/b17\"]", &format!("{OF_ISSUER:?}"))
                 + &format!("\n[limits]\nin_flight = 4\nbatch = 64\npatience_ms = {PATIENCE_MS}\n");
-            assert!(changed.contains(BASE) && changed.contains(ISSUER), "node.toml changed its form");
+            let has = |part: &str| changed.contains(part);
+            assert!([BASE, ISSUER, ISSUER_OF_B19, OF_ISSUER[2]].into_iter().all(has), "node.toml changed its form");
             std::fs::write(path, changed).unwrap();
         }
         let caller =
@@ -453,12 +459,13 @@ pub(crate) fn unknown_key() -> [u8; 8] {
 
 /// A lock that another bank may ask for.
 pub(crate) fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
-    let gallery = "banks/b99/customers";
+    let gallery = GALLERY_OF_B19;
     let mut target = target(subject, "subject_lock");
     target.gallery = gallery.parse().unwrap();
     let prepared = Prepared::lock(&target).unwrap();
     let mut draft = draft_of(prepared.ask());
-    draft.details()["relying_party"] = json!("banks/b99");
+    draft.by_issuer_of_b19();
+    draft.details()["relying_party"] = json!("banks/b19");
     draft.details()["galleries"] = json!([gallery]);
     (draft, prepared)
 }

@@ -24,7 +24,8 @@ use tumar::token::details::DetailsType;
 use tumar::token::{Action, Details, Issuer, Officer, SigningKey, TokenRequest};
 
 pub const GALLERY: &str = "banks/b17/customers";
-const ISSUER: &str = "https://issuer.dev.tumar.internal";
+/// The other bank's.
+pub const GALLERY_OF_B19: &str = "banks/b19/customers";
 
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -72,13 +73,32 @@ impl Files {
         self.path(party.letter())
     }
 
+    /// The first bank's, b17.
     pub fn client_config(&self) -> ClientConfig {
-        ClientConfig::read(&self.path("client/client.toml")).unwrap()
+        self.client_config_of("b17")
     }
 
-    pub fn issuer(&self) -> Issuer {
-        let pkcs8 = std::fs::read(self.path("issuer/issuer.pk8")).unwrap();
-        Issuer::new(ISSUER, SigningKey::from_pkcs8(&pkcs8).unwrap())
+    /// Of bank `b17` or `b19`.
+    pub fn client_config_of(&self, bank: &str) -> ClientConfig {
+        ClientConfig::read(&self.folder_of(bank).join("client/client.toml")).unwrap()
+    }
+
+    /// Where a bank, or the regulator, has what is its own.
+    fn folder_of(&self, owner: &str) -> PathBuf {
+        self.path(match owner {
+            "b17" => "",
+            "b19" => "b19",
+            "regulator" => "auditor",
+            other => panic!("nobody is called {other}"),
+        })
+    }
+
+    /// Who gives tokens to bank `b17` or `b19`, or to the `regulator`.
+    pub fn issuer_of(&self, owner: &str) -> Issuer {
+        let pkcs8 = std::fs::read(self.folder_of(owner).join("issuer/issuer.pk8")).unwrap();
+        let deployment = self.client_config().deployment;
+        let name = format!("https://issuer.{owner}.{deployment}.tumar.internal");
+        Issuer::new(name, SigningKey::from_pkcs8(&pkcs8).unwrap())
     }
 
     /// A token for one use of one call.
@@ -86,15 +106,19 @@ impl Files {
         self.token_for(purpose, &[method], 1, now())
     }
 
-    /// What a token says that it allows.
+    /// What a token of bank `b17` says that it allows.
     fn details(&self, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
+        self.details_of("b17", purpose, methods, max_uses)
+    }
+
+    fn details_of(&self, bank: &str, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
         let samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
         Details {
             kind: DetailsType,
             purpose: purpose.parse().unwrap(),
             actions: methods.iter().map(|&method| Action(method)).collect(),
-            relying_party: self.client_config().relying_party,
-            galleries: vec![GALLERY.parse().unwrap()],
+            relying_party: format!("banks/{bank}").parse().unwrap(),
+            galleries: vec![format!("banks/{bank}/customers").parse().unwrap()],
             modalities: if samples { vec![Modality::Face, Modality::Finger] } else { Vec::new() },
             max_uses,
             legal_basis: None,
@@ -125,17 +149,26 @@ impl Files {
     }
 
     pub fn token_for(&self, purpose: &str, methods: &[Method], max_uses: u32, issued: u64) -> String {
-        let config = self.client_config();
-        let request = TokenRequest {
+        self.issuer_of("b17").issue(&self.token_request("b17", purpose, methods, max_uses), issued).unwrap()
+    }
+
+    /// A token of bank `b17` or `b19` for one use of one call.
+    pub fn token_of(&self, bank: &str, purpose: &str, method: Method) -> String {
+        self.issuer_of(bank).issue(&self.token_request(bank, purpose, &[method], 1), now()).unwrap()
+    }
+
+    /// What an issuer is asked for in the name of a bank, for a test to change.
+    pub fn token_request(&self, bank: &str, purpose: &str, methods: &[Method], max_uses: u32) -> TokenRequest {
+        let config = self.client_config_of(bank);
+        TokenRequest {
             deployment: config.deployment.clone(),
-            client: "banks/b17/atm-backend".to_owned(),
+            client: format!("banks/{bank}/atm-backend"),
             jkt: config.proof_key.thumbprint(),
             certificate: None,
-            details: self.details(purpose, methods, max_uses),
+            details: self.details_of(bank, purpose, methods, max_uses),
             amr: ["registry_check", "mobile_auth"].map(str::to_owned).to_vec(),
             lifetime: 120,
-        };
-        self.issuer().issue(&request, issued).unwrap()
+        }
     }
 
     /// Starts a node in this process.
@@ -157,7 +190,12 @@ impl Files {
     }
 
     pub async fn client(&self) -> Result<Client, ClientError> {
-        Client::connect(self.client_config(), now).await
+        self.client_of("b17").await
+    }
+
+    /// A client of bank `b17` or `b19`.
+    pub async fn client_of(&self, bank: &str) -> Result<Client, ClientError> {
+        Client::connect(self.client_config_of(bank), now).await
     }
 }
 

@@ -119,6 +119,9 @@ def main():
          access_bytes=lambda raw: raw.replace(b'"purpose":', b'"purpose":"enrolment","purpose":'))
     case(out, "an unknown member twice", *ed, fails="TOKEN_MALFORMED",
          access_bytes=lambda raw: raw.replace(b'"scope":', b'"scope":"x","sc\\u006fpe":'))
+    case(out, "an issuer in the name of another bank", *ed, fails="ISSUER_RELYING_PARTY",
+         claims=lambda c: c["authorization_details"][0].update(relying_party="banks/b19", galleries=["banks/b19/customers"]))
+    case(out, "the binding as a list", *ed, fails="TOKEN_CLAIMS", claims=lambda c: c.update(cnf=[c["cnf"]["jkt"], None]))
     case(out, "another request", *ed, proof=lambda h, c: c.update(rqh=b64(bytes(32))), fails="PROOF_RQH")
     case(out, "a proof that shows its private key", *ed, fails="PROOF_KEY",
          proof=lambda h, c: h.update(jwk=dict(h["jwk"], d=b64(bytes(32)))))
