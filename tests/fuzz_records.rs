@@ -116,7 +116,7 @@ fn a_million_mutated_records_are_read_or_refused_without_panic_or_growth() {
     println!("{MUTATIONS} mutations of {} records, {accepted} still records, the others: {refused:?}", seeds.len());
     // Both ways are taken often, and every way out but that of records too large; or the mutations would prove little.
     assert!((MUTATIONS / 10..MUTATIONS * 9 / 10).contains(&accepted));
-    assert_eq!(refused.len(), 10);
+    assert_eq!(refused.len(), 9);
     assert!(refused.values().all(|&times| times > 100));
 }
 

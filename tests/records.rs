@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tumar::template::finger::record::{FingerPosition, MOST_BYTES, Record, RecordError, Standard, View, Wanted};
 
 use RecordError::{
-    Angle, Area, Length, Magic, NoViews, Position, Resolution, TooLarge, Trailing, Truncated, Version, ViewAbsent,
+    Angle, Length, Magic, NoViews, Position, Resolution, TooLarge, Trailing, Truncated, Version, ViewAbsent,
     ViewAmbiguous,
 };
 
@@ -115,11 +115,6 @@ fn bytes_that_are_no_record_are_refused_each_for_its_reason() {
             (with(length, &[255]), Position(255), "RECORD_POSITION"),
             (with(count, &[255]), Truncated { at: length + 4 }, "RECORD_TRUNCATED"),
             (with(block, &[255, 255]), Truncated { at: block + 2 }, "RECORD_TRUNCATED"),
-            (with(block + 4, &[0, 3]), Area { at: block + 2 }, "RECORD_AREA"),
-            (with(block + 4, &[0, 0]), Area { at: block + 2 }, "RECORD_AREA"),
-            (with(block + 4, &[0, 51]), Area { at: block + 2 }, "RECORD_AREA"),
-            // One byte short, so the next area begins a byte early and then claims too much.
-            (with(block + 4, &[0, 10]), Area { at: block + 12 }, "RECORD_AREA"),
         ];
         for (case, (got, expected, reason)) in cases.into_iter().enumerate() {
             assert_eq!((got, got.reason()), (expected, reason), "case {case} of {standard:?}");
@@ -138,6 +133,34 @@ fn bytes_that_are_no_record_are_refused_each_for_its_reason() {
     assert_eq!(refusal(&[]), Truncated { at: 0 });
     assert_eq!((refusal(&vec![0; MOST_BYTES + 1]), TooLarge.reason()), (TooLarge, "RECORD_TOO_LARGE"));
     assert_eq!(refusal(&vec![0; MOST_BYTES]), Magic);
+}
+
+#[test]
+fn what_is_inside_a_block_of_known_length_is_not_looked_at() {
+    let marks = |view: &View| format!("{view:?} {:?}", view.minutiae().count());
+    for (standard, long, length, _) in FORMS {
+        let whole = record(standard, long).bytes();
+        let expected: Vec<String> = Record::read(&whole).unwrap().views().iter().map(marks).collect();
+        // The first area's length: with its header, of the data alone, of nothing, and of more than the block has.
+        let first = length + 4 + 6 * 9 + 2 + 2;
+        assert_eq!(whole[first..first + 2], [0, 11]);
+        for value in [7_u16, 11, 0, 3, 10, 51, u16::MAX] {
+            let mut changed = whole.clone();
+            changed[first..first + 2].copy_from_slice(&value.to_be_bytes());
+            let read = Record::read(&changed).unwrap();
+            assert_eq!(read.views().iter().map(marks).collect::<Vec<_>>(), expected, "{value} in {standard:?}");
+        }
+        // A block of bytes too few for an area.
+        let mut sketch = record(standard, long);
+        sketch.views.iter_mut().for_each(|view| view.areas.clear());
+        let mut short = sketch.bytes();
+        let last = short.len();
+        short[last - 1] = 3;
+        short.extend([1, 2, 3]);
+        let place = FORMS.iter().find(|form| (form.0, form.1) == (standard, long)).unwrap().3;
+        short[place..place + 2].copy_from_slice(&u16::try_from(last + 3).unwrap().to_be_bytes());
+        assert_eq!(Record::read(&short).unwrap().views().len(), 3);
+    }
 }
 
 #[test]

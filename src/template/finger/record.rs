@@ -27,8 +27,6 @@ pub const MOST_BYTES: usize = 65_535;
 
 const MAGIC: &[u8] = b"FMR\0";
 const VERSION: &[u8] = b" 20\0";
-/// Bytes of an extended area's own type and length, which its length counts.
-const AREA_HEADER: u16 = 4;
 
 /// Why bytes are no record, or a record has no such view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +66,6 @@ pub enum RecordError {
     /// An angle of 360 degrees or more; only the two-degree unit can express it.
     #[error("{0} times two degrees is not an angle below 360 degrees")]
     Angle(u8),
-    /// An extended area that is shorter than its own header, or reaches over the end of its block.
-    #[error("an extended area at byte {at} has a length that does not fit")]
-    Area {
-        /// Where the area begins.
-        at: usize,
-    },
     /// Bytes after the last view.
     #[error("the record's views end at byte {at}, before its end")]
     Trailing {
@@ -105,7 +97,6 @@ impl RecordError {
             Self::NoViews => "RECORD_NO_VIEWS",
             Self::Position(_) => "RECORD_POSITION",
             Self::Angle(_) => "RECORD_ANGLE",
-            Self::Area { .. } => "RECORD_AREA",
             Self::Trailing { .. } => "RECORD_TRAILING",
             Self::ViewAbsent => "RECORD_VIEW_ABSENT",
             Self::ViewAmbiguous { .. } => "RECORD_VIEW_AMBIGUOUS",
@@ -281,7 +272,8 @@ pub struct Record {
 impl Record {
     /// Reads a record of either standard, whole.
     ///
-    /// Takes time and memory linear in the bytes. Ridge counts, cores, deltas and vendors' data are skipped by their lengths.
+    /// Takes time and memory linear in the bytes. Ridge counts, cores, deltas and vendors' data are skipped by the length of their
+    /// block, and nothing inside is looked at: the standard's readers do not agree whether an area's own length counts its header.
     ///
     /// # Errors
     /// [`RecordError`] for the first fault from the start of the record.
@@ -408,7 +400,8 @@ fn read_view(cursor: &mut Cursor<'_>, header: Header) -> Result<View, RecordErro
     if let Some(mark) = marks.iter().find(wide) {
         return Err(RecordError::Angle(mark.angle));
     }
-    skip_extended(cursor)?;
+    let extended = usize::from(cursor.word()?);
+    cursor.take(extended)?;
     Ok(View { header, position, number: kind >> 4, impression: kind & 15, quality, marks })
 }
 
@@ -416,18 +409,4 @@ fn read_view(cursor: &mut Cursor<'_>, header: Header) -> Result<View, RecordErro
 fn read_mark([x, x_low, y, y_low, angle, quality]: [u8; 6]) -> Mark {
     let coordinate = |high, low| u16::from_be_bytes([high, low]) & 0x3fff;
     Mark { x: coordinate(x, x_low), y: coordinate(y, y_low), angle, quality }
-}
-
-/// Walks over the areas of the extended data block, which must fill it exactly.
-fn skip_extended(cursor: &mut Cursor<'_>) -> Result<(), RecordError> {
-    let block = usize::from(cursor.word()?);
-    let start = cursor.at;
-    let mut areas = Cursor { bytes: cursor.take(block)?, at: 0 };
-    while areas.at < block {
-        let area = RecordError::Area { at: start + areas.at };
-        let [_, _, high, low] = areas.array().map_err(|_| area)?;
-        let inside = u16::from_be_bytes([high, low]).checked_sub(AREA_HEADER).ok_or(area)?;
-        areas.take(usize::from(inside)).map_err(|_| area)?;
-    }
-    Ok(())
 }
