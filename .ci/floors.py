@@ -35,7 +35,6 @@ NAMED = {
     "aes": ["prss"],
     "ctr": ["prss"],
     "ndarray": ["gallery", "protocol", "cli"],
-    "ndarray_npy": ["cli"],
     "rustls": ["tls"],
     "tokio_rustls": ["tls"],
     "rcgen": ["cli"],

@@ -18,7 +18,7 @@
 //! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
-//!    party.rs  name.rs  hex.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//!    party.rs  name.rs  hex.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
 pub mod audit;
@@ -27,6 +27,7 @@ pub mod cosigning;
 pub mod drawing;
 pub mod engine;
 pub mod eval;
+pub mod form;
 pub mod gallery;
 pub mod handshake;
 pub mod hex;
@@ -37,6 +38,7 @@ pub mod net;
 pub mod node;
 pub mod party;
 pub mod peer;
+pub mod pem;
 pub mod protocol;
 pub mod prss;
 pub mod request;

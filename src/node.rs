@@ -21,10 +21,12 @@ pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
 pub use keys::Keys;
 
 use crate::engine::{Clock, Counters, Engine, Parts};
+use crate::form::FormError;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
 use crate::peer::{Listener, MAX_FRAME, Own, Peers, Remote};
+use crate::pem::KeyFault;
 use crate::seal::{PublicKey, SUITE};
 use crate::service::{Auditing, MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
@@ -48,34 +50,37 @@ const SWEEP: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A file that can not be read.
-    #[error("{0} can not be read")]
+    #[error("{}", .0.display())]
     File(PathBuf, #[source] std::io::Error),
     /// A configuration that does not have its form.
-    #[error("{0} is no configuration of a node")]
-    Config(PathBuf, #[source] Box<toml::de::Error>),
+    #[error("{}", .0.display())]
+    Config(PathBuf, #[source] FormError),
     /// Peers that are not the two others, each once.
     #[error("peers must be the two other parties, each once")]
     Peers,
     /// A key file that does not hold its key.
-    #[error("{0} does not hold its key")]
-    Key(PathBuf),
+    #[error("{}", .0.display())]
+    Key(PathBuf, #[source] KeyFault),
     /// An address that can not be listened on.
     #[error("{0} can not be listened on")]
     Listen(String, #[source] std::io::Error),
     /// The models table.
-    #[error("the models table is not valid")]
-    Models(#[from] ModelsError),
+    #[error("{}", .0.display())]
+    Models(PathBuf, #[source] ModelsError),
     /// The policy.
-    #[error("the policy is not valid")]
-    Policy(#[from] PolicyError),
+    #[error("{}", .0.display())]
+    Policy(PathBuf, #[source] PolicyError),
     /// The issuers of tokens.
     #[error("the issuers are not valid")]
     Trust(#[from] TrustError),
     /// The officers.
-    #[error("the list of officers is not valid")]
-    Officers(#[from] OfficersError),
-    /// A certificate or its key.
-    #[error("a certificate is not valid")]
+    #[error("{}", .0.display())]
+    Officers(PathBuf, #[source] OfficersError),
+    /// A file of a certificate or its key.
+    #[error("{}", .0.display())]
+    Certificate(PathBuf, #[source] TlsError),
+    /// Certificates and keys that do not go together.
+    #[error("certificates and keys")]
     Tls(#[from] TlsError),
     /// The store.
     #[error("the store can not be opened")]
@@ -90,8 +95,8 @@ pub enum NodeError {
     #[error("a key of a log or a witness is no verifier key")]
     VerifierKey,
     /// A certificate that another node's port for auditors must lead to.
-    #[error("a certificate of a port for auditors is not valid")]
-    Web(#[from] WebError),
+    #[error("{}", .0.display())]
+    Web(PathBuf, #[source] WebError),
     /// The server reflection of the service.
     #[error("the service's descriptors are not valid")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -227,8 +232,9 @@ struct Setup {
 /// Everything but the sockets.
 async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let models_text = config.text(&config.models)?;
-    let models = Models::parse(&models_text)?;
-    let policy = Policy::parse(&config.text(&config.policy)?, &models)?;
+    let models = Models::parse(&models_text).map_err(|error| NodeError::Models(config.path(&config.models), error))?;
+    let policy = Policy::parse(&config.text(&config.policy)?, &models)
+        .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
     let context = context(&policy, &models);
     let verifier = verifier(config)?;
     let keys = Keys::read(&config.path(&config.keys))?;
@@ -272,7 +278,9 @@ fn verifier(config: &Config) -> Result<Verifier, NodeError> {
     });
     let issuers: Vec<_> = trusted.collect();
     let officers = match &config.officers {
-        Some(path) => Officers::parse(&config.text(path)?)?,
+        Some(path) => {
+            Officers::parse(&config.text(path)?).map_err(|error| NodeError::Officers(config.path(path), error))?
+        }
         None => Officers::default(),
     };
     Ok(Verifier::new(&config.deployment, &issuers, config.bases.clone(), officers)?)
@@ -331,7 +339,8 @@ fn remotes(config: &Config) -> Result<[Remote; 2], NodeError> {
 }
 
 fn pinned(config: &Config, path: &std::path::Path) -> Result<Pinned, NodeError> {
-    Ok(Pinned::from_pem(config.text(path)?.as_bytes())?)
+    let pem = config.bytes(path)?;
+    Pinned::from_pem(&pem).map_err(|error| NodeError::Certificate(config.path(path), error))
 }
 
 async fn listen(address: &str) -> Result<TcpListener, NodeError> {

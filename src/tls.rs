@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -24,10 +25,13 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// TLS that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The certificate or key file does not hold what it should.
-    #[error("a certificate or key is not valid PEM")]
-    Pem(#[from] rustls::pki_types::pem::Error),
-    /// rustls refused the parts.
+    /// A file that should hold a certificate does not.
+    #[error("no certificate in PEM; of one in DER: openssl x509 -inform DER -in OLD -out NEW")]
+    NoCertificate,
+    /// A file that should hold the private key of a certificate does not.
+    #[error("no private key in PEM; of one in DER: openssl pkey -inform DER -in OLD -out NEW")]
+    NoKey,
+    /// rustls refused the parts: a key that is not the certificate's is one reason.
     #[error("certificate and key do not make a TLS identity")]
     Config(#[from] rustls::Error),
     /// The pinned certificates make no verifier.
@@ -45,13 +49,20 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads certificate and key.
+    /// Reads certificate and key, and sees that they belong together.
     ///
     /// # Errors
-    /// [`TlsError::Pem`].
+    /// [`TlsError::NoCertificate`], [`TlsError::NoKey`], [`TlsError::Config`].
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>()?;
-        Ok(Self { chain, key: PrivateKeyDer::from_pem_slice(key)? })
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|_| TlsError::NoCertificate)?;
+        if chain.is_empty() {
+            return Err(TlsError::NoCertificate);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())?;
+        Ok(Self { chain, key })
     }
 }
 
@@ -63,9 +74,11 @@ impl Pinned {
     /// Reads the first certificate of a PEM text.
     ///
     /// # Errors
-    /// [`TlsError::Pem`].
+    /// [`TlsError::NoCertificate`], [`TlsError::Config`] for one that can not be trusted as it is.
     pub fn from_pem(certificate: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(CertificateDer::from_pem_slice(certificate)?))
+        let pinned = Self(CertificateDer::from_pem_slice(certificate).map_err(|_| TlsError::NoCertificate)?);
+        roots(std::slice::from_ref(&pinned))?;
+        Ok(pinned)
     }
 
     /// Whether a peer showed exactly this certificate.
@@ -205,10 +218,13 @@ impl Dialler {
     /// A gRPC channel to `host:port`, connected.
     ///
     /// # Errors
-    /// [`TlsError::Address`] for the address, or the transport's own error.
+    /// [`TlsError::Address`] for the address, [`DialError::Untrusted`], or the transport's own error.
     pub async fn dial(&self, address: &str) -> Result<Channel, DialError> {
         let endpoint = Self::endpoint(address)?;
-        Ok(endpoint.connect_with_connector(self.at(address)).await?)
+        endpoint.connect_with_connector(self.at(address)).await.map_err(|error| match untrusted(&error) {
+            Some(fault) => DialError::Untrusted { address: address.to_owned(), fault },
+            None => error.into(),
+        })
     }
 
     fn endpoint(address: &str) -> Result<Endpoint, TlsError> {
@@ -235,9 +251,51 @@ pub enum DialError {
     /// Our own configuration.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Nobody there, or not who should be.
+    /// Somebody is there, and not who should be.
+    #[error("the server at {address} is not the pinned one")]
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        fault: Untrusted,
+    },
+    /// Nobody there.
     #[error("no connection")]
     Transport(#[from] tonic::transport::Error),
+}
+
+/// Why a server is not believed to be who it should be. To ask again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", words_of(.0))]
+pub struct Untrusted(rustls::Error);
+
+fn words_of(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return format!("it does not speak TLS 1.3 as a node does ({error})");
+    };
+    match wrong {
+        Wrong::UnknownIssuer | Wrong::BadSignature => "its certificate is another one".to_owned(),
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
+            format!("its certificate is for another name ({error})")
+        }
+        Wrong::Expired | Wrong::ExpiredContext { .. } => format!("its certificate has expired ({error})"),
+        Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => format!("its certificate is not valid yet ({error})"),
+        _ => format!("its certificate does not hold ({error})"),
+    }
+}
+
+/// Whether a connection failed because of who was there, and not because nobody was.
+#[must_use]
+pub fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<Untrusted> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|cause| {
+        // What an I/O error holds is not its source.
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let own = cause.downcast_ref::<rustls::Error>();
+        own.or_else(|| inside?.downcast_ref::<rustls::Error>()).cloned().map(Untrusted)
+    })
 }
 
 /// What tonic asks for a connection.

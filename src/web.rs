@@ -7,6 +7,8 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::tls::{Untrusted, untrusted};
+
 /// No longer answer is read, in bytes: a full bundle of the longest entries that the specification allows is 16 MiB.
 const MAX_BYTES: u64 = 17 << 20;
 
@@ -14,11 +16,14 @@ const MAX_BYTES: u64 = 17 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
     /// The pinned certificate is none.
-    #[error("the certificate is not PEM")]
+    #[error("no certificate in PEM; of one in DER: openssl x509 -inform DER -in OLD -out NEW")]
     Certificate,
     /// Nobody there, or the connection was not what it must be.
     #[error("{0} can not be reached")]
     Unreachable(String, #[source] Box<ureq::Error>),
+    /// Somebody there, and not who should be.
+    #[error("the server at {0} is not the pinned one")]
+    Untrusted(String, #[source] Untrusted),
     /// More than 17 MiB, or cut off.
     #[error("the answer of {0} can not be read")]
     Body(String, #[source] Box<ureq::Error>),
@@ -99,8 +104,20 @@ impl Site {
         self.read(self.agent.post(format!("{}{path}", self.base)).send(body))
     }
 
+    fn unanswered(&self, error: ureq::Error) -> WebError {
+        let fault = match &error {
+            ureq::Error::Io(error) => untrusted(error),
+            ureq::Error::Rustls(error) => untrusted(error),
+            _ => None,
+        };
+        match fault {
+            Some(fault) => WebError::Untrusted(self.base.clone(), fault),
+            None => WebError::Unreachable(self.base.clone(), Box::new(error)),
+        }
+    }
+
     fn read(&self, answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, WebError> {
-        let mut response = answered.map_err(|error| WebError::Unreachable(self.base.clone(), Box::new(error)))?;
+        let mut response = answered.map_err(|error| self.unanswered(error))?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(MAX_BYTES).read_to_vec();
         Ok(Answer { status, body: body.map_err(|error| WebError::Body(self.base.clone(), Box::new(error)))? })

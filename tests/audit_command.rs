@@ -8,8 +8,9 @@ mod logs;
 mod site;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use logs::{HALF, Logs, pins_at};
 use serde_json::Value;
@@ -115,6 +116,117 @@ fn a_watch_goes_on_while_all_is_well_and_ends_with_an_alarm() {
     fs::write(folder.path().join("token"), "guess").unwrap();
     fs::remove_dir_all(folder.path().join("mirror")).unwrap();
     assert_eq!(tumar(folder.path(), "audit fetch --mirror mirror --token token").0, Some(3));
+}
+
+#[test]
+fn a_watch_reads_its_token_again_for_each_look() {
+    let served = tempfile::tempdir().unwrap();
+    Logs::empty().write(served.path());
+    let site = Site::of(served.path(), &[HALF]);
+    let folder = folder(&pins_at([&site.url; 3]), &Logs::empty());
+    fs::remove_dir_all(folder.path().join("mirror")).unwrap();
+    // No entries are asked for yet, so any will do.
+    fs::write(folder.path().join("token"), "the first one").unwrap();
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_tumar"))
+        .args("audit watch --mirror mirror --token token --interval 1 --looks 0 --patience 9 --rounds 12".split(' '))
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut refused = BufReader::new(watch.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let whole = "agreement: A 2026h2 602, B 2026h2 602, C 2026h2 602";
+    assert!(told.by_ref().any(|line| line.contains("A 2026h2 0, B 2026h2 0")));
+    // Whoever renews it is late.
+    fs::write(folder.path().join("token"), "e30.eyJleHAiOjV9.e30").unwrap();
+    let grown = tempfile::tempdir().unwrap();
+    Logs::of(300).later().write(grown.path());
+    site.change(|behaviour| behaviour.root = grown.path().to_owned());
+    let line = "tumar: node C: node C does not serve entries to this token: it expired at 1970-01-01 00:00 UTC";
+    assert!(refused.by_ref().any(|told| told == line));
+    fs::write(folder.path().join("token"), TOKEN).unwrap();
+    assert!(told.by_ref().any(|line| line.contains(whole)), "the watch ended");
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn uses_that_nobody_looked_for_are_not_none() {
+    let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
+    let folder = folder(&logs::pins(), &Logs::of(300).later());
+    let path = folder.path();
+    fs::write(path.join("key"), key.to_text().as_bytes()).unwrap();
+    let uses = |mirror: &str| tumar(path, &format!("subject uses --key key --mirror {mirror}"));
+    for line in ["subject uses --key key --mirror mirrow", "audit page --mirror mirrow", "audit page --mirror key"] {
+        let (code, output) = tumar(path, line);
+        assert_eq!((code, output.stdout.len()), (Some(2), 0), "{line}");
+        assert!(text(&output.stderr).starts_with(&format!("tumar: {}: ", line.rsplit_once(' ').unwrap().1)));
+    }
+    fs::create_dir(path.join("empty")).unwrap();
+    let (code, output) = uses("empty");
+    assert_eq!(code, Some(4));
+    assert!(text(&output.stdout).starts_with("0 uses among 0 entries of 0 logs: of none."), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stderr).matches("NO_LOG").count(), 3);
+
+    let (code, output) = uses("mirror");
+    assert_eq!((code, output.stderr.len()), (Some(0), 0));
+    assert!(text(&output.stdout).starts_with("0 uses among 1806 entries of 3 logs: of A, B, C"));
+    for other in ["a", "b", "c"] {
+        let place = path.join("mirror").join(other);
+        let gone = path.join("gone");
+        fs::rename(&place, &gone).unwrap();
+        let (code, output) = uses("mirror");
+        assert_eq!(code, Some(4), "without {other}");
+        let party = other.to_uppercase();
+        assert!(text(&output.stderr).contains(&format!("uses may be missing: incomplete NO_LOG, node {party}")));
+        let (code, output) = tumar(path, "subject uses --key key --mirror mirror --json");
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (code, told["verdict"].as_str(), told["logs"].as_array().unwrap().len()),
+            (Some(4), Some("incomplete"), 2)
+        );
+        // Another half-year of this node is there, and the one of the others is not.
+        fs::create_dir_all(&place).unwrap();
+        fs::rename(gone.join(HALF), place.join("2027h1")).unwrap();
+        assert!(text(&uses("mirror").1.stderr).contains(&format!("NO_LOG, node {party}, {HALF}: ")));
+        fs::rename(place.join("2027h1"), place.join(HALF)).unwrap();
+        // Hashes alone.
+        let entries = place.join(HALF).join("tile/entries");
+        fs::rename(&entries, path.join("entries")).unwrap();
+        let (code, output) = uses("mirror");
+        assert_eq!((code, text(&output.stderr).contains("NO_ENTRIES")), (Some(4), true), "without entries of {other}");
+        fs::rename(path.join("entries"), &entries).unwrap();
+        fs::remove_dir_all(&gone).unwrap();
+    }
+    assert_eq!(uses("mirror").0, Some(0));
+}
+
+#[test]
+fn a_reader_that_has_gone_and_a_full_disk_are_told_by_the_exit_code_and_never_by_a_panic() {
+    let honest = folder(&logs::pins(), &Logs::of(300).later());
+    let mut lie = Logs::of(300).later();
+    lie.at(Party::B).drain(34..36);
+    let broken = folder(&logs::pins(), &lie);
+    let to = |folder: &Path, out: Stdio, line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
+        command.args(line.split(' ')).env("NO_COLOR", "1").current_dir(folder).stdout(out);
+        let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        (output.status.code().unwrap(), text(&output.stderr))
+    };
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    for line in ["--help", "--version", "audit report --mirror mirror", "audit verify --mirror mirror --json"] {
+        assert_eq!(to(honest.path(), closed(), line), (141, String::new()), "{line}");
+        let told = "tumar: standard output: No space left on device (os error 28)\n";
+        assert_eq!(to(honest.path(), full(), line), (2, told.to_owned()), "{line}");
+    }
+    // What is wrong is not hidden by it.
+    assert_eq!(to(broken.path(), closed(), "audit reconcile --mirror mirror").0, 1);
+    assert_eq!(to(broken.path(), full(), "audit reconcile --mirror mirror").0, 1);
+    // Nor does it matter whether anybody reads the other one.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
+    command.args(["audit", "verify", "--mirror", "mirror", "--pins", "nowhere"]).stderr(full());
+    assert_eq!(command.status().unwrap().code(), Some(2));
 }
 
 #[test]

@@ -42,6 +42,14 @@ pub enum FetchError {
         /// Why.
         source: io::Error,
     },
+    /// A pinned certificate that is none.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: WebError,
+    },
     /// The mirror can not be read or written.
     #[error("the mirror can not be read or written: {0}")]
     Mirror(#[from] io::Error),
@@ -174,7 +182,10 @@ fn site(pin: &NodePin) -> Result<Site, FetchError> {
         Some(path) => Some(fs::read(path).map_err(|source| FetchError::File { path: path.clone(), source })?),
         None => None,
     };
-    Ok(Site::new(&pin.url, certificate.as_deref(), PATIENCE)?)
+    Site::new(&pin.url, certificate.as_deref(), PATIENCE).map_err(|error| match (error, &pin.certificate) {
+        (source @ WebError::Certificate, Some(path)) => FetchError::Certificate { path: path.clone(), source },
+        (error, _) => error.into(),
+    })
 }
 
 #[derive(Deserialize)]

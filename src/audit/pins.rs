@@ -25,6 +25,7 @@ use std::{fs, io};
 
 use serde::Deserialize;
 
+use crate::form::{self, FormError};
 use crate::log::cosign::CosignerKey;
 use crate::log::note::VerifierKey;
 use crate::name::{Deployment, Modality, ModelId};
@@ -42,26 +43,17 @@ pub enum PinsError {
         /// Why.
         source: io::Error,
     },
-    /// Not TOML of the required form; an unknown key is one reason.
+    /// Not TOML of the required form; an unknown key is one reason, and a key of a node or witness that is none.
     #[error("{}: {source}", path.display())]
     Form {
         /// Which file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: FormError,
     },
     /// Not one `[[node]]` for each of A, B and C, in this order.
     #[error("auditor.toml must pin the nodes A, B and C, in this order")]
     Nodes,
-    /// A pinned log key that is none.
-    #[error("the log key of node {0} is not a verifier key")]
-    LogKey(Party),
-    /// A pinned cosigner key that is none.
-    #[error("the cosigner key of node {0} is not a cosigner's verifier key")]
-    Cosigner(Party),
-    /// A witness's key that is none.
-    #[error("witness {0} is not a cosigner's verifier key")]
-    Witness(usize),
     /// More cosignatures than anybody could give.
     #[error("cosignatures must be at most {0}: the two other nodes, and the witnesses")]
     Cosignatures(usize),
@@ -122,8 +114,11 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct FileNode {
     party: Party,
-    log_key: String,
-    cosigner: String,
+    #[serde(deserialize_with = "form::read_as")]
+    log_key: VerifierKey,
+    #[serde(deserialize_with = "form::read_as")]
+    cosigner: CosignerKey,
+    #[serde(deserialize_with = "form::url")]
     url: String,
     certificate: Option<PathBuf>,
 }
@@ -131,7 +126,8 @@ struct FileNode {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileWitness {
-    key: String,
+    #[serde(deserialize_with = "form::read_as")]
+    key: CosignerKey,
 }
 
 const fn two() -> usize {
@@ -166,13 +162,10 @@ impl Pins {
     pub fn read(path: &Path) -> Result<Self, PinsError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let text = text_of(path)?;
-        let file: File = toml::from_str(&text)
-            .map_err(|source| PinsError::Form { path: path.to_owned(), source: Box::new(source) })?;
-        let nodes = file.node.into_iter().map(|node| pin(node, folder)).collect::<Result<Vec<_>, _>>()?;
+        let file: File = form::parse(&text).map_err(|source| PinsError::Form { path: path.to_owned(), source })?;
+        let nodes: Vec<_> = file.node.into_iter().map(|node| pin(node, folder)).collect();
         let nodes = nodes.try_into().map_err(|_| PinsError::Nodes)?;
-        let witness =
-            |(place, witness): (usize, &FileWitness)| witness.key.parse().map_err(|_| PinsError::Witness(place + 1));
-        let witnesses = file.witness.iter().enumerate().map(witness).collect::<Result<_, _>>()?;
+        let witnesses = file.witness.into_iter().map(|witness| witness.key).collect();
         let mut pins = Self::new(file.deployment, nodes, witnesses, file.cosignatures)?;
         pins.folder = file.policies;
         pins.read_policies(&folder.join(&pins.folder))?;
@@ -260,14 +253,14 @@ impl Pins {
     }
 }
 
-fn pin(node: FileNode, folder: &Path) -> Result<NodePin, PinsError> {
-    Ok(NodePin {
+fn pin(node: FileNode, folder: &Path) -> NodePin {
+    NodePin {
         party: node.party,
-        log: node.log_key.parse().map_err(|_| PinsError::LogKey(node.party))?,
-        cosigner: node.cosigner.parse().map_err(|_| PinsError::Cosigner(node.party))?,
+        log: node.log_key,
+        cosigner: node.cosigner,
         url: node.url,
         certificate: node.certificate.map(|path| folder.join(path)),
-    })
+    }
 }
 
 /// As TOML writes text.
@@ -358,11 +351,18 @@ mod tests {
             Pins::read(&path).unwrap_err()
         };
         assert!(matches!(refused("party = \"A\"", "party = \"B\""), PinsError::Nodes));
-        assert!(matches!(refused("log_key = \"log.b", "log_key = \"log.x"), PinsError::LogKey(Party::B)));
-        assert!(matches!(refused("cosigner = \"witness.c", "cosigner = \"x"), PinsError::Cosigner(Party::C)));
-        assert!(matches!(refused("key = \"witness.a", "key = \"x"), PinsError::Witness(1)));
         assert!(matches!(refused("cosignatures = 3", "cosignatures = 4"), PinsError::Cosignatures(3)));
-        assert!(matches!(refused("deployment", "installation"), PinsError::Form { .. }));
+        for (from, to) in [
+            ("log_key = \"log.b", "log_key = \"log.x"),
+            ("cosigner = \"witness.c", "cosigner = \"x"),
+            ("key = \"witness.a", "key = \"x"),
+            ("url = \"https://B", "url = \"B"),
+            ("deployment", "installation"),
+        ] {
+            let PinsError::Form { path: at, source } = refused(from, to) else { panic!("{to}") };
+            let line = good.lines().position(|line| line.contains(from)).map(|line| line + 1);
+            assert_eq!((at, source.line()), (path.clone(), line), "{to}: {source}");
+        }
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //!
 //! node's key --`HMAC(key, 0), HMAC(key, 1), ..`--> handles --looked up--> own entries --Merkle path--> signed root
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use super::finding::{Finding, Spot};
+use super::finding::{Finding, Rule, Spot};
 use super::mirror::Mirror;
 use super::part::Part;
 use super::pins::Pins;
@@ -44,6 +44,12 @@ pub struct OwnUses {
     pub uses: Vec<OwnUse>,
     /// Entries that were looked through.
     pub entries: u64,
+    /// How many of the node's logs could be read.
+    pub logs: usize,
+    /// Entries that were no longer served when the logs were fetched.
+    pub pruned: u64,
+    /// When the node was last looked at, in unix seconds; none in a mirror that was made by other means.
+    pub fetched: Option<u64>,
     /// What is wrong with the logs: with any of it, uses may be missing.
     pub findings: Vec<Finding>,
 }
@@ -53,11 +59,22 @@ pub struct OwnUses {
 /// # Errors
 /// [`io::Error`] if the mirror can not be read.
 pub fn of(mirror: &Mirror, pins: &Pins, party: Party, key: &[u8; 32]) -> io::Result<OwnUses> {
-    let mut found = OwnUses { uses: Vec::new(), entries: 0, findings: Vec::new() };
+    let mut found = OwnUses {
+        uses: Vec::new(),
+        entries: 0,
+        logs: 0,
+        pruned: 0,
+        fetched: None,
+        findings: unmirrored(mirror, party)?,
+    };
     let mut logs = Vec::new();
     for half in mirror.halves(party)? {
-        logs.extend(Part::open(&mirror.place(party, half), pins, &[], &mut found.findings)?);
+        let place = mirror.place(party, half);
+        logs.extend(Part::open(&place, pins, &[], &mut found.findings)?);
+        found.fetched = found.fetched.max(place.fetched()?);
     }
+    found.logs = logs.len();
+    found.pruned = logs.iter().map(|part| part.first).sum();
     // Every handle, and where the entries stand that bear it: more than one only in a log that breaks the rules.
     let mut by_handle: HashMap<[u8; 32], Vec<(usize, u64)>> = HashMap::new();
     for (place, part) in logs.iter().enumerate() {
@@ -83,6 +100,22 @@ pub fn of(mirror: &Mirror, pins: &Pins, party: Party, key: &[u8; 32]) -> io::Res
     }
     found.uses.sort_by_key(|used| (used.spot.half, used.spot.index));
     Ok(found)
+}
+
+/// Logs of a node that are not in the mirror: all of them, or those of half-years of which another node's is.
+fn unmirrored(mirror: &Mirror, party: Party) -> io::Result<Vec<Finding>> {
+    let own = mirror.halves(party)?;
+    if own.is_empty() {
+        let text = "nothing of this node was mirrored".to_owned();
+        return Ok(vec![Finding::new(party, None, None, Rule::NoLog, text)]);
+    }
+    let mut others = BTreeSet::new();
+    for other in Party::ALL {
+        others.extend(mirror.halves(other)?);
+    }
+    let missing = others.into_iter().filter(|half| !own.contains(half));
+    let text = "this log was not mirrored, and another node's of the same half-year was";
+    Ok(missing.map(|half| Finding::new(party, Some(half), None, Rule::NoLog, text.to_owned())).collect())
 }
 
 /// The entry with its proof; none if it is no entry, or the way to the root is not whole, which the log's findings tell.

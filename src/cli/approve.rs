@@ -8,7 +8,6 @@ use serde_json::json;
 use tumar::name::{Deployment, RelyingParty};
 use tumar::token::approval::case_digest;
 use tumar::token::{Officer, SigningKey};
-use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::token::{Allows, claims_of};
@@ -17,7 +16,7 @@ use super::{clock, files, print_json};
 /// Arguments of `tumar approve`.
 #[derive(Debug, Args)]
 pub(super) struct Approve {
-    /// The officer's private key, PKCS#8
+    /// The officer's private key, PKCS#8 in DER or PEM
     #[arg(long)]
     key: PathBuf,
     /// The officer's name, as the nodes know it
@@ -41,8 +40,8 @@ pub(super) struct Approve {
 
 impl Approve {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let pkcs8 = Zeroizing::new(files::read(&self.key)?);
-        let officer = Officer::new(self.name, self.role, SigningKey::from_pkcs8(&pkcs8)?)?;
+        let key = files::read_key(&self.key, SigningKey::from_pkcs8)?;
+        let officer = Officer::new(self.name, self.role, key)?;
         let details = self.allows.details(&self.relying_party)?;
         let case = case_digest(&files::read(&self.case)?);
         let approval = officer.approve(&self.deployment, &details, &case, clock::now())?;

@@ -11,7 +11,8 @@ use tumar::party::Party;
 
 use super::captures::{Captures, ROWS, VECTOR};
 use super::failure::Failure;
-use super::{clock, files, print_json, token};
+use super::files::Reserved;
+use super::{clock, files, output, print_json, token};
 
 /// Who calls, and where.
 #[derive(Debug, Args)]
@@ -180,29 +181,64 @@ pub(super) struct Erase {
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "erasure")]
     purpose: PurposeName,
-    /// A new file for the certificate
+    /// A new file for the certificate; it is printed if none is given
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
+/// Bytes that a certificate takes, and more.
+const CERTIFICATE: usize = 32 * 1024;
+
 impl Erase {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        // An erasure can not be asked for twice, and the certificate is all that is left of the person.
+        let reserved = self.out.as_deref().map(|out| Reserved::new(out, 0o644, CERTIFICATE)).transpose()?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
         let certificate = client.erase(&token, &target).await?;
-        if let Some(out) = &self.out {
-            files::write(out, certificate.to_json().as_bytes())?;
+        let is_in_file = reserved.is_some();
+        if let Some(failure) = reserved.and_then(|file| file.keep(certificate.to_json().as_bytes()).err()) {
+            eprintln!("tumar: {failure}: {} is erased, and the certificate is printed instead", target.subject);
+            keep_elsewhere(&certificate, &target.subject)?;
+            return Ok(failure.exit_code());
         }
+        let words = format!(
+            "Erased {}. Certificate checked; log places {}.",
+            target.subject,
+            places_in_words(certificate.log_places())
+        );
         if json {
-            print_json(&json!({ "outcome": "erased", "subject": target.subject, "certificate": certificate }));
+            let told = json!({ "outcome": "erased", "subject": target.subject, "certificate": certificate });
+            if let Err(error) = output::write(&format!("{told:#}\n")) {
+                keep_in_a_file(&certificate, &target.subject, error)?;
+            }
+        } else if is_in_file {
+            println!("{words}");
         } else {
-            println!(
-                "Erased {}. Certificate checked; log places {}.",
-                target.subject,
-                places_in_words(certificate.log_places())
-            );
+            keep_elsewhere(&certificate, &target.subject)?;
+            eprintln!("{words}");
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Prints it; or, if nobody takes it, puts it into a file.
+fn keep_elsewhere(certificate: &ErasureCertificate, subject: &Subject) -> Result<(), Failure> {
+    match output::write(&certificate.to_json()) {
+        Ok(()) => Ok(()),
+        Err(error) => keep_in_a_file(certificate, subject, error),
+    }
+}
+
+/// In the folder that the command runs in; if that can not be either, it goes to standard error.
+fn keep_in_a_file(certificate: &ErasureCertificate, subject: &Subject, error: std::io::Error) -> Result<(), Failure> {
+    let (text, file) = (certificate.to_json(), PathBuf::from(format!("{subject}.erased.json")));
+    let written = files::write(&file, text.as_bytes());
+    match &written {
+        Ok(()) => eprintln!("tumar: standard output: {error}: the certificate of erasure is in {}", file.display()),
+        Err(_) => eprintln!("{text}"),
+    }
+    output::lose(error);
+    written
 }
 
 /// Arguments of `tumar certificate`.

@@ -1,13 +1,10 @@
 //! `--face F.npy` and `--finger F.fmr`: what extractors wrote, made into templates.
 
 use std::convert::Infallible;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use ndarray::{Array1, Array2};
-use ndarray_npy::ReadNpyExt as _;
 use tumar::client::Capture;
 use tumar::name::{Modality, ModelId};
 use tumar::template::Template;
@@ -15,10 +12,12 @@ use tumar::template::face::quantise;
 use tumar::template::finger::record::{FingerPosition, Record, Wanted};
 use tumar::template::finger::{encode_fixed, encode_rows};
 use tumar::template::model::{Encoding, Model, Models};
+use tumar::wire::MOST_SAMPLES;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::files;
+use super::npy::Array;
 
 /// The encoding of a finger that is compared with one person's.
 pub(super) const ROWS: &str = "leader-rows-1";
@@ -30,7 +29,7 @@ pub(super) const VECTOR: &str = "leader-fixed-1";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Captures, at least one")]
 pub(super) struct Captures {
-    /// A face: NPY file of float32, one embedding [d], or many [n, d] of which ROW is meant
+    /// A face: NPY file of float32, float64 or float16, one embedding [d], or many [n, d] of which ROW is meant
     #[arg(long, value_name = "F.npy[:ROW]")]
     face: Vec<Place>,
     /// A finger: minutiae record, ISO/IEC 19794-2:2005 or ANSI/INCITS 378-2004; of several, POSITION (0 to 10) and view
@@ -102,39 +101,31 @@ impl Captures {
         let mut read = Vec::with_capacity(self.face.len() + self.finger.len() * fingers.len());
         for place in &self.face {
             let model = model(&self.face_model)?;
-            read.push((self.face_model.clone(), quantise(&embedding(place)?, &model)?));
+            read.push((self.face_model.clone(), face(place, &model)?));
         }
         for place in &self.finger {
             for id in &fingers {
                 read.push((id.clone(), finger(place, &model(id)?)?));
             }
         }
+        if read.len() > MOST_SAMPLES {
+            return Err(Failure::Samples { samples: read.len(), most: MOST_SAMPLES, encodings: fingers.len() });
+        }
         Ok(Read(read))
     }
 }
 
-fn embedding(Place { path, part }: &Place) -> Result<Zeroizing<Vec<f32>>, Failure> {
+/// One embedding, as a model of faces quantises it.
+fn face(Place { path, part }: &Place, model: &Model) -> Result<Template, Failure> {
+    let array = Array::read(path)?;
+    let (rows, width) = (array.rows(), array.width());
     let row = match part {
-        Some((_, Some(_))) => return Err(Failure::Row { path: path.clone(), rows: 0 }),
-        Some((row, None)) => Some(*row),
-        None => None,
+        Some((row, None)) if *row < rows => *row,
+        None if rows == 1 => 0,
+        Some(_) | None => return Err(Failure::Row { path: path.clone(), rows, width }),
     };
-    if let Ok(one) = Array1::<f32>::read_npy(open(path)?) {
-        return match row {
-            None | Some(0) => Ok(Zeroizing::new(one.to_vec())),
-            Some(_) => Err(Failure::Row { path: path.clone(), rows: 1 }),
-        };
-    }
-    let many = Array2::<f32>::read_npy(open(path)?).map_err(|_| Failure::Array(path.clone()))?;
-    let rows = many.nrows();
-    match row.or((rows == 1).then_some(0)) {
-        Some(row) if row < rows => Ok(Zeroizing::new(many.row(row).to_vec())),
-        Some(_) | None => Err(Failure::Row { path: path.clone(), rows }),
-    }
-}
-
-fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+    let number = (!array.is_one()).then_some(row);
+    quantise(&array.row(row), model).map_err(|source| Failure::Face { path: path.clone(), row: number, source })
 }
 
 fn finger(Place { path, part }: &Place, model: &Model) -> Result<Template, Failure> {

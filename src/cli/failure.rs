@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tonic::Code;
+use tumar::audit::counts::time;
 use tumar::audit::fetch::FetchError;
 use tumar::audit::pins::PinsError;
 use tumar::client::{CertificateError, ClientError, ConfigError};
@@ -20,6 +21,10 @@ use tumar::template::finger::record::RecordError;
 use tumar::template::model::ModelsError;
 use tumar::token::approval::OfficerFault;
 use tumar::token::jws::JwsError;
+use tumar::web::WebError;
+
+use super::init::LAST_PORT;
+use super::npy::NpyError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,25 +56,56 @@ pub(super) enum Failure {
     #[error("--host must be an IP address or a host name")]
     Host,
     /// Three ports and three more must follow each other.
-    #[error("--base-port must be 1 to 65433: the ports up to 102 above it are used as well")]
+    #[error("--base-port must be 1 to {}: the ports up to {} above it are used as well", u16::MAX - LAST_PORT, LAST_PORT)]
     Ports,
     /// A name in an argument or file.
     #[error(transparent)]
     Name(#[from] NameError),
     /// A file that should hold an array does not.
-    #[error("{}: not an array of float32 in the NPY format, of one or two dimensions", .0.display())]
-    Array(PathBuf),
-    /// The row is not there.
-    #[error("{}: there are {rows} rows; name one of them by FILE:ROW", path.display())]
+    #[error("{}: {source}", path.display())]
+    Array {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: NpyError,
+    },
+    /// None of several rows is named, or one that is not there.
+    #[error("{}: there are {rows} rows of {width} components; name one of them by FILE:ROW, the first is 0", path.display())]
     Row {
         /// Which file.
         path: PathBuf,
         /// How many there are.
         rows: usize,
+        /// Components of each.
+        width: usize,
+    },
+    /// An embedding that makes no template.
+    #[error("{}{}: {source}", path.display(), row.map(|row| format!(", row {row}")).unwrap_or_default())]
+    Face {
+        /// Which file.
+        path: PathBuf,
+        /// Which of its rows, if it has several.
+        row: Option<usize>,
+        /// Why.
+        source: TemplateError,
     },
     /// Neither a face nor a finger.
     #[error("there is no capture: --face FILE or --finger FILE, or both")]
     NoCapture,
+    /// More than a request takes.
+    #[error(
+        "these are {samples} samples, and a request takes {most}{}",
+        if *encodings > 1 { ": each finger is two, one to compare and one to search by; --unsearchable leaves the second out" }
+        else { "" }
+    )]
+    Samples {
+        /// How many there are.
+        samples: usize,
+        /// How many there may be.
+        most: usize,
+        /// Samples that become of a finger.
+        encodings: usize,
+    },
     /// A part of a record that none has.
     #[error("{}: a finger's position is 0 to 10 (ISO/IEC 19794-2), named by FILE:POSITION", .0.display())]
     Position(PathBuf),
@@ -106,9 +142,17 @@ pub(super) enum Failure {
     /// The embedding makes no template.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// A key, or no randomness for one.
+    /// No randomness for a key.
     #[error("a signing key: {0}")]
     Key(#[from] JwsError),
+    /// A file that should hold a private key does not.
+    #[error("{}: {source}", path.display())]
+    KeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: JwsError,
+    },
     /// An officer's name or role.
     #[error("an officer: {0}")]
     Officer(#[from] OfficerFault),
@@ -121,6 +165,14 @@ pub(super) enum Failure {
     /// A log that could not be fetched.
     #[error("{}", with_causes(.0))]
     Fetch(#[from] FetchError),
+    /// The same, for a token that was good once.
+    #[error("node {node} does not serve entries to this token: it expired at {} UTC", time(*at))]
+    TokenExpired {
+        /// Which.
+        node: Party,
+        /// In unix seconds.
+        at: u64,
+    },
     /// A file that should hold a person's own key does not.
     #[error("--key names a file that does not hold a subject key: 64 digits of lower-case hex")]
     SubjectKey,
@@ -174,14 +226,14 @@ fn reason_of(error: &ClientError) -> String {
     if error.refusal().is_some() { String::new() } else { format!("{}: ", error.reason()) }
 }
 
-/// An error and what is behind it, on one line.
+/// An error and what is behind it, on one line, each once.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
-        // A parser's message has a drawing of the place below its first line; a refusal is one line.
+        // A refusal is one line, and an error that hands on another often says the same.
         let line = cause.lines().next().unwrap_or_default();
-        format!("{text}: {line}")
+        if text.ends_with(line) { text } else { format!("{text}: {line}") }
     })
 }
 
@@ -191,12 +243,13 @@ impl Failure {
         ExitCode::from(match self {
             Self::Interrupted => 130,
             Self::Client(error) => of_client(error),
-            Self::Fetch(FetchError::Token(_)) => 3,
+            Self::Fetch(FetchError::Token(_)) | Self::TokenExpired { .. } => 3,
+            Self::Fetch(FetchError::Web(WebError::Untrusted(..)))
+            | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
-            Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Erasure(CertificateError::Form)
             | Self::Pins(_)
-            | Self::Fetch(FetchError::File { .. } | FetchError::Mirror(_))
+            | Self::Fetch(FetchError::File { .. } | FetchError::Certificate { .. } | FetchError::Mirror(_))
             | Self::SubjectKey
             | Self::Config(_)
             | Self::Node(_)
@@ -206,9 +259,11 @@ impl Failure {
             | Self::Host
             | Self::Ports
             | Self::Name(_)
-            | Self::Array(_)
+            | Self::Array { .. }
             | Self::Row { .. }
+            | Self::Face { .. }
             | Self::NoCapture
+            | Self::Samples { .. }
             | Self::Position(_)
             | Self::Record { .. }
             | Self::Finger { .. }
@@ -217,6 +272,7 @@ impl Failure {
             | Self::Models { .. }
             | Self::Template(_)
             | Self::Key(_)
+            | Self::KeyFile { .. }
             | Self::Officer(_)
             | Self::Certificate(_)
             | Self::Randomness
@@ -237,7 +293,7 @@ fn of_client(error: &ClientError) -> u8 {
         ClientError::Refused(refusal) if matches!(refusal.code, Code::Unavailable | Code::DeadlineExceeded) => 4,
         ClientError::Refused(_) => 3,
         ClientError::Unreachable(_) | ClientError::Unanswered(_) => 4,
-        ClientError::Committee(_) | ClientError::Receipt(_) => 5,
+        ClientError::Untrusted { .. } | ClientError::Committee(_) | ClientError::Receipt(_) => 5,
         ClientError::Input(_) | ClientError::Tls(_) => 2,
     }
 }

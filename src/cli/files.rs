@@ -1,9 +1,12 @@
 //! Reading and writing files, with their names in the errors, and secrets readable to their owner alone.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tumar::token::jws::JwsError;
+use zeroize::Zeroizing;
 
 use super::failure::Failure;
 
@@ -27,6 +30,19 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
+/// A private key, PKCS#8 in DER or PEM. That others may read it is told.
+pub(super) fn read_key<K>(path: &Path, of: fn(&[u8]) -> Result<K, JwsError>) -> Result<K, Failure> {
+    let pkcs8 = Zeroizing::new(read(path)?);
+    let mode = fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        eprintln!(
+            "tumar: warning: {}: others than its owner can read this key (mode {mode:o}): chmod 600",
+            path.display()
+        );
+    }
+    of(&pkcs8).map_err(|source| Failure::KeyFile { path: path.to_owned(), source })
+}
+
 /// Writes a new file that everybody may read.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_new(path, bytes, 0o644)
@@ -35,6 +51,46 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Writes a new file that only its owner may read.
 pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_new(path, bytes, 0o600)
+}
+
+/// A new file that takes what is still to come: made, and given room on the disk, before something is done that can not be undone.
+/// Dropped before it is kept, it is removed.
+pub(super) struct Reserved {
+    path: PathBuf,
+    file: File,
+    is_kept: bool,
+}
+
+impl Reserved {
+    /// Room for so many bytes.
+    pub(super) fn new(path: &Path, mode: u32, room: usize) -> Result<Self, Failure> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(at(path))?;
+        let mut reserved = Self { path: path.to_owned(), file, is_kept: false };
+        reserved.file.write_all(&vec![b' '; room]).and_then(|()| reserved.file.sync_all()).map_err(at(path))?;
+        Ok(reserved)
+    }
+
+    /// Writes what it was made for. If that fails after all, the file is removed as well.
+    pub(super) fn keep(mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let length = bytes.len() as u64;
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.write_all(bytes))
+            .and_then(|()| self.file.set_len(length))
+            .and_then(|()| self.file.sync_all())
+            .map_err(at(&self.path))?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // It is empty of everything but room.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Never over a file that is there: it might be the only copy of a key.

@@ -37,6 +37,9 @@ const PEER_PORTS: u16 = 100;
 /// Between a node's public port and its port for auditors.
 const AUDIT_PORTS: u16 = 200;
 
+/// The last port that is used, above the first: an auditor's, of node C.
+pub(super) const LAST_PORT: u16 = AUDIT_PORTS + 2;
+
 /// The relying party of the auditor that is written.
 pub(super) const AUDITOR: &str = "auditors/regulator";
 
@@ -84,7 +87,7 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        if self.base_port == 0 || self.base_port > u16::MAX - AUDIT_PORTS - 2 {
+        if self.base_port == 0 || self.base_port > u16::MAX - LAST_PORT {
             return Err(Failure::Ports);
         }
         let public = [0, 1, 2].map(|place| self.base_port + place);
@@ -218,7 +221,7 @@ impl Plan {
     }
 
     fn audit_url(&self, party: Party) -> String {
-        base(self.audit[party.index()])
+        format!("https://{}", self.at(self.audit[party.index()]))
     }
 
     /// `host:port`.
@@ -411,8 +414,8 @@ fn write_officers(dir: &Path) -> Result<(), Failure> {
 /// The officers that `init` wrote into a folder.
 pub(super) fn read_officers(folder: &Path) -> Result<[Officer; 2], Failure> {
     let officer = |(name, role): (&str, &str)| -> Result<Officer, Failure> {
-        let pkcs8 = Zeroizing::new(files::read(&folder.join(format!("{name}.pk8")))?);
-        Ok(Officer::new(name, role, SigningKey::from_pkcs8(&pkcs8)?)?)
+        let key = files::read_key(&folder.join(format!("{name}.pk8")), SigningKey::from_pkcs8)?;
+        Ok(Officer::new(name, role, key)?)
     };
     let [one, other] = OFFICERS.map(officer);
     Ok([one?, other?])

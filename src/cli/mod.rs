@@ -1,4 +1,7 @@
-//! Commands, one file each; what they share stands in `failure`, `files` and `clock`.
+//! Commands, one file each; what they share stands in `output`, `failure`, `files` and `clock`.
+
+#[macro_use]
+mod output;
 
 mod approve;
 mod audit;
@@ -11,10 +14,12 @@ mod eval;
 mod failure;
 mod files;
 mod init;
+mod lines;
 mod load;
 mod logs;
 mod made_up;
 mod node;
+mod npy;
 mod people;
 mod search;
 mod subject;
@@ -31,11 +36,12 @@ use failure::Failure;
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches; for search: whether or not anybody does
   1  verify: it does not match; audit: a rule is broken; demo, eval, load: something was not as it should be
-  2  wrong usage, or files and arguments that do not fit
+  2  wrong usage, or files and arguments that do not fit; standard output that can not be written, on a full disk
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
   5  not trusted: keys, receipts or a certificate do not hold; audit: a fork
-130  search: ended by SIGINT";
+130  search: ended by SIGINT
+141  whoever read standard output has gone, as with `| head`";
 
 /// Matches faces and fingerprints among three nodes of which none ever holds a template.
 #[derive(Debug, Parser)]
@@ -88,7 +94,10 @@ enum Command {
 
 /// Runs what the arguments say.
 pub(crate) fn run() -> ExitCode {
-    let Arguments { command, json } = Arguments::parse();
+    let Arguments { command, json } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return shown(&told),
+    };
     let outcome = match command {
         Command::Init(init) => init.run(json),
         Command::Token(give) => give.run(json),
@@ -108,10 +117,19 @@ pub(crate) fn run() -> ExitCode {
         Command::Load(load) => wait(load.run(json)),
         Command::Demo(demo) => wait(demo.run(json)),
     };
-    outcome.unwrap_or_else(|failure| {
+    output::end(outcome.unwrap_or_else(|failure| {
         eprintln!("tumar: {failure}");
         failure.exit_code()
-    })
+    }))
+}
+
+/// Help that was asked for, or what is wrong with the arguments.
+fn shown(told: &clap::Error) -> ExitCode {
+    match told.print() {
+        Err(error) if !told.use_stderr() => output::lose(error),
+        Ok(()) | Err(_) => {}
+    }
+    output::end(if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
 /// Runs a command that calls or listens.

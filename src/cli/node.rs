@@ -12,6 +12,7 @@ use tumar::node::{self, Config, Node};
 
 use super::clock;
 use super::failure::Failure;
+use super::lines::Lines;
 
 /// Arguments of `tumar node`.
 #[derive(Debug, Args)]
@@ -30,12 +31,14 @@ pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
 impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let lines = lines.with_ansi(std::io::stderr().is_terminal());
+        // Dropped at the end, when all has been said.
+        let lines = Lines::to(std::io::stderr()).map_err(Failure::Runtime)?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.queue());
+        let log = log.with_ansi(std::io::stderr().is_terminal());
         if json {
-            lines.json().init();
+            log.json().init();
         } else {
-            lines.init();
+            log.init();
         }
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;

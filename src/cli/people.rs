@@ -1,11 +1,8 @@
 //! Whose faces and fingers the demo compares and the load is made of: made up, or from data sets.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
-use ndarray::Array2;
-use ndarray_npy::ReadNpyExt as _;
 use tumar::client::Capture;
 use tumar::template::Template;
 use tumar::template::face::quantise;
@@ -17,6 +14,7 @@ use super::captures::of_record;
 use super::failure::Failure;
 use super::files;
 use super::made_up::Draw;
+use super::npy::Array;
 
 /// Images and impressions of one made-up person.
 const IMAGES: usize = 8;
@@ -135,10 +133,9 @@ impl People {
         let mut real = Self::new("lfw_dev with FVC and FCJ2020")?;
         let array = folder.join("faces").join("lfw_dev_fr512.npy");
         let labels = folder.join("faces").join("lfw_dev_labels.csv");
-        let file = File::open(&array).map_err(|source| Failure::File { path: array.clone(), source })?;
-        let embeddings = Array2::<f32>::read_npy(file).map_err(|_| Failure::Array(array.clone()))?;
+        let embeddings = Array::read(&array)?;
         let text = String::from_utf8_lossy(&files::read(&labels)?).into_owned();
-        let faces = identities(&text, embeddings.nrows()).ok_or(Failure::Labels(labels))?;
+        let faces = identities(&text, embeddings.rows()).ok_or(Failure::Labels(labels))?;
         let faces: Vec<Vec<usize>> = faces.into_values().filter(|rows| rows.len() > 1).collect();
         let index = folder.join("fingers").join("index.csv");
         let text = String::from_utf8_lossy(&files::read(&index)?).into_owned();
@@ -156,7 +153,10 @@ impl People {
         for place in 0..count {
             let rows = &faces[place * faces.len() / count];
             let records = &fingers[place * fingers.len() / count];
-            let face = |row: &usize| quantise(&embeddings.row(*row).to_vec(), &real.face);
+            let face = |row: &usize| {
+                let at = |source| Failure::Face { path: array.clone(), row: Some(*row), source };
+                quantise(&embeddings.row(*row), &real.face).map_err(at)
+            };
             people.push(Person {
                 faces: rows.iter().map(face).collect::<Result<_, _>>()?,
                 fingers: records.iter().map(finger).collect::<Result<_, _>>()?,

@@ -114,15 +114,14 @@ type Requests = Vec<(Minute, [u8; 32], Vec<OwnUse>)>;
 
 impl Uses {
     fn run(&self, json: bool) -> Result<ExitCode, Failure> {
-        let (pins, mirror) = self.at.open()?;
+        let (pins, mirror) = self.at.open_there()?;
         let text = zeroize::Zeroizing::new(files::read_text(&self.key)?);
         let key: SubjectKey = text.parse().map_err(|_| Failure::SubjectKey)?;
-        let (mut by_request, mut found, mut entries) = (BTreeMap::<[u8; 32], Vec<OwnUse>>::new(), Vec::new(), 0);
+        let mut looked = Looked::default();
+        let mut by_request = BTreeMap::<[u8; 32], Vec<OwnUse>>::new();
         for party in Party::ALL {
             let own = uses::of(&mirror, &pins, party, &key.for_node(party)).map_err(self.at.fault())?;
-            entries += own.entries;
-            found.extend(own.findings);
-            for used in own.uses {
+            for used in looked.take(party, own) {
                 by_request.entry(used.entry.rq).or_default().push(used);
             }
         }
@@ -131,32 +130,77 @@ impl Uses {
             .filter_map(|(rq, uses)| Some((uses.iter().map(|used| used.entry.minute).min()?, rq, uses)))
             .collect();
         requests.sort_by_key(|(minute, rq, _)| (*minute, *rq));
-        let verdict = Verdict::of(&found);
+        let verdict = Verdict::of(&looked.findings);
         if json {
             print_json(&json!({
-                "entries": entries, "verdict": verdict.as_str(),
+                "entries": looked.entries, "verdict": verdict.as_str(), "logs": looked.logs,
                 "uses": requests.iter().map(to_json).collect::<Vec<_>>(),
-                "findings": found.iter().map(Finding::to_json).collect::<Vec<_>>(),
+                "findings": looked.findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
             }));
         } else {
-            tell(&requests, entries, &found);
+            looked.tell(&requests);
         }
         Ok(verdict.code().into())
     }
 }
 
-fn tell(requests: &Requests, entries: u64, found: &[Finding]) {
-    for (minute, _, uses) in requests {
-        println!("{}  {}", time(minute.begins()), in_words(&entries_of(uses)));
-        let places: Vec<String> = uses.iter().map(|used| format!("{} {}", used.spot.node, used.spot.index)).collect();
-        println!("                  proven: {}", places.join(", "));
+/// What was looked through, and what was not.
+#[derive(Default)]
+struct Looked {
+    entries: u64,
+    pruned: u64,
+    /// Of each node that has any: how many could be read, and when they were last fetched.
+    logs: Vec<Value>,
+    count: usize,
+    nodes: Vec<&'static str>,
+    /// By node, where it is known.
+    fetched: Vec<u64>,
+    findings: Vec<Finding>,
+}
+
+impl Looked {
+    fn take(&mut self, party: Party, own: uses::OwnUses) -> Vec<OwnUse> {
+        self.entries += own.entries;
+        self.pruned += own.pruned;
+        self.count += own.logs;
+        self.fetched.extend(own.fetched);
+        self.findings.extend(own.findings);
+        if own.logs > 0 {
+            self.nodes.push(party.as_str());
+            self.logs.push(json!({
+                "node": party, "logs": own.logs, "entries": own.entries, "pruned": own.pruned, "fetched": own.fetched,
+            }));
+        }
+        own.uses
     }
-    let (count, plural) = (requests.len(), if requests.len() == 1 { "" } else { "s" });
-    println!(
-        "{count} use{plural} among {entries} entries of three logs. That each stands in its log was checked (node, entry)."
-    );
-    for finding in found.iter().filter(|finding| finding.severity > Severity::Warning) {
-        eprintln!("tumar: uses may be missing: {finding}");
+
+    fn tell(&self, requests: &Requests) {
+        for (minute, _, uses) in requests {
+            println!("{}  {}", time(minute.begins()), in_words(&entries_of(uses)));
+            let places: Vec<String> =
+                uses.iter().map(|used| format!("{} {}", used.spot.node, used.spot.index)).collect();
+            println!("                  proven: {}", places.join(", "));
+        }
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let nodes = if self.nodes.is_empty() { "none".to_owned() } else { self.nodes.join(", ") };
+        let fetched = self.fetched.iter().min().map(|&at| format!(", fetched at {} UTC", time(at))).unwrap_or_default();
+        println!(
+            "{} use{} among {} entries of {} log{}: of {nodes}{fetched}.",
+            requests.len(),
+            plural(requests.len()),
+            self.entries,
+            self.count,
+            plural(self.count),
+        );
+        if self.pruned > 0 {
+            println!("{} older entries are no longer served, and were not looked through.", self.pruned);
+        }
+        if !requests.is_empty() {
+            println!("That each stands in its log was checked (node, entry).");
+        }
+        for finding in self.findings.iter().filter(|finding| finding.severity > Severity::Warning) {
+            eprintln!("tumar: uses may be missing: {finding}");
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use tumar::request::Method;
 use tumar::token::details::DetailsType;
 use tumar::token::jws::from_base64;
 use tumar::token::{Action, Details, Issuer, ProofKey, SigningKey, TokenRequest};
-use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::{clock, files, init, print_json};
@@ -88,8 +87,8 @@ pub(super) fn customers(owner: &RelyingParty) -> Result<GalleryName, Failure> {
 
 /// The issuer whose key `tumar init` wrote into a bank's folder, or into the auditor's: it speaks for that relying party alone.
 pub(super) fn read_issuer(dir: &Path, deployment: &Deployment, owner: &RelyingParty) -> Result<Issuer, Failure> {
-    let pkcs8 = Zeroizing::new(files::read(&dir.join("issuer").join("issuer.pk8"))?);
-    Ok(Issuer::new(init::issuer_name(deployment, owner), SigningKey::from_pkcs8(&pkcs8)?))
+    let key = files::read_key(&dir.join("issuer").join("issuer.pk8"), SigningKey::from_pkcs8)?;
+    Ok(Issuer::new(init::issuer_name(deployment, owner), key))
 }
 
 /// What a token for this client is to say. Its client id is the relying party's workload.
@@ -137,9 +136,9 @@ impl Give {
         let lifetime = self.lifetime.unwrap_or_else(|| details.longest_life());
         let mut asked = request(&config, details, self.amr, lifetime);
         if self.auditor {
-            let pkcs8 = Zeroizing::new(files::read(&auditor.join("proof.pk8"))?);
+            let key = files::read_key(&auditor.join("proof.pk8"), ProofKey::from_pkcs8)?;
             asked.client = format!("{owner}/desk");
-            asked.jkt = ProofKey::from_pkcs8(&pkcs8)?.thumbprint();
+            asked.jkt = key.thumbprint();
         }
         let token = issuer.issue(&asked, clock::now())?;
         if let Some(out) = &self.out {

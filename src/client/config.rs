@@ -5,6 +5,7 @@ use std::{fmt, fs, io};
 
 use serde::Deserialize;
 
+use crate::form::{self, FormError};
 use crate::hex::unhex;
 use crate::log::note::VerifierKey;
 use crate::log::receipt::NodeKeys;
@@ -12,6 +13,7 @@ use crate::name::{Deployment, RelyingParty};
 use crate::party::Party;
 use crate::tls::{Dialler, Pinned, TlsError};
 use crate::token::ProofKey;
+use crate::token::jws::JwsError;
 
 /// Why a client's configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -24,29 +26,33 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// Not TOML of the required form; an unknown key is one reason.
+    /// Not TOML of the required form; an unknown key is one reason, and an address or a pinned key that is none.
     #[error("{}: {source}", path.display())]
     Form {
         /// Which file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: FormError,
     },
     /// Not one `[[node]]` for each of A, B and C, in this order.
     #[error("client.toml must pin the nodes A, B and C, in this order")]
     Nodes,
-    /// A pinned identity that is not 64 digits of hex.
-    #[error("the identity of node {0} is not 64 digits of lower-case hex")]
-    Identity(Party),
-    /// A pinned log key that is none.
-    #[error("the log key of node {0} is not a verifier key")]
-    LogKey(Party),
-    /// The pinned certificate is none.
-    #[error("the pinned certificate: {0}")]
-    Certificate(#[from] TlsError),
-    /// The proof key is none.
-    #[error("the proof key is not an Ed25519 or P-256 key in PKCS#8")]
-    ProofKey,
+    /// A file that should hold a pinned certificate does not.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+    /// A file that should hold the proof key does not.
+    #[error("{}: {source}", path.display())]
+    ProofKey {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: JwsError,
+    },
 }
 
 /// One node as it is pinned: the party, its Ed25519 identity, its log.
@@ -96,8 +102,10 @@ impl fmt::Debug for ClientConfig {
 struct File {
     deployment: Deployment,
     relying_party: RelyingParty,
+    #[serde(deserialize_with = "form::address")]
     address: String,
     server_name: String,
+    #[serde(deserialize_with = "form::base")]
     base: String,
     certificate: PathBuf,
     proof_key: PathBuf,
@@ -108,9 +116,13 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct FileNode {
     party: Party,
+    #[serde(deserialize_with = "form::identity")]
     identity: String,
-    log_key: String,
+    #[serde(deserialize_with = "form::read_as")]
+    log_key: VerifierKey,
+    #[serde(default, deserialize_with = "form::some_address")]
     address: Option<String>,
+    #[serde(default, deserialize_with = "form::some_base")]
     base: Option<String>,
     certificate: Option<PathBuf>,
 }
@@ -123,9 +135,8 @@ impl ClientConfig {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let text = String::from_utf8_lossy(&bytes_of(path)?).into_owned();
-        let file: File = toml::from_str(&text)
-            .map_err(|source| ConfigError::Form { path: path.to_owned(), source: Box::new(source) })?;
-        let nodes: Vec<NodePin> = file.node.iter().map(pin).collect::<Result<_, _>>()?;
+        let file: File = form::parse(&text).map_err(|source| ConfigError::Form { path: path.to_owned(), source })?;
+        let nodes: Vec<NodePin> = file.node.iter().filter_map(pin).collect();
         let nodes: [NodePin; 3] = nodes.try_into().map_err(|_| ConfigError::Nodes)?;
         if nodes.iter().map(|node| node.party).ne(Party::ALL) {
             return Err(ConfigError::Nodes);
@@ -134,15 +145,16 @@ impl ClientConfig {
         for (door, node) in doors.iter_mut().zip(&file.node) {
             *door = door_of(node, folder)?;
         }
-        let pkcs8 = zeroize::Zeroizing::new(bytes_of(&folder.join(&file.proof_key))?);
+        let key = folder.join(&file.proof_key);
+        let pkcs8 = zeroize::Zeroizing::new(bytes_of(&key)?);
         Ok(Self {
             deployment: file.deployment,
             relying_party: file.relying_party,
             address: file.address,
             server_name: file.server_name,
             base: file.base,
-            certificate: Pinned::from_pem(&bytes_of(&folder.join(&file.certificate))?)?,
-            proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|_| ConfigError::ProofKey)?,
+            certificate: pinned(&folder.join(&file.certificate))?,
+            proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|source| ConfigError::ProofKey { path: key, source })?,
             nodes,
             doors,
         })
@@ -157,17 +169,20 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigError> {
     fs::read(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })
 }
 
+fn pinned(path: &Path) -> Result<Pinned, ConfigError> {
+    Pinned::from_pem(&bytes_of(path)?).map_err(|source| ConfigError::Certificate { path: path.to_owned(), source })
+}
+
 /// All three members, or it is not called.
 fn door_of(node: &FileNode, folder: &Path) -> Result<Option<NodeDoor>, ConfigError> {
     let (Some(address), Some(base), Some(certificate)) = (&node.address, &node.base, &node.certificate) else {
         return Ok(None);
     };
-    let certificate = Pinned::from_pem(&bytes_of(&folder.join(certificate))?)?;
+    let certificate = pinned(&folder.join(certificate))?;
     Ok(Some(NodeDoor { address: address.clone(), base: base.clone(), certificate }))
 }
 
-fn pin(node: &FileNode) -> Result<NodePin, ConfigError> {
-    let log: VerifierKey = node.log_key.parse().map_err(|_| ConfigError::LogKey(node.party))?;
-    let identity = unhex(&node.identity).ok_or(ConfigError::Identity(node.party))?;
-    Ok(NodePin { party: node.party, identity, log })
+/// The identity's form was checked when it was read.
+fn pin(node: &FileNode) -> Option<NodePin> {
+    Some(NodePin { party: node.party, identity: unhex(&node.identity)?, log: node.log_key.clone() })
 }

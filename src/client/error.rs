@@ -11,7 +11,7 @@ use crate::party::Party;
 use crate::seal::NoRandomness;
 use crate::share::ShapeError;
 use crate::template::Shape;
-use crate::tls::{DialError, TlsError};
+use crate::tls::{DialError, TlsError, Untrusted};
 use crate::wire::RequestError;
 
 /// The `domain` of the service's reasons.
@@ -23,9 +23,18 @@ pub enum ClientError {
     /// A node refused, and says why.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// Nobody answered at the leader's address, or not the one whose certificate is pinned.
-    #[error("the leader can not be reached")]
+    /// Nobody answered at a node's address.
+    #[error("the node can not be reached")]
     Unreachable(#[source] tonic::transport::Error),
+    /// Somebody answered, whose certificate is not the pinned one: to try again does not help.
+    #[error("the server at {address} is not the pinned one")]
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        fault: Untrusted,
+    },
     /// The call ended without the service's own word: a lost connection, a deadline, or a server that is no node.
     #[error("the call ended without an answer ({})", .0.code())]
     Unanswered(Box<Status>),
@@ -129,6 +138,7 @@ impl From<DialError> for ClientError {
     fn from(error: DialError) -> Self {
         match error {
             DialError::Tls(error) => Self::Tls(error),
+            DialError::Untrusted { address, fault } => Self::Untrusted { address, fault },
             DialError::Transport(error) => Self::Unreachable(error),
         }
     }
@@ -141,6 +151,7 @@ impl ClientError {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Unreachable(_)
+            | Self::Untrusted { .. }
             | Self::Unanswered(_)
             | Self::Committee(_)
             | Self::Receipt(_)
@@ -155,6 +166,7 @@ impl ClientError {
         match self {
             Self::Refused(refusal) => &refusal.reason,
             Self::Unreachable(_) => "UNREACHABLE",
+            Self::Untrusted { .. } => "SERVER_NOT_TRUSTED",
             Self::Unanswered(_) => "UNANSWERED",
             Self::Committee(_) => "COMMITTEE_NOT_TRUSTED",
             Self::Receipt(_) => "RECEIPT_NOT_TRUSTED",

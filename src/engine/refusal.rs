@@ -197,6 +197,7 @@ impl Cause for StoreError {
             | Self::NoRandomness(_)
             | Self::Closed
             | Self::File(_)
+            | Self::InUse
             | Self::Sqlite(_) => const { Reason::fixed("STORE_FAILED") },
         };
         Refusal::new(node, reason)

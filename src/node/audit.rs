@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use super::{Config, NodeError, keys, listen, stopped};
 use crate::cosigning::{self, Witness as Asked};
 use crate::engine::{Clock, Engine};
+use crate::form;
 use crate::http::{NodeKeys, Parts, Server};
 use crate::log::access::AccessLog;
 use crate::log::cosign::{Cosigner, CosignerKey, witness_name};
-use crate::log::note::{SigningKey, VerifierKey};
+use crate::log::note::VerifierKey;
 use crate::log::witness::Witness;
 use crate::tls::WebTls;
 use crate::web::Site;
@@ -29,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[serde(deny_unknown_fields)]
 pub struct AuditConfig {
     /// Where it listens, `host:port`.
+    #[serde(deserialize_with = "form::address")]
     pub address: String,
     /// Without TLS: for a proxy on the same machine that has it.
     #[serde(default)]
@@ -43,8 +45,10 @@ pub struct AuditConfig {
 #[serde(deny_unknown_fields)]
 pub struct WitnessConfig {
     /// Its cosigner's key, `NAME+HASH+BASE64`.
+    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
     pub key: String,
     /// Where it is asked: `/add-checkpoint` is put behind it.
+    #[serde(deserialize_with = "form::url")]
     pub url: String,
     /// PEM that its certificate must lead to, where that is no authority that browsers believe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,10 +60,13 @@ pub struct WitnessConfig {
 #[serde(deny_unknown_fields)]
 pub struct PeerAuditConfig {
     /// The key of its log, without a half-year.
+    #[serde(deserialize_with = "form::text_of::<_, VerifierKey>")]
     pub log_key: String,
     /// The key with which it cosigns.
+    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
     pub cosigner: String,
     /// Its port for auditors.
+    #[serde(deserialize_with = "form::url")]
     pub url: String,
     /// PEM that the certificate there must lead to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,15 +149,14 @@ impl Port {
 
 fn cosigner(config: &Config) -> Result<Cosigner, NodeError> {
     let path = config.path(&config.keys).join("witness.pk8");
-    let pkcs8 =
-        std::fs::read(&path).map(zeroize::Zeroizing::new).map_err(|error| NodeError::File(path.clone(), error))?;
-    let key = SigningKey::from_pkcs8(&pkcs8).map_err(|_| NodeError::Key(path))?;
+    let key = keys::signing(&path)?;
     Ok(Cosigner::new(witness_name(&config.deployment, config.party), key))
 }
 
 fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
     let root = certificate.map(|path| config.text(path)).transpose()?;
-    Ok(Site::new(url, root.as_ref().map(String::as_bytes), PATIENCE)?)
+    let at = || certificate.map(|path| config.path(path)).unwrap_or_default();
+    Site::new(url, root.as_ref().map(String::as_bytes), PATIENCE).map_err(|error| NodeError::Web(at(), error))
 }
 
 fn vkey(text: &str) -> Result<VerifierKey, NodeError> {

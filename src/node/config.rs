@@ -1,5 +1,6 @@
 //! A node's configuration: TOML, nothing unknown in it, paths relative to its own folder.
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::NodeError;
 use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
+use crate::form;
 use crate::hex::unhex;
 use crate::name::{Deployment, RelyingParty};
 use crate::party::Party;
@@ -21,8 +23,10 @@ pub struct Config {
     /// The installation.
     pub deployment: Deployment,
     /// Where clients are listened to, `host:port`.
+    #[serde(deserialize_with = "form::address")]
     pub public: String,
     /// Where peers are listened to, `host:port`.
+    #[serde(deserialize_with = "form::address")]
     pub peer: String,
     /// What is allowed: the same file at all three nodes.
     pub policy: PathBuf,
@@ -33,6 +37,7 @@ pub struct Config {
     /// Folder of keys and certificates.
     pub keys: PathBuf,
     /// Bases of the `htu` that proofs may name, `https://host:port`: how clients call the leader.
+    #[serde(deserialize_with = "form::bases")]
     pub bases: Vec<String>,
     /// Certificates of clients or their authorities, for tokens bound to a certificate (`x5t#S256`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,10 +79,12 @@ pub struct PeerConfig {
     /// Which party.
     pub party: Party,
     /// Its peer listener, `host:port`.
+    #[serde(deserialize_with = "form::address")]
     pub address: String,
     /// Its certificate for peers, PEM.
     pub certificate: PathBuf,
     /// Its Ed25519 identity key, 64 hexadecimal digits.
+    #[serde(deserialize_with = "form::identity")]
     pub identity: String,
     /// What auditors see of it; needed if this node has a port for auditors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,19 +98,22 @@ impl PeerConfig {
     }
 }
 
-/// How much a node takes on at once.
+/// How much a node takes on at once; what is absent is as good as it is without the table.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Batches under way at a time.
-    pub in_flight: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<NonZeroUsize>,
     /// Requests of one batch.
-    pub batch: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<NonZeroUsize>,
     /// Requests that wait at the leader for a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<usize>,
+    pub waiting: Option<NonZeroUsize>,
     /// Milliseconds that another node may take for each of its words.
-    pub patience_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience_ms: Option<NonZeroU64>,
 }
 
 impl Config {
@@ -113,7 +123,7 @@ impl Config {
     /// [`NodeError::File`], [`NodeError::Config`].
     pub fn read(path: &Path) -> Result<Self, NodeError> {
         let text = read(path)?;
-        let config = toml::from_str(&text).map_err(|error| NodeError::Config(path.to_owned(), Box::new(error)))?;
+        let config = form::parse(&text).map_err(|error| NodeError::Config(path.to_owned(), error))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self { folder, ..config })
     }
@@ -129,14 +139,20 @@ impl Config {
         read(&self.path(path))
     }
 
+    /// The bytes of a file that the configuration names.
+    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>, NodeError> {
+        let path = self.path(path);
+        std::fs::read(&path).map_err(|error| NodeError::File(path, error))
+    }
+
     /// The limits, or what is good without any.
     pub(super) fn limits(&self) -> Limits {
         let default = Limits::default();
         self.limits.as_ref().map_or(default, |limits| Limits {
-            in_flight: limits.in_flight.max(1),
-            batch: limits.batch.max(1),
-            waiting: limits.waiting.map_or(default.waiting, |waiting| waiting.max(1)),
-            patience: Duration::from_millis(limits.patience_ms),
+            in_flight: limits.in_flight.map_or(default.in_flight, NonZeroUsize::get),
+            batch: limits.batch.map_or(default.batch, NonZeroUsize::get),
+            waiting: limits.waiting.map_or(default.waiting, NonZeroUsize::get),
+            patience: limits.patience_ms.map_or(default.patience, |ms| Duration::from_millis(ms.get())),
             ..default
         })
     }

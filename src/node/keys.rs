@@ -1,13 +1,15 @@
 //! A node's key files.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::NodeError;
 use crate::log::note::SigningKey;
+use crate::pem::{self, KeyFault};
 use crate::seal::{EnvelopeKeys, PrivateKey, StoreKey};
-use crate::tls::TlsIdentity;
+use crate::tls::{TlsError, TlsIdentity};
 
 /// What a node signs, opens and seals with.
 pub struct Keys {
@@ -45,23 +47,38 @@ impl Keys {
 pub(super) fn tls(folder: &Path, name: &str) -> Result<TlsIdentity, NodeError> {
     let certificate = bytes(&folder.join(format!("{name}.crt")))?;
     let key = bytes(&folder.join(format!("{name}.key")))?;
-    Ok(TlsIdentity::from_pem(&certificate, &key)?)
+    // The key's file is named for the key alone: what the two do not have in common is told of the certificate's.
+    let at = |error: TlsError| {
+        let extension = if matches!(error, TlsError::NoKey) { "key" } else { "crt" };
+        NodeError::Certificate(folder.join(format!("{name}.{extension}")), error)
+    };
+    TlsIdentity::from_pem(&certificate, &key).map_err(at)
 }
 
-fn signing(path: &Path) -> Result<SigningKey, NodeError> {
-    SigningKey::from_pkcs8(&bytes(path)?).map_err(|_| NodeError::Key(path.to_owned()))
+/// An Ed25519 key.
+pub(super) fn signing(path: &Path) -> Result<SigningKey, NodeError> {
+    let der = pem::pkcs8(&bytes(path)?).map_err(|fault| NodeError::Key(path.to_owned(), fault))?;
+    SigningKey::from_pkcs8(&der).map_err(|_| NodeError::Key(path.to_owned(), KeyFault::NotEd25519))
 }
 
 fn bytes_32(path: &Path) -> Result<Zeroizing<[u8; 32]>, NodeError> {
     let bytes = bytes(path)?;
     let mut key = Zeroizing::new([0; 32]);
     if bytes.len() != key.len() {
-        return Err(NodeError::Key(path.to_owned()));
+        return Err(NodeError::Key(path.to_owned(), KeyFault::Length(bytes.len())));
     }
     key.copy_from_slice(&bytes);
     Ok(key)
 }
 
+/// A key's file. That others may read it is told, and is the operator's to mend.
 fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, NodeError> {
-    std::fs::read(path).map(Zeroizing::new).map_err(|error| NodeError::File(path.to_owned(), error))
+    let wrong = |error| NodeError::File(path.to_owned(), error);
+    let mode = std::fs::metadata(path).map_err(wrong)?.permissions().mode() & 0o777;
+    // Certificates are for everybody.
+    if mode & 0o077 != 0 && path.extension().is_none_or(|extension| extension != "crt") {
+        let (path, mode) = (path.display(), format!("{mode:o}"));
+        tracing::warn!(%path, mode, "a private key can be read by others than its owner: chmod 600");
+    }
+    std::fs::read(path).map(Zeroizing::new).map_err(wrong)
 }

@@ -67,6 +67,9 @@ pub enum StoreError {
     /// The change is done; it can be neither prepared again nor aborted.
     #[error("the change is committed already")]
     AlreadyCommitted,
+    /// Another process has the file.
+    #[error("another process has this folder open: two nodes can not share one")]
+    InUse,
     /// A record must hold something.
     #[error("an enrolment needs a reference")]
     NoReference,
@@ -122,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ForeignStore`] if it is another's, [`StoreError::Schema`] if it is another version's,
-    /// [`StoreError::File`] or [`StoreError::Sqlite`] if it cannot be opened or another process has it.
+    /// [`StoreError::InUse`] if another process has it, [`StoreError::File`] or [`StoreError::Sqlite`] if it cannot be opened.
     pub async fn open(file: &Path, deployment: Deployment, party: Party, key: StoreKey) -> Result<Self, StoreError> {
         // SQLite gives its companion files the mode of the main file.
         let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(StoreError::File)?;
@@ -140,8 +143,10 @@ impl Store {
             .busy_timeout(Duration::from_secs(2))
             .disable_statement_logging()
             .connect()
-            .await?;
-        schema::claim(&mut connection, &deployment, party).await?;
+            .await
+            .map_err(StoreError::Sqlite)
+            .map_err(at_open)?;
+        schema::claim(&mut connection, &deployment, party).await.map_err(at_open)?;
         let store = Self(Arc::new(Inner { deployment, party, key, connection: Mutex::new(Some(connection)) }));
         store.finish_erasures().await?;
         Ok(store)
@@ -166,6 +171,18 @@ impl Store {
 
     async fn connection(&self) -> Held<'_> {
         Held(self.0.connection.lock().await)
+    }
+}
+
+/// SQLite's own word for a file that another process has: `SQLITE_BUSY`, with or without more behind it.
+fn at_open(error: StoreError) -> StoreError {
+    let busy = |error: &sqlx::Error| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
+    };
+    match error {
+        StoreError::Sqlite(error) if busy(&error) => StoreError::InUse,
+        other => other,
     }
 }
 

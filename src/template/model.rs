@@ -6,6 +6,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{ROW, Shape, band};
+use crate::form::{self, FormError};
 use crate::name::{Modality, ModelId};
 
 /// A target false match rate: how often two different people may match.
@@ -257,8 +258,8 @@ impl Fusion {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
     /// Not TOML of the required form; an unknown key is one reason.
-    #[error("the table of models does not parse")]
-    Parse(#[from] toml::de::Error),
+    #[error(transparent)]
+    Parse(#[from] FormError),
     /// There is no model in it.
     #[error("the table of models is empty")]
     Empty,
@@ -301,7 +302,7 @@ impl Models {
     /// # Errors
     /// [`ModelsError`] for the first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, ModelsError> {
-        let File { model: list, fusion: fusions } = toml::from_str(text)?;
+        let File { model: list, fusion: fusions } = form::parse(text)?;
         if list.is_empty() {
             return Err(ModelsError::Empty);
         }

@@ -19,6 +19,7 @@ use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_
 use super::jwt::{audience, is_id};
 use super::refusal::Denial;
 use super::{MAX_BYTES, SKEW};
+use crate::form::{self, FormError};
 use crate::name::{Deployment, RelyingParty};
 
 /// Approvals that a search needs: no fewer, no more.
@@ -62,7 +63,7 @@ pub enum OfficerFault {
 pub enum OfficersError {
     /// Not TOML, or a key that is unknown, missing, doubled or of another type: it says which, and on which line.
     #[error("officers: {0}")]
-    Form(#[from] toml::de::Error),
+    Form(#[from] FormError),
     /// In an officer.
     #[error("officers: officer {place}: {fault}")]
     Officer {
@@ -111,7 +112,7 @@ impl Officers {
     /// # Errors
     /// [`OfficersError`] says what and where; there is no list with a part that is ignored.
     pub fn parse(text: &str) -> Result<Self, OfficersError> {
-        let File { officer: entries } = toml::from_str(text)?;
+        let File { officer: entries } = form::parse(text)?;
         let mut officers = Self::default();
         for (place, entry) in entries.into_iter().enumerate() {
             officers.add(entry).map_err(|fault| OfficersError::Officer { place: place + 1, fault })?;

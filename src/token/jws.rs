@@ -7,7 +7,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
     UnparsedPublicKey,
@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::json::{self, NotStrict};
+use crate::pem::{self, KeyFault};
 
 /// Why a text is no JWS of this system, or a key none of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum JwsError {
     /// Not an Ed25519 or P-256 key in the form asked for.
     #[error("not an Ed25519 or P-256 key")]
     Key,
+    /// A file that should hold a private key does not.
+    #[error(transparent)]
+    PrivateKey(#[from] KeyFault),
     /// A public key was wanted and a private one came: someone leaks it.
     #[error("a private key where a public one belongs")]
     Private,
@@ -257,32 +261,39 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Draws a key; gives it as PKCS#8 as well, for the caller to keep.
+    /// Draws a key; gives it as PKCS#8, version 1, DER, as well, for the caller to keep: other tools read that.
     ///
     /// # Errors
     /// [`JwsError::Randomness`].
     pub fn generate(algorithm: Algorithm) -> Result<(Self, Zeroizing<Vec<u8>>), JwsError> {
         let random = SystemRandom::new();
-        let document = match algorithm {
-            Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&random),
-            Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
+        let pkcs8 = match algorithm {
+            Algorithm::EdDsa => {
+                let mut seed = Zeroizing::new([0; 32]);
+                random.fill(seed.as_mut_slice()).map_err(|_| JwsError::Randomness)?;
+                pem::ed25519(&seed)
+            }
+            Algorithm::Es256 => {
+                let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+                Zeroizing::new(document.map_err(|_| JwsError::Randomness)?.as_ref().to_vec())
+            }
         };
-        let pkcs8 = Zeroizing::new(document.map_err(|_| JwsError::Randomness)?.as_ref().to_vec());
         Ok((Self::from_pkcs8(&pkcs8)?, pkcs8))
     }
 
-    /// Reads a PKCS#8 key in DER; the version that OpenSSL writes of Ed25519 keys, without the public half, as well.
+    /// Reads a PKCS#8 key, of version 1 or 2, in DER or PEM.
     ///
     /// # Errors
-    /// [`JwsError::Key`].
-    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, JwsError> {
-        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
+    /// [`JwsError::PrivateKey`].
+    pub fn from_pkcs8(file: &[u8]) -> Result<Self, JwsError> {
+        let pkcs8 = pem::pkcs8(file)?;
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8) {
             let mut point = [0; 32];
             point.copy_from_slice(pair.public_key().as_ref());
             return Ok(Self { secret: Secret::Ed25519(pair), public: PublicKey::Ed25519(point) });
         }
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new())
-            .map_err(|_| JwsError::Key)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &SystemRandom::new())
+            .map_err(|_| KeyFault::Kind)?;
         let (mut x, mut y) = ([0; 32], [0; 32]);
         // Uncompressed point (SEC 1, 2.3.3): 4, x, y.
         x.copy_from_slice(&pair.public_key().as_ref()[1..33]);

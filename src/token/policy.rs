@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::approval::is_role;
 use super::details::Action;
 use super::jws::sha256;
+use crate::form::{self, FormError};
 use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
 use crate::request::Method;
 use crate::template::model::{Encoding, Fmr, Model, Models};
@@ -331,7 +332,7 @@ pub enum RuleFault {
 pub enum PolicyError {
     /// Not TOML, or a key that is unknown, missing, doubled or of another type: it says which, and on which line.
     #[error("policy: {0}")]
-    Form(#[from] toml::de::Error),
+    Form(#[from] FormError),
     /// A limit is zero: it would close the service, or keep no log.
     #[error("policy: every value under [limits] must be at least 1")]
     Limits,
@@ -372,7 +373,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] says what and where; there is no policy with a part that is ignored.
     pub fn parse(text: &str, models: &dyn Thresholds) -> Result<Self, PolicyError> {
-        let File { limits, purposes } = toml::from_str(text)?;
+        let File { limits, purposes } = form::parse(text)?;
         let Limits { requests_per_second, burst, log_retention_days, request_retention_seconds, evidence_days } =
             limits;
         if [requests_per_second, burst, log_retention_days, evidence_days].contains(&0)

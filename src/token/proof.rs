@@ -113,10 +113,10 @@ impl ProofKey {
         SigningKey::generate(algorithm).map(|(key, pkcs8)| (Self(key), pkcs8))
     }
 
-    /// Reads a PKCS#8 key in DER.
+    /// Reads a PKCS#8 key, in DER or PEM.
     ///
     /// # Errors
-    /// [`JwsError::Key`].
+    /// [`JwsError::PrivateKey`].
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, JwsError> {
         SigningKey::from_pkcs8(pkcs8).map(Self)
     }

@@ -4,6 +4,9 @@
 
 #[path = "../ports/mod.rs"]
 mod ports;
+
+mod files;
+mod kept;
 mod search;
 
 use std::fs;
@@ -55,9 +58,13 @@ fn json(output: &Output) -> Value {
 }
 
 fn init(folder: &TempDir) -> (PathBuf, Value) {
+    init_at(folder, "127.0.0.1")
+}
+
+fn init_at(folder: &TempDir, host: &str) -> (PathBuf, Value) {
     let dir = folder.path().join("try");
-    let written = json(&run(&format!("init {} --base-port {} --json", dir.display(), free_ports()), ""));
-    (dir, written)
+    let line = format!("init {} --host {host} --base-port {} --json", dir.display(), free_ports());
+    (dir, json(&run(&line, "")))
 }
 
 /// A node in a process of its own, ended when dropped.
@@ -204,7 +211,7 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         format!("{verify} --finger {finger}:2"),
         format!("{verify} --finger {finger} --finger-model fr512"),
         format!("init {other} --host a/b"),
-        format!("init {other} --base-port 65500"),
+        format!("init {other} --base-port 65334"),
         "demo --people 1".to_owned(),
         format!(
             "approve --key {dir}/officers/aida.pk8 --name aida --role fraud-analyst --relying-party banks/b17 \
@@ -326,8 +333,12 @@ struct Deployment {
 
 impl Deployment {
     fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    fn start_at(host: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let (dir, written) = init(&folder);
+        let (dir, written) = init_at(&folder, host);
         let config = |place: usize| PathBuf::from(written["nodes"][place]["config"].as_str().unwrap());
         let mut nodes: Vec<Node> = (0..3).map(|place| Node::spawn(&config(place))).collect();
         nodes.iter_mut().for_each(Node::linked);
@@ -356,6 +367,12 @@ impl Deployment {
         let (faces, finger, key) = (self.faces.display(), self.fingers[0].display(), self.dir.join("p1.key"));
         let rest = format!(" --face {faces}:0 --finger {finger} --key-out {} --json", key.display());
         self.call("--purpose enrolment --action enroll --amr registry_check", "enroll", &rest)
+    }
+
+    /// The same person, by a key of their own once more.
+    fn enrol_again(&self) -> Output {
+        fs::remove_file(self.dir.join("p1.key")).unwrap();
+        self.enrol()
     }
 
     fn verify(&self, row: usize) -> Output {

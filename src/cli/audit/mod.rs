@@ -20,6 +20,7 @@ use tumar::audit::{Audit, Finding, Mirror, Pins, Verdict};
 use tumar::party::Party;
 
 use super::failure::Failure;
+use super::token::claims_of;
 use super::{clock, files, print_json};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -75,6 +76,15 @@ impl Where {
         Ok((Pins::read(&self.pins)?, Mirror::new(&self.mirror)))
     }
 
+    /// The same for what is not fetched anew: a folder that is not there is a slip of the pen, and not a log without entries.
+    pub(super) fn open_there(&self) -> Result<(Pins, Mirror), Failure> {
+        let opened = self.open()?;
+        if !fs::metadata(&self.mirror).map_err(self.fault())?.is_dir() {
+            return Err(self.fault()(std::io::ErrorKind::NotADirectory.into()));
+        }
+        Ok(opened)
+    }
+
     /// A file of the mirror.
     pub(super) fn fault(&self) -> impl FnOnce(std::io::Error) -> Failure {
         let path = self.mirror.clone();
@@ -87,7 +97,8 @@ impl Where {
 struct Source {
     #[command(flatten)]
     at: Where,
-    /// File with the auditor's token (`-` for standard input); without it hashes are fetched, and no entries
+    /// File with the auditor's token (`-` for standard input), which `watch` reads again for each look; without it hashes are
+    /// fetched, and no entries
     #[arg(long)]
     token: Option<PathBuf>,
     /// How often to look again, half a second apart, for a checkpoint that enough witnesses cosigned
@@ -99,6 +110,18 @@ impl Source {
     fn token(&self) -> Result<Option<String>, Failure> {
         self.token.as_deref().map(files::read_text).transpose()
     }
+
+    /// Whether it may be another one the next time, because somebody renews it.
+    fn is_renewed(&self) -> bool {
+        self.token.as_deref().is_some_and(|path| path != Path::new("-"))
+    }
+}
+
+/// Why nothing came of a node, and of a token that is too old, that it is.
+fn failed(error: FetchError, token: Option<&str>) -> Failure {
+    let FetchError::Token(node) = error else { return error.into() };
+    let expired = token.and_then(|token| claims_of(token)["exp"].as_u64()).filter(|&exp| exp <= clock::now());
+    expired.map_or(Failure::Fetch(error), |at| Failure::TokenExpired { node, at })
 }
 
 /// Arguments of `tumar audit fetch`.
@@ -194,7 +217,7 @@ impl Fetch {
         }
         // A fork outweighs a node that does not answer.
         match failures.into_iter().next() {
-            Some((_, error)) if verdict <= Verdict::Incomplete => Err(error.into()),
+            Some((_, error)) if verdict <= Verdict::Incomplete => Err(failed(error, token.as_deref())),
             _ => Ok(verdict.code().into()),
         }
     }

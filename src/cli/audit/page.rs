@@ -26,7 +26,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
-        let (pins, mirror) = self.at.open()?;
+        let (pins, mirror) = self.at.open_there()?;
         write(&pins, &mirror).map_err(self.at.fault())?;
         let index = mirror.folder().join("index.html");
         if json {

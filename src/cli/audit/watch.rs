@@ -10,10 +10,11 @@ use tumar::audit::counts::time;
 use tumar::audit::fetch::{FetchError, Fetcher};
 use tumar::audit::report::logs_json;
 use tumar::audit::{Audit, Finding, Mirror, Pins, Severity, Verdict};
+use tumar::web::WebError;
 
 use super::super::failure::Failure;
-use super::super::{clock, print_json};
-use super::{Bars, Fetched, Source, fetch};
+use super::super::{clock, output, print_json};
+use super::{Bars, Fetched, Source, failed, fetch};
 
 /// Arguments of `tumar audit watch`.
 #[derive(Debug, Args)]
@@ -34,13 +35,12 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
         let (pins, mirror) = self.source.at.open()?;
-        let token = self.source.token()?;
-        let pause = Duration::from_millis(500);
-        let fetcher =
-            Fetcher { pins: &pins, mirror: &mirror, token: token.as_deref(), looks: self.source.looks, pause };
-        let mut told = BTreeSet::new();
-        let mut silent = [0; 3];
+        let mut token = self.source.token()?;
+        let (mut told, mut silent) = (BTreeSet::new(), [0; 3]);
         for round in 1.. {
+            let pause = Duration::from_millis(500);
+            let fetcher =
+                Fetcher { pins: &pins, mirror: &mirror, token: token.as_deref(), looks: self.source.looks, pause };
             let look = Round::look(&fetcher, &pins, &mirror).map_err(self.source.at.fault())?;
             look.tell(&mut told, json);
             if look.verdict >= Verdict::Broken {
@@ -48,26 +48,46 @@ impl Watch {
                 return Ok(look.verdict.code().into());
             }
             for (party, error) in look.fetched.failures {
-                // Only who does not answer may answer the next time.
-                if !matches!(error, FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) {
-                    return Err(error.into());
+                let may_pass = self.may_pass(&error, round);
+                let failure = failed(error, token.as_deref());
+                if !may_pass {
+                    return Err(failure);
                 }
                 silent[party.index()] += 1;
-                eprintln!("tumar: node {party}: {error}");
+                eprintln!("tumar: node {party}: {failure}");
                 if silent[party.index()] >= self.patience {
-                    eprintln!("ALARM: node {party} did not answer {} times in a row", self.patience);
-                    return Err(error.into());
+                    eprintln!("ALARM: nothing came of node {party} {} times in a row", self.patience);
+                    return Err(failure);
                 }
             }
             for party in look.answered {
                 silent[party] = 0;
             }
-            if self.rounds.is_some_and(|rounds| round >= rounds) {
+            if output::is_lost() || self.rounds.is_some_and(|rounds| round >= rounds) {
                 return Ok(look.verdict.code().into());
             }
             std::thread::sleep(Duration::from_secs(self.interval));
+            if self.source.is_renewed() {
+                // Whoever renews it may be at it: the one before is good for as long as it is.
+                match self.source.token() {
+                    Ok(renewed) => token = renewed,
+                    Err(failure) => eprintln!("tumar: {failure}"),
+                }
+            }
         }
         unreachable!("rounds are counted without end")
+    }
+
+    /// Only who does not answer may answer the next time, and a token that was good may be renewed.
+    fn may_pass(&self, error: &FetchError, round: u64) -> bool {
+        match error {
+            FetchError::Token(_) => round > 1 && self.source.is_renewed(),
+            FetchError::Web(WebError::Untrusted(..))
+            | FetchError::Certificate { .. }
+            | FetchError::File { .. }
+            | FetchError::Mirror(_) => false,
+            FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. } => true,
+        }
     }
 }
 

@@ -1,11 +1,8 @@
 //! From files to samples: embeddings with labels, records with an index.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ndarray::Array2;
-use ndarray_npy::ReadNpyExt as _;
 use tumar::eval::samples::{Sample, Samples};
 use tumar::eval::table::{face_labels, finger_labels};
 use tumar::name::{Modality, ModelId};
@@ -16,11 +13,12 @@ use tumar::template::model::{Encoding, Model, Models};
 
 use crate::cli::failure::Failure;
 use crate::cli::files;
+use crate::cli::npy::Array;
 
 /// Where faces come from.
 #[derive(Debug, Args)]
 pub(super) struct FaceFiles {
-    /// NPY file of float32 [n, d]: one embedding a row
+    /// NPY file of float32, float64 or float16 [n, d]: one embedding a row
     #[arg(long)]
     embeddings: PathBuf,
     /// CSV file with the columns row and identity
@@ -51,17 +49,17 @@ impl FaceFiles {
     /// Reads and quantises.
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Face)?;
-        let open = |source| Failure::File { path: self.embeddings.clone(), source };
-        let file = File::open(&self.embeddings).map_err(open)?;
-        let embeddings = Array2::<f32>::read_npy(file).map_err(|_| Failure::Array(self.embeddings.clone()))?;
-        let labels = face_labels(&text(&self.labels)?, embeddings.nrows())
+        let embeddings = Array::read(&self.embeddings)?;
+        let labels = face_labels(&text(&self.labels)?, embeddings.rows())
             .map_err(|source| Failure::Table { path: self.labels.clone(), source })?;
         let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
         for label in labels {
-            match quantise(&embeddings.row(label.row).to_vec(), &model) {
+            match quantise(&embeddings.row(label.row), &model) {
                 Ok(template) => list.push(Sample { group: String::new(), person: label.identity, template }),
                 Err(TemplateError::NotFinite | TemplateError::Zero | TemplateError::Sparse) => failures += 1,
-                Err(fault @ (TemplateError::Dimension { .. } | TemplateError::Modality)) => return Err(fault.into()),
+                Err(source @ (TemplateError::Dimension { .. } | TemplateError::Modality)) => {
+                    return Err(Failure::Face { path: self.embeddings, row: Some(label.row), source });
+                }
             }
         }
         Ok(Samples { model, list, failures })
