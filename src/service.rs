@@ -84,7 +84,11 @@ const ROWS: [ReasonRow; 36] = [
         "The nodes do not hold the same references; the node that is named must catch up.",
     ),
     row("CANCELLED", Code::Cancelled, "The client went away before the search had ended."),
-    row("CHANGE_REFUSED", Code::Aborted, "Not all three nodes could make the change, so none did."),
+    row(
+        "CHANGE_REFUSED",
+        Code::Aborted,
+        "The change was not made: not all three nodes could, or another of the subject was under way.",
+    ),
     row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
     row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),

@@ -8,6 +8,8 @@
 //!
 //! A helper that loses the leader between its vote and the decision keeps the change prepared, hangs up, and asks when the
 //! link is up again. A leader that was cut off before its commit never decides: it aborts what it finds at its next start.
+//!
+//! Nobody signs for a change but who made it in this very batch: an erased person does not stand anywhere then, an enrolled one does.
 
 use std::sync::Arc;
 
@@ -47,88 +49,94 @@ pub(super) fn of(admitted: Admitted) -> Prepared {
     Prepared { ended: Ended { outcome, found: None, ticket, place, rq }, change }
 }
 
+/// A change that stands prepared at this node, by this very batch.
+struct Staged {
+    ended: Ended,
+    change: ChangeId,
+}
+
+/// A decision by place: whether the change of a request is to be made. What is no change of this batch here stays as it is.
+type Places = Vec<Option<ChangeId>>;
+
 impl Engine {
-    /// Takes a batch's changes through both phases.
+    /// Takes a batch's changes through both phases. A request ends well only if its change was made here, by this batch.
     pub(super) async fn change(
         &self,
         batch: &mut Batch,
         items: Vec<Result<Prepared, Refusal>>,
     ) -> Vec<Result<Ended, Refusal>> {
-        let mut written = Vec::with_capacity(items.len());
-        for item in &items {
-            written.push(match item {
-                Ok(Prepared { ended, change }) => Some(self.store.prepare(ChangeId(ended.rq), change, batch.now).await),
-                Err(_) => None,
+        let mut staged = Vec::with_capacity(items.len());
+        for item in items {
+            staged.push(match item {
+                Ok(prepared) => self.stage(batch, prepared).await,
+                Err(refusal) => Err(refusal),
             });
         }
-        // Committed already: the same lock or unlock was asked for again after an answer that got lost. It stands.
-        let stands = |done: &Result<(), StoreError>| matches!(done, Ok(()) | Err(StoreError::AlreadyCommitted));
-        let prepared: Vec<bool> = written.iter().map(|done| done.as_ref().is_some_and(stands)).collect();
-        let changes: Vec<_> = items.iter().map(|item| item.as_ref().ok().map(|item| ChangeId(item.ended.rq))).collect();
-        let decided = if self.party == Party::LEADER {
-            self.lead_change(batch, &changes, prepared).await
+        let changes: Places = staged.iter().map(|item| item.as_ref().ok().map(|staged| staged.change)).collect();
+        let made = if self.party == Party::LEADER {
+            self.lead_change(batch, &changes).await
         } else {
-            self.follow_change(batch, &changes, prepared).await
+            self.follow_change(batch, &changes).await
         };
-        let mut ended = Vec::with_capacity(items.len());
-        for (place, (item, written)) in items.into_iter().zip(written).enumerate() {
-            ended.push(match (item, written) {
-                (Err(refusal), _) => Err(refusal),
-                (Ok(item), Some(Err(error))) if !matches!(error, StoreError::AlreadyCommitted) => {
-                    Err(self.fail(item.ended.ticket, error.at(self.party), batch.now).await)
-                }
-                (Ok(item), _) => match decided.as_ref().map(|decided| decided[place]) {
-                    Ok(true) => Ok(item.ended),
+        let mut ended = Vec::with_capacity(staged.len());
+        for (place, item) in staged.into_iter().enumerate() {
+            ended.push(match item {
+                Err(refusal) => Err(refusal),
+                Ok(Staged { ended, .. }) => match made.as_ref().map(|made| made[place]) {
+                    Ok(true) => Ok(ended),
                     Ok(false) => {
                         let refusal = StoreError::ChangeUnknown.at(self.party);
-                        Err(self.fail(item.ended.ticket, refusal, batch.now).await)
+                        Err(self.fail(ended.ticket, refusal, batch.now).await)
                     }
-                    Err(refusal) => Err(self.fail(item.ended.ticket, refusal.clone(), batch.now).await),
+                    Err(refusal) => Err(self.fail(ended.ticket, refusal.clone(), batch.now).await),
                 },
             });
         }
         ended
     }
 
-    /// The leader's side: votes, decision, word to both.
-    async fn lead_change(
-        &self,
-        batch: &mut Batch,
-        changes: &[Option<ChangeId>],
-        mut prepared: Vec<bool>,
-    ) -> Result<Vec<bool>, Refusal> {
+    /// Writes one change down; what cannot be made ends here.
+    async fn stage(&self, batch: &Batch, prepared: Prepared) -> Result<Staged, Refusal> {
+        let Prepared { ended, change: what } = prepared;
+        let change = ChangeId::of(&ended.rq, &batch.id);
+        match self.store.prepare(change, &what, batch.now).await {
+            Ok(()) => Ok(Staged { ended, change }),
+            Err(error) => Err(self.fail(ended.ticket, error.at(self.party), batch.now).await),
+        }
+    }
+
+    /// The leader's side: votes, decision, word to both. Says which changes were made here.
+    async fn lead_change(&self, batch: &mut Batch, changes: &Places) -> Result<Vec<bool>, Refusal> {
+        let mut commit: Vec<bool> = changes.iter().map(Option::is_some).collect();
         for helper in [Party::B, Party::C] {
             let vote = batch.mail.take(helper, self.limits.patience, Note::vote);
             // No vote is a vote against.
             let vote = vote.await.unwrap_or_default();
-            for (place, prepared) in prepared.iter_mut().enumerate() {
-                *prepared &= vote.get(place) == Some(&true);
+            for (place, commit) in commit.iter_mut().enumerate() {
+                *commit &= vote.get(place) == Some(&true);
             }
         }
-        if let Err(error) = self.conclude_all(changes, &prepared, batch.now).await {
-            // What is durable is not known: the helpers must ask, after the links are up again.
-            batch.links.next.hang_up();
-            batch.links.prev.hang_up();
-            return Err(error.at(self.party));
-        }
+        let made = match self.conclude_all(changes, &commit, batch.now).await {
+            Ok(made) => made,
+            Err(error) => {
+                // What is durable is not known: the helpers must ask, after the links are up again.
+                batch.links.next.hang_up();
+                batch.links.prev.hang_up();
+                return Err(error.at(self.party));
+            }
+        };
         for helper in [Party::B, Party::C] {
-            let decision = wire::Decision { batch: batch.id.to_vec(), commit: prepared.clone() };
+            let decision = wire::Decision { batch: batch.id.to_vec(), commit: commit.clone() };
             // A helper that does not hear it asks when it is back.
             let _ = batch.links.to(helper).say(Kind::Decision(decision)).await;
         }
-        Ok(prepared)
+        Ok(made)
     }
 
-    /// A helper's side: vote, wait, do as decided.
-    async fn follow_change(
-        &self,
-        batch: &mut Batch,
-        changes: &[Option<ChangeId>],
-        prepared: Vec<bool>,
-    ) -> Result<Vec<bool>, Refusal> {
+    /// A helper's side: vote, wait, do as decided. Says which changes were made here.
+    async fn follow_change(&self, batch: &mut Batch, changes: &Places) -> Result<Vec<bool>, Refusal> {
         let leader = batch.links.to(Party::LEADER);
-        let count = prepared.len();
-        let vote = wire::Vote { batch: batch.id.to_vec(), prepared };
+        let vote = wire::Vote { batch: batch.id.to_vec(), prepared: changes.iter().map(Option::is_some).collect() };
         let in_doubt = |refusal: Refusal| {
             leader.hang_up();
             // The link may have come up anew meanwhile, and been settled before this change was prepared: once more.
@@ -142,39 +150,54 @@ impl Engine {
         leader.say(Kind::Vote(vote)).await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
         let decision = batch.mail.take(Party::LEADER, self.limits.patience * 2, Note::decision);
         let decision = decision.await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
-        if decision.len() != count {
+        if decision.len() != changes.len() {
             return Err(in_doubt(crate::peer::NoWord::Gone(Party::LEADER).at(self.party)));
         }
-        self.conclude_all(changes, &decision, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))?;
-        Ok(decision)
+        self.conclude_all(changes, &decision, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))
     }
 
-    /// Commits or aborts each, and brings the galleries in line.
-    async fn conclude_all(&self, changes: &[Option<ChangeId>], commit: &[bool], now: u64) -> Result<(), StoreError> {
+    /// Commits or aborts each, and brings the galleries in line. Says which were made by this.
+    ///
+    /// One that cannot be ended as decided does not keep the others from it: the first such error comes after all of them.
+    async fn conclude_all(&self, changes: &Places, commit: &[bool], now: u64) -> Result<Vec<bool>, StoreError> {
+        let mut made = Vec::with_capacity(changes.len());
+        let mut failed = None;
         for (change, &commit) in changes.iter().zip(commit) {
-            match change {
-                Some(change) if commit => self.apply(self.store.commit(*change, now).await?),
-                Some(change) => self.store.abort(*change).await?,
-                None => {}
+            let done = match change {
+                Some(change) if commit => self.store.commit(*change, now).await.map(|effect| self.apply(effect)),
+                Some(change) => self.store.abort(*change).await.map(|()| false),
+                None => Ok(false),
+            };
+            made.push(*done.as_ref().unwrap_or(&false));
+            match done {
+                Ok(_) => {}
+                // It was ended before, in another way: no fault of the store, and no reason to say that it was made.
+                Err(error @ (StoreError::AlreadyCommitted | StoreError::ChangeUnknown)) => {
+                    tracing::error!(%error, "a change did not end as the leader decided");
+                }
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(())
+        failed.map_or(Ok(made), Err)
     }
 
-    /// Brings the galleries in line with what a commit did.
-    fn apply(&self, effect: Effect) {
+    /// Brings the galleries in line with what a commit did. Whether it did anything.
+    fn apply(&self, effect: Effect) -> bool {
         let mut galleries = self.galleries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         match effect {
             Effect::Enrolled(record) => {
                 if let Err(error) = super::keep(&mut galleries, &record) {
                     tracing::error!(%error, "a record has no place in its gallery; it will after a restart");
+                    return false;
                 }
             }
-            Effect::Erased { gallery, subject, .. } => {
-                galleries.remove(&gallery, &subject);
+            Effect::Erased { gallery, subject, position } => {
+                galleries.remove_at(&gallery, &subject, position);
             }
-            Effect::Unchanged => {}
+            Effect::Locked => {}
+            Effect::Nothing => return false,
         }
+        true
     }
 }
 
@@ -201,7 +224,7 @@ impl Settle for Engine {
 
     async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError> {
         let changes: Vec<_> = changes.iter().map(|&change| Some(ChangeId(change))).collect();
-        self.conclude_all(&changes, commit, (self.clock)()).await.map_err(|_| LinkError::Unsettled)
+        self.conclude_all(&changes, commit, (self.clock)()).await.map(drop).map_err(|_| LinkError::Unsettled)
     }
 }
 

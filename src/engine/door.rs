@@ -15,6 +15,7 @@ use super::envelopes::{Incoming, Sealed};
 use super::refusal::{Cause as _, Refusal};
 use super::search::Wanted;
 use super::stopwatch::Stopwatch;
+use super::turns::Whom;
 use crate::log::access::{LogError, Permit, Ticket};
 use crate::log::entry::Reason;
 use crate::log::half::Place;
@@ -66,6 +67,16 @@ impl Checked {
     /// What it costs the links.
     pub(super) const fn load(&self) -> Load {
         self.load
+    }
+
+    /// Whom it changes, if it does: no other change of that subject is under way meanwhile.
+    pub(super) fn changes(&self) -> Option<Whom> {
+        match self.ask.method {
+            Method::Enroll | Method::Erase | Method::Lock | Method::Unlock => {
+                Some((self.ask.gallery.clone(), self.ask.subject()?.clone()))
+            }
+            Method::Verify | Method::Search | Method::OpenEvidence | Method::ListUses | Method::ReadLog => None,
+        }
     }
 
     /// Whether both are of one subject: then they take their turns.

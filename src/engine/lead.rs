@@ -11,6 +11,7 @@ use super::batch::{Batch, Ended, verdict};
 use super::compare::Load;
 use super::door::{Admitted, Checked};
 use super::refusal::{Cause as _, Mixed, Refusal};
+use super::turns::Turns;
 use crate::log::access::Closing;
 use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Found, Outcome, Receipt};
@@ -144,13 +145,35 @@ impl Engine {
             }
             let group = self.next_group(&mut backlog);
             if group.is_empty() {
+                drop(slot);
+                if !backlog.is_empty() && !self.await_turn(&mut backlog, &mut queue).await {
+                    return;
+                }
                 continue;
             }
-            tokio::spawn(Arc::clone(&self).lead(group, slot));
+            let turn = Turns::take(&self.turns, group.iter().filter_map(|waiting| waiting.checked.changes()).collect());
+            let engine = Arc::clone(&self);
+            tokio::spawn(async move {
+                engine.lead(group, slot).await;
+                drop(turn);
+            });
         }
     }
 
-    /// The oldest request, and what can run with it.
+    /// All that waits is about people who are being changed: until one is done, or something else comes. False if the engine ends.
+    async fn await_turn(&self, backlog: &mut VecDeque<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> bool {
+        let has_room = backlog.len() < 2 * self.limits.batch;
+        tokio::select! {
+            () = self.turns.freed() => true,
+            more = queue.recv(), if has_room => {
+                let goes_on = more.is_some();
+                backlog.extend(more);
+                goes_on
+            }
+        }
+    }
+
+    /// The oldest request whose turn it is, and what can run with it.
     fn next_group(&self, backlog: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         let mut group: Vec<Waiting> = Vec::new();
         let mut load = Load::default();
@@ -160,9 +183,10 @@ impl Engine {
             let fits = group.len() < self.limits.batch
                 && group.first().is_none_or(|first| {
                     first.checked.kind() == waiting.checked.kind()
-                        // Two changes of one subject take their turns.
+                        // Two requests about one subject take their turns.
                         && !group.iter().any(|other| other.checked.collides_with(&waiting.checked))
-                });
+                })
+                && waiting.checked.changes().is_none_or(|whom| self.turns.is_free(&whom));
             match load.with(waiting.checked.load()).filter(|_| fits) {
                 Some(sum) => {
                     load = sum;

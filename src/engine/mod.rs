@@ -6,7 +6,7 @@
 //! compare.rs    what probes are compared with, and how that becomes one bit
 //! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
 //! search.rs     probes against everybody; scanner.rs: the threads that scan
-//! changes.rs    what changes, changes at all three nodes or at none
+//! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
 //! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed
 //! refusal.rs    why not
 //! stopwatch.rs  what took how long
@@ -23,6 +23,7 @@ pub mod refusal;
 mod scanner;
 mod search;
 mod stopwatch;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -52,6 +53,7 @@ use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
 use scanner::Scanner;
+use turns::Turns;
 
 /// Unix seconds, from whoever may read the clock.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -168,6 +170,7 @@ pub struct Engine {
     galleries: RwLock<Galleries>,
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
     deciding: Arc<tokio::sync::RwLock<()>>,
+    turns: Arc<Turns>,
     queue: mpsc::Sender<Waiting>,
     searches: mpsc::Sender<Waiting>,
     scanner: Scanner,
@@ -217,6 +220,7 @@ impl Engine {
             clock,
             galleries: RwLock::new(galleries),
             deciding: Arc::default(),
+            turns: Arc::default(),
             queue,
             searches,
             scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
@@ -263,7 +267,7 @@ impl Engine {
         let swept = self.store.sweep(now).await?;
         let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
         for gone in swept {
-            galleries.remove(&gone.gallery, &gone.subject);
+            galleries.remove_at(&gone.gallery, &gone.subject, gone.position);
         }
         Ok(())
     }

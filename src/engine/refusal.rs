@@ -183,12 +183,13 @@ impl Cause for StoreError {
         let reason = match self {
             Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
             Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
-            // Prepared here, and not at another node.
-            Self::ChangeUnknown => const { Reason::fixed("CHANGE_REFUSED") },
+            // Prepared here, and not at another node; or another change of the same person is not done yet.
+            Self::ChangeUnknown | Self::UnderChange | Self::AlreadyPrepared | Self::AlreadyCommitted => {
+                const { Reason::fixed("CHANGE_REFUSED") }
+            }
             Self::PositionTaken
             | Self::NoExpiry
             | Self::NoReference
-            | Self::AlreadyCommitted
             | Self::ForeignShare
             | Self::ForeignStore
             | Self::Schema

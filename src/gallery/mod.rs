@@ -344,8 +344,15 @@ impl Galleries {
 
     /// Wipes all of a subject's rows, of whatever model. False if there are none.
     pub fn remove(&mut self, name: &GalleryName, subject: &Subject) -> bool {
+        self.position(name, subject).is_some_and(|position| self.remove_at(name, subject, position))
+    }
+
+    /// The same of the very enrolment at this position: a later one of the same subject stays. False if there are none.
+    pub fn remove_at(&mut self, name: &GalleryName, subject: &Subject, position: Position) -> bool {
         let Some(all) = self.0.get_mut(name) else { return false };
-        let Some(position) = all.people.remove(&subject.into()) else { return false };
+        if all.people.get(&subject.into()) == Some(&position) {
+            all.people.remove(&subject.into());
+        }
         all.models.values_mut().fold(false, |removed, gallery| gallery.remove(position) | removed)
     }
 

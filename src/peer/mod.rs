@@ -78,7 +78,7 @@ pub enum LinkError {
 /// What the links need of the engine when a pair connects: no batch runs while a change is in doubt.
 #[tonic::async_trait]
 pub trait Settle: Send + Sync + 'static {
-    /// At a helper: transcripts of the changes that stand prepared and undecided.
+    /// At a helper: names of the changes that stand prepared and undecided.
     async fn undecided(&self) -> Result<Vec<[u8; 32]>, LinkError>;
     /// At the leader: whether each was committed. From this answer on, one that was not never will be.
     async fn decide(&self, changes: &[[u8; 32]]) -> Result<Vec<bool>, LinkError>;

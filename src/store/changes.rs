@@ -9,11 +9,15 @@
 //! The leader prepares before it asks a helper to. A helper that finds a change pending asks the leader, who answers
 //! [`Store::decided`]; what the leader does not know it never decided, so that is aborted (presumed abort). A leader that finds
 //! one pending when it starts never decided it either, and aborts it.
+//!
+//! A change is named by the request and by the batch that runs it: the same request in a later batch is another change, and one
+//! that was made is never taken for another. While a change of a record is pending there is no other of it, and no sweep destroys
+//! it, so what a commit is to change is what was looked at when it was prepared.
 
 use std::fmt;
 
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Row as _, query, query_scalar};
+use sqlx::{Row as _, query, query_as, query_scalar};
 use zeroize::Zeroizing;
 
 use super::boxes::Place;
@@ -23,13 +27,22 @@ use super::records::{Record, Reference};
 use super::{Store, StoreError, column, number};
 use crate::log::ledger::{Position, Standing};
 use crate::name::{GalleryName, Subject};
+use crate::seal::{framed, sha256};
 
 /// Seconds that a committed change is remembered, for a helper that was away: seven days.
 const REMEMBERED_SECONDS: u64 = 7 * 24 * 3600;
 
-/// Names a change at all three nodes: the transcript of the request that asked for it.
+/// Names a change at all three nodes: by the request that asked for it and the batch in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChangeId(pub [u8; 32]);
+
+impl ChangeId {
+    /// Of the request with this transcript, in this batch.
+    #[must_use]
+    pub fn of(request: &[u8; 32], batch: &[u8; 16]) -> Self {
+        Self(sha256(&framed(&[b"tumar change v2", request, batch])))
+    }
+}
 
 /// A subject's references to be kept, all of them in one record.
 pub struct Enrolment {
@@ -132,8 +145,10 @@ pub enum Effect {
         /// Whose they were.
         subject: Subject,
     },
-    /// No reference came or went: a lock, or a change that was committed before.
-    Unchanged,
+    /// A lock was set or ended: no reference came or went.
+    Locked,
+    /// Nothing: it was committed before, or what it was to change is gone. Nobody may be told that it was made now.
+    Nothing,
 }
 
 impl Store {
@@ -156,17 +171,18 @@ impl Store {
         Ok(Position(number(given) - 1))
     }
 
-    /// Writes a change down, durable and without effect. To prepare the same again changes nothing.
+    /// Writes a change down, durable and without effect.
     ///
     /// # Errors
-    /// [`StoreError::SubjectExists`], [`StoreError::SubjectUnknown`], [`StoreError::PositionTaken`], [`StoreError::NoExpiry`],
-    /// [`StoreError::NoReference`], [`StoreError::ForeignShare`] if the change cannot be made, [`StoreError::AlreadyCommitted`] if it is.
+    /// [`StoreError::SubjectExists`], [`StoreError::SubjectUnknown`], [`StoreError::UnderChange`], [`StoreError::PositionTaken`],
+    /// [`StoreError::NoExpiry`], [`StoreError::NoReference`], [`StoreError::ForeignShare`] if the change cannot be made;
+    /// [`StoreError::AlreadyPrepared`] or [`StoreError::AlreadyCommitted`] if its name was used before.
     pub async fn prepare(&self, change: ChangeId, what: &Change, now: u64) -> Result<(), StoreError> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         match known(&mut transaction, change).await? {
             Some(Known { committed: true, .. }) => return Err(StoreError::AlreadyCommitted),
-            Some(_) => return Ok(()),
+            Some(_) => return Err(StoreError::AlreadyPrepared),
             None => {}
         }
         let mut replaced = false;
@@ -176,13 +192,13 @@ impl Store {
                 (ChangeKind::Enroll, self.insert_pending(&mut transaction, enrolment, now).await?)
             }
             Change::Erase(gallery, subject) => {
-                (ChangeKind::Erase, live_record(&mut transaction, gallery, subject, now).await?)
+                (ChangeKind::Erase, free_record(&mut transaction, gallery, subject, now).await?)
             }
             Change::Lock(gallery, subject) => {
-                (ChangeKind::Lock, live_record(&mut transaction, gallery, subject, now).await?)
+                (ChangeKind::Lock, free_record(&mut transaction, gallery, subject, now).await?)
             }
             Change::Unlock(gallery, subject) => {
-                (ChangeKind::Unlock, live_record(&mut transaction, gallery, subject, now).await?)
+                (ChangeKind::Unlock, free_record(&mut transaction, gallery, subject, now).await?)
             }
         };
         query("INSERT INTO changes (change, kind, record, committed, until) VALUES (?, ?, ?, 0, 0)")
@@ -196,7 +212,7 @@ impl Store {
         if replaced { self.finish_erasures().await } else { Ok(()) }
     }
 
-    /// Makes a prepared change. At the leader this is the decision. To commit again changes nothing.
+    /// Makes a prepared change. At the leader this is the decision. To commit again changes nothing, and says so.
     ///
     /// # Errors
     /// [`StoreError::ChangeUnknown`] if it was never prepared; [`StoreError::Sqlite`], and then it may be durable or not.
@@ -206,7 +222,7 @@ impl Store {
         let Known { kind, record, committed } =
             known(&mut transaction, change).await?.ok_or(StoreError::ChangeUnknown)?;
         if committed {
-            return Ok(Effect::Unchanged);
+            return Ok(Effect::Nothing);
         }
         let named =
             query("SELECT * FROM records JOIN shares USING (record) WHERE record = ? AND wrapped_key IS NOT NULL")
@@ -219,10 +235,8 @@ impl Store {
                 let Named { gallery, subject, position, .. } = Named::read(row)?;
                 Effect::Erased { gallery, position: Position(position), subject }
             }
-            // A lock of what has been erased meanwhile locks nothing.
-            (ChangeKind::Lock | ChangeKind::Unlock, _) | (ChangeKind::Enroll | ChangeKind::Erase, None) => {
-                Effect::Unchanged
-            }
+            (ChangeKind::Lock | ChangeKind::Unlock, Some(_)) => Effect::Locked,
+            (_, None) => Effect::Nothing,
         };
         let locked = column(if kind == ChangeKind::Lock { Standing::LOCKED } else { 0 });
         let act = match kind {
@@ -360,19 +374,22 @@ impl Store {
     }
 }
 
-/// An expired record that was not swept yet makes room: its key is overwritten and its row goes. True if there was one.
+/// An expired record that was not swept yet makes room, unless it is under a change: its key is overwritten and its row goes. True
+/// if there was one.
 async fn destroy_expired(
     connection: &mut SqliteConnection,
     Enrolment { gallery, subject, .. }: &Enrolment,
     now: u64,
 ) -> Result<bool, StoreError> {
-    let destroyed =
-        query("UPDATE records SET wrapped_key = NULL WHERE gallery = ? AND subject = ? AND live = 1 AND expires <= ?")
-            .bind(gallery.as_str())
-            .bind(subject.as_str())
-            .bind(column(now))
-            .execute(&mut *connection)
-            .await?;
+    let destroyed = query(
+        "UPDATE records SET wrapped_key = NULL WHERE gallery = ? AND subject = ? AND live = 1 AND expires <= ?
+               AND record NOT IN (SELECT record FROM changes WHERE committed = 0)",
+    )
+    .bind(gallery.as_str())
+    .bind(subject.as_str())
+    .bind(column(now))
+    .execute(&mut *connection)
+    .await?;
     query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
     Ok(destroyed.rows_affected() > 0)
 }
@@ -396,20 +413,25 @@ async fn known(connection: &mut SqliteConnection, change: ChangeId) -> Result<Op
     }))
 }
 
-async fn live_record(
+/// The record that stands under a name, if no other change of it is pending.
+async fn free_record(
     connection: &mut SqliteConnection,
     gallery: &GalleryName,
     subject: &Subject,
     now: u64,
 ) -> Result<i64, StoreError> {
-    query_scalar(
-        "SELECT record FROM records
+    let found: Option<(i64, bool)> = query_as(
+        "SELECT record, EXISTS (SELECT 1 FROM changes WHERE changes.record = records.record AND committed = 0) FROM records
          WHERE gallery = ? AND subject = ? AND live = 1 AND expires > ? AND wrapped_key IS NOT NULL",
     )
     .bind(gallery.as_str())
     .bind(subject.as_str())
     .bind(column(now))
     .fetch_optional(connection)
-    .await?
-    .ok_or(StoreError::SubjectUnknown)
+    .await?;
+    match found {
+        Some((record, false)) => Ok(record),
+        Some((_, true)) => Err(StoreError::UnderChange),
+        None => Err(StoreError::SubjectUnknown),
+    }
 }

@@ -64,6 +64,12 @@ pub enum StoreError {
     /// The change was never prepared here, or it was aborted.
     #[error("there is no such change")]
     ChangeUnknown,
+    /// Another change of the same record is pending.
+    #[error("another change of the subject is under way")]
+    UnderChange,
+    /// A change of this name is pending: names are used once.
+    #[error("the change is prepared already")]
+    AlreadyPrepared,
     /// The change is done; it can be neither prepared again nor aborted.
     #[error("the change is committed already")]
     AlreadyCommitted,

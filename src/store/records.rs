@@ -58,6 +58,8 @@ pub struct Swept {
     pub gallery: GalleryName,
     /// Whose it was.
     pub subject: Subject,
+    /// Its place.
+    pub position: Position,
 }
 
 /// Someone whom a search may name.
@@ -157,7 +159,7 @@ impl Store {
         Ok(count)
     }
 
-    /// Erases what has expired, keys first, and forgets ids, answers and committed changes whose time has passed.
+    /// Erases what has expired and is not under a change, keys first, and forgets ids, answers and committed changes whose time has passed.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`]; the next sweep takes up what is left.
@@ -175,6 +177,7 @@ impl Store {
         }
         let rows = query(
             "UPDATE records SET wrapped_key = NULL WHERE live = 1 AND expires <= ? AND wrapped_key IS NOT NULL
+             AND record NOT IN (SELECT record FROM changes WHERE committed = 0)
              RETURNING gallery, subject, contents, position, expires",
         )
         .bind(column(now))
@@ -184,8 +187,11 @@ impl Store {
         drop(held);
         let swept: Vec<_> = rows
             .iter()
-            .map(|row| Named::read(row).map(|Named { gallery, subject, .. }| Swept { gallery, subject }))
-            .collect::<Result<_, _>>()?;
+            .map(|row| {
+                let Named { gallery, subject, position, .. } = Named::read(row)?;
+                Ok(Swept { gallery, subject, position: Position(position) })
+            })
+            .collect::<Result<_, StoreError>>()?;
         if !swept.is_empty() {
             self.finish_erasures().await?;
         }

@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "3";
+const VERSION: &str = "4";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -51,6 +51,7 @@ CREATE TABLE changes (
     committed INTEGER NOT NULL CHECK (committed IN (0, 1)),
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX changes_pending ON changes (record) WHERE committed = 0;
 
 CREATE TABLE proofs (proof BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE tokens (token BLOB PRIMARY KEY, uses INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
