@@ -163,9 +163,14 @@ async fn who_is_erased_locked_or_expired_is_never_named() {
         assert!(!verified.unwrap().matched);
     }
     assert_eq!(names(&trio, &twins).await, ["carla", "dora", "berta"]);
-    let few = search(&trio.files, &trio.client, &twins, 2).await.unwrap().found;
-    // The bits of more than two are not looked at, whoever stands behind the first two.
-    assert!(few.truncated && few.candidates.len() <= 2);
+    // Whoever may not be named takes up no place: anna stands before both, and is locked.
+    for (most, named, truncated) in [(2, &["carla", "dora"][..], true), (3, &["carla", "dora", "berta"], false)] {
+        let found = search(&trio.files, &trio.client, &twins, most).await.unwrap().found;
+        assert_eq!(
+            (found.candidates.iter().map(ToString::to_string).collect::<Vec<_>>(), found.truncated),
+            (named.iter().map(ToString::to_string).collect(), truncated)
+        );
+    }
 
     // Three years on, everybody has expired, whether or not it was swept up.
     LATER.store(1095 * 86_400, Ordering::Relaxed);
@@ -279,6 +284,68 @@ async fn yields(times: u32) {
     for _ in 0..times {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_refused_hears_nothing_of_the_others_of_its_batch() {
+    let trio = Arc::new(Trio::start().await);
+    enrol_all(&trio, &Arc::new((0..200).map(face).collect())).await;
+    let mut refusals = 0;
+    for _ in 0..10 {
+        // Two by a token for one, and one more: while the first runs, the others wait and make a batch.
+        let shared = trio.files.token("case_search", Method::Search);
+        let tokens = [shared.clone(), trio.files.token("case_search", Method::Search), shared];
+        let searches = tokens.map(|token| {
+            let trio = Arc::clone(&trio);
+            tokio::spawn(async move {
+                let (mut seen, probe) = (0, face(7));
+                let (wanted, probes) = (trio.files.search(8), [face_of(&probe)]);
+                let found = trio.client.search(&token, &wanted, &probes, &mut |_| seen += 1).await;
+                (found, seen)
+            })
+        });
+        for search in searches {
+            match search.await.unwrap() {
+                (Ok(searched), _) => assert_eq!(searched.found.candidates.len(), 1),
+                (Err(error), seen) => {
+                    assert_eq!((error.reason(), seen), ("TOKEN_SPENT", 0), "it was told how far others are");
+                    refusals += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(refusals, 10);
+    Arc::into_inner(trio).unwrap().stop().await;
+}
+
+/// People come and go while searches run: nobody's row becomes noise, so each search finds exactly the one whom it looks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_or_goes_during_a_search_changes_nothing_in_it() {
+    let trio = Arc::new(Trio::start().await);
+    enrol_all(&trio, &Arc::new((0..120).map(face).collect())).await;
+    let changes = tokio::spawn({
+        let trio = Arc::clone(&trio);
+        async move {
+            for row in 20..80 {
+                let (name, token) = (format!("row-{row}"), trio.files.token("erasure", Method::Erase));
+                trio.client.erase(&token, &target(&name, "erasure")).await.unwrap();
+                if row % 3 == 0 {
+                    enrol(&trio, &name, &face(row)).await;
+                }
+            }
+        }
+    });
+    let mut searches = 0;
+    while !changes.is_finished() || searches == 0 {
+        let found = search(&trio.files, &trio.client, &face(7), 1).await.unwrap().found;
+        assert_eq!((found.candidates.len(), found.truncated), (1, false), "search {searches}");
+        assert_eq!(found.candidates[0].as_str(), "row-7");
+        searches += 1;
+    }
+    changes.await.unwrap();
+    assert_eq!(names(&trio, &face(21)).await, ["row-21"]);
+    assert_eq!(names(&trio, &face(22)).await, [""; 0]);
+    Arc::into_inner(trio).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ring::digest::{Context, SHA256};
-use tokio::sync::{OwnedRwLockWriteGuard, watch};
+use tokio::sync::OwnedRwLockWriteGuard;
 use zeroize::Zeroizing;
 
+use super::audience::Audience;
 use super::changes::Prepared;
 use super::compare::{self, Comparison};
 use super::door::{Admitted, Checked, Permitted};
@@ -33,7 +34,7 @@ use crate::net::{SessionId, Step};
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
 use crate::protocol::{self, Invalid, ProtocolError};
-use crate::request::{Ask, Method, Progress};
+use crate::request::{Ask, Method};
 use crate::share::{PointShare, Summands};
 use crate::store::{Change, Enrolment, Reference};
 use crate::timings::Phase;
@@ -52,16 +53,16 @@ pub(super) struct Batch {
     pub(super) now: u64,
     /// At the leader of a search: no change is under way.
     pub(super) still: Option<OwnedRwLockWriteGuard<()>>,
-    /// At the leader of searches: who waits for each.
-    pub(super) watchers: Vec<watch::Sender<Progress>>,
+    /// At the leader: who waits for each request.
+    pub(super) audience: Audience,
     /// What all of its requests wait for together.
     pub(super) stopwatch: Stopwatch,
 }
 
 impl Batch {
     /// One that is about to begin.
-    pub(super) const fn new(id: BatchId, links: Links, mail: Mailbox, now: u64) -> Self {
-        Self { id, links, mail, now, still: None, watchers: Vec::new(), stopwatch: Stopwatch::new() }
+    pub(super) fn new(id: BatchId, links: Links, mail: Mailbox, now: u64) -> Self {
+        Self { id, links, mail, now, still: None, audience: Audience::default(), stopwatch: Stopwatch::new() }
     }
 }
 
@@ -94,6 +95,12 @@ impl Engine {
         let begin = Instant::now();
         let (agreement, agreed) = self.agree(batch, admitted, positions).await;
         let begin = batch.stopwatch.since(Phase::Agree, begin);
+        // Nobody waits for the others of the batch with an answer that is known.
+        for (place, item) in agreed.iter().enumerate() {
+            if let Err(refusal) = item {
+                batch.audience.answer(place, Err(refusal.clone()));
+            }
+        }
         let Some((session, moment)) = agreement else {
             return agreed.into_iter().map(|item| item.and_then(|_| Err(OutOfStep.at(self.party)))).collect();
         };
@@ -184,7 +191,8 @@ impl Engine {
             });
         }
         let moment = ready.iter().map(|ready| ready.now).max().unwrap_or(batch.now);
-        (Some((session_id(&batch.id, &ready), moment)), agreed)
+        let places: Vec<_> = agreed.iter().map(|item| item.as_ref().ok().map(|item| item.ask.transcript())).collect();
+        (Some((session_id(&batch.id, &ready, &places), moment)), agreed)
     }
 
     /// All three parties' words, in the order A, B, C.
@@ -394,15 +402,56 @@ fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refus
     None
 }
 
-/// First 16 bytes of SHA-256 over the batch and all three nonces.
-fn session_id(batch: &BatchId, ready: &[wire::Ready; 3]) -> SessionId {
+/// Which shares of a record are compared. There is one epoch until shares are refreshed.
+const EPOCH: u32 = 0;
+
+/// First 16 bytes of SHA-256 over the batch, all three nonces and clocks, and what runs: for each place of the batch the request's
+/// transcript and the epoch of its rows, where it was admitted at all three as far as this node was told.
+///
+/// A node that tells the two others different things has them in two sessions, and no message of the one is one of the other.
+fn session_id(batch: &BatchId, ready: &[wire::Ready; 3], places: &[Option<[u8; 32]>]) -> SessionId {
     let mut hash = Context::new(&SHA256);
-    hash.update(b"tumar session v1");
+    hash.update(b"tumar session v2");
     hash.update(batch);
     for ready in ready {
         hash.update(&ready.nonce);
+        hash.update(&ready.now.to_be_bytes());
+    }
+    for place in places {
+        hash.update(&place.unwrap_or_default());
+        hash.update(&EPOCH.to_be_bytes());
+        hash.update(&[u8::from(place.is_some())]);
     }
     let mut id = [0; 16];
     id.copy_from_slice(&hash.finish().as_ref()[..16]);
     SessionId(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_of_one_batch_and_of_what_runs_in_it() {
+        let ready = |nonce: u8, now: u64| wire::Ready { nonce: vec![nonce; 16], now, ..wire::Ready::default() };
+        let all = [ready(1, 10), ready(2, 11), ready(3, 12)];
+        let (one, other) = (Some([1; 32]), Some([2; 32]));
+        let mut ids = vec![
+            session_id(&[7; 16], &all, &[one, other]),
+            session_id(&[8; 16], &all, &[one, other]),
+            session_id(&[7; 16], &[ready(1, 10), ready(2, 11), ready(4, 12)], &[one, other]),
+            session_id(&[7; 16], &[ready(1, 10), ready(2, 11), ready(3, 13)], &[one, other]),
+            // Told different verdicts, two nodes would run as many lanes, and not the same ones.
+            session_id(&[7; 16], &all, &[one, None]),
+            session_id(&[7; 16], &all, &[None, other]),
+            session_id(&[7; 16], &all, &[None, one]),
+            session_id(&[7; 16], &all, &[other, one]),
+            session_id(&[7; 16], &all, &[one]),
+            session_id(&[7; 16], &all, &[None, None]),
+        ];
+        assert_eq!(ids[0], session_id(&[7; 16], &all, &[one, other]));
+        ids.sort_by_key(|id| id.0);
+        ids.dedup();
+        assert_eq!(ids.len(), 10);
+    }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
 
 use super::Engine;
+use super::audience::Waiter;
 use super::batch::{Batch, Ended, verdict};
 use super::compare::Load;
 use super::door::{Admitted, Checked};
@@ -201,73 +202,72 @@ impl Engine {
 
     /// Takes one batch through all three nodes, and answers whoever waits.
     async fn lead(self: Arc<Self>, group: Vec<Waiting>, _slot: OwnedSemaphorePermit) {
-        let mut replies = Vec::with_capacity(group.len());
-        let mut watchers = Vec::with_capacity(group.len());
+        let mut waiters = Vec::with_capacity(group.len());
         let mut requests = Vec::with_capacity(group.len());
-        for waiting in group {
-            waiting.checked.stopwatch().since(Phase::Queue, waiting.since);
-            replies.push((waiting.reply, Arc::clone(waiting.checked.stopwatch())));
-            watchers.push(waiting.watch);
-            requests.push((waiting.relayed, waiting.checked));
+        for Waiting { relayed, checked, since, watch, reply, .. } in group {
+            checked.stopwatch().since(Phase::Queue, since);
+            waiters.push(Waiter { reply, watch, stopwatch: Arc::clone(checked.stopwatch()) });
+            requests.push((relayed, checked));
         }
-        let answers = match self.lead_batch(requests, watchers).await {
-            Ok(answers) => answers,
-            Err(refusal) => replies.iter().map(|_| Err(refusal.clone())).collect(),
-        };
-        for ((reply, stopwatch), answer) in replies.into_iter().zip(answers) {
-            let timed = |answer: Answered| Answered { timings: answer.timings.and(&stopwatch.timings()), ..answer };
-            // A client that went away does not hear what came of its request; the logs tell.
-            let _ = reply.send(answer.map(timed));
+        match self.begin(&requests).await {
+            Ok((batch, method, _deciding)) => self.lead_batch(batch, method, requests, waiters).await,
+            Err(refusal) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(refusal.clone()))),
         }
+    }
+
+    /// A batch of these requests, with links to run it over. While changes are under way, what comes third is held: from before the
+    /// proposal to after the decision, see `Settle::decide`.
+    async fn begin(
+        &self,
+        requests: &[(wire::Relayed, Checked)],
+    ) -> Result<(Batch, Method, Option<RwLockReadGuard<'_, ()>>), Refusal> {
+        let method = requests.first().map_or(Method::Verify, |(_, checked)| checked.method());
+        let begin = Instant::now();
+        let changes = !matches!(method, Method::Verify | Method::Search);
+        let deciding = if changes { Some(self.deciding.read().await) } else { None };
+        let id: BatchId = self.draw();
+        let peers = self.peers()?;
+        let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
+        let batch = Batch::new(id, links, peers.mailbox(id), (self.clock)());
+        batch.stopwatch.since(Phase::Queue, begin);
+        Ok((batch, method, deciding))
     }
 
     async fn lead_batch(
         self: &Arc<Self>,
+        mut batch: Batch,
+        method: Method,
         requests: Vec<(wire::Relayed, Checked)>,
-        watchers: Vec<watch::Sender<Progress>>,
-    ) -> Result<Vec<Result<Answered, Refusal>>, Refusal> {
-        let Some(method) = requests.first().map(|(_, checked)| checked.method()) else { return Ok(Vec::new()) };
-        let begin = Instant::now();
-        let changes = !matches!(method, Method::Verify | Method::Search);
-        // Held from before the proposal to after the decision: see Settle::decide.
-        let _deciding = if changes { Some(self.deciding.read().await) } else { None };
-        let id: BatchId = self.draw();
-        let peers = self.peers()?;
-        let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
-        let mut batch = Batch::new(id, links, peers.mailbox(id), (self.clock)());
-        batch.stopwatch.since(Phase::Queue, begin);
-        let (mut relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+        waiters: Vec<Waiter>,
+    ) {
+        let (relayed, checked): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
         // What this node refuses goes no further: it uses nothing up at the others, and stands in no other log.
         let admitted = self.admit_all(checked.into_iter().map(Ok).collect(), batch.now).await;
-        let mut refused = Vec::with_capacity(admitted.len());
         let mut entered = Vec::with_capacity(admitted.len());
-        let mut kept = admitted.iter().map(Result::is_ok).collect::<Vec<_>>().into_iter();
-        relayed.retain(|_| kept.next() == Some(true));
-        for item in admitted {
-            refused.push(match item {
+        let mut proposed = Vec::with_capacity(admitted.len());
+        for ((item, relayed), waiter) in admitted.into_iter().zip(relayed).zip(waiters) {
+            match item {
                 Ok(item) => {
                     entered.push(Ok(item));
-                    None
+                    proposed.push(relayed);
+                    batch.audience.join(waiter);
                 }
-                Err(refusal) => Some(refusal),
-            });
+                Err(refusal) => waiter.answer(Err(refusal)),
+            }
+        }
+        if entered.is_empty() {
+            return;
         }
         if method == Method::Search {
-            batch.watchers = watchers;
             let begin = Instant::now();
             batch.still = Some(Arc::clone(&self.deciding).write_owned().await);
             batch.stopwatch.since(Phase::Queue, begin);
         }
-        let answers =
-            if entered.is_empty() { Vec::new() } else { self.propose(&mut batch, method, relayed, entered).await };
+        let answers = self.propose(&mut batch, method, proposed, entered).await;
         let timings = batch.stopwatch.timings();
-        let timed = |answer: Result<Answered, Refusal>| answer.map(|answer| Answered { timings, ..answer });
-        let mut answers = answers.into_iter().map(timed);
-        let absent = || Err(NoWord::Gone(self.party).at(self.party));
-        Ok(refused
-            .into_iter()
-            .map(|refusal| refusal.map_or_else(|| answers.next().unwrap_or_else(absent), Err))
-            .collect())
+        for (place, answer) in answers.into_iter().enumerate() {
+            batch.audience.answer(place, answer.map(|answer| Answered { timings, ..answer }));
+        }
     }
 
     /// Asks the helpers to join in what was admitted here, and runs it with them.

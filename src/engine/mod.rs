@@ -5,13 +5,14 @@
 //! envelopes.rs  their form and their content
 //! compare.rs    what probes are compared with, and how that becomes one bit
 //! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
-//! search.rs     probes against everybody; scanner.rs: the threads that scan
+//! search.rs     probes against everybody; scan.rs: what is scanned; scanner.rs: the threads that do
 //! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
-//! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed
+//! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
 //! refusal.rs    why not
 //! stopwatch.rs  what took how long
 //! ```
 
+mod audience;
 mod auditing;
 mod batch;
 mod changes;
@@ -20,6 +21,7 @@ mod door;
 mod envelopes;
 mod lead;
 pub mod refusal;
+mod scan;
 mod scanner;
 mod search;
 mod stopwatch;

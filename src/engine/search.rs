@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! the latest of the three clocks --> who stands here then --Roll, to and from both--> the same people, or who must catch up
-//! probes: intake, lengths        --> weighted shares
+//! probes: intake, lengths        --> weighted shares; what is no template is refused at once
 //! unit after unit: scanned on a thread of its own, while the one before it is compared --> one opened bit of each lane
 //! who matches and stands here, unlocked --Eligible, to and from both--> who does so at all three --logged--> named
 //! ```
 //!
-//! Changes wait from the proposal until all three rolls are known, for a few milliseconds; they go on while the search runs. Who is
-//! erased meanwhile is in the roll and, at the end, not eligible.
+//! Changes wait from the proposal until all three rolls are known, for a few milliseconds; they go on while the search runs. A roll
+//! holds the rows as they stood then, so that all three nodes compare with the same people to the end. Who is erased meanwhile is in
+//! the roll and, at the end, not eligible. Whoever is not takes nobody's place among those who may be named.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,19 +23,19 @@ use super::Engine;
 use super::batch::{Batch, Ended};
 use super::door::{Admitted, Permitted};
 use super::refusal::{Cancelled, Cause as _, Mixed, OutOfStep, Refusal};
+use super::scan::{Probe, Scan};
 use crate::gallery::{ROWS, Roll};
 use crate::log::access::{Permit, Ticket};
 use crate::log::half::Place;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
-use crate::name::{GalleryName, Modality, ModelId};
+use crate::name::{Modality, ModelId};
 use crate::net::{Cause as Over, Lost, SessionId, Step};
 use crate::party::Party;
 use crate::peer::Note;
-use crate::protocol::dot::scan_many;
 use crate::protocol::{self, Invalid, ProtocolError, Session};
 use crate::request::{About, Ask, Progress};
-use crate::share::{PointShare, Summands, Weighted};
+use crate::share::{PointShare, Summands};
 use crate::store::Candidate;
 use crate::token::purpose::Search;
 use crate::wire::peer::v1 as wire;
@@ -45,6 +46,10 @@ const UNIT: usize = 8 * ROWS;
 
 /// Units that are scanned before they can be compared.
 const AHEAD: usize = 2;
+
+/// People who match one probe and are looked up, in the order of enrolments: far more than may be named. Where there are more, a
+/// search ends early, and says that it did.
+const MOST_HITS: usize = 4096;
 
 /// Seconds by which another node's clock may be ahead.
 const AHEAD_SECONDS: u64 = 60;
@@ -67,6 +72,8 @@ struct Entered {
     ticket: Ticket,
     place: Place,
     permit: Permit<Search>,
+    /// Most people that may be named.
+    most: usize,
 }
 
 /// Who matches one probe, as far as is known.
@@ -78,11 +85,11 @@ struct Hits {
 
 impl Hits {
     /// One more, unless it is the one before it again.
-    fn push(&mut self, position: Position, most: usize) {
+    fn push(&mut self, position: Position) {
         if self.positions.last() == Some(&position) {
             return;
         }
-        if self.positions.len() < most {
+        if self.positions.len() < MOST_HITS {
             self.positions.push(position);
         } else {
             self.truncated = true;
@@ -90,25 +97,8 @@ impl Hits {
     }
 }
 
-/// What is scanned, and for whom.
-struct Scan {
-    gallery: GalleryName,
-    models: Vec<ModelId>,
-    roll: Roll,
-    probes: Vec<Probe>,
-}
-
 /// Summands of scores, on their way from the thread that scans.
 type Scanned = oneshot::Receiver<Zeroizing<Vec<u16>>>;
-
-/// One probe, taken in.
-struct Probe {
-    /// One for each model.
-    weighted: Vec<Weighted>,
-    weights: Vec<u16>,
-    threshold: i16,
-    most: usize,
-}
 
 impl Engine {
     /// What a permit's probes must reach.
@@ -152,8 +142,9 @@ impl Engine {
         for item in agreed {
             items.push(match item {
                 Ok(Admitted { ask, ticket, place, permitted: Permitted::Search(permit, probes) }) => {
+                    let most = probes.most;
                     wanted.push(probes);
-                    Ok(Entered { ask, ticket, place, permit })
+                    Ok(Entered { ask, ticket, place, permit, most })
                 }
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
                 Err(refusal) => Err(refusal),
@@ -161,7 +152,7 @@ impl Engine {
         }
         let Some(first) = items.iter().find_map(|item| item.as_ref().ok()) else { return refused(items) };
         let ask = first.ask.clone();
-        match self.find(batch, session, moment, &ask, wanted).await {
+        match self.find(batch, session, moment, &ask, (&mut items, wanted)).await {
             Ok(hits) => self.name_all(batch, moment, items, hits).await,
             Err(refusal) => {
                 let mut failed = Vec::with_capacity(items.len());
@@ -176,52 +167,73 @@ impl Engine {
         }
     }
 
-    /// Who matches, for each probe in turn.
+    /// Who matches, for each search that still stands in turn. Those whose probes are no templates are refused on the way.
     async fn find(
         self: &Arc<Self>,
         batch: &mut Batch,
         session: SessionId,
         moment: u64,
         ask: &Ask,
-        wanted: Vec<Wanted>,
-    ) -> Result<Vec<Result<Hits, Invalid>>, Refusal> {
+        (items, wanted): (&mut [Result<Entered, Refusal>], Vec<Wanted>),
+    ) -> Result<Vec<Hits>, Refusal> {
         let own = self.party;
         // Nobody's clock may decide alone who has expired.
         if moment > batch.now + AHEAD_SECONDS {
             return Err(OutOfStep.at(own));
         }
-        let gallery = ask.gallery.clone();
-        let models: Vec<ModelId> = ask.samples.iter().map(|sample| sample.model.clone()).collect();
-        let called = {
-            let (engine, gallery, models) = (Arc::clone(self), gallery.clone(), models.clone());
-            self.scanner.run(move || {
-                let models: Vec<_> = models.iter().collect();
-                let galleries = engine.galleries.read().unwrap_or_else(PoisonError::into_inner);
-                galleries.roll(&gallery, &models, moment)
-            })
-        };
-        let roll = called.await.map_err(|_| Cancelled.at(own))?;
+        let roll = self.call_roll(ask, moment).await?;
         self.same_roll(batch, &roll).await?;
         // From here on the people of the roll are fixed, whatever changes.
         drop(batch.still.take());
-        let session =
+        let mut session =
             batch.links.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
         self.counters.run();
-        let (engine, watchers) = (Arc::clone(self), std::mem::take(&mut batch.watchers));
+        let watchers = batch.audience.watchers();
+        let taken = tokio::select! {
+            // Dropping the run tells both others, wherever it stands.
+            () = gone(&watchers) => return Err(Cancelled.at(own)),
+            taken = take_in(&mut session, wanted) => taken.map_err(|error| ended_by(session.fail(error), own))?,
+        };
+        let mut probes = Vec::with_capacity(taken.len());
+        let standing = items.iter_mut().enumerate().filter(|(_, item)| item.is_ok());
+        for ((place, item), probe) in standing.zip(taken) {
+            match probe {
+                Ok(probe) => probes.push(probe),
+                Err(invalid) => self.refuse_now(batch, place, item, invalid).await,
+            }
+        }
+        let (engine, watchers) = (Arc::clone(self), batch.audience.watchers());
         let run = async move {
-            let scan = Scan { gallery, models, roll, probes: Vec::new() };
             tokio::select! {
-                // Dropping the run tells both others, wherever it stands.
                 () = gone(&watchers) => Err(Cancelled.at(own)),
-                hits = engine.compare_all(session, scan, wanted, &watchers) => hits.map_err(|error| {
-                    let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
-                    if cancelled { Cancelled.at(own) } else { error.at(own) }
-                }),
+                hits = engine.compare_all(session, Scan { roll, probes }, &watchers) => {
+                    hits.map_err(|error| ended_by(error, own))
+                }
             }
         };
         // On a thread of low priority, as the scans are: what others ask one to one goes first.
         let runtime = Handle::current();
         self.searcher.run(move || runtime.block_on(run)).await.unwrap_or_else(|_| Err(Cancelled.at(own)))
+    }
+
+    /// Whom this node would search, at this moment.
+    async fn call_roll(self: &Arc<Self>, ask: &Ask, moment: u64) -> Result<Roll, Refusal> {
+        let (engine, gallery) = (Arc::clone(self), ask.gallery.clone());
+        let models: Vec<ModelId> = ask.samples.iter().map(|sample| sample.model.clone()).collect();
+        let called = self.scanner.run(move || {
+            let models: Vec<_> = models.iter().collect();
+            let galleries = engine.galleries.read().unwrap_or_else(PoisonError::into_inner);
+            galleries.roll(&gallery, &models, moment)
+        });
+        called.await.map_err(|_| Cancelled.at(self.party))
+    }
+
+    /// Ends one search of a batch that goes on without it: in the log, and for who waits for it.
+    async fn refuse_now(&self, batch: &mut Batch, place: usize, item: &mut Result<Entered, Refusal>, invalid: Invalid) {
+        let refusal = invalid.at(self.party);
+        if let Ok(Entered { ticket, .. }) = std::mem::replace(item, Err(refusal.clone())) {
+            batch.audience.answer(place, Err(self.fail(ticket, refusal, batch.now).await));
+        }
     }
 
     /// Whether all three nodes would search the same people; if not, who must catch up.
@@ -248,36 +260,10 @@ impl Engine {
         self: &Arc<Self>,
         mut session: Session,
         scan: Scan,
-        wanted: Vec<Wanted>,
         watchers: &[watch::Sender<Progress>],
-    ) -> Result<Vec<Result<Hits, Invalid>>, ProtocolError> {
-        let outcome = self.compare_units(&mut session, scan, wanted, watchers).await;
+    ) -> Result<Vec<Hits>, ProtocolError> {
+        let outcome = self.compare_each(&mut session, Arc::new(scan), watchers).await;
         session.settle(outcome)
-    }
-
-    async fn compare_units(
-        self: &Arc<Self>,
-        session: &mut Session,
-        mut scan: Scan,
-        wanted: Vec<Wanted>,
-        watchers: &[watch::Sender<Progress>],
-    ) -> Result<Vec<Result<Hits, Invalid>>, ProtocolError> {
-        let mut probes = Vec::with_capacity(wanted.len());
-        let mut terms = Vec::with_capacity(wanted.len());
-        for Wanted { probes: summands, weights, threshold, most } in wanted {
-            probes.push(summands);
-            terms.push((weights, threshold, most));
-        }
-        let taken = protocol::points(session, probes).await?;
-        let mut verdicts = Vec::with_capacity(taken.len());
-        for (points, (weights, threshold, most)) in taken.into_iter().zip(terms) {
-            verdicts.push(points.map(|points| {
-                let weighted = points.iter().map(PointShare::weigh).collect();
-                scan.probes.push(Probe { weighted, weights, threshold, most });
-            }));
-        }
-        let mut hits = self.compare_each(session, Arc::new(scan), watchers).await?.into_iter();
-        Ok(verdicts.into_iter().map(|valid| valid.map(|()| hits.next().unwrap_or_default())).collect())
     }
 
     /// Unit after unit: while one is compared, the next ones are scanned.
@@ -301,19 +287,16 @@ impl Engine {
             while ahead.len() < AHEAD
                 && let Some(unit) = units.next()
             {
-                let (engine, scan, of) = (Arc::clone(self), Arc::clone(&scan), unit.clone());
-                ahead.push_back((unit, self.scanner.run(move || engine.scores(&scan, of))));
+                let (scan, of) = (Arc::clone(&scan), unit.clone());
+                ahead.push_back((unit, self.scanner.run(move || scan.scores(&of))));
             }
             let Some((unit, scanned)) = ahead.pop_front() else { return Ok(hits) };
             let scores = scanned.await.map_err(|_| session.fail(Lost::Over { step: Step::HandOn }))?;
             let bounds: Vec<i16> =
                 scan.probes.iter().flat_map(|probe| std::iter::repeat_n(probe.threshold, unit.len())).collect();
             let reached = protocol::compare(session, &scores, &bounds).await?;
-            for ((probe, hits), reached) in scan.probes.iter().zip(&mut hits).zip(reached.chunks(unit.len())) {
-                let rows = scan.roll.rows(0)[unit.clone()].iter().zip(reached);
-                for position in self.positions(&scan, rows.filter_map(|(row, reached)| reached.then_some(*row))) {
-                    hits.push(position, probe.most);
-                }
+            for (hits, reached) in hits.iter_mut().zip(reached.chunks(unit.len())) {
+                scan.positions(&unit, reached).into_iter().for_each(|position| hits.push(position));
             }
             blocks_done += 1;
             for watcher in watchers {
@@ -325,61 +308,13 @@ impl Engine {
         }
     }
 
-    /// Whose some rows of the first gallery are.
-    fn positions(&self, scan: &Scan, rows: impl Iterator<Item = u32>) -> Vec<Position> {
-        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let gallery = scan.models.first().and_then(|model| galleries.of(&scan.gallery, model));
-        rows.filter_map(|row| gallery?.position(row)).collect()
-    }
-
-    /// This node's summand of the score of each lane of a unit: all lanes of the first probe, then all of the second.
-    fn scores(&self, scan: &Scan, unit: Range<usize>) -> Zeroizing<Vec<u16>> {
-        let mut scores = Zeroizing::new(vec![0_u16; scan.probes.len() * unit.len()]);
-        for (place, (model, rows)) in scan.models.iter().zip(scan.roll.spans(unit.clone())).enumerate() {
-            let lanes = &scan.roll.rows(place)[unit.clone()];
-            let probes: Vec<&[u16]> = scan.probes.iter().map(|probe| probe.weighted[place].words()).collect();
-            let dots = self.dots(&scan.gallery, model, rows.clone(), &probes);
-            let of_probes = scores.chunks_mut(lanes.len()).zip(dots.chunks(rows.len()));
-            for ((scores, dots), probe) in of_probes.zip(&scan.probes) {
-                let weight = probe.weights[place];
-                for (score, row) in scores.iter_mut().zip(lanes) {
-                    let dot = dots[*row as usize - rows.start];
-                    *score = score.wrapping_add(dot.wrapping_mul(weight));
-                }
-            }
-        }
-        scores
-    }
-
-    /// The dots of all probes with some rows of a gallery: all of the first probe, then all of the second. The gallery is held for
-    /// one block at a time.
-    fn dots(&self, name: &GalleryName, model: &ModelId, rows: Range<usize>, probes: &[&[u16]]) -> Zeroizing<Vec<u16>> {
-        let mut dots = Zeroizing::new(vec![0_u16; probes.len() * rows.len()]);
-        let mut of_block = Zeroizing::new(vec![0_u16; probes.len() * ROWS]);
-        let mut from = rows.start;
-        while from < rows.end {
-            let to = ((from / ROWS + 1) * ROWS).min(rows.end);
-            let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-            for block in galleries.of(name, model).into_iter().flat_map(|gallery| gallery.blocks(from..to)) {
-                let out = &mut of_block[..probes.len() * block.nrows()];
-                scan_many(block, probes, out);
-                for (all, some) in dots.chunks_mut(rows.len()).zip(out.chunks(to - from)) {
-                    all[from - rows.start..to - rows.start].copy_from_slice(some);
-                }
-            }
-            drop(galleries);
-            from = to;
-        }
-        dots
-    }
-
     /// Of those that match, names who stands at all three nodes, once that is in this node's log.
     async fn name_all(
         &self,
         batch: &mut Batch,
         moment: u64,
         items: Vec<Result<Entered, Refusal>>,
-        hits: Vec<Result<Hits, Invalid>>,
+        hits: Vec<Hits>,
     ) -> Vec<Result<Ended, Refusal>> {
         let mut hits = hits.into_iter();
         let mut searched = Vec::with_capacity(items.len());
@@ -387,8 +322,7 @@ impl Engine {
             searched.push(match item {
                 Err(refusal) => Err(refusal),
                 Ok(entered) => match hits.next() {
-                    Some(Ok(hits)) => Ok((entered, hits)),
-                    Some(Err(invalid)) => Err(self.fail(entered.ticket, invalid.at(self.party), batch.now).await),
+                    Some(hits) => Ok((entered, hits)),
                     None => Err(self.fail(entered.ticket, Mixed.at(self.party), batch.now).await),
                 },
             });
@@ -419,9 +353,13 @@ impl Engine {
         truncated: bool,
         named: Result<Vec<Candidate>, Refusal>,
     ) -> Result<Ended, Refusal> {
-        let Entered { ask, ticket, place, permit } = entered;
+        let Entered { ask, ticket, place, permit, most } = entered;
+        let mut truncated = truncated;
         let logged = match named {
-            Ok(candidates) => {
+            Ok(mut candidates) => {
+                // Only now: who may not be named took up no place.
+                truncated |= candidates.len() > most;
+                candidates.truncate(most);
                 let records: Vec<_> = candidates.iter().map(|candidate| candidate.record).collect();
                 let written = self.log.name(&permit, &records, batch.now).await;
                 written.map(|()| candidates).map_err(|error| error.at(self.party))
@@ -473,6 +411,28 @@ impl Engine {
 
 fn refused(items: Vec<Result<Entered, Refusal>>) -> Vec<Result<Ended, Refusal>> {
     items.into_iter().filter_map(Result::err).map(Err).collect()
+}
+
+/// Takes all probes in: each becomes one that is scanned with, or is none.
+async fn take_in(session: &mut Session, wanted: Vec<Wanted>) -> Result<Vec<Result<Probe, Invalid>>, ProtocolError> {
+    let mut probes = Vec::with_capacity(wanted.len());
+    let mut terms = Vec::with_capacity(wanted.len());
+    for Wanted { probes: summands, weights, threshold, .. } in wanted {
+        probes.push(summands);
+        terms.push((weights, threshold));
+    }
+    let taken = protocol::points(session, probes).await?.into_iter().zip(terms);
+    let probe = |points: Vec<PointShare>, (weights, threshold)| {
+        let weighted = points.iter().map(PointShare::weigh).collect();
+        Probe { weighted, weights, threshold }
+    };
+    Ok(taken.map(|(points, terms)| points.map(|points| probe(points, terms))).collect())
+}
+
+/// Why a run ended: a client that left, as the leader says, or a fault.
+fn ended_by(error: ProtocolError, own: Party) -> Refusal {
+    let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
+    if cancelled { Cancelled.at(own) } else { error.at(own) }
 }
 
 /// Returns when nobody waits for any of these searches any more. A helper has nobody who waits: it hears from the leader.

@@ -7,7 +7,7 @@ mod roll;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use ndarray::{Array2, ArrayView2, Axis, Slice};
 use ring::digest::{SHA256, digest};
@@ -53,12 +53,14 @@ pub enum GalleryError {
 /// * Unit: words of [`PointShare`]s of one party.
 /// * A block is allocated whole: an array that grows leaves unwiped copies behind.
 /// * A removed row is zeros and stays empty until the node starts again. Zeros at all three nodes are a score of 0: no match.
+/// * A [`Roll`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block, and the
+///   old one is wiped with the last roll that holds it.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`.
 pub struct Gallery {
     columns: usize,
-    blocks: Vec<Block>,
-    slots: Vec<Slot>,
+    blocks: Vec<Arc<Block>>,
+    slots: Arc<Vec<Slot>>,
 }
 
 /// What stands in a row. Small: there are as many as rows.
@@ -127,6 +129,13 @@ impl Block {
         }
         Self { lock: lock.ok(), words }
     }
+
+    /// Another one with the same words.
+    fn copied(&self) -> Self {
+        let mut copy = Self::new(self.words.ncols());
+        copy.words.assign(&self.words);
+        copy
+    }
 }
 
 impl Drop for Block {
@@ -144,7 +153,12 @@ impl Gallery {
     /// An empty gallery for rows of this many components.
     #[must_use]
     pub fn new(columns: usize) -> Self {
-        Self { columns, blocks: Vec::new(), slots: Vec::new() }
+        Self { columns, blocks: Vec::new(), slots: Arc::default() }
+    }
+
+    /// The same rows, which stay as they are whatever becomes of these.
+    fn held(&self) -> Self {
+        Self { columns: self.columns, blocks: self.blocks.clone(), slots: Arc::clone(&self.slots) }
     }
 
     /// Components of each row.
@@ -165,7 +179,7 @@ impl Gallery {
         for reference in references {
             let rows = u16::try_from(reference.shape().rows()).map_err(|_| GalleryError::Rows)?;
             for (place, words) in (0..).zip(reference.words().chunks_exact(self.columns)) {
-                self.slots[row] = Slot { position, until, row: place, rows };
+                Arc::make_mut(&mut self.slots)[row] = Slot { position, until, row: place, rows };
                 self.row_mut(row).copy_from_slice(words);
                 row += 1;
             }
@@ -191,25 +205,26 @@ impl Gallery {
     fn make_room(&mut self, row: usize, rows: usize) {
         let before = self.slots.len();
         let empty = Slot { position: Position(u64::MAX), until: 0, row: 0, rows: 0 };
-        self.slots.resize(before + rows, empty);
+        Arc::make_mut(&mut self.slots).resize(before + rows, empty);
         while self.blocks.len() * ROWS < self.slots.len() {
-            self.blocks.push(Block::new(self.columns));
+            self.blocks.push(Arc::new(Block::new(self.columns)));
         }
         let mut moved = Zeroizing::new(vec![0; self.columns]);
         for from in (row..before).rev() {
             moved.copy_from_slice(self.row(from));
             self.row_mut(from + rows).copy_from_slice(&moved);
-            self.slots[from + rows] = self.slots[from];
+            let slots = Arc::make_mut(&mut self.slots);
+            slots[from + rows] = slots[from];
         }
     }
 
-    /// Wipes all rows of one record. False if there are none.
+    /// Wipes all rows of one record; where a roll holds them, they are wiped when it ends. False if there are none.
     pub fn remove(&mut self, position: Position) -> bool {
         let rows = self.rows_of(position);
         let mut removed = false;
         for row in rows {
             removed |= !self.slots[row].is_removed();
-            self.slots[row].rows = 0;
+            Arc::make_mut(&mut self.slots)[row].rows = 0;
             wipe(Some(self.row_mut(row)));
         }
         removed
@@ -258,7 +273,12 @@ impl Gallery {
     }
 
     fn row_mut(&mut self, row: usize) -> &mut [u16] {
-        let words = self.blocks[row / ROWS].words.row_mut(row % ROWS);
+        let block = &mut self.blocks[row / ROWS];
+        if Arc::get_mut(block).is_none() {
+            *block = Arc::new(block.copied());
+        }
+        let words =
+            Arc::get_mut(block).expect("nobody else holds a block that was just made").words.row_mut(row % ROWS);
         words.into_slice().expect("a block lies in one piece, row after row")
     }
 

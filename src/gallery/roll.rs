@@ -12,11 +12,11 @@ use crate::log::ledger::Position;
 ///
 /// * Shape: a column of rows for each gallery, as long as there are lanes. Four bytes a lane and gallery: a search of a million keeps
 ///   it while it runs, and the next is called before it ends.
-///
-/// Rows that stand here do not move while links between nodes hold: whoever is enrolled later has a later position.
-#[derive(Clone, PartialEq, Eq)]
+/// * It holds the galleries as they were when it was called, by block: who is enrolled, erased or expires meanwhile changes nothing in
+///   it. What was erased is wiped with the last roll that holds it.
 pub struct Roll {
     rows: Vec<Vec<u32>>,
+    held: Vec<Gallery>,
     digest: [u8; 32],
 }
 
@@ -39,7 +39,13 @@ impl Roll {
         }
         let mut digest = [0; 32];
         digest.copy_from_slice(called.hash.finish().as_ref());
-        Self { rows: called.rows, digest }
+        Self { rows: called.rows, held: galleries.iter().map(|gallery| gallery.held()).collect(), digest }
+    }
+
+    /// A gallery's references as they were.
+    #[must_use]
+    pub fn held(&self, gallery: usize) -> Option<&Gallery> {
+        self.held.get(gallery)
     }
 
     /// How many comparisons.

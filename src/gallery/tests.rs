@@ -246,3 +246,45 @@ fn a_gallery_prints_its_shape_only() {
     assert_eq!(format!("{:?}", gallery.references(at(0))), "[Copied(1x64)]");
     assert_eq!(format!("{:?}", Roll::call(&[&gallery], 0)), "Roll([1])");
 }
+
+#[test]
+fn a_roll_keeps_what_it_was_called_of_and_what_was_removed_meanwhile_goes_with_it() {
+    let (name, face): (GalleryName, ModelId) = ("banks/b17/customers".parse().unwrap(), "fr512".parse().unwrap());
+    let mut galleries = Galleries::new();
+    let insert = |galleries: &mut Galleries, number: usize| {
+        galleries.insert(&name, (at(number), EXPIRES), &subject(number), &[(&face, &vector(number))]).unwrap();
+    };
+    for number in (0..ROWS + 2).filter(|number| *number != 5) {
+        insert(&mut galleries, number);
+    }
+    let roll = galleries.roll(&name, &[&face], 0);
+    let blocks = |gallery: &Gallery| gallery.blocks.iter().map(Arc::downgrade).collect::<Vec<_>>();
+    let before = blocks(roll.held(0).unwrap());
+    let lanes: Vec<_> = all_rows(roll.held(0).unwrap());
+
+    // One goes, one comes at the end, and one comes late and moves all behind it.
+    assert!(galleries.remove(&name, &subject(3)));
+    insert(&mut galleries, ROWS + 2);
+    insert(&mut galleries, 5);
+    let now = galleries.of(&name, &face).unwrap();
+    assert_eq!((only(now, 3), only(now, 5)), (None, Some(of(&vector(5)))));
+    assert!(all_rows(now)[3].iter().all(|word| *word == 0));
+    assert_eq!(all_rows(roll.held(0).unwrap()), lanes, "the roll has what it was called of");
+    let expected: Vec<u64> = (0..ROWS as u64 + 2).filter(|number| *number != 5).collect();
+    assert_eq!(positions(roll.held(0).unwrap(), &roll), expected, "and knows whose it is");
+
+    // Nobody else has the old blocks: with the roll they are dropped, and a dropped block is wiped.
+    assert!(before.iter().all(|block| block.strong_count() == 1));
+    drop(roll);
+    assert!(before.iter().all(|block| block.strong_count() == 0));
+    // Without a roll, nothing is copied.
+    let before = blocks(galleries.of(&name, &face).unwrap());
+    assert!(galleries.remove(&name, &subject(7)));
+    let after = galleries.of(&name, &face).unwrap();
+    assert!(
+        before
+            .iter()
+            .zip(&after.blocks)
+            .all(|(before, after)| before.upgrade().is_some_and(|b| Arc::ptr_eq(&b, after)))
+    );
+}
