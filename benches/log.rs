@@ -91,7 +91,7 @@ async fn measure(entries: usize) {
         peers: Vec::new(),
         witness: None,
         readers: Arc::new(|_| true),
-        clock: Arc::new(|| NOW),
+        clock: Arc::new(|| Some(NOW)),
     });
     let (stop_server, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(listener, None, async { drop(stopped.await) }));

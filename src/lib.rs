@@ -15,7 +15,8 @@
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
-//! 2  net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
+//! 2  clocks.rs       what a node knows of time: Clocks, Doubt
+//!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
 //!    party.rs  name.rs  hex.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
@@ -23,6 +24,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod clocks;
 pub mod cosigning;
 pub mod drawing;
 pub mod engine;

@@ -14,13 +14,15 @@ use ring::digest::{Context, SHA256};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tonic::transport::Server;
 
 pub use audit::{AuditConfig, PeerAuditConfig, WitnessConfig};
 pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
 pub use keys::Keys;
 
-use crate::engine::{Clock, Counters, Engine, Parts};
+use crate::clocks::{Clock, Clocks};
+use crate::engine::{Counters, Engine, Parts};
 use crate::form::FormError;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
@@ -126,8 +128,8 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
-    let Setup { engine, peers, store, log, log_key, proposals } = Box::pin(set_up(&config, &clock)).await?;
-    let auditors = audit::port(&config, &engine, (&log, &log_key), &clock).await?;
+    let Setup { engine, peers, store, log, log_key, proposals, clocks } = Box::pin(set_up(&config, clock)).await?;
+    let auditors = audit::port(&config, &engine, (&log, &log_key), clocks).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -170,7 +172,7 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     Arc::clone(&peers).dial(&peer_identity)?;
     let mut servers = vec![serve(public_server), serve(peer_server)];
     servers.extend(auditors.map(|port| port.open(&log, &stopping)));
-    tokio::spawn(sweep(Arc::clone(&engine), stopping));
+    tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
 }
@@ -188,7 +190,7 @@ impl Node {
         self.peer
     }
 
-    /// Waits until all three links are up: those of this node, and that between the two others.
+    /// Waits until all three links are up, those of this node and that between the two others, and the three clocks agree.
     pub async fn ready(&self) {
         self.peers.ready().await;
     }
@@ -227,10 +229,11 @@ struct Setup {
     log: AccessLog,
     log_key: VerifierKey,
     proposals: mpsc::Receiver<crate::peer::Proposed>,
+    clocks: Arc<Clocks>,
 }
 
 /// Everything but the sockets.
-async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
+async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let models_text = config.text(&config.models)?;
     let models = Models::parse(&models_text).map_err(|error| NodeError::Models(config.path(&config.models), error))?;
     let policy = Policy::parse(&config.text(&config.policy)?, &models)
@@ -242,10 +245,14 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
     let data = config.path(&config.data);
     std::fs::create_dir_all(&data).map_err(|error| NodeError::File(data.clone(), error))?;
     let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
+    if config.accept_clock {
+        store.danger_set_acted(clock()).await?;
+    }
+    let clocks = Arc::new(Clocks::new(config.party, clock, store.acted()));
     let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
     let node = own_node(config, &identity, &signer, &keys.envelope, context);
     let log_key = signer.verifier().clone();
-    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clock()).await?;
+    let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clocks.known()).await?;
     let limits = config.limits();
     let parts = Parts {
         party: config.party,
@@ -258,13 +265,13 @@ async fn set_up(config: &Config, clock: &Clock) -> Result<Setup, NodeError> {
         log: log.clone(),
         store: store.clone(),
         limits,
-        clock: Arc::clone(clock),
+        clocks: Arc::clone(&clocks),
     };
     let engine = Box::pin(Engine::open(parts)).await?;
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
-    let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _);
-    Ok(Setup { engine, peers, store, log, log_key, proposals })
+    let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
+    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks })
 }
 
 /// Whose tokens are believed, and whose approvals.
@@ -375,7 +382,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Serving exactly while all three links are up: a node alone, or two, can do nothing.
+/// Serving exactly while all three links are up and the clocks agree: a node alone, or two, can do nothing.
 async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<Peers>) {
     loop {
         health.set_not_serving::<MatchingServiceServer<Matching>>().await;
@@ -385,13 +392,15 @@ async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<
     }
 }
 
-async fn sweep(engine: Arc<Engine>, stopping: watch::Receiver<bool>) {
+/// Each minute, and as soon as that is possible.
+async fn sweep(engine: Arc<Engine>, peers: Arc<Peers>, stopping: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stopped = stopped(stopping);
     tokio::pin!(stopped);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            () = async { ticks.tick().await; peers.ready().await } => {}
             () = &mut stopped => return,
         }
         if let Err(error) = engine.sweep().await {

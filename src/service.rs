@@ -53,7 +53,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 36] = [
+const ROWS: [ReasonRow; 37] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -91,6 +91,11 @@ const ROWS: [ReasonRow; 36] = [
     ),
     row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
+    row(
+        "CLOCK_IN_DOUBT",
+        Code::Unavailable,
+        "A node's clock has leapt or is too far from the others'; the node that is named must set it right.",
+    ),
     row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),
     row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
     row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),

@@ -87,7 +87,7 @@ impl Port {
             peers,
             witness: Some(Arc::new(Witness::new(cosigner(party), others, &data.path().join("witness")))),
             readers: Arc::new(|token| token == TOKEN),
-            clock: Arc::new(|| NOW),
+            clock: Arc::new(|| Some(NOW)),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

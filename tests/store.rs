@@ -193,7 +193,7 @@ async fn while_a_change_of_a_record_is_pending_there_is_no_other_and_no_sweep_of
         }
         // Not even once it has expired, by a sweep or to make room: what is decided about it is still to be done.
         let late = NOW + 2 * DAY;
-        assert!(store.sweep(late).await.unwrap().is_empty());
+        assert!(store.sweep(late).await.unwrap().records.is_empty());
         let room = Enrolment { expires: late + DAY, ..enrolment("c-1", Position(1)) };
         let refused = store.prepare(ChangeId([99; 32]), &Change::Enroll(Box::new(room)), late).await;
         assert!(matches!(refused, Err(StoreError::SubjectExists)), "{refused:?}");
@@ -317,8 +317,8 @@ async fn expired_records_are_not_loaded_and_a_sweep_erases_them() {
     done(&store, 2, &Change::Enroll(Box::new(longer))).await;
     assert_eq!(loaded(&store, NOW + DAY - 1).await.len(), 2);
     assert_eq!(loaded(&store, NOW + DAY).await.len(), 1);
-    assert!(store.sweep(NOW + DAY - 1).await.unwrap().is_empty());
-    let swept = store.sweep(NOW + DAY).await.unwrap();
+    assert!(store.sweep(NOW + DAY - 1).await.unwrap().records.is_empty());
+    let swept = store.sweep(NOW + DAY).await.unwrap().records;
     assert_eq!(swept.iter().map(|gone| gone.subject.as_str()).collect::<Vec<_>>(), ["c-1"]);
     store.close().await.unwrap();
     let bytes = bytes_of(directory.path());

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::counts::{Count, Day, Use, date, time};
+use super::counts::{Count, Day, Use, time};
 use super::finding::Finding;
 use super::outliers::Outlier;
 use super::run::Audit;
+use crate::clocks::date;
 use crate::drawing::page::{table, whole};
 use crate::drawing::svg::{Anchor, Axis, COLOURS, Svg, escape};
 use crate::drawing::{BOTTOM, LEFT, RIGHT, SIZE, TOP, frame, pixels};

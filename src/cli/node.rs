@@ -20,12 +20,19 @@ pub(super) struct Run {
     /// The node's configuration: DIR/a/node.toml
     #[arg(long)]
     config: PathBuf,
+    /// Take the clock as it is, although this node has acted at a later time: after a clock that was ahead was put right
+    #[arg(long)]
+    accept_clock: bool,
 }
 
 /// Starts a node from its configuration file.
 pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
+    by(Config::read(config)?).await
+}
+
+async fn by(config: Config) -> Result<Node, Failure> {
     // Boxed: what is opened at a start makes a large future.
-    Ok(Box::pin(node::start(Config::read(config)?, Arc::new(clock::now))).await?)
+    Ok(Box::pin(node::start(config, Arc::new(clock::now))).await?)
 }
 
 impl Run {
@@ -43,7 +50,9 @@ impl Run {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
         node::harden_process();
-        let node = start(&self.config).await?;
+        let mut config = Config::read(&self.config)?;
+        config.accept_clock = self.accept_clock;
+        let node = by(config).await?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

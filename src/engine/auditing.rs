@@ -107,7 +107,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal`].
     pub fn may_read(&self, access: &str) -> Result<(), Refusal> {
-        let read = reader(access, &self.verifier, &self.policy, (self.clock)());
+        let now = self.clocks.plausible().map_err(|doubt| doubt.at(self.party))?;
+        let read = reader(access, &self.verifier, &self.policy, now);
         read.map(drop).map_err(|error| error.at(self.party))
     }
 
@@ -150,7 +151,7 @@ impl Engine {
 
     /// Token, proof, purpose, and an entry of the log.
     async fn admitted<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
-        let now = (self.clock)();
+        let now = self.now()?;
         self.counters.checked();
         let verified = token.verify(&self.verifier, ask, now).map_err(|error| {
             self.counters.forged();
@@ -168,7 +169,10 @@ impl Engine {
             Ok(_) => Closing::Completed,
             Err(refusal) => Closing::Failed(refusal.reason.clone()),
         };
-        self.log.close(permit.ticket(), closing, None, (self.clock)()).await.map_err(|error| error.at(self.party))?;
+        self.log
+            .close(permit.ticket(), closing, None, self.clocks.known())
+            .await
+            .map_err(|error| error.at(self.party))?;
         result
     }
 

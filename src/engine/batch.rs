@@ -22,9 +22,10 @@ use super::changes::Prepared;
 use super::compare::{self, Comparison};
 use super::door::{Admitted, Checked, Permitted};
 use super::envelopes::Incoming;
-use super::refusal::{Cause as _, Mixed, OutOfStep, Refusal};
+use super::refusal::{CLOCK_IN_DOUBT, Cause as _, Mixed, OutOfStep, Refusal};
 use super::stopwatch::Stopwatch;
 use super::{Engine, changes};
+use crate::clocks::APART;
 use crate::log::access::{Closing, Ticket};
 use crate::log::half::Place;
 use crate::log::ledger::Position;
@@ -51,6 +52,9 @@ pub(super) struct Batch {
     pub(super) mail: Mailbox,
     /// Unix seconds when it came in.
     pub(super) now: u64,
+    /// The least of the three nodes' clocks when it came in; this node's own until the others have told. Nobody has expired who has
+    /// not by this, and what is enrolled expires at one moment everywhere.
+    pub(super) least: u64,
     /// At the leader of a search: no change is under way.
     pub(super) still: Option<OwnedRwLockWriteGuard<()>>,
     /// At the leader: who waits for each request.
@@ -62,7 +66,16 @@ pub(super) struct Batch {
 impl Batch {
     /// One that is about to begin.
     pub(super) fn new(id: BatchId, links: Links, mail: Mailbox, now: u64) -> Self {
-        Self { id, links, mail, now, still: None, audience: Audience::default(), stopwatch: Stopwatch::new() }
+        Self {
+            id,
+            links,
+            mail,
+            now,
+            least: now,
+            still: None,
+            audience: Audience::default(),
+            stopwatch: Stopwatch::new(),
+        }
     }
 }
 
@@ -158,7 +171,7 @@ impl Engine {
     /// Tells the others what was admitted here, hears what was there, and keeps what all three admitted.
     ///
     /// The session id comes from all three: no two of them can make the third use one again. Beside it, the latest of the three
-    /// clocks: whoever has expired by any of them has expired by it.
+    /// clocks: whoever has expired by any of them has expired by it. Nothing runs where the clocks are apart.
     async fn agree(
         &self,
         batch: &mut Batch,
@@ -166,14 +179,14 @@ impl Engine {
         positions: &[Position],
     ) -> (Option<(SessionId, u64)>, Vec<Result<Admitted, Refusal>>) {
         let verdicts: Vec<_> = admitted.iter().zip(positions).map(|(item, &given)| verdict(item, given)).collect();
-        let heard = self.hear(batch, verdicts).await;
-        let ready = match heard {
+        let heard = self.hear(batch, verdicts).await.map_err(|no_word| no_word.at(self.party));
+        let ready = match heard.and_then(|ready| self.together(batch.now, ready)) {
             Ok(ready) => ready,
-            Err(no_word) => {
+            Err(reason) => {
                 let mut failed = Vec::new();
                 for item in admitted {
                     failed.push(match item {
-                        Ok(item) => Err(self.fail(item.ticket, no_word.at(self.party), batch.now).await),
+                        Ok(item) => Err(self.fail(item.ticket, reason.clone(), batch.now).await),
                         Err(refusal) => Err(refusal),
                     });
                 }
@@ -190,9 +203,16 @@ impl Engine {
                 },
             });
         }
-        let moment = ready.iter().map(|ready| ready.now).max().unwrap_or(batch.now);
+        batch.least = ready.iter().map(|ready| ready.now).fold(batch.now, u64::min);
+        let moment = ready.iter().map(|ready| ready.now).fold(batch.now, u64::max);
         let places: Vec<_> = agreed.iter().map(|item| item.as_ref().ok().map(|item| item.ask.transcript())).collect();
         (Some((session_id(&batch.id, &ready, &places), moment)), agreed)
+    }
+
+    /// The same words, if the clocks in them go with this node's.
+    fn together(&self, now: u64, ready: [wire::Ready; 3]) -> Result<[wire::Ready; 3], Refusal> {
+        let apart = Party::ALL.into_iter().find(|party| ready[party.index()].now.abs_diff(now) > APART);
+        apart.map_or(Ok(ready), |party| Err(Refusal::new(party, CLOCK_IN_DOUBT)))
     }
 
     /// All three parties' words, in the order A, B, C.
@@ -299,7 +319,7 @@ impl Engine {
                 ) => {
                     let Incoming { summands, subject_key } = incoming;
                     inputs.push(summands);
-                    let expires = batch.now.saturating_add(permit.terms().retention_seconds);
+                    let expires = batch.least.saturating_add(permit.terms().retention_seconds);
                     Ok(Entered { ask, subject, ticket, place, expires, subject_key, position })
                 }
                 (Ok(other), _) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),

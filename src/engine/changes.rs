@@ -99,7 +99,7 @@ impl Engine {
     async fn stage(&self, batch: &Batch, prepared: Prepared) -> Result<Staged, Refusal> {
         let Prepared { ended, change: what } = prepared;
         let change = ChangeId::of(&ended.rq, &batch.id);
-        match self.store.prepare(change, &what, batch.now).await {
+        match self.store.prepare(change, &what, batch.least).await {
             Ok(()) => Ok(Staged { ended, change }),
             Err(error) => Err(self.fail(ended.ticket, error.at(self.party), batch.now).await),
         }
@@ -224,7 +224,7 @@ impl Settle for Engine {
 
     async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError> {
         let changes: Vec<_> = changes.iter().map(|&change| Some(ChangeId(change))).collect();
-        self.conclude_all(&changes, commit, (self.clock)()).await.map(drop).map_err(|_| LinkError::Unsettled)
+        self.conclude_all(&changes, commit, self.clocks.known()).await.map(drop).map_err(|_| LinkError::Unsettled)
     }
 }
 

@@ -105,7 +105,7 @@ impl Engine {
             self.counters.overloaded();
             self.overloaded()
         })?;
-        let checked = self.check(&relayed, (self.clock)()).await?;
+        let checked = self.check(&relayed, self.now()?).await?;
         let (reply, answer) = oneshot::channel();
         place.send(Waiting { relayed, checked, since: Instant::now(), watch, reply, _room: room });
         Ok(Queued { own: self.party, answer })
@@ -228,7 +228,7 @@ impl Engine {
         let id: BatchId = self.draw();
         let peers = self.peers()?;
         let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
-        let batch = Batch::new(id, links, peers.mailbox(id), (self.clock)());
+        let batch = Batch::new(id, links, peers.mailbox(id), self.now()?);
         batch.stopwatch.since(Phase::Queue, begin);
         Ok((batch, method, deciding))
     }
@@ -368,15 +368,15 @@ impl Engine {
     /// A helper's whole part in a batch.
     pub(super) async fn help(self: Arc<Self>, proposed: Proposed) {
         let Proposed { leader, proposal } = proposed;
-        let now = (self.clock)();
         let Ok(id) = BatchId::try_from(proposal.batch.as_slice()) else {
             return leader.hang_up();
         };
         let Ok(peers) = self.peers() else { return };
-        let links = match peers.links() {
-            Ok(links) => links,
+        let ready = peers.links().map_err(|no_word| no_word.at(self.party)).and_then(|links| Ok((links, self.now()?)));
+        let (links, now) = match ready {
+            Ok(ready) => ready,
             // The leader may well hear the node that is not heard here: it need not run out of time.
-            Err(no_word) => return self.decline(&leader, &proposal, no_word).await,
+            Err(refusal) => return self.decline(&leader, &proposal, refusal).await,
         };
         let mut batch = Batch::new(id, links, peers.mailbox(id), now);
         if proposal.requests.len() > self.limits.batch {
@@ -401,11 +401,11 @@ impl Engine {
     }
 
     /// Refuses a whole batch before anything of it is looked at.
-    async fn decline(&self, leader: &Connection, proposal: &wire::Proposal, no_word: NoWord) {
-        let refused = || verdict(&Err(no_word.at(self.party)), Position(0));
-        let verdicts = proposal.requests.iter().map(|_| refused()).collect();
+    async fn decline(&self, leader: &Connection, proposal: &wire::Proposal, refusal: Refusal) {
+        let refused = verdict(&Err(refusal), Position(0));
+        let verdicts = proposal.requests.iter().map(|_| refused.clone()).collect();
         let (batch, nonce) = (proposal.batch.clone(), self.draw::<16>().to_vec());
-        let ready = wire::Ready { batch, nonce, verdicts, now: (self.clock)() };
+        let ready = wire::Ready { batch, nonce, verdicts, now: self.clocks.known() };
         // A leader that is gone knows as much.
         let _ = leader.say(Kind::Ready(ready)).await;
     }

@@ -39,6 +39,7 @@ pub use door::Checked;
 pub use lead::{Answered, Queued};
 pub use refusal::Refusal;
 
+use crate::clocks::Clocks;
 use crate::gallery::{Galleries, GalleryError};
 use crate::log::access::{AccessLog, Closing, Ticket};
 use crate::log::half::Place;
@@ -49,16 +50,13 @@ use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
 use crate::seal::EnvelopeKeys;
-use crate::store::{Record, Store, StoreError};
+use crate::store::{Record, Store, StoreError, Swept};
 use crate::template::model::Models;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
 use scanner::Scanner;
 use turns::Turns;
-
-/// Unix seconds, from whoever may read the clock.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// How much a node takes on at once.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +104,7 @@ pub struct Parts {
     /// How much at once.
     pub limits: Limits,
     /// The time.
-    pub clock: Clock,
+    pub clocks: Arc<Clocks>,
 }
 
 /// What a node counts. No count is of a person.
@@ -116,6 +114,7 @@ pub struct Counters {
     forged: AtomicU64,
     overloaded: AtomicU64,
     runs: AtomicU64,
+    swept: AtomicU64,
 }
 
 impl Counters {
@@ -135,6 +134,10 @@ impl Counters {
         self.runs.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn swept(&self, records: usize) {
+        self.swept.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
     /// Requests whose token was looked at: those that are refused for want of room are not among them.
     pub fn checked_requests(&self) -> u64 {
         self.checked.load(Ordering::Relaxed)
@@ -148,6 +151,11 @@ impl Counters {
     /// Requests whose token or proof was not genuine, for us, now.
     pub fn forged_requests(&self) -> u64 {
         self.forged.load(Ordering::Relaxed)
+    }
+
+    /// Enrolments that expired and were destroyed.
+    pub fn swept_records(&self) -> u64 {
+        self.swept.load(Ordering::Relaxed)
     }
 
     /// Runs of the protocol.
@@ -168,7 +176,7 @@ pub struct Engine {
     log: AccessLog,
     store: Store,
     limits: Limits,
-    clock: Clock,
+    clocks: Arc<Clocks>,
     galleries: RwLock<Galleries>,
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
     deciding: Arc<tokio::sync::RwLock<()>>,
@@ -191,12 +199,12 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the store can not be read.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { party, deployment, verifier, policy, models, envelope_keys, identity, log, store, limits, clock } =
+        let Parts { party, deployment, verifier, policy, models, envelope_keys, identity, log, store, limits, clocks } =
             parts;
         let mut galleries = Galleries::new();
         let mut misfit = None;
         store
-            .load(clock(), |record| {
+            .load(clocks.known(), |record| {
                 if let Err(error) = keep(&mut galleries, &record) {
                     misfit = Some(error);
                 }
@@ -219,7 +227,7 @@ impl Engine {
             log,
             store,
             limits,
-            clock,
+            clocks,
             galleries: RwLock::new(galleries),
             deciding: Arc::default(),
             turns: Arc::default(),
@@ -257,21 +265,40 @@ impl Engine {
         });
     }
 
-    /// Destroys what has expired, and forgets what may be forgotten.
+    /// Destroys what has expired by all three clocks, and forgets what may be forgotten by all three; nothing while a link is down or a
+    /// clock is in doubt. Says how much it was.
     ///
     /// # Errors
     /// [`StoreError`] if the store failed; the next sweep takes up what is left.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let now = (self.clock)();
-        if let Err(error) = self.log.sweep(now).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "old entries of the access log stay");
+        if !self.peers.get().is_some_and(|peers| peers.is_ready()) {
+            return Ok(());
         }
-        let swept = self.store.sweep(now).await?;
+        let Ok(now) = self.clocks.least() else { return Ok(()) };
+        let entries = self.log.sweep(now).await.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "old entries of the access log stay");
+            0
+        });
+        let Swept { records, forgotten } = self.store.sweep(now).await?;
+        if entries + records.len() as u64 + forgotten > 0 {
+            tracing::info!(
+                expired_people = records.len(),
+                log_entries = entries,
+                spent_ids_and_answers = forgotten,
+                "a sweep destroyed what was too old"
+            );
+        }
+        self.counters.swept(records.len());
         let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
-        for gone in swept {
+        for gone in records {
             galleries.remove_at(&gone.gallery, &gone.subject, gone.position);
         }
         Ok(())
+    }
+
+    /// The time, if there is no doubt about it.
+    fn now(&self) -> Result<u64, Refusal> {
+        self.clocks.now().map_err(|doubt| doubt.at(self.party))
     }
 
     /// Which party this is.

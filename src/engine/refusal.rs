@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clocks::Doubt;
 use crate::log::access::LogError;
 use crate::log::admission::NotAdmitted;
 use crate::log::entry::Reason;
@@ -160,6 +161,21 @@ impl Cause for NoWord {
         Refusal::new(node, const { Reason::fixed("PEER_LOST") })
     }
 }
+
+impl Cause for Doubt {
+    fn at(self, node: Party) -> Refusal {
+        match self {
+            // Nothing is known of its clock since nothing is heard of it.
+            Self::Unheard(peer) => NoWord::Gone(peer).at(node),
+            Self::Behind { .. } | Self::Leapt { .. } | Self::Apart { .. } => {
+                Refusal::new(self.whose(node), CLOCK_IN_DOUBT)
+            }
+        }
+    }
+}
+
+/// A clock is too far from the others, or has leapt.
+pub(super) const CLOCK_IN_DOUBT: Reason = Reason::fixed("CLOCK_IN_DOUBT");
 
 impl Cause for ProtocolError {
     fn at(self, node: Party) -> Refusal {

@@ -51,9 +51,6 @@ const AHEAD: usize = 2;
 /// search ends early, and says that it did.
 const MOST_HITS: usize = 4096;
 
-/// Seconds by which another node's clock may be ahead.
-const AHEAD_SECONDS: u64 = 60;
-
 /// Whom an admitted search looks for.
 pub(super) struct Wanted {
     /// This node's two summands of each sample.
@@ -177,10 +174,6 @@ impl Engine {
         (items, wanted): (&mut [Result<Entered, Refusal>], Vec<Wanted>),
     ) -> Result<Vec<Hits>, Refusal> {
         let own = self.party;
-        // Nobody's clock may decide alone who has expired.
-        if moment > batch.now + AHEAD_SECONDS {
-            return Err(OutOfStep.at(own));
-        }
         let roll = self.call_roll(ask, moment).await?;
         self.same_roll(batch, &roll).await?;
         // From here on the people of the roll are fixed, whatever changes.

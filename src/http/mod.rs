@@ -60,7 +60,7 @@ const GRACE: Duration = Duration::from_secs(15);
 pub type Readers = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Unix seconds.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// The keys of one node, for the index of logs.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub struct Parts {
     pub witness: Option<Arc<Witness>>,
     /// Who may read entries.
     pub readers: Readers,
-    /// The time.
+    /// The time, to date cosignatures by; none while it is in doubt.
     pub clock: Clock,
 }
 

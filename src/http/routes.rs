@@ -136,8 +136,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn add_checkpoint(State(shared): State<Arc<Shared>>, body: Bytes) -> Reply {
     let Some(witness) = shared.parts.witness.clone() else { return nowhere() };
+    let Some(now) = (shared.parts.clock)() else {
+        return words(StatusCode::SERVICE_UNAVAILABLE, "this node's clock is in doubt: nothing is cosigned\n");
+    };
     let permit = Arc::clone(&shared.cosigned).acquire_owned().await.expect("nobody closes the semaphore");
-    let now = (shared.parts.clock)();
     let cosigned = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let body = std::str::from_utf8(&body).map_err(|_| WitnessError::Malformed)?;

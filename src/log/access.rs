@@ -222,7 +222,7 @@ pub struct AccessLog {
 
 impl AccessLog {
     /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish: each
-    /// half-year into a folder of its own. `now` is in unix seconds.
+    /// half-year into a folder of its own. `now` is in unix seconds: no later than it is, so that no half-year begins too early.
     ///
     /// Must be called on a tokio runtime. A restart is kinder than it looks: requests that it cut off may be asked again, but
     /// what they spent, and the attempts they reserved, stay spent.
@@ -240,7 +240,12 @@ impl AccessLog {
         ledger.resume().await?;
         let mut halves: BTreeMap<Half, u64> =
             tiles::halves(directory).map_err(TilesError::from)?.into_iter().map(|half| (half, 0)).collect();
-        halves.extend(ledger.halves().await?);
+        let kept = ledger.halves().await?;
+        // One of the future without any entry was begun by a clock that was ahead, before anything was logged.
+        halves.retain(|half, _| {
+            *half <= Half::of(now) || kept.iter().any(|(of, _)| of == half) || !tiles::is_empty(directory, *half)
+        });
+        halves.extend(kept);
         let current = halves.keys().next_back().map_or(Half::of(now), |last| Half::of(now).max(*last));
         halves.entry(current).or_default();
         let mut shown = Shown::new(signer);
@@ -267,7 +272,7 @@ impl AccessLog {
         }
         let publisher: Publisher = last.expect("there is a current half");
         let next = Place { half: current, index: shown.logs[&current].tree.size() };
-        let batch = Batch::new(limits, next);
+        let batch = Batch::new(limits, next, shown.is_blank());
         let shared = Arc::new(Mutex::new(shown));
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (sweeps, sweeping) = mpsc::channel(1);
@@ -445,11 +450,11 @@ impl AccessLog {
         self.standing.directory()
     }
 
-    /// Destroys entries that are older than the policy keeps them. Hashes stay: what is left can still be proven.
+    /// Destroys entries that are older than the policy keeps them, and gives their number. Hashes stay: what is left can be proven.
     ///
     /// # Errors
     /// [`LogError::Halted`]; [`LogError::Published`] if files could not be removed, which the next sweep does.
-    pub async fn sweep(&self, now: u64) -> Result<(), LogError> {
+    pub async fn sweep(&self, now: u64) -> Result<u64, LogError> {
         let (done, told) = oneshot::channel();
         self.sweeps.send(Sweep { now, done }).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?

@@ -117,18 +117,21 @@ pub struct Batch {
     outcomes: Vec<Outcome>,
     entries: Vec<(Place, Vec<u8>)>,
     next: Place,
+    /// Nothing was ever logged.
+    blank: bool,
     limits: Limits,
     buckets: HashMap<RelyingParty, Bucket>,
     random: SystemRandom,
 }
 
 impl Batch {
-    pub(super) fn new(limits: Limits, next: Place) -> Self {
+    pub(super) fn new(limits: Limits, next: Place, blank: bool) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
             entries: Vec::new(),
             next,
+            blank,
             limits,
             buckets: HashMap::new(),
             random: SystemRandom::new(),
@@ -138,6 +141,12 @@ impl Batch {
     /// Where waiting work is put before a commit.
     pub(super) const fn works(&mut self) -> &mut Vec<Work> {
         &mut self.works
+    }
+
+    /// The latest time that any of the waiting work acts on, in unix seconds.
+    #[must_use]
+    pub fn latest(&self) -> Option<u64> {
+        self.works.iter().map(Work::now).max()
     }
 
     /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
@@ -425,13 +434,14 @@ impl Batch {
         let place = self.place_at(now);
         rows.append(place, &entry).await?;
         self.next = Place { index: place.index + 1, ..place };
+        self.blank = false;
         self.entries.push((place, entry));
         Ok(place)
     }
 
-    /// A half-year begins, if it is a later one.
+    /// A half-year begins, if it is a later one; an earlier one only in place of one without an entry that was the first.
     pub(super) fn begin(&mut self, half: Half) {
-        if half > self.next.half {
+        if half > self.next.half || self.blank {
             self.next = Place { half, index: 0 };
         }
     }

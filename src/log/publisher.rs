@@ -189,7 +189,8 @@ impl Publisher {
     /// Publishes what waits under these checkpoints, each half's, in order. If this fails, do it again with newer ones.
     pub(super) fn publish(&mut self, checkpoints: &[(Half, String)]) -> Result<(), TilesError> {
         for (half, note) in checkpoints {
-            if *half > self.half {
+            // Back only from a half without an entry, which a clock that was ahead began.
+            if *half > self.half || (*half < self.half && self.tree.size() == 0) {
                 self.begin(*half)?;
             }
             while self.waiting.front().is_some_and(|(of, _)| of == half) {
@@ -268,9 +269,9 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             _ = &mut stopped => true,
             _ = tick.tick() => false,
         };
-        let from = publisher.half;
         let checkpoints = {
             let mut shown = shown(&shared);
+            let from = publisher.half.min(shown.current());
             publisher.waiting.extend(std::mem::take(&mut shown.unpublished));
             let sizes: Vec<_> = shown.logs.range(from..).map(|(half, shard)| (*half, shard.tree.size())).collect();
             sizes
@@ -278,7 +279,8 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
                 .filter_map(|(half, size)| Some((half, shown.checkpoint(half, size)?.1)))
                 .collect::<Vec<_>>()
         };
-        if !publisher.waiting.is_empty() || checkpoints.len() > 1 || behind {
+        let turned = checkpoints.last().is_some_and(|(half, _)| *half != publisher.half);
+        if !publisher.waiting.is_empty() || turned || behind {
             let written = tokio::task::spawn_blocking(move || {
                 let written = publisher.publish(&checkpoints);
                 (publisher, written)

@@ -42,9 +42,19 @@ impl Shown {
         *self.logs.keys().next_back().expect("a log is opened with its current half-year")
     }
 
-    /// A half-year begins, if it is a later one, even if nobody asks anything in it yet.
+    /// Whether nothing was ever logged: the half-year that the log was opened with is a guess until then.
+    pub(super) fn is_blank(&self) -> bool {
+        self.logs.len() == 1 && self.logs.values().all(|shard| shard.tree.size() == 0)
+    }
+
+    /// A half-year begins, if it is a later one, even if nobody asks anything in it yet. A log without any entry may turn out to
+    /// have been opened by a clock that was ahead: then an earlier one begins in its place.
     pub(super) fn begin(&mut self, half: Half) {
-        if half > self.current() {
+        let current = self.current();
+        if half < current && self.is_blank() {
+            self.logs.remove(&current);
+            self.logs.insert(half, Shard::default());
+        } else if half > current {
             self.logs.insert(half, Shard::default());
         }
     }

@@ -281,6 +281,11 @@ pub(super) fn note_in(directory: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// Whether a half-year's folder has no checkpoint, or one of nothing.
+pub(super) fn is_empty(directory: &Path, half: Half) -> bool {
+    note_in(&directory.join(half.to_string())).is_ok_and(|note| note.is_none_or(|note| size_of(&note) == 0))
+}
+
 /// Number of entries of a checkpoint that this node wrote itself.
 pub(super) fn size_of(note: &str) -> u64 {
     Checkpoint::danger_unverified(note).map_or(0, |checkpoint| checkpoint.size)

@@ -79,6 +79,13 @@ impl Work {
         }
     }
 
+    /// When it was asked for, in unix seconds.
+    pub(super) const fn now(&self) -> u64 {
+        match self {
+            Self::Admit { now, .. } | Self::Deny { now, .. } | Self::Close { now, .. } | Self::Name { now, .. } => *now,
+        }
+    }
+
     /// Whether nobody waits for it.
     pub(super) fn can_wait(&self) -> bool {
         match self {

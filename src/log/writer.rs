@@ -38,7 +38,7 @@ pub(super) struct Stop {
 /// To destroy what is too old at a moment in unix seconds.
 pub(super) struct Sweep {
     pub(super) now: u64,
-    pub(super) done: oneshot::Sender<Result<(), LogError>>,
+    pub(super) done: oneshot::Sender<Result<u64, LogError>>,
 }
 
 /// What is kept, and for how long.
@@ -94,6 +94,7 @@ pub(super) async fn run<L: Ledger>(
         {
             let mut shown = shown(&shared);
             for (place, entry) in batch.take_entries() {
+                shown.begin(place.half);
                 shown.push(place.half, entry);
             }
         }
@@ -106,8 +107,9 @@ pub(super) async fn run<L: Ledger>(
 
 impl Keeper {
     /// Destroys whole bundles whose last entry is too old, and of a half-year that has ended the last bundle as well: in the
-    /// ledger first, so that what a crash leaves are files, which the next sweep finds.
-    async fn sweep<L: Ledger>(&self, ledger: &mut L, now: u64) -> Result<(), LogError> {
+    /// ledger first, so that what a crash leaves are files, which the next sweep finds. Gives their number.
+    async fn sweep<L: Ledger>(&self, ledger: &mut L, now: u64) -> Result<u64, LogError> {
+        let mut destroyed = 0;
         let oldest = Minute::of(now.saturating_sub(u64::from(self.days) * DAY));
         let halves = ledger.halves().await?;
         for (half, first) in halves {
@@ -123,11 +125,12 @@ impl Keeper {
             }
             if kept > first {
                 ledger.prune(Place { half, index: kept }).await?;
+                destroyed += kept - first;
             }
             let folder = self.directory.join(half.to_string());
             tokio::task::spawn_blocking(move || tiles::prune(&folder, kept)).await.map_err(|_| LogError::Halted)??;
         }
-        Ok(())
+        Ok(destroyed)
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Config, NodeError, keys, listen, stopped};
+use crate::clocks::Clocks;
 use crate::cosigning::{self, Witness as Asked};
-use crate::engine::{Clock, Engine};
+use crate::engine::Engine;
 use crate::form;
 use crate::http::{NodeKeys, Parts, Server};
 use crate::log::access::AccessLog;
@@ -87,7 +88,7 @@ pub(super) async fn port(
     config: &Config,
     engine: &Arc<Engine>,
     (log, own): (&AccessLog, &VerifierKey),
-    clock: &Clock,
+    clocks: Arc<Clocks>,
 ) -> Result<Option<Port>, NodeError> {
     let Some(audit) = &config.audit else { return Ok(None) };
     let folder = config.path(&config.keys);
@@ -122,7 +123,7 @@ pub(super) async fn port(
         peers: peers.into_iter().map(|(party, _, site)| (party, site)).collect(),
         witness: Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))),
         readers: Arc::new(move |token| reads.may_read(token).is_ok()),
-        clock: Arc::clone(clock),
+        clock: Arc::new(move || clocks.now().ok()),
     };
     let tls = if audit.plain { None } else { Some(WebTls::new(&keys::tls(&folder, "tls")?)?) };
     let listener = listen(&audit.address).await?;

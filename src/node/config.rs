@@ -55,6 +55,9 @@ pub struct Config {
     /// How much at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitsConfig>,
+    /// To start by the clock as it is, although the node has acted at a later time. Said on the command line, for one start.
+    #[serde(skip)]
+    pub accept_clock: bool,
     /// Folder of the file: what relative paths are relative to.
     #[serde(skip)]
     folder: PathBuf,

@@ -8,6 +8,8 @@
 //!      Proposal           ----------------->  the engine
 //! ```
 //!
+//! Each end says every second what its clock says. A node is ready while all three links are up and all three clocks agree.
+//!
 //! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
 
 mod connection;
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_stream::StreamExt as _;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
@@ -24,6 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub use connection::Connection;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 
+use crate::clocks::Clocks;
 use crate::handshake::{Ends, HandshakeError, Start};
 use crate::log::note::SigningKey;
 use crate::name::Deployment;
@@ -45,6 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Largest frame that a peer may send, in bytes: a batch of requests, or a round of a large run.
 pub const MAX_FRAME: usize = 16 << 20;
+
+/// How often a node says what its clock says.
+const CLOCK: Duration = Duration::from_secs(1);
 
 /// Frames that may wait for a peer before its sender is made to wait as well.
 const QUEUE: usize = 256;
@@ -167,6 +174,9 @@ pub struct Peers {
     settle: Arc<dyn Settle>,
     epoch: Mutex<Option<Links>>,
     whole: watch::Sender<bool>,
+    clocks: Arc<Clocks>,
+    /// Which peers' clocks go with this node's.
+    together: watch::Sender<[bool; 3]>,
     closed: watch::Sender<bool>,
 }
 
@@ -177,11 +187,13 @@ impl Peers {
         remotes: [Remote; 2],
         proposals: mpsc::Sender<Proposed>,
         settle: Arc<dyn Settle>,
+        clocks: Arc<Clocks>,
     ) -> Arc<Self> {
         let up = Party::ALL.map(|_| watch::Sender::new(None));
         let (whole, closed) = (watch::Sender::new(false), watch::Sender::new(false));
         let (mailroom, epoch) = (Arc::default(), Mutex::default());
-        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, whole, closed })
+        let together = watch::Sender::new([false; 3]);
+        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, whole, clocks, together, closed })
     }
 
     /// The link to a party.
@@ -222,34 +234,63 @@ impl Peers {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Waits until one of the three links is down.
+    /// Whether all three links are up and the clocks agree.
+    pub fn is_ready(&self) -> bool {
+        *self.whole.borrow()
+    }
+
+    /// Waits until one of the three links is down, or a clock is in doubt.
     pub async fn broken(&self) {
         // The sender lives as long as self.
         let _ = self.whole.subscribe().wait_for(|whole| !whole).await;
     }
 
-    /// Waits until all three links are up: both of this node, and by their word that between the two others.
+    /// Waits until all three links are up, both of this node and by their word that between the two others, and the clocks agree.
     pub async fn ready(&self) {
         // The sender lives as long as self.
         let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
     }
 
-    /// Looks anew whether all three links are up.
+    /// Looks anew whether all three links are up, and the clocks agree.
     fn judge(&self) {
+        self.together.send_if_modified(|together| {
+            let now = Party::ALL.map(|party| party != self.own.party && self.clocks.agrees_with(party));
+            std::mem::replace(together, now) != now
+        });
+        // Asked in any case: that is when the operator is told of a doubt.
+        let agreed = self.clocks.least().is_ok();
         self.whole.send_if_modified(|whole| {
-            let now = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
+            let linked = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
+            let now = linked && agreed;
             std::mem::replace(whole, now) != now
         });
     }
 
-    /// Tells a peer how the link to the third party is, and whenever that changes; ends with the link.
-    async fn tell_of_third(&self, connection: &Connection) {
-        let third = self.remotes.iter().find(|remote| remote.party != connection.peer);
-        let Some(mut link) = third.map(|third| self.up[third.party.index()].subscribe()) else { return };
+    /// Tells a peer how the link to the third party is, whenever that changes, and all the while what this node's clock says; ends
+    /// with the link.
+    async fn tell(&self, connection: &Connection) {
+        let third = self.remotes.iter().map(|remote| remote.party).find(|&party| party != connection.peer);
+        let Some(third) = third else { return };
+        let (mut link, mut together) = (self.up[third.index()].subscribe(), self.together.subscribe());
+        let mut ticks = tokio::time::interval(CLOCK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = None;
         loop {
-            let up = link.borrow_and_update().is_some();
-            // The sender lives as long as self.
-            if connection.say(Kind::Third(wire::Third { up })).await.is_err() || link.changed().await.is_err() {
+            let up = link.borrow_and_update().is_some() && together.borrow_and_update()[third.index()];
+            if told != Some(up) && connection.say(Kind::Third(wire::Third { up })).await.is_err() {
+                return;
+            }
+            told = Some(up);
+            let goes_on = tokio::select! {
+                changed = link.changed() => changed.is_ok(),
+                changed = together.changed() => changed.is_ok(),
+                _ = ticks.tick() => {
+                    self.judge();
+                    let (now, steady) = self.clocks.word();
+                    connection.say(Kind::Clock(wire::Clock { now, steady })).await.is_ok()
+                }
+            };
+            if !goes_on {
                 return;
             }
         }
@@ -327,7 +368,7 @@ impl Peers {
         // In the place of one that is broken and was not known to be, this one has not spoken yet.
         self.judge();
         tracing::info!(peer = %remote.party, "link up");
-        let telling = self.tell_of_third(&connection);
+        let telling = self.tell(&connection);
         tokio::pin!(telling);
         loop {
             let kind = tokio::select! {
@@ -347,6 +388,7 @@ impl Peers {
             let ours = up.as_ref().is_some_and(|now| Arc::ptr_eq(now, &connection));
             if ours {
                 *up = None;
+                self.clocks.lose(remote.party);
             }
             ours
         });
@@ -424,6 +466,10 @@ impl Peers {
             }
             Kind::Third(third) => {
                 from.set_third(third.up);
+                self.judge();
+            }
+            Kind::Clock(clock) => {
+                self.clocks.hear(peer, clock.now, clock.steady);
                 self.judge();
             }
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,

@@ -33,6 +33,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
@@ -40,7 +41,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
-pub use records::{Candidate, Record, Reference, Swept};
+pub use records::{Candidate, Expired, Record, Reference, Swept};
 
 use crate::name::Deployment;
 use crate::party::Party;
@@ -117,6 +118,8 @@ struct Inner {
     party: Party,
     key: StoreKey,
     connection: Mutex<Option<SqliteConnection>>,
+    /// The latest time that was acted on, as it stands in the file.
+    acted: AtomicU64,
 }
 
 /// Prints whose it is: `Store(kz-demo, A)`.
@@ -153,7 +156,8 @@ impl Store {
             .map_err(StoreError::Sqlite)
             .map_err(at_open)?;
         schema::claim(&mut connection, &deployment, party).await.map_err(at_open)?;
-        let store = Self(Arc::new(Inner { deployment, party, key, connection: Mutex::new(Some(connection)) }));
+        let acted = AtomicU64::new(schema::acted(&mut connection).await?);
+        let store = Self(Arc::new(Inner { deployment, party, key, connection: Mutex::new(Some(connection)), acted }));
         store.finish_erasures().await?;
         Ok(store)
     }
@@ -167,6 +171,22 @@ impl Store {
             Some(connection) => Ok(connection.close().await?),
             None => Ok(()),
         }
+    }
+
+    /// The latest time that this node has acted on, in unix seconds, to within a minute; 0 if it never did.
+    #[must_use]
+    pub fn acted(&self) -> u64 {
+        self.0.acted.load(Ordering::Relaxed)
+    }
+
+    /// Puts this time in its place, whatever it was: for an operator who says that it was wrong.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn danger_set_acted(&self, now: u64) -> Result<(), StoreError> {
+        schema::note_acted(self.connection().await.plain()?, now).await?;
+        self.0.acted.store(now, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whose store it is.

@@ -51,9 +51,18 @@ impl fmt::Debug for Record {
     }
 }
 
+/// What a sweep destroyed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Records that had expired.
+    pub records: Vec<Expired>,
+    /// Spent ids, answers, evidence and committed changes whose time had passed.
+    pub forgotten: u64,
+}
+
 /// A record that a sweep destroyed, for the galleries in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swept {
+pub struct Expired {
     /// Where it was.
     pub gallery: GalleryName,
     /// Whose it was.
@@ -163,9 +172,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`]; the next sweep takes up what is left.
-    pub async fn sweep(&self, now: u64) -> Result<Vec<Swept>, StoreError> {
+    pub async fn sweep(&self, now: u64) -> Result<Swept, StoreError> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
+        let mut forgotten = 0;
         for forget in [
             "DELETE FROM proofs WHERE until < ?",
             "DELETE FROM tokens WHERE until < ?",
@@ -173,7 +183,7 @@ impl Store {
             "DELETE FROM evidence WHERE until < ?",
             "DELETE FROM changes WHERE until < ? AND committed = 1",
         ] {
-            query(forget).bind(column(now)).execute(&mut *transaction).await?;
+            forgotten += query(forget).bind(column(now)).execute(&mut *transaction).await?.rows_affected();
         }
         let rows = query(
             "UPDATE records SET wrapped_key = NULL WHERE live = 1 AND expires <= ? AND wrapped_key IS NOT NULL
@@ -185,17 +195,17 @@ impl Store {
         .await?;
         transaction.commit().await?;
         drop(held);
-        let swept: Vec<_> = rows
+        let records: Vec<_> = rows
             .iter()
             .map(|row| {
                 let Named { gallery, subject, position, .. } = Named::read(row)?;
-                Ok(Swept { gallery, subject, position: Position(position) })
+                Ok(Expired { gallery, subject, position: Position(position) })
             })
             .collect::<Result<_, StoreError>>()?;
-        if !swept.is_empty() {
+        if !records.is_empty() {
             self.finish_erasures().await?;
         }
-        Ok(swept)
+        Ok(Swept { records, forgotten })
     }
 
     /// Removes the rows whose key is destroyed, and empties the write-ahead log, which still holds them.

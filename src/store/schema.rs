@@ -92,6 +92,24 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The latest time that this node has acted on: no clock may say less, by much.
+pub(super) async fn acted(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE name = 'acted'").fetch_optional(connection).await?;
+    found.map_or(Ok(0), |found| found.parse().map_err(|_| StoreError::Form))
+}
+
+/// Writes that time down.
+pub(super) async fn note_acted(connection: &mut SqliteConnection, now: u64) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('acted', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(now.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Makes the tables in a new file; in an old one, checks that they are this party's.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,

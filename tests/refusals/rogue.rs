@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tumar::clocks::Clocks;
 use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
@@ -18,7 +19,7 @@ use tumar::wire::peer::v1::frame::Kind;
 use tumar::wire::peer::v1::{Decision, Ending, Proposal, Ready, Relayed, Verdict};
 use tumar::wire::{sha256, sign_node, v1};
 
-use crate::wired::Installation;
+use crate::wired::{Installation, clock};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -83,7 +84,8 @@ impl Rogue {
         };
         let [b, c] = [Party::B, Party::C].map(|party| config.peers.iter().find(|peer| peer.party == party).unwrap());
         let (proposed, proposals) = mpsc::channel(1);
-        let peers = Peers::new(own, [remote(b), remote(c)], proposed, Arc::new(Forgetful));
+        let clocks = Arc::new(Clocks::new(Party::A, Arc::new(clock), 0));
+        let peers = Peers::new(own, [remote(b), remote(c)], proposed, Arc::new(Forgetful), clocks);
         let pem = |name: &str| std::fs::read(files.node(Party::A).join("keys").join(name)).unwrap();
         let certificate = TlsIdentity::from_pem(&pem("peer.crt"), &pem("peer.key")).unwrap();
         Arc::clone(&peers).dial(&certificate).unwrap();
@@ -147,7 +149,7 @@ impl Round<'_> {
 
     /// Says this of A's own checks.
     pub(crate) async fn claim(&self, helper: Party, verdicts: Vec<Verdict>) {
-        let ready = Ready { batch: self.batch.to_vec(), nonce: vec![7; 16], verdicts, now: 0 };
+        let ready = Ready { batch: self.batch.to_vec(), nonce: vec![7; 16], verdicts, now: clock() };
         self.peers.link(helper).unwrap().say(Kind::Ready(ready)).await.unwrap();
     }
 
