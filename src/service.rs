@@ -53,7 +53,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 37] = [
+const ROWS: [ReasonRow; 40] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -97,6 +97,21 @@ const ROWS: [ReasonRow; 37] = [
         "A node's clock has leapt or is too far from the others'; the node that is named must set it right.",
     ),
     row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),
+    row(
+        "NODE_A_DISTRUSTED",
+        Code::Unavailable,
+        "Node A broke three runs of the node that is named; operators must act.",
+    ),
+    row(
+        "NODE_B_DISTRUSTED",
+        Code::Unavailable,
+        "Node B broke three runs of the node that is named; operators must act.",
+    ),
+    row(
+        "NODE_C_DISTRUSTED",
+        Code::Unavailable,
+        "Node C broke three runs of the node that is named; operators must act.",
+    ),
     row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
     row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),
     row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in, so the node does nothing."),

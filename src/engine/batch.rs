@@ -253,7 +253,10 @@ impl Engine {
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
         }
-        let outcomes = self.compare_in_session(batch, session, inputs).await;
+        let outcomes = self.compare_in_session(batch, session, inputs).await.map_err(|error| {
+            // Another node may have seen the bits before the run broke.
+            (self.broken(&error), error.step() == Some(Step::OpenMatch))
+        });
         let mut ended = Vec::with_capacity(entered.len());
         let mut outcomes = outcomes.map(Vec::into_iter);
         for item in entered {
@@ -266,16 +269,12 @@ impl Engine {
                         Some(Err(invalid)) => Err(self.fail(ticket, invalid.at(self.party), batch.now).await),
                         None => Err(self.fail(ticket, OutOfStep.at(self.party), batch.now).await),
                     },
-                    Err(error) => {
-                        let refusal = error.at(self.party);
-                        if error.step() == Some(Step::OpenMatch) {
-                            // Another node may have seen the bit before the run broke: the attempt stays used.
-                            self.close(ticket, Closing::NotMatched, None, batch.now).await;
-                            Err(refusal)
-                        } else {
-                            Err(self.fail(ticket, refusal, batch.now).await)
-                        }
+                    Err((refusal, true)) => {
+                        // The attempt stays used.
+                        self.close(ticket, Closing::NotMatched, None, batch.now).await;
+                        Err(refusal.clone())
                     }
+                    Err((refusal, false)) => Err(self.fail(ticket, refusal.clone(), batch.now).await),
                 },
             });
         }
@@ -296,7 +295,7 @@ impl Engine {
         let mut begin = Instant::now();
         let compared = compare::run(session, inputs, &mut || begin = batch.stopwatch.since(Phase::Intake, begin)).await;
         batch.stopwatch.since(Phase::Compare, begin);
-        compared
+        compared.inspect(|_| self.unbroken())
     }
 
     /// Takes all references in, in one run of the protocol; a request whose references are all valid becomes a change.
@@ -325,7 +324,8 @@ impl Engine {
                 (Ok(other), _) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
         }
-        let mut taken = self.take_in_session(batch, session, inputs).await.map(Vec::into_iter);
+        let taken = self.take_in_session(batch, session, inputs).await.map_err(|error| self.broken(&error));
+        let mut taken = taken.map(Vec::into_iter);
         let mut prepared = Vec::with_capacity(entered.len());
         for item in entered {
             prepared.push(match item {
@@ -336,7 +336,7 @@ impl Engine {
                             Some(shares) => shares.map_err(|invalid| invalid.at(self.party)),
                             None => Err(OutOfStep.at(self.party)),
                         },
-                        Err(error) => Err(error.at(self.party)),
+                        Err(refusal) => Err(refusal.clone()),
                     };
                     match shares {
                         Ok(shares) => Ok(entered.into_change(shares)),
@@ -359,7 +359,7 @@ impl Engine {
         }
         let session = batch.links.session(session, self.limits.patience)?;
         self.counters.run();
-        protocol::enrol_intake(session, inputs).await
+        protocol::enrol_intake(session, inputs).await.inspect(|_| self.unbroken())
     }
 
     /// Closes a request that came to nothing: its attempt is given back.

@@ -49,6 +49,7 @@ use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
+use crate::protocol::ProtocolError;
 use crate::seal::EnvelopeKeys;
 use crate::store::{Record, Store, StoreError, Swept};
 use crate::template::model::Models;
@@ -294,6 +295,19 @@ impl Engine {
             galleries.remove_at(&gone.gallery, &gone.subject, gone.position);
         }
         Ok(())
+    }
+
+    /// A run broke: why what ran in it ends. After too many, that the peer who broke them is not served with any more.
+    fn broken(&self, error: &ProtocolError) -> Refusal {
+        let distrusted = self.peers.get().and_then(|peers| peers.broke(error));
+        distrusted.map_or_else(|| error.at(self.party), |peer| Refusal::new(self.party, refusal::distrusted(peer)))
+    }
+
+    /// A run came to its end.
+    fn unbroken(&self) {
+        if let Some(peers) = self.peers.get() {
+            peers.ended();
+        }
     }
 
     /// The time, if there is no doubt about it.

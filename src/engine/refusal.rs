@@ -158,7 +158,20 @@ impl Cause for Invalid {
 
 impl Cause for NoWord {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("PEER_LOST") })
+        let reason = match self {
+            Self::Gone(_) | Self::Silent(_) => const { Reason::fixed("PEER_LOST") },
+            Self::Distrusted(peer) => distrusted(peer),
+        };
+        Refusal::new(node, reason)
+    }
+}
+
+/// Too many runs were broken by a peer: which, is for who reads the log.
+pub(super) const fn distrusted(peer: Party) -> Reason {
+    match peer {
+        Party::A => const { Reason::fixed("NODE_A_DISTRUSTED") },
+        Party::B => const { Reason::fixed("NODE_B_DISTRUSTED") },
+        Party::C => const { Reason::fixed("NODE_C_DISTRUSTED") },
     }
 }
 

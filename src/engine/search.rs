@@ -185,7 +185,7 @@ impl Engine {
         let taken = tokio::select! {
             // Dropping the run tells both others, wherever it stands.
             () = gone(&watchers) => return Err(Cancelled.at(own)),
-            taken = take_in(&mut session, wanted) => taken.map_err(|error| ended_by(session.fail(error), own))?,
+            taken = take_in(&mut session, wanted) => taken.map_err(|error| self.ended_by(session.fail(error)))?,
         };
         let mut probes = Vec::with_capacity(taken.len());
         let standing = items.iter_mut().enumerate().filter(|(_, item)| item.is_ok());
@@ -200,7 +200,7 @@ impl Engine {
             tokio::select! {
                 () = gone(&watchers) => Err(Cancelled.at(own)),
                 hits = engine.compare_all(session, Scan { roll, probes }, &watchers) => {
-                    hits.map_err(|error| ended_by(error, own))
+                    hits.inspect(|_| engine.unbroken()).map_err(|error| engine.ended_by(error))
                 }
             }
         };
@@ -219,6 +219,12 @@ impl Engine {
             galleries.roll(&gallery, &models, moment)
         });
         called.await.map_err(|_| Cancelled.at(self.party))
+    }
+
+    /// Why a run ended: a client that left, as the leader says, or a fault.
+    fn ended_by(&self, error: ProtocolError) -> Refusal {
+        let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
+        if cancelled { Cancelled.at(self.party) } else { self.broken(&error) }
     }
 
     /// Ends one search of a batch that goes on without it: in the log, and for who waits for it.
@@ -420,12 +426,6 @@ async fn take_in(session: &mut Session, wanted: Vec<Wanted>) -> Result<Vec<Resul
         Probe { weighted, weights, threshold }
     };
     Ok(taken.map(|(points, terms)| points.map(|points| probe(points, terms))).collect())
-}
-
-/// Why a run ended: a client that left, as the leader says, or a fault.
-fn ended_by(error: ProtocolError, own: Party) -> Refusal {
-    let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
-    if cancelled { Cancelled.at(own) } else { error.at(own) }
 }
 
 /// Returns when nobody waits for any of these searches any more. A helper has nobody who waits: it hears from the leader.

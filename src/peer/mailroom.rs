@@ -25,6 +25,9 @@ pub enum NoWord {
     /// The link to the party is down.
     #[error("the link to party {0} is down")]
     Gone(Party),
+    /// The party broke too many runs: nothing is done with it until this node is started again.
+    #[error("party {0} broke too many runs")]
+    Distrusted(Party),
     /// The party said nothing in time.
     #[error("party {0} said nothing in time")]
     Silent(Party),

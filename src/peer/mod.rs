@@ -14,6 +14,7 @@
 
 mod connection;
 mod mailroom;
+mod trust;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub use connection::Connection;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
+pub use trust::{Breaks, MOST_BREAKS};
 
 use crate::clocks::Clocks;
 use crate::handshake::{Ends, HandshakeError, Start};
@@ -33,13 +35,14 @@ use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::net::SessionId;
 use crate::party::Party;
-use crate::protocol::Session;
+use crate::protocol::{ProtocolError, Session};
 use crate::prss::{Epoch, PrssError};
 use crate::tls::{DialError, Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
 use connection::Outbound;
 use mailroom::Mailroom;
+use trust::Trust;
 use wire::frame::Kind;
 use wire::peer_service_client::PeerServiceClient;
 use wire::peer_service_server::PeerService;
@@ -77,6 +80,9 @@ pub enum LinkError {
     /// The node's own message to clients is not signed by the pinned identity.
     #[error("the peer's node keys are not signed by its identity")]
     Node,
+    /// The peer broke too many runs.
+    #[error("the peer broke {MOST_BREAKS} runs: it is not linked with until this node is started again")]
+    Distrusted,
     /// Changes could not be settled: our own store.
     #[error("changes in doubt could not be settled")]
     Unsettled,
@@ -175,6 +181,7 @@ pub struct Peers {
     epoch: Mutex<Option<Links>>,
     whole: watch::Sender<bool>,
     clocks: Arc<Clocks>,
+    trust: Trust,
     /// Which peers' clocks go with this node's.
     together: watch::Sender<[bool; 3]>,
     closed: watch::Sender<bool>,
@@ -193,21 +200,37 @@ impl Peers {
         let (whole, closed) = (watch::Sender::new(false), watch::Sender::new(false));
         let (mailroom, epoch) = (Arc::default(), Mutex::default());
         let together = watch::Sender::new([false; 3]);
-        Arc::new(Self { own, remotes, up, mailroom, proposals, settle, epoch, whole, clocks, together, closed })
+        Arc::new(Self {
+            own,
+            remotes,
+            up,
+            mailroom,
+            proposals,
+            settle,
+            epoch,
+            whole,
+            clocks,
+            trust: Trust::default(),
+            together,
+            closed,
+        })
     }
 
     /// The link to a party.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while it is down.
+    /// [`NoWord::Gone`] while it is down, [`NoWord::Distrusted`] if that stays so.
     pub fn link(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
+        if !self.trust.is_trusted(party) {
+            return Err(NoWord::Distrusted(party));
+        }
         self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))
     }
 
     /// Both links as they are now, with the randomness that belongs to them, for one run.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while one is down.
+    /// [`NoWord::Gone`] while one is down, [`NoWord::Distrusted`] if that stays so.
     pub fn links(&self) -> Result<Links, NoWord> {
         let (next, prev) = (self.link(self.own.party.next())?, self.link(self.own.party.prev())?);
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +238,34 @@ impl Peers {
             Some(links) if Arc::ptr_eq(&links.next, &next) && Arc::ptr_eq(&links.prev, &prev) => Ok(links.clone()),
             Some(_) | None => Ok(epoch.insert(Links::new(self.own.party, next, prev)).clone()),
         }
+    }
+
+    /// A run over the links came to its end.
+    pub fn ended(&self) {
+        self.trust.ended();
+    }
+
+    /// A run over the links broke. A peer that has broken too many is not linked with any more, and is given back: what ends with it
+    /// says so in the log.
+    pub fn broke(&self, error: &ProtocolError) -> Option<Party> {
+        let distrusted = self.trust.broke(self.own.party, error);
+        for &peer in &distrusted {
+            tracing::error!(
+                %peer, %error,
+                "node {peer} broke {MOST_BREAKS} runs: nothing is served with it any more. Find out why with its operator, \
+                 then start this node again"
+            );
+            if let Some(link) = self.up[peer.index()].borrow().clone() {
+                link.hang_up();
+            }
+        }
+        self.judge();
+        distrusted.first().copied()
+    }
+
+    /// What a peer did to runs, since this node started.
+    pub fn breaks(&self, peer: Party) -> Breaks {
+        self.trust.of(peer)
     }
 
     /// Ends both links for good; what runs on them ends with them.
@@ -331,7 +382,7 @@ impl Peers {
     async fn keep_up(self: Arc<Self>, place: usize, dialler: Dialler) {
         let peer = self.remotes[place].party;
         let mut wait = Duration::from_millis(50);
-        while !*self.closed.borrow() {
+        while !*self.closed.borrow() && self.trust.is_trusted(peer) {
             match self.dial_once(&self.remotes[place], &dialler).await {
                 Ok(()) => wait = Duration::from_millis(50),
                 Err(error) => {
@@ -406,6 +457,9 @@ impl Peers {
     where
         S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
     {
+        if !self.trust.is_trusted(remote.party) {
+            return Err(LinkError::Distrusted);
+        }
         let Own { party, deployment, context, .. } = &self.own;
         let (start, hello) = Start::new(&Ends { own: *party, peer: remote.party, deployment, context })?;
         out.say(Kind::Hello(wire::Hello { hello: hello.into_vec(), node: Some(self.own.node.clone()) })).await?;

@@ -1,6 +1,7 @@
 //! Records: loading at start, expiry, and the second half of every erasure.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
@@ -8,7 +9,7 @@ use tokio_stream::StreamExt as _;
 use zeroize::Zeroizing;
 
 use super::ledger::Named;
-use super::{Store, StoreError, column, number};
+use super::{Store, StoreError, column, number, schema};
 use crate::log::ledger::{Position, RecordId};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::share::PointShare;
@@ -193,8 +194,16 @@ impl Store {
         .bind(column(now))
         .fetch_all(&mut *transaction)
         .await?;
+        // To destroy is to act: no clock may say less from now on.
+        let acts = now >= self.acted() + 60;
+        if acts {
+            schema::note_acted(&mut transaction, now).await?;
+        }
         transaction.commit().await?;
         drop(held);
+        if acts {
+            self.0.acted.store(now, Ordering::Relaxed);
+        }
         let records: Vec<_> = rows
             .iter()
             .map(|row| {
