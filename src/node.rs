@@ -27,7 +27,7 @@ use crate::form::FormError;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
-use crate::peer::{Listener, MAX_FRAME, Own, Peers, Remote};
+use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
 use crate::pem::KeyFault;
 use crate::seal::{PublicKey, SUITE};
 use crate::service::{Auditing, MAX_REQUEST, Matching};
@@ -199,6 +199,12 @@ impl Node {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         self.engine.counters()
+    }
+
+    /// What another node did to runs, since this one started.
+    #[must_use]
+    pub fn breaks(&self, peer: Party) -> Breaks {
+        self.peers.breaks(peer)
     }
 
     /// Takes nothing more in, lets what is under way end, and writes what waits.

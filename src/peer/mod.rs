@@ -13,19 +13,20 @@
 //! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
 
 mod connection;
+mod listener;
 mod mailroom;
+mod ready;
 mod trust;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
 use tokio_stream::StreamExt as _;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::Status;
 
 pub use connection::Connection;
+pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 pub use trust::{Breaks, MOST_BREAKS};
 
@@ -35,7 +36,7 @@ use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::net::SessionId;
 use crate::party::Party;
-use crate::protocol::{ProtocolError, Session};
+use crate::protocol::Session;
 use crate::prss::{Epoch, PrssError};
 use crate::tls::{DialError, Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
@@ -45,16 +46,12 @@ use mailroom::Mailroom;
 use trust::Trust;
 use wire::frame::Kind;
 use wire::peer_service_client::PeerServiceClient;
-use wire::peer_service_server::PeerService;
 
 /// How long a peer may take for each frame of the opening.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Largest frame that a peer may send, in bytes: a batch of requests, or a round of a large run.
 pub const MAX_FRAME: usize = 16 << 20;
-
-/// How often a node says what its clock says.
-const CLOCK: Duration = Duration::from_secs(1);
 
 /// Frames that may wait for a peer before its sender is made to wait as well.
 const QUEUE: usize = 256;
@@ -240,34 +237,6 @@ impl Peers {
         }
     }
 
-    /// A run over the links came to its end.
-    pub fn ended(&self) {
-        self.trust.ended();
-    }
-
-    /// A run over the links broke. A peer that has broken too many is not linked with any more, and is given back: what ends with it
-    /// says so in the log.
-    pub fn broke(&self, error: &ProtocolError) -> Option<Party> {
-        let distrusted = self.trust.broke(self.own.party, error);
-        for &peer in &distrusted {
-            tracing::error!(
-                %peer, %error,
-                "node {peer} broke {MOST_BREAKS} runs: nothing is served with it any more. Find out why with its operator, \
-                 then start this node again"
-            );
-            if let Some(link) = self.up[peer.index()].borrow().clone() {
-                link.hang_up();
-            }
-        }
-        self.judge();
-        distrusted.first().copied()
-    }
-
-    /// What a peer did to runs, since this node started.
-    pub fn breaks(&self, peer: Party) -> Breaks {
-        self.trust.of(peer)
-    }
-
     /// Ends both links for good; what runs on them ends with them.
     pub fn close(&self) {
         // First: a link that comes up from now on goes down by itself, and none is dialled again.
@@ -283,68 +252,6 @@ impl Peers {
     async fn closed(&self) {
         // The sender lives as long as self.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
-    }
-
-    /// Whether all three links are up and the clocks agree.
-    pub fn is_ready(&self) -> bool {
-        *self.whole.borrow()
-    }
-
-    /// Waits until one of the three links is down, or a clock is in doubt.
-    pub async fn broken(&self) {
-        // The sender lives as long as self.
-        let _ = self.whole.subscribe().wait_for(|whole| !whole).await;
-    }
-
-    /// Waits until all three links are up, both of this node and by their word that between the two others, and the clocks agree.
-    pub async fn ready(&self) {
-        // The sender lives as long as self.
-        let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
-    }
-
-    /// Looks anew whether all three links are up, and the clocks agree.
-    fn judge(&self) {
-        self.together.send_if_modified(|together| {
-            let now = Party::ALL.map(|party| party != self.own.party && self.clocks.agrees_with(party));
-            std::mem::replace(together, now) != now
-        });
-        // Asked in any case: that is when the operator is told of a doubt.
-        let agreed = self.clocks.least().is_ok();
-        self.whole.send_if_modified(|whole| {
-            let linked = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
-            let now = linked && agreed;
-            std::mem::replace(whole, now) != now
-        });
-    }
-
-    /// Tells a peer how the link to the third party is, whenever that changes, and all the while what this node's clock says; ends
-    /// with the link.
-    async fn tell(&self, connection: &Connection) {
-        let third = self.remotes.iter().map(|remote| remote.party).find(|&party| party != connection.peer);
-        let Some(third) = third else { return };
-        let (mut link, mut together) = (self.up[third.index()].subscribe(), self.together.subscribe());
-        let mut ticks = tokio::time::interval(CLOCK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = None;
-        loop {
-            let up = link.borrow_and_update().is_some() && together.borrow_and_update()[third.index()];
-            if told != Some(up) && connection.say(Kind::Third(wire::Third { up })).await.is_err() {
-                return;
-            }
-            told = Some(up);
-            let goes_on = tokio::select! {
-                changed = link.changed() => changed.is_ok(),
-                changed = together.changed() => changed.is_ok(),
-                _ = ticks.tick() => {
-                    self.judge();
-                    let (now, steady) = self.clocks.word();
-                    connection.say(Kind::Clock(wire::Clock { now, steady })).await.is_ok()
-                }
-            };
-            if !goes_on {
-                return;
-            }
-        }
     }
 
     /// A mailbox for the notes of one batch.
@@ -554,35 +461,4 @@ where
     S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
 {
     tokio::time::timeout(PATIENCE, inbound.next()).await.ok().flatten().ok_or(LinkError::Gone)
-}
-
-/// The side that is dialled.
-pub struct Listener(pub Arc<Peers>);
-
-#[tonic::async_trait]
-impl PeerService for Listener {
-    type ConnectStream =
-        std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<wire::ConnectResponse, Status>> + Send + 'static>>;
-
-    async fn connect(
-        &self,
-        request: Request<Streaming<wire::ConnectRequest>>,
-    ) -> Result<Response<Self::ConnectStream>, Status> {
-        let peers = Arc::clone(&self.0);
-        let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
-        let shown = info.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
-        let caller = shown.and_then(|certificate| peers.remotes.iter().position(|r| r.certificate.is(&certificate)));
-        // Of each pair, the one that comes first dials.
-        let place = caller.filter(|&place| peers.remotes[place].party < peers.own.party);
-        let place = place.ok_or_else(|| Status::permission_denied("not a peer that dials this node"))?;
-        let inbound = request.into_inner().filter_map(|message| message.ok()?.frame?.kind);
-        let (out, frames) = connection::outbound();
-        tokio::spawn(async move {
-            let remote = &peers.remotes[place];
-            if let Err(error) = peers.run(remote, inbound, out).await {
-                tracing::warn!(peer = %remote.party, %error, "a connect came to nothing");
-            }
-        });
-        Ok(Response::new(Box::pin(frames.map(|frame| Ok(wire::ConnectResponse { frame: Some(frame) })))))
-    }
 }

@@ -2,9 +2,11 @@
 //!
 //! An honest peer sends no wrong message, whatever the network does: TLS brings a message whole or not at all. So three of those are
 //! enough, however far apart. A peer that goes away when bits are being opened may have been cut off; one that does so three times in
-//! a row, with no run between them that came to its end, is not believed to be unlucky.
+//! a row, with no run between them that came to its end, is not believed to be unlucky. What breaks at one time counts once: a link
+//! that dies takes all its runs with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::net::{Cause, Lost, Step};
 use crate::party::Party;
@@ -13,12 +15,15 @@ use crate::protocol::ProtocolError;
 /// Runs that a peer may break less one.
 pub const MOST_BREAKS: u32 = 3;
 
+/// Runs that a peer leaves within this time, it leaves at one time.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 /// What one peer did to runs, since this node started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaks {
     /// Runs that ended since an error was found in its messages.
     pub wrong: u32,
-    /// Runs in a row that it left, or was cut off from, when bits were being opened.
+    /// Times in a row that it left, or was cut off from, runs in which bits were being opened.
     pub left: u32,
     /// Both kinds, all together.
     pub all: u64,
@@ -32,16 +37,23 @@ impl Breaks {
 
 /// What broken runs say of the two peers.
 #[derive(Default)]
-pub(super) struct Trust(Mutex<[Breaks; 3]>);
+pub(super) struct Trust(Mutex<[Counted; 3]>);
+
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    breaks: Breaks,
+    /// When it last left, as far as that was counted.
+    left_at: Option<Instant>,
+}
 
 impl Trust {
-    fn breaks(&self) -> MutexGuard<'_, [Breaks; 3]> {
+    fn counted(&self) -> MutexGuard<'_, [Counted; 3]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a peer did.
     pub(super) fn of(&self, peer: Party) -> Breaks {
-        self.breaks()[peer.index()]
+        self.counted()[peer.index()].breaks
     }
 
     /// Whether runs are made with a peer.
@@ -51,20 +63,27 @@ impl Trust {
 
     /// A run came to its end.
     pub(super) fn ended(&self) {
-        self.breaks().iter_mut().for_each(|breaks| breaks.left = 0);
+        for counted in self.counted().iter_mut() {
+            counted.breaks.left = 0;
+            counted.left_at = None;
+        }
     }
 
-    /// A run of `own` and its peers broke. The peers that are not trusted any more from now on.
-    pub(super) fn broke(&self, own: Party, error: &ProtocolError) -> Vec<Party> {
-        let mut breaks = self.breaks();
+    /// A run of `own` and its peers broke at this time. The peers that are not trusted any more from now on.
+    pub(super) fn broke(&self, own: Party, error: &ProtocolError, at: Instant) -> Vec<Party> {
+        let mut all = self.counted();
         let mut lost = Vec::new();
         for (peer, kind) in blamed(own, error) {
-            let breaks = &mut breaks[peer.index()];
+            let Counted { breaks, left_at } = &mut all[peer.index()];
             let before = breaks.is_too_many();
             breaks.all += 1;
             match kind {
                 Kind::Wrong => breaks.wrong += 1,
-                Kind::Left => breaks.left += 1,
+                Kind::Left if left_at.is_some_and(|before| at.duration_since(before) < AT_ONCE) => {}
+                Kind::Left => {
+                    breaks.left += 1;
+                    *left_at = Some(at);
+                }
             }
             if breaks.is_too_many() && !before {
                 lost.push(peer);
@@ -128,14 +147,14 @@ mod tests {
             let trust = Trust::default();
             for broken in 1..=4 {
                 let expected: &[Party] = if broken == 3 { &[PEER] } else { &[] };
-                assert_eq!(trust.broke(Party::A, error), expected, "{error}");
+                assert_eq!(trust.broke(Party::A, error, Instant::now()), expected, "{error}");
                 assert_eq!(trust.is_trusted(PEER), broken < 3);
                 trust.ended();
             }
             assert!(trust.is_trusted(Party::C));
         }
         let trust = Trust::default();
-        let said = [(); 3].map(|()| trust.broke(Party::A, &ProtocolError::Disagree(Step::OpenMatch)));
+        let said = [(); 3].map(|()| trust.broke(Party::A, &ProtocolError::Disagree(Step::OpenMatch), Instant::now()));
         assert_eq!(said[2], [Party::B, Party::C], "which of them lies cannot be told");
     }
 
@@ -147,15 +166,20 @@ mod tests {
                 lost(Lost::Silent { step, peer: PEER }),
                 lost(Lost::Aborted { step, peer: PEER, cause: Cause::Shape }),
             ] {
-                let trust = Trust::default();
-                for _ in 0..5 {
-                    assert_eq!((trust.broke(Party::A, &error), trust.broke(Party::A, &error)), (vec![], vec![]));
+                let (trust, begin) = (Trust::default(), Instant::now());
+                let later = |times: u32| begin + times * AT_ONCE;
+                for round in 0..5 {
+                    for time in [2 * round, 2 * round + 1] {
+                        assert!(trust.broke(Party::A, &error, later(time)).is_empty());
+                    }
                     // A run that ends well shows that it was the network.
                     trust.ended();
                 }
                 assert_eq!(trust.of(PEER), Breaks { wrong: 0, left: 0, all: 10 });
-                let said = [(); 3].map(|()| trust.broke(Party::A, &error));
-                assert_eq!((said[2].as_slice(), trust.is_trusted(PEER)), (&[PEER][..], false), "{error}");
+                // Of all runs that end with one link, one counts.
+                let said = [0, 0, 0, 0, 1, 1].map(|time| trust.broke(Party::A, &error, later(time)));
+                assert!(said.iter().all(Vec::is_empty) && trust.is_trusted(PEER), "{error}");
+                assert_eq!((trust.broke(Party::A, &error, later(2)), trust.is_trusted(PEER)), (vec![PEER], false));
             }
         }
     }
@@ -173,7 +197,7 @@ mod tests {
                     lost(Lost::Over { step: Step::Open }),
                     ProtocolError::Shape(ShapeError::Length { expected: 1, found: 0 }),
                 ] {
-                    assert!(trust.broke(Party::A, &error).is_empty(), "{error}");
+                    assert!(trust.broke(Party::A, &error, Instant::now()).is_empty(), "{error}");
                 }
             }
         }

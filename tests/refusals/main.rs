@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod breaker;
 #[path = "../drafts/mod.rs"]
 mod drafts;
 mod helpers;

@@ -16,10 +16,13 @@ use tumar::template::model::Models;
 use tumar::tls::{Pinned, TlsIdentity};
 use tumar::token::Policy;
 use tumar::wire::peer::v1::frame::Kind;
-use tumar::wire::peer::v1::{Decision, Ending, Proposal, Ready, Relayed, Verdict};
+use tumar::wire::peer::v1::{Decision, Ending, Message, Proposal, Ready, Relayed, Verdict};
 use tumar::wire::{sha256, sign_node, v1};
 
 use crate::wired::{Installation, clock};
+
+/// Rogue A's share of every session id.
+const NONCE: [u8; 16] = [7; 16];
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -107,15 +110,27 @@ impl Rogue {
             let proposal = Proposal { batch: batch.to_vec(), requests: requests.to_vec() };
             self.peers.link(helper).unwrap().say(Kind::Proposal(proposal)).await.unwrap();
         }
-        let mut verdicts = BTreeMap::new();
+        let (mut verdicts, mut said) = (BTreeMap::new(), BTreeMap::new());
         for &(helper, _) in proposals {
             let ready = mail.take(helper, PATIENCE, |note| match note {
                 Note::Ready(ready) => Ok(ready),
                 other => Err(other),
             });
-            verdicts.insert(helper, ready.await.unwrap().verdicts);
+            let ready = ready.await.unwrap();
+            said.insert(helper, (ready.nonce, ready.now));
+            verdicts.insert(helper, ready.verdicts);
         }
-        Round { peers: &self.peers, batch, mail, verdicts }
+        Round { peers: &self.peers, batch, mail, verdicts, said }
+    }
+
+    /// Returns once a helper has hung up.
+    pub(crate) async fn dropped_by(&self, helper: Party) {
+        let dropped = async {
+            while self.peers.link(helper).is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, dropped).await.expect("the helper hangs up");
     }
 
     /// Goes away.
@@ -131,6 +146,8 @@ pub(crate) struct Round<'r> {
     mail: Mailbox,
     /// Each helper's own.
     pub(crate) verdicts: BTreeMap<Party, Vec<Verdict>>,
+    /// Each helper's nonce and clock.
+    said: BTreeMap<Party, (Vec<u8>, u64)>,
 }
 
 impl Round<'_> {
@@ -149,8 +166,27 @@ impl Round<'_> {
 
     /// Says this of A's own checks.
     pub(crate) async fn claim(&self, helper: Party, verdicts: Vec<Verdict>) {
-        let ready = Ready { batch: self.batch.to_vec(), nonce: vec![7; 16], verdicts, now: clock() };
+        let ready = Ready { batch: self.batch.to_vec(), nonce: NONCE.to_vec(), verdicts, now: clock() };
         self.peers.link(helper).unwrap().say(Kind::Ready(ready)).await.unwrap();
+    }
+
+    /// The session in which these requests run, of which those that are none were not admitted, if A is heard as in `claim`.
+    fn session(&self, requests: &[Option<[u8; 32]>]) -> [u8; 16] {
+        let mut text = [b"tumar session v2".as_slice(), &self.batch, &NONCE, &clock().to_be_bytes()].concat();
+        for (nonce, now) in self.said.values() {
+            text.extend([nonce.as_slice(), &now.to_be_bytes()].concat());
+        }
+        for request in requests {
+            text.extend([request.unwrap_or_default().as_slice(), &[0; 4], &[u8::from(request.is_some())]].concat());
+        }
+        *sha256(&text).first_chunk().unwrap()
+    }
+
+    /// Sends one helper a first message of the run that is none.
+    pub(crate) async fn send_nonsense(&self, helper: Party, requests: &[Option<[u8; 32]>]) {
+        let session = self.session(requests).to_vec();
+        let nonsense = Message { session, number: 0, step: 1, body: vec![1; 32], tag: vec![1; 16] };
+        self.peers.link(helper).unwrap().say(Kind::Message(nonsense)).await.unwrap();
     }
 
     /// Waits for the helpers' votes on changes: all of them stand prepared.

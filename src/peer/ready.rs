@@ -1,0 +1,107 @@
+//! Whether all three nodes can work together: links, clocks, and peers that break no runs.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+use super::trust::{Breaks, MOST_BREAKS};
+use super::{Connection, Peers};
+use crate::party::Party;
+use crate::protocol::ProtocolError;
+use crate::wire::peer::v1 as wire;
+use wire::frame::Kind;
+
+/// How often a node says what its clock says.
+const CLOCK: Duration = Duration::from_secs(1);
+
+impl Peers {
+    /// Whether all three links are up and the clocks agree.
+    pub fn is_ready(&self) -> bool {
+        *self.whole.borrow()
+    }
+
+    /// Waits until one of the three links is down, or a clock is in doubt.
+    pub async fn broken(&self) {
+        // The sender lives as long as self.
+        let _ = self.whole.subscribe().wait_for(|whole| !whole).await;
+    }
+
+    /// Waits until all three links are up, both of this node and by their word that between the two others, and the clocks agree.
+    pub async fn ready(&self) {
+        // The sender lives as long as self.
+        let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
+    }
+
+    /// Looks anew whether all three links are up, and the clocks agree.
+    pub(super) fn judge(&self) {
+        self.together.send_if_modified(|together| {
+            let now = Party::ALL.map(|party| party != self.own.party && self.clocks.agrees_with(party));
+            std::mem::replace(together, now) != now
+        });
+        // Asked in any case: that is when the operator is told of a doubt.
+        let agreed = self.clocks.least().is_ok();
+        self.whole.send_if_modified(|whole| {
+            let linked = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
+            let now = linked && agreed;
+            std::mem::replace(whole, now) != now
+        });
+    }
+
+    /// Tells a peer how the link to the third party is, whenever that changes, and all the while what this node's clock says; ends
+    /// with the link.
+    pub(super) async fn tell(&self, connection: &Connection) {
+        let third = self.remotes.iter().map(|remote| remote.party).find(|&party| party != connection.peer);
+        let Some(third) = third else { return };
+        let (mut link, mut together) = (self.up[third.index()].subscribe(), self.together.subscribe());
+        let mut ticks = tokio::time::interval(CLOCK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = None;
+        loop {
+            let up = link.borrow_and_update().is_some() && together.borrow_and_update()[third.index()];
+            if told != Some(up) && connection.say(Kind::Third(wire::Third { up })).await.is_err() {
+                return;
+            }
+            told = Some(up);
+            let goes_on = tokio::select! {
+                changed = link.changed() => changed.is_ok(),
+                changed = together.changed() => changed.is_ok(),
+                _ = ticks.tick() => {
+                    self.judge();
+                    let (now, steady) = self.clocks.word();
+                    connection.say(Kind::Clock(wire::Clock { now, steady })).await.is_ok()
+                }
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// A run over the links came to its end.
+    pub fn ended(&self) {
+        self.trust.ended();
+    }
+
+    /// A run over the links broke. A peer that has broken too many is not linked with any more, and is given back: what ends with it
+    /// says so in the log.
+    pub fn broke(&self, error: &ProtocolError) -> Option<Party> {
+        let distrusted = self.trust.broke(self.own.party, error, Instant::now());
+        for &peer in &distrusted {
+            tracing::error!(
+                %peer, %error,
+                "node {peer} broke {MOST_BREAKS} runs: nothing is served with it any more. Find out why with its operator, \
+                 then start this node again"
+            );
+            if let Some(link) = self.up[peer.index()].borrow().clone() {
+                link.hang_up();
+            }
+        }
+        self.judge();
+        distrusted.first().copied()
+    }
+
+    /// What a peer did to runs, since this node started.
+    pub fn breaks(&self, peer: Party) -> Breaks {
+        self.trust.of(peer)
+    }
+}
