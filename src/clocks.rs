@@ -157,9 +157,9 @@ impl Clocks {
     /// # Errors
     /// [`Doubt`].
     pub fn plausible(&self) -> Result<u64, Doubt> {
-        let (mut state, at) = (self.state(), Instant::now());
+        let (state, at) = (self.state(), Instant::now());
         let own = (self.read)();
-        self.steady(&mut state, own, at).map(|()| own)
+        self.steady(&state, own, at).map(|()| own)
     }
 
     /// A time that it is at least, whatever the clock says; the clock itself at a node that never acted.
@@ -176,9 +176,9 @@ impl Clocks {
     /// What the peers are told: what the clock says, and whether it is steady.
     #[must_use]
     pub fn word(&self) -> (u64, bool) {
-        let (mut state, at) = (self.state(), Instant::now());
+        let (state, at) = (self.state(), Instant::now());
         let own = (self.read)();
-        let steady = self.steady(&mut state, own, at).is_ok();
+        let steady = self.steady(&state, own, at).is_ok();
         (own, steady)
     }
 
@@ -195,9 +195,9 @@ impl Clocks {
     /// Whether this clock is steady and goes with a peer's.
     #[must_use]
     pub fn agrees_with(&self, peer: Party) -> bool {
-        let (mut state, at) = (self.state(), Instant::now());
+        let (state, at) = (self.state(), Instant::now());
         let own = (self.read)();
-        let steady = self.steady(&mut state, own, at).is_ok();
+        let steady = self.steady(&state, own, at).is_ok();
         steady && state.heard[peer.index()].is_some_and(|heard| heard.now(at).abs_diff(own) <= APART)
     }
 
@@ -226,7 +226,7 @@ impl Clocks {
     }
 
     /// Whether the clock goes on from where it was.
-    fn steady(&self, state: &mut State, own: u64, at: Instant) -> Result<(), Doubt> {
+    fn steady(&self, state: &State, own: u64, at: Instant) -> Result<(), Doubt> {
         let Some((agreed, since)) = state.agreed else {
             let latest = state.latest;
             return if own + APART < latest { Err(Doubt::Behind { own, latest }) } else { Ok(()) };

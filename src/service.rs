@@ -119,7 +119,7 @@ const ROWS: [ReasonRow; 40] = [
     row("NOT_LEADER", Code::FailedPrecondition, "This node is not the one that clients call."),
     row("OVERLOADED", Code::ResourceExhausted, "More requests wait than the node takes."),
     row("READER_SLOW", Code::DeadlineExceeded, "The reader took nothing of the list for too long; it is not whole."),
-    row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected."),
+    row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected, or their clocks do not agree."),
     row("ANSWER_MISSING", Code::Internal, "The nodes' ends do not fit the call."),
     row("UNKNOWN", Code::Internal, "A node gave a reason that this version does not know."),
 ];

@@ -80,7 +80,7 @@ const NOT_CALLED_UP: [&str; 15] = [
     // Messages of the protocol must be falsified: tests/cheating.rs does.
     "PEERS_DISAGREE",
     "RUN_FAILED",
-    // The disk must fail: tests/access_log.rs and tests/store.rs see to what happens then.
+    // The disk must fail: tests/access_log.rs and tests/store see to what happens then.
     "LOG_HALTED",
     "STORE_FAILED",
     // What one node answers alone about its own log: tests/auditing.rs.
