@@ -445,7 +445,7 @@ async fn two_processes_cannot_share_a_store() {
     let directory = tempfile::tempdir().unwrap();
     let _first = open(directory.path()).await;
     let second = try_open(directory.path(), "kz-test", Party::A, [7; 32]).await;
-    assert!(matches!(second, Err(StoreError::Sqlite(_))), "{second:?}");
+    assert!(matches!(second, Err(StoreError::InUse)), "{second:?}");
 }
 
 /// A copy of the files as they lie there, as after a power cut.
