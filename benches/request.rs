@@ -23,8 +23,11 @@ use tumar::log::access::{AccessLog, Closing, Permit};
 use tumar::log::ledger::Position;
 use tumar::log::merkle::leaf_hash;
 use tumar::log::note::{NoteSigner, SigningKey};
-use tumar::name::{Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject};
+use tumar::name::{
+    ClientName, Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject,
+};
 use tumar::party::Party;
+use tumar::request::{Method, Minute};
 use tumar::seal::{Binding, Envelope, EnvelopeKeys, PrivateKey, StoreKey};
 use tumar::share::{Masks, PointShare, split};
 use tumar::store::{Change, ChangeId, Enrolment, Reference, Store};
@@ -41,6 +44,7 @@ const CROWD: usize = 64;
 fn bench_envelopes(criterion: &mut Criterion) {
     let deployment: Deployment = "kz-test".parse().unwrap();
     let relying_party: RelyingParty = "banks/b17".parse().unwrap();
+    let client: ClientName = "banks/b17/atm-backend".parse().unwrap();
     let purpose: PurposeName = "cash_withdrawal".parse().unwrap();
     let gallery: GalleryName = "banks/b17/customers".parse().unwrap();
     let (subject, request_id): (Subject, _) = ("c-0042".parse().unwrap(), RequestId::from_random([7; 16]));
@@ -58,12 +62,16 @@ fn bench_envelopes(criterion: &mut Criterion) {
             party: Party::A,
             deployment: &deployment,
             relying_party: &relying_party,
+            client: &client,
+            method: Method::Verify,
             purpose: &purpose,
             request_id: &request_id,
             gallery: &gallery,
             subject: Some(&subject),
             modality,
             model: &model,
+            amount_kzt: 40_000,
+            captured: Minute::from_number(30_000_000),
         };
         let masks = Masks::from_random(Zeroizing::new(dice.bytes(shape.components())));
         let [summands, ..] = split(shape, &dice.bytes(shape.components() / 2), masks).unwrap();

@@ -80,6 +80,12 @@ name! {
     RelyingParty, "relying party", "two segments of a-z 0-9 - joined by /, at most 64", |text| segments(text, 2)
 }
 name! {
+    /// A relying party's workload, as its tokens name it in `client_id`: `banks/b17/atm-backend`.
+    ClientName, "client", "1 to 128 visible ASCII characters", |text| {
+        (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    }
+}
+name! {
     /// A relying party's set of references: `banks/b17/customers`.
     GalleryName, "gallery", "three segments of a-z 0-9 - joined by /, at most 64", |text| segments(text, 3)
 }

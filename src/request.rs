@@ -4,7 +4,7 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
-use crate::name::{GalleryName, Modality, ModelId, PurposeName, RequestId, Subject};
+use crate::name::{ClientName, GalleryName, Modality, ModelId, PurposeName, RequestId, Subject};
 
 /// The calls that need a token. One gRPC method each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,6 +146,8 @@ pub struct Exhibit {
 pub struct Ask {
     /// The call.
     pub method: Method,
+    /// Who calls: the token must be this client's.
+    pub client: ClientName,
     /// Drawn by the client; the same when it tries again.
     pub request_id: RequestId,
     /// Where the subject is, or will be.
@@ -156,8 +158,46 @@ pub struct Ask {
     pub purpose: PurposeName,
     /// Whole tenge at stake, where the purpose's rule depends on it; 0 where nothing is.
     pub amount_kzt: u64,
+    /// When the samples were captured; minute 0 for calls that take none.
+    pub captured: Minute,
     /// The samples that came along; empty for calls that take none.
     pub samples: Vec<Sample>,
+}
+
+/// Unix time in whole minutes: neither a request nor an entry of a log says the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Minute(u32);
+
+impl Minute {
+    /// The minute that a time lies in, given in unix seconds. A clock beyond the year 10 000 stands still there.
+    #[must_use]
+    pub fn of(unix_seconds: u64) -> Self {
+        Self(u32::try_from(unix_seconds / 60).unwrap_or(u32::MAX))
+    }
+
+    /// From its number: minutes since the beginning of 1970.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Minutes since the beginning of 1970.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Unix seconds of its beginning.
+    #[must_use]
+    pub fn begins(self) -> u64 {
+        u64::from(self.0) * 60
+    }
+
+    /// Unix seconds of its end, which is the next one's beginning.
+    #[must_use]
+    pub fn ends(self) -> u64 {
+        self.begins() + 60
+    }
 }
 
 impl Ask {
@@ -192,8 +232,9 @@ impl Ask {
             hash.update(&(bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        field(b"tumar request v1");
+        field(b"tumar request v2");
         field(self.method.path().as_bytes());
+        field(self.client.as_str().as_bytes());
         field(self.request_id.as_bytes());
         field(self.gallery.as_str().as_bytes());
         match &self.about {
@@ -221,6 +262,7 @@ impl Ask {
         }
         field(self.purpose.as_str().as_bytes());
         field(&self.amount_kzt.to_be_bytes());
+        field(&self.captured.number().to_be_bytes());
         field(&(self.samples.len() as u64).to_be_bytes());
         for sample in &self.samples {
             field(sample.modality.as_str().as_bytes());
@@ -244,11 +286,13 @@ mod tests {
     fn ask() -> Ask {
         Ask {
             method: Method::Verify,
+            client: "banks/b17/atm-backend".parse().unwrap(),
             request_id: RequestId::from_random([7; 16]),
             gallery: "banks/b17/customers".parse().unwrap(),
             about: About::Subject("c-0042".parse().unwrap()),
             purpose: "cash_withdrawal".parse().unwrap(),
             amount_kzt: 40_000,
+            captured: Minute::from_number(30_000_000),
             samples: vec![Sample {
                 modality: Modality::Face,
                 model: "fr512".parse().unwrap(),
@@ -286,13 +330,15 @@ mod tests {
 
     #[test]
     fn every_field_changes_the_transcript() {
-        let change: [fn(&mut Ask); 9] = [
+        let change: [fn(&mut Ask); 11] = [
             |a| a.method = Method::Enroll,
+            |a| a.client = "banks/b17/branch-backend".parse().unwrap(),
             |a| a.request_id = RequestId::from_random([8; 16]),
             |a| a.gallery = "banks/b18/customers".parse().unwrap(),
             |a| a.about = About::Subject("c-0043".parse().unwrap()),
             |a| a.purpose = "card_activation".parse().unwrap(),
             |a| a.amount_kzt += 1,
+            |a| a.captured = Minute::from_number(30_000_001),
             |a| a.samples[0].model = "sface128".parse().unwrap(),
             |a| a.samples[0].envelopes.swap(0, 1),
             |a| a.samples.clear(),

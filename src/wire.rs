@@ -11,7 +11,7 @@ use crate::log::note::{SigningKey, is_signed};
 use crate::log::receipt::{Found, Outcome, Receipt, ReceiptBody};
 use crate::name::{Deployment, Modality, NameError, Subject};
 use crate::party::Party;
-use crate::request::{About, Ask, Case, Exhibit, MOST_CANDIDATES, Method, Sample};
+use crate::request::{About, Ask, Case, Exhibit, MOST_CANDIDATES, Method, Minute, Sample};
 use crate::template::model::Encoding;
 use crate::token::Part;
 use peer::v1::Kept;
@@ -121,22 +121,26 @@ enum Named<'a> {
 
 /// The fields that every request has.
 struct Common<'a> {
+    client: &'a str,
     request_id: &'a str,
     gallery: &'a str,
     about: Named<'a>,
     purpose: &'a str,
     amount_kzt: u64,
+    capture_minute: u32,
     samples: &'a [v1::Sample],
 }
 
 macro_rules! common {
     ($request:expr) => {
         Common {
+            client: &$request.client,
             request_id: &$request.request_id,
             gallery: &$request.gallery,
             about: Named::Subject(&$request.subject),
             purpose: &$request.purpose,
             amount_kzt: 0,
+            capture_minute: 0,
             samples: &[],
         }
     };
@@ -144,17 +148,21 @@ macro_rules! common {
 
 fn common(request: &Request) -> Common<'_> {
     match request {
-        Request::Enroll(r) => Common { samples: &r.samples, ..common!(r) },
-        Request::Verify(r) => Common { samples: &r.samples, amount_kzt: r.amount_kzt, ..common!(r) },
+        Request::Enroll(r) => Common { samples: &r.samples, capture_minute: r.capture_minute, ..common!(r) },
+        Request::Verify(r) => {
+            Common { samples: &r.samples, amount_kzt: r.amount_kzt, capture_minute: r.capture_minute, ..common!(r) }
+        }
         Request::Erase(r) => common!(r),
         Request::Lock(r) => common!(r),
         Request::Unlock(r) => common!(r),
         Request::Search(r) => Common {
+            client: &r.client,
             request_id: &r.request_id,
             gallery: &r.gallery,
             about: Named::Case(r),
             purpose: &r.purpose,
             amount_kzt: 0,
+            capture_minute: r.capture_minute,
             samples: &r.samples,
         },
     }
@@ -185,6 +193,7 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
     }
     Ok(Ask {
         method,
+        client: common.client.parse()?,
         request_id: common.request_id.parse()?,
         gallery: common.gallery.parse()?,
         about: match common.about {
@@ -193,6 +202,7 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
         },
         purpose: common.purpose.parse()?,
         amount_kzt: common.amount_kzt,
+        captured: Minute::from_number(common.capture_minute),
         samples: common.samples.iter().map(sample_of).collect::<Result<_, _>>()?,
     })
 }
@@ -213,11 +223,13 @@ pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place,
     let number = u8::try_from(part.place()).map_err(|_| RequestError::Part)?;
     let ask = Ask {
         method: Method::OpenEvidence,
+        client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
         about: About::Evidence(Exhibit { half: request.half.clone(), index: request.index, part: number }),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
+        captured: Minute::default(),
         samples: Vec::new(),
     };
     Ok((ask, Place { half, index: request.index }, part))
@@ -230,11 +242,13 @@ pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place,
 pub fn ask_of_uses(request: &v1::ListUsesRequest) -> Result<Ask, RequestError> {
     Ok(Ask {
         method: Method::ListUses,
+        client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
         about: About::Matched(request.subject.parse()?, request.verified_request_id.parse()?),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
+        captured: Minute::default(),
         samples: Vec::new(),
     })
 }

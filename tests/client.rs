@@ -16,6 +16,7 @@ use tumar::log::receipt::Outcome;
 use tumar::name::ModelId;
 use tumar::node::{Config, Node};
 use tumar::party::Party;
+use tumar::request::Minute;
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::model::Models;
@@ -135,7 +136,8 @@ async fn a_request_that_is_sent_again_has_the_same_answer_and_is_no_second_use()
     let token = world.token("--purpose cash_withdrawal --action verify");
     let prepare = |turn| {
         let (config, committee) = (client.config(), client.committee());
-        Prepared::verify(config, &committee, &target("cash_withdrawal"), &[face_of(&face(turn))], 0).unwrap()
+        Prepared::verify(config, &committee, &target("cash_withdrawal"), &[face_of(&face(turn))], 0, Minute::of(now()))
+            .unwrap()
     };
     let request = prepare(2.3);
     let first = client.send(&token, &request).await.unwrap();

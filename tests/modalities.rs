@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use prints::{Dice, capture, sketch};
-use trio::{Trio, face_of, finger_of, model, reason, target, template};
+use trio::{Trio, face_of, finger_of, minute, model, reason, target, template};
 use tumar::client::{Capture, ClientError, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event, Reason};
 use tumar::name::ModelId;
@@ -231,13 +231,14 @@ async fn a_set_with_one_row_of_a_wrong_length_is_refused_whole_and_its_enrolment
         [with_row(good, 0, 0x77), with_row(good, last, 0x00), with_row(good, 3, 0x11), vec![0x77; 128 * 40 / 2]]
     {
         let whom = target("ada", "cash_withdrawal");
-        let probe = Prepared::danger_verify_packed(config, &committee, &whom, &[(&fingers, &packed)], SMALL).unwrap();
+        let probe =
+            Prepared::danger_verify_packed(config, &committee, &whom, &[(&fingers, &packed)], SMALL, minute()).unwrap();
         let token = trio.files.token("cash_withdrawal", Method::Verify);
         assert_eq!(reason(trio.client.send(&token, &probe).await), "TEMPLATE_LENGTH");
 
         let (whom, key) = (target("eve", "enrolment"), SubjectKey::generate().unwrap());
         let all: [(&ModelId, &[u8]); 3] = [(&fingers, &good.pack()), (&fingers, &packed), (&faces, &face)];
-        let reference = Prepared::danger_enroll_packed(config, &committee, &whom, &all, &key).unwrap();
+        let reference = Prepared::danger_enroll_packed(config, &committee, &whom, &all, minute(), &key).unwrap();
         let token = trio.files.token("enrolment", Method::Enroll);
         assert_eq!(reason(trio.client.send(&token, &reference).await), "TEMPLATE_LENGTH");
         refused.extend([probe.ask().transcript(), reference.ask().transcript()]);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use trio::{Trio, face_of, finger_of, model, reason, target, template};
+use trio::{Trio, face_of, finger_of, minute, model, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::party::Party;
 use tumar::request::Method;
@@ -168,7 +168,8 @@ async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
         assert!(!matches(&trio, &trio.client, "ada", &stranger).await);
     }
     let asked = target("ada", "cash_withdrawal");
-    let prepared = Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, &[face_of(&reference)], 1);
+    let prepared =
+        Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, &[face_of(&reference)], 1, minute());
     let token = trio.files.token("cash_withdrawal", Method::Verify);
     assert_eq!(reason(trio.client.send(&token, &prepared.unwrap()).await), "SUBJECT_LOCKED");
     let token = trio.files.token("subject_lock", Method::Unlock);

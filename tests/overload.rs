@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::Code;
-use trio::{Files, face_of, target, template};
+use trio::{Files, face_of, minute, target, template};
 use tumar::client::{Client, ClientError, Prepared, Refusal, Verified};
 use tumar::node::Node;
 use tumar::party::Party;
@@ -152,7 +152,7 @@ async fn who_comes_when_the_queue_is_full_is_told_at_once_and_nothing_is_checked
         let (token, face) = (nodes.files.token("cash_withdrawal", Method::Verify), face(0));
         let (config, committee) = (nodes.client.config(), nodes.client.committee());
         let about = target(&name(0), "cash_withdrawal");
-        let prepared = Prepared::verify(config, &committee, &about, &[face_of(&face)], 1).unwrap();
+        let prepared = Prepared::verify(config, &committee, &about, &[face_of(&face)], 1, minute()).unwrap();
         let proof = nodes.client.prove(&token, prepared.ask(), None).unwrap();
         assert_overloaded(&refusal(nodes.client.call("no-token", &proof, &prepared).await));
         assert_eq!(counters(&nodes.leader), (checked, forged, refused + 2 * (round + 1), runs));

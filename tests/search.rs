@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Semaphore;
-use trio::{Files, Trio, entries, face_of, model, now, reason, target, template};
+use trio::{Files, Trio, entries, face_of, minute, model, now, reason, target, template};
 use tumar::client::{Client, ClientError, Searched, SubjectKey};
 use tumar::log::entry::{Entry, Event, blinded_handle};
 use tumar::node::Config;
@@ -369,6 +369,7 @@ async fn only_an_approved_search_is_made_and_the_same_request_is_answered_alike(
         &trio.client.committee(),
         &trio.files.search(8),
         &[face_of(&face(1))],
+        minute(),
     );
     let prepared = prepared.unwrap();
     let first = trio.client.send(&token, &prepared).await.unwrap();

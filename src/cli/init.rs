@@ -22,7 +22,7 @@ use tumar::audit::pins::NodePin;
 use tumar::hex::hex;
 use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
-use tumar::name::{Deployment, RelyingParty};
+use tumar::name::{ClientName, Deployment, RelyingParty};
 use tumar::party::Party;
 use tumar::template::model;
 use tumar::token::{Algorithm, Issuer, Officer, ProofKey, SigningKey, policy};
@@ -344,10 +344,13 @@ impl Plan {
         files::write_secret(&client.join("proof.pk8"), &pkcs8)?;
         // Checked as what it is: a relying party's name.
         let relying_party: RelyingParty = bank.relying_party.parse()?;
+        // The workload that its tokens name.
+        let workload: ClientName = format!("{relying_party}/atm-backend").parse()?;
         let mut text = format!(
             "# A relying party's client. Relative paths are relative to this file.\n\
              deployment = \"{deployment}\"\n\
              relying_party = \"{relying_party}\"\n\
+             client = \"{workload}\"    # client_id of its tokens\n\
              address = \"{address}\"\n\
              server_name = \"localhost\"               # in the leader's certificate\n\
              base = \"{base}\"         # what proofs say of the leader's address\n\

@@ -91,11 +91,11 @@ pub(super) fn read_issuer(dir: &Path, deployment: &Deployment, owner: &RelyingPa
     Ok(Issuer::new(init::issuer_name(deployment, owner), key))
 }
 
-/// What a token for this client is to say. Its client id is the relying party's workload.
+/// What a token for this client is to say.
 pub(super) fn request(config: &ClientConfig, details: Details, amr: Vec<String>, lifetime: u64) -> TokenRequest {
     TokenRequest {
         deployment: config.deployment.clone(),
-        client: format!("{}/atm-backend", config.relying_party),
+        client: config.client.to_string(),
         jkt: config.proof_key.thumbprint(),
         certificate: None,
         details,

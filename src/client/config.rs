@@ -9,7 +9,7 @@ use crate::form::{self, FormError};
 use crate::hex::unhex;
 use crate::log::note::VerifierKey;
 use crate::log::receipt::NodeKeys;
-use crate::name::{Deployment, RelyingParty};
+use crate::name::{ClientName, Deployment, RelyingParty};
 use crate::party::Party;
 use crate::tls::{Dialler, Pinned, TlsError};
 use crate::token::ProofKey;
@@ -64,6 +64,8 @@ pub struct ClientConfig {
     pub deployment: Deployment,
     /// Who asks.
     pub relying_party: RelyingParty,
+    /// By which of its workloads: the `client_id` of its tokens.
+    pub client: ClientName,
     /// The leader, `host:port`.
     pub address: String,
     /// The name in the leader's certificate.
@@ -102,6 +104,7 @@ impl fmt::Debug for ClientConfig {
 struct File {
     deployment: Deployment,
     relying_party: RelyingParty,
+    client: ClientName,
     #[serde(deserialize_with = "form::address")]
     address: String,
     server_name: String,
@@ -150,6 +153,7 @@ impl ClientConfig {
         Ok(Self {
             deployment: file.deployment,
             relying_party: file.relying_party,
+            client: file.client,
             address: file.address,
             server_name: file.server_name,
             base: file.base,

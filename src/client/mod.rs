@@ -39,7 +39,7 @@ use tonic::transport::Channel;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{Deployment, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Progress};
+use crate::request::{Ask, Minute, Progress};
 use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
@@ -171,8 +171,13 @@ impl Client {
         &self.config.deployment
     }
 
-    /// Enrols a person with 1 to 32 references, all of them or none: splits each, seals the shares together with what each node
-    /// needs to blind its log entries.
+    /// The minute it is.
+    fn now(&self) -> Minute {
+        Minute::of((self.clock)())
+    }
+
+    /// Enrols a person with 1 to 32 references, captured just now, all of them or none: splits each, seals the shares together with
+    /// what each node needs to blind its log entries.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -183,12 +188,13 @@ impl Client {
         references: &[Capture<'_>],
     ) -> Result<Enrolled, ClientError> {
         let subject_key = SubjectKey::generate()?;
+        let captured = self.now();
         let committee = self.committee();
-        let prepared = Prepared::enroll(&self.config, &committee, target, references, &subject_key)?;
+        let prepared = Prepared::enroll(&self.config, &committee, target, references, captured, &subject_key)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::enroll(&self.config, &committee, target, references, &subject_key)?;
+                let again = Prepared::enroll(&self.config, &committee, target, references, captured, &subject_key)?;
                 self.send(access, &again).await
             }
             first => first,
@@ -196,8 +202,8 @@ impl Client {
         Ok(Enrolled { receipts: answer.receipts, timings: answer.timings, subject_key })
     }
 
-    /// Compares one probe, or two of different modalities, with a person's references. `amount_kzt` is whole tenge; 0 where none
-    /// are at stake.
+    /// Compares one probe, or two of different modalities, captured just now, with a person's references. `amount_kzt` is whole
+    /// tenge; 0 where none are at stake. What was captured earlier: [`Prepared::verify`] and [`send`](Self::send).
     ///
     /// # Errors
     /// [`ClientError`]. A probe that does not match is none.
@@ -208,11 +214,12 @@ impl Client {
         probes: &[Capture<'_>],
         amount_kzt: u64,
     ) -> Result<Verified, ClientError> {
-        let mut prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt)?;
+        let captured = self.now();
+        let mut prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt, captured)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                prepared = Prepared::verify(&self.config, &committee, target, probes, amount_kzt)?;
+                prepared = Prepared::verify(&self.config, &committee, target, probes, amount_kzt, captured)?;
                 self.send(access, &prepared).await
             }
             first => first,
@@ -234,11 +241,12 @@ impl Client {
         probes: &[Capture<'_>],
         watch: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Searched, ClientError> {
-        let prepared = Prepared::search(&self.config, &self.committee(), search, probes)?;
+        let captured = self.now();
+        let prepared = Prepared::search(&self.config, &self.committee(), search, probes, captured)?;
         let answer = match self.send_watching(access, &prepared, watch).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::search(&self.config, &committee, search, probes)?;
+                let again = Prepared::search(&self.config, &committee, search, probes, captured)?;
                 self.send_watching(access, &again, watch).await
             }
             first => first,
@@ -262,7 +270,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn erase(&self, access: &str, target: &Target) -> Result<ErasureCertificate, ClientError> {
-        let prepared = Prepared::erase(target)?;
+        let prepared = Prepared::erase(&self.config, target)?;
         let answer = self.send(access, &prepared).await?;
         Ok(ErasureCertificate::new(self.deployment(), prepared.ask(), &target.subject, &answer.receipts))
     }
@@ -272,7 +280,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn lock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
-        Ok(self.send(access, &Prepared::lock(target)?).await?.receipts)
+        Ok(self.send(access, &Prepared::lock(&self.config, target)?).await?.receipts)
     }
 
     /// Ends a lock, and forgets the non-matches counted so far.
@@ -280,7 +288,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn unlock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
-        Ok(self.send(access, &Prepared::unlock(target)?).await?.receipts)
+        Ok(self.send(access, &Prepared::unlock(&self.config, target)?).await?.receipts)
     }
 
     /// Proves and calls. To try again after a lost connection, send the same [`Prepared`]: a request that was answered is

@@ -119,6 +119,7 @@ impl NodeClient {
             half: exhibit.place.half.to_string(),
             index: exhibit.place.index,
             part: part.into(),
+            client: self.config.client.to_string(),
         };
         let (ask, _, _) = ask_of_evidence(&asked).map_err(InputError::from)?;
         let request = self.proven(access, &ask, asked)?;
@@ -144,6 +145,7 @@ impl NodeClient {
             subject: target.subject.to_string(),
             purpose: target.purpose.to_string(),
             verified_request_id: verified.to_string(),
+            client: self.config.client.to_string(),
         };
         let ask = ask_of_uses(&asked).map_err(InputError::from)?;
         let request = self.proven(access, &ask, asked)?;

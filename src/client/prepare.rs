@@ -8,7 +8,7 @@ use super::error::InputError;
 use super::subject_key::SubjectKey;
 use crate::name::{GalleryName, ModelId, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Case, Method};
+use crate::request::{Ask, Case, Method, Minute};
 use crate::seal::{Binding, random};
 use crate::share::{Masks, Summands, split};
 use crate::template::{MOST_ROWS, ROW, Template};
@@ -88,7 +88,7 @@ impl Prepared {
     }
 
     /// Takes 1 to 32 references in. Each node is sent its shares, and with the first of them the key that it blinds this person's
-    /// log entries with.
+    /// log entries with. `captured` is when the person stood there.
     ///
     /// # Errors
     /// [`InputError`].
@@ -97,13 +97,16 @@ impl Prepared {
         committee: &Committee,
         target: &Target,
         references: &[Capture<'_>],
+        captured: Minute,
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
-        let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
+        let occasion = Occasion { method: Method::Enroll, amount_kzt: 0, captured };
+        let sealer = Sealer::new(config, committee, target, occasion, references.len())?;
         sealer.enrolment(target, references.iter().map(|reference| sealer.of(reference)), key)
     }
 
-    /// Compares one probe, or two of different modalities. `amount_kzt` is whole tenge; 0 where none are at stake.
+    /// Compares one probe, or two of different modalities. `amount_kzt` is whole tenge, 0 where none are at stake; `captured` is
+    /// when the person stood there.
     ///
     /// # Errors
     /// [`InputError`].
@@ -113,12 +116,14 @@ impl Prepared {
         target: &Target,
         probes: &[Capture<'_>],
         amount_kzt: u64,
+        captured: Minute,
     ) -> Result<Self, InputError> {
-        let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
-        sealer.comparison(target, probes.iter().map(|probe| sealer.of(probe)), amount_kzt)
+        let occasion = Occasion { method: Method::Verify, amount_kzt, captured };
+        let sealer = Sealer::new(config, committee, target, occasion, probes.len())?;
+        sealer.comparison(target, probes.iter().map(|probe| sealer.of(probe)))
     }
 
-    /// Compares one vector, or a face and a finger together, with everybody in a gallery.
+    /// Compares one vector, or a face and a finger together, with everybody in a gallery. `captured` is when they were taken.
     ///
     /// # Errors
     /// [`InputError`].
@@ -127,10 +132,12 @@ impl Prepared {
         committee: &Committee,
         search: &Search,
         probes: &[Capture<'_>],
+        captured: Minute,
     ) -> Result<Self, InputError> {
         let Search { gallery, purpose, case } = search;
         let place = Place { gallery, subject: None, purpose };
-        let sealer = Sealer::new(config, committee, place, Method::Search, probes.len())?;
+        let occasion = Occasion { method: Method::Search, amount_kzt: 0, captured };
+        let sealer = Sealer::new(config, committee, place, occasion, probes.len())?;
         let samples = probes.iter().map(|probe| sealer.sample(&sealer.of(probe)?, None)).collect::<Result<_, _>>()?;
         Self::new(Request::Search(v1::SearchGalleryRequest {
             request_id: sealer.request_id.to_string(),
@@ -140,6 +147,8 @@ impl Prepared {
             max_candidates: case.most,
             samples,
             approvals: case.approvals.clone(),
+            client: config.client.to_string(),
+            capture_minute: captured.number(),
         }))
     }
 
@@ -153,9 +162,11 @@ impl Prepared {
         committee: &Committee,
         target: &Target,
         references: &[(&ModelId, &[u8])],
+        captured: Minute,
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
-        let sealer = Sealer::new(config, committee, target, Method::Enroll, references.len())?;
+        let occasion = Occasion { method: Method::Enroll, amount_kzt: 0, captured };
+        let sealer = Sealer::new(config, committee, target, occasion, references.len())?;
         sealer.enrolment(target, references.iter().map(|(model, packed)| sealer.packed(model, packed)), key)
     }
 
@@ -169,39 +180,41 @@ impl Prepared {
         target: &Target,
         probes: &[(&ModelId, &[u8])],
         amount_kzt: u64,
+        captured: Minute,
     ) -> Result<Self, InputError> {
-        let sealer = Sealer::new(config, committee, target, Method::Verify, probes.len())?;
-        sealer.comparison(target, probes.iter().map(|(model, packed)| sealer.packed(model, packed)), amount_kzt)
+        let occasion = Occasion { method: Method::Verify, amount_kzt, captured };
+        let sealer = Sealer::new(config, committee, target, occasion, probes.len())?;
+        sealer.comparison(target, probes.iter().map(|(model, packed)| sealer.packed(model, packed)))
     }
 
     /// Destroys a person's references.
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn erase(target: &Target) -> Result<Self, InputError> {
+    pub fn erase(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let request_id = new_id()?.to_string();
-        Self::new(Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose }))
+        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        Self::new(Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 
     /// Stops every use.
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn lock(target: &Target) -> Result<Self, InputError> {
+    pub fn lock(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let request_id = new_id()?.to_string();
-        Self::new(Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose }))
+        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        Self::new(Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 
     /// Ends a lock.
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn unlock(target: &Target) -> Result<Self, InputError> {
+    pub fn unlock(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let request_id = new_id()?.to_string();
-        Self::new(Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose }))
+        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        Self::new(Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 }
 
@@ -227,6 +240,14 @@ impl<'a> From<&'a Target> for Place<'a> {
     }
 }
 
+/// What a request is for, apart from whom it is about.
+#[derive(Clone, Copy)]
+struct Occasion {
+    method: Method,
+    amount_kzt: u64,
+    captured: Minute,
+}
+
 /// A template on its way: what made it, and a share for each of A, B and C.
 type Shared<'a> = (&'a ServedModel, [Summands; 3]);
 
@@ -235,6 +256,7 @@ struct Sealer<'a> {
     config: &'a ClientConfig,
     committee: &'a Committee,
     place: Place<'a>,
+    occasion: Occasion,
     request_id: RequestId,
 }
 
@@ -244,13 +266,13 @@ impl<'a> Sealer<'a> {
         config: &'a ClientConfig,
         committee: &'a Committee,
         place: impl Into<Place<'a>>,
-        method: Method,
+        occasion: Occasion,
         samples: usize,
     ) -> Result<Self, InputError> {
-        if !samples_taken(method).contains(&samples) {
+        if !samples_taken(occasion.method).contains(&samples) {
             return Err(RequestError::Samples.into());
         }
-        Ok(Self { config, committee, place: place.into(), request_id: new_id()? })
+        Ok(Self { config, committee, place: place.into(), occasion, request_id: new_id()? })
     }
 
     fn of(&self, capture: &Capture<'_>) -> Result<Shared<'a>, InputError> {
@@ -280,26 +302,33 @@ impl<'a> Sealer<'a> {
         let keys = std::iter::once(Some(key)).chain(std::iter::repeat(None));
         let samples = shared.zip(keys).map(|(shared, key)| self.sample(&shared?, key)).collect::<Result<_, _>>()?;
         let (gallery, subject, purpose) = texts(target);
-        let request_id = self.request_id.to_string();
-        Prepared::new(Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }))
+        Prepared::new(Request::Enroll(v1::EnrollSubjectRequest {
+            request_id: self.request_id.to_string(),
+            gallery,
+            subject,
+            purpose,
+            samples,
+            client: self.config.client.to_string(),
+            capture_minute: self.occasion.captured.number(),
+        }))
     }
 
     fn comparison(
         &self,
         target: &Target,
         shared: impl Iterator<Item = Result<Shared<'a>, InputError>>,
-        amount_kzt: u64,
     ) -> Result<Prepared, InputError> {
         let samples = shared.map(|shared| self.sample(&shared?, None)).collect::<Result<_, _>>()?;
         let (gallery, subject, purpose) = texts(target);
-        let request_id = self.request_id.to_string();
         Prepared::new(Request::Verify(v1::VerifySubjectRequest {
-            request_id,
+            request_id: self.request_id.to_string(),
             gallery,
             subject,
             purpose,
-            amount_kzt,
+            amount_kzt: self.occasion.amount_kzt,
             samples,
+            client: self.config.client.to_string(),
+            capture_minute: self.occasion.captured.number(),
         }))
     }
 
@@ -327,12 +356,16 @@ impl<'a> Sealer<'a> {
             party,
             deployment: &self.config.deployment,
             relying_party: &self.config.relying_party,
+            client: &self.config.client,
+            method: self.occasion.method,
             purpose: self.place.purpose,
             request_id: &self.request_id,
             gallery: self.place.gallery,
             subject: self.place.subject,
             modality: model.modality,
             model: &model.id,
+            amount_kzt: self.occasion.amount_kzt,
+            captured: self.occasion.captured,
         };
         let share = share.for_envelope();
         // As long as it becomes, so that it does not grow and leave a copy behind.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{ClientConfig, NodePin};
 use crate::hex::{hex, unhex};
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
-use crate::name::{Deployment, GalleryName, PurposeName, RequestId, Subject};
+use crate::name::{ClientName, Deployment, GalleryName, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{About, Ask, Method};
+use crate::request::{About, Ask, Method, Minute};
 use crate::wire::{receipt_from, v1};
 
 /// The receipts do not show what the answer says.
@@ -121,7 +121,7 @@ pub enum CertificateError {
     Receipt(#[from] ReceiptFault),
 }
 
-const KIND: &str = "tumar erasure certificate 1";
+const KIND: &str = "tumar erasure certificate 2";
 
 /// Three nodes' signed word that a person's record key is destroyed, with the places in their logs. Whoever has the nodes'
 /// public keys can check it, now or later, without asking anyone.
@@ -130,6 +130,7 @@ const KIND: &str = "tumar erasure certificate 1";
 pub struct ErasureCertificate {
     kind: String,
     deployment: Deployment,
+    client: ClientName,
     request_id: String,
     gallery: GalleryName,
     subject: Subject,
@@ -163,6 +164,7 @@ impl ErasureCertificate {
         Self {
             kind: KIND.to_owned(),
             deployment: deployment.clone(),
+            client: ask.client.clone(),
             request_id: ask.request_id.to_string(),
             gallery: ask.gallery.clone(),
             subject: subject.clone(),
@@ -216,11 +218,13 @@ impl ErasureCertificate {
         }
         let ask = Ask {
             method: Method::Erase,
+            client: self.client.clone(),
             request_id: self.request_id.parse::<RequestId>().map_err(|_| CertificateError::Form)?,
             gallery: self.gallery.clone(),
             about: About::Subject(self.subject.clone()),
             purpose: self.purpose.clone(),
             amount_kzt: 0,
+            captured: Minute::default(),
             samples: Vec::new(),
         };
         let rq = ask.transcript();

@@ -8,6 +8,7 @@ use crate::log::note::{Checkpoint, NoteSigner, SigningKey, log_name};
 use crate::log::receipt::{ReceiptBody, ReceiptError};
 use crate::name::ModelId;
 use crate::party::Party;
+use crate::request::Method;
 use crate::seal::SUITE;
 use crate::seal::{Binding, Envelope, PrivateKey};
 use crate::share::Summands;
@@ -19,6 +20,9 @@ use crate::token::Algorithm;
 use crate::wire::{RequestError, envelopes_of, receipt_to, samples_of, sign_node};
 
 /// A committee without its service: what signs, and what is pinned of it.
+/// When captures are made here.
+const CAPTURED: Minute = Minute::from_number(30_000_000);
+
 struct World {
     config: ClientConfig,
     envelope_keys: [PrivateKey; 3],
@@ -48,6 +52,7 @@ fn world() -> World {
     let config = ClientConfig {
         deployment: "dev".parse().unwrap(),
         relying_party: "banks/b17".parse().unwrap(),
+        client: "banks/b17/atm-backend".parse().unwrap(),
         address: "127.0.0.1:1".to_owned(),
         server_name: "localhost".to_owned(),
         base: "https://localhost:1".to_owned(),
@@ -202,6 +207,7 @@ fn receipts_are_believed_only_if_all_three_show_this_request_and_one_outcome() {
         &target("cash_withdrawal"),
         &[capture(&sface(), &template(0.7))],
         0,
+        CAPTURED,
     )
     .unwrap()
     .ask()
@@ -239,7 +245,7 @@ fn receipts_are_believed_only_if_all_three_show_this_request_and_one_outcome() {
 fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
     let world = world();
     let target = target("erasure");
-    let erase = Prepared::erase(&target).unwrap();
+    let erase = Prepared::erase(&world.config, &target).unwrap();
     let receipts = world.receipts(erase.ask(), Outcome::Erased);
     let receipts = Receipts::check(&receipts, erase.ask(), &world.config).unwrap();
     let text = ErasureCertificate::new(&world.config.deployment, erase.ask(), &target.subject, &receipts).to_json();
@@ -254,9 +260,14 @@ fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
         verify(&other).unwrap_err()
     };
     assert_eq!(changed("\"dev\"", "\"prod\""), CertificateError::Deployment);
-    assert_eq!(changed("certificate 1", "certificate 2"), CertificateError::Form);
+    assert_eq!(changed("certificate 2", "certificate 1"), CertificateError::Form);
     assert_eq!(changed("\"kind\"", "\"sort\""), CertificateError::Form);
-    for (from, to) in [("c-0042", "c-0043"), ("b17/customers", "b17/staff"), ("\"log_index\": 1", "\"log_index\": 2")] {
+    for (from, to) in [
+        ("c-0042", "c-0043"),
+        ("atm-backend", "branch-backend"),
+        ("b17/customers", "b17/staff"),
+        ("\"log_index\": 1", "\"log_index\": 2"),
+    ] {
         let signature = ReceiptFault::Untrusted(Party::A, ReceiptError::Signature);
         assert_eq!(changed(from, to), CertificateError::Receipt(signature), "{from}");
     }
@@ -268,7 +279,7 @@ fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template()
     let (target, key) = (target("enrolment"), SubjectKey::generate().unwrap());
     let (templates, model) = ([template(1.3), template(0.6)], sface());
     let captures = templates.each_ref().map(|template| capture(&model, template));
-    let prepared = Prepared::enroll(&world.config, &world.committee(), &target, &captures, &key).unwrap();
+    let prepared = Prepared::enroll(&world.config, &world.committee(), &target, &captures, CAPTURED, &key).unwrap();
     for (place, (sample, template)) in samples_of(prepared.request()).iter().zip(&templates).enumerate() {
         let mut whole = vec![0_u8; 64];
         for party in Party::ALL {
@@ -278,12 +289,16 @@ fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template()
                 party,
                 deployment: &world.config.deployment,
                 relying_party: &world.config.relying_party,
+                client: &world.config.client,
+                method: Method::Enroll,
                 purpose: &target.purpose,
                 request_id: &prepared.ask().request_id,
                 gallery: &target.gallery,
                 subject: Some(&target.subject),
                 modality: crate::name::Modality::Face,
                 model: &model,
+                amount_kzt: 0,
+                captured: CAPTURED,
             };
             let keys = |of: Party| {
                 let seed = world.envelope_keys[of.index()].to_seed();
@@ -310,7 +325,7 @@ fn what_does_not_make_a_request_is_found_before_anything_is_sealed() {
     let error = |id: &str, template: &Template| {
         let model = id.parse().unwrap();
         let probes = [capture(&model, template)];
-        Prepared::verify(&world.config, &committee, &target, &probes, 0).unwrap_err()
+        Prepared::verify(&world.config, &committee, &target, &probes, 0, CAPTURED).unwrap_err()
     };
     let long: Vec<f32> = (0..512_u16).map(|place| f32::from(place).sin()).collect();
     let long = quantise(&long, Models::built_in().find(&"fr512".parse().unwrap()).unwrap()).unwrap();
@@ -322,14 +337,14 @@ fn what_does_not_make_a_request_is_found_before_anything_is_sealed() {
     let (sface, rows, probe, key) = (sface(), "rows".parse().unwrap(), template(0.3), SubjectKey::generate().unwrap());
     for bytes in [0, 64, 192, 255, 257, 41 * 64] {
         let packed = vec![0x11; bytes];
-        let made = Prepared::danger_verify_packed(&world.config, &committee, &target, &[(&rows, &packed)], 0);
+        let made = Prepared::danger_verify_packed(&world.config, &committee, &target, &[(&rows, &packed)], 0, CAPTURED);
         assert_eq!(made.unwrap_err(), InputError::Packed(bytes));
     }
     let wrong = InputError::Request(RequestError::Samples);
     for (probes, references) in [(0, 0), (3, 33)] {
         let captures = |count| vec![capture(&sface, &probe); count];
-        let verify = Prepared::verify(&world.config, &committee, &target, &captures(probes), 0);
-        let enroll = Prepared::enroll(&world.config, &committee, &target, &captures(references), &key);
+        let verify = Prepared::verify(&world.config, &committee, &target, &captures(probes), 0, CAPTURED);
+        let enroll = Prepared::enroll(&world.config, &committee, &target, &captures(references), CAPTURED, &key);
         assert_eq!((verify.unwrap_err(), enroll.unwrap_err()), (wrong, wrong));
     }
 }

@@ -96,12 +96,16 @@ impl Engine {
                 party: self.party,
                 deployment: &self.deployment,
                 relying_party: &permit.record().relying_party,
+                client: &ask.client,
+                method: ask.method,
                 purpose: &ask.purpose,
                 request_id: &ask.request_id,
                 gallery: &ask.gallery,
                 subject: ask.subject(),
                 modality: sample.modality,
                 model: &sample.model,
+                amount_kzt: ask.amount_kzt,
+                captured: ask.captured,
             };
             self.envelope_keys.open(&sealed.envelope, &binding)
         };

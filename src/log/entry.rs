@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::hex::{hex, unhex};
 use crate::name::{Modality, PurposeName, RelyingParty};
 use crate::request::Method;
+pub use crate::request::Minute;
 use crate::token::purpose::Use;
 
 /// No entry is longer, in bytes.
@@ -42,24 +43,6 @@ pub enum EntryError {
     /// The same content, written otherwise than RFC 8785 writes it.
     #[error("an entry is canonical JSON")]
     NotCanonical,
-}
-
-/// Unix time in whole minutes: no entry says the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Minute(u32);
-
-impl Minute {
-    /// The minute that a time lies in, given in unix seconds. A clock beyond the year 10 000 stands still there.
-    #[must_use]
-    pub fn of(unix_seconds: u64) -> Self {
-        Self(u32::try_from(unix_seconds / 60).unwrap_or(u32::MAX))
-    }
-
-    /// Unix seconds of its beginning.
-    #[must_use]
-    pub fn begins(self) -> u64 {
-        u64::from(self.0) * 60
-    }
 }
 
 /// Why a request was denied or failed: a code such as `TOKEN_SPENT`, never a sentence.
@@ -278,7 +261,7 @@ impl Entry {
         }
         let entry = Self {
             salt: unhex(&members.salt).ok_or(EntryError::Form("salt"))?,
-            minute: Minute(members.minute),
+            minute: Minute::from_number(members.minute),
             event: Event::parse(&members.event, &members.result)?,
             relying_party: members.relying_party.parse().map_err(|_| EntryError::Form("relying_party"))?,
             purpose: members.purpose.parse().map_err(|_| EntryError::Form("purpose"))?,
@@ -311,7 +294,7 @@ impl Entry {
             commitment: hex(&self.commitment).into(),
             event: self.event.word().into(),
             handle: hex(&self.handle).into(),
-            minute: self.minute.0,
+            minute: self.minute.number(),
             modalities: self.modalities.iter().copied().collect(),
             policy: hex(&self.policy).into(),
             purpose: self.purpose.as_str().into(),

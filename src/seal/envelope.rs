@@ -11,8 +11,11 @@ use zeroize::Zeroizing;
 
 use super::keys::{Drawn, EncapsulationSeed};
 use super::{ENCAPSULATED, KeyId, OpenError, PrivateKey, PublicKey, TAG, framed, sha256};
-use crate::name::{Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject};
+use crate::name::{
+    ClientName, Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject,
+};
 use crate::party::Party;
+use crate::request::{Method, Minute};
 
 /// What an envelope is for. Sealed for one, it opens for no other.
 ///
@@ -26,6 +29,10 @@ pub struct Binding<'a> {
     pub deployment: &'a Deployment,
     /// Who asks.
     pub relying_party: &'a RelyingParty,
+    /// By which of its workloads.
+    pub client: &'a ClientName,
+    /// The call: what is to be taken in is not to be compared.
+    pub method: Method,
     /// What for.
     pub purpose: &'a PurposeName,
     /// The one request it came with.
@@ -38,18 +45,24 @@ pub struct Binding<'a> {
     pub modality: Modality,
     /// The extractor that made it.
     pub model: &'a ModelId,
+    /// Whole tenge at stake.
+    pub amount_kzt: u64,
+    /// When it was captured.
+    pub captured: Minute,
 }
 
 impl Binding<'_> {
-    /// HPKE's `info` for an envelope to `key`. Not secret; below 600 bytes.
+    /// HPKE's `info` for an envelope to `key`. Not secret; below 900 bytes.
     #[must_use]
     pub fn info(&self, key: &KeyId) -> Vec<u8> {
         framed(&[
-            b"tumar envelope v1",
+            b"tumar envelope v2",
             self.party.as_str().as_bytes(),
             key.as_bytes(),
             self.deployment.as_str().as_bytes(),
             self.relying_party.as_str().as_bytes(),
+            self.client.as_str().as_bytes(),
+            self.method.path().as_bytes(),
             self.purpose.as_str().as_bytes(),
             self.request_id.as_bytes(),
             self.gallery.as_str().as_bytes(),
@@ -57,6 +70,8 @@ impl Binding<'_> {
             self.subject.map_or("", Subject::as_str).as_bytes(),
             self.modality.as_str().as_bytes(),
             self.model.as_str().as_bytes(),
+            &self.amount_kzt.to_be_bytes(),
+            &self.captured.number().to_be_bytes(),
         ])
     }
 }

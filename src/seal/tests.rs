@@ -6,8 +6,11 @@ use proptest::prelude::*;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
 use super::*;
-use crate::name::{Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject};
+use crate::name::{
+    ClientName, Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject,
+};
 use crate::party::Party;
+use crate::request::{Method, Minute};
 
 /// Owns what a binding borrows.
 #[derive(Clone)]
@@ -15,12 +18,16 @@ struct Names {
     party: Party,
     deployment: Deployment,
     relying_party: RelyingParty,
+    client: ClientName,
+    method: Method,
     purpose: PurposeName,
     request_id: RequestId,
     gallery: GalleryName,
     subject: Subject,
     modality: Modality,
     model: ModelId,
+    amount_kzt: u64,
+    captured: Minute,
 }
 
 impl Names {
@@ -29,12 +36,16 @@ impl Names {
             party: Party::B,
             deployment: "kz-demo".parse().unwrap(),
             relying_party: "banks/b17".parse().unwrap(),
+            client: "banks/b17/atm-backend".parse().unwrap(),
+            method: Method::Verify,
             purpose: "cash_withdrawal".parse().unwrap(),
             request_id: RequestId::from_random([7; 16]),
             gallery: "banks/b17/customers".parse().unwrap(),
             subject: "c-0042".parse().unwrap(),
             modality: Modality::Face,
             model: "fr512".parse().unwrap(),
+            amount_kzt: 40_000,
+            captured: Minute::from_number(30_000_000),
         }
     }
 
@@ -43,12 +54,16 @@ impl Names {
             party: self.party,
             deployment: &self.deployment,
             relying_party: &self.relying_party,
+            client: &self.client,
+            method: self.method,
             purpose: &self.purpose,
             request_id: &self.request_id,
             gallery: &self.gallery,
             subject: Some(&self.subject),
             modality: self.modality,
             model: &self.model,
+            amount_kzt: self.amount_kzt,
+            captured: self.captured,
         }
     }
 }
@@ -104,16 +119,20 @@ fn envelope_and_secret_are_what_an_independent_computation_says() {
 
 #[test]
 fn an_envelope_opens_for_no_other_use() {
-    let change: [fn(&mut Names); 9] = [
+    let change: [fn(&mut Names); 13] = [
         |n| n.party = Party::C,
         |n| n.deployment = "kz-prod".parse().unwrap(),
         |n| n.relying_party = "banks/b18".parse().unwrap(),
+        |n| n.client = "banks/b17/branch-backend".parse().unwrap(),
+        |n| n.method = Method::Enroll,
         |n| n.purpose = "card_activation".parse().unwrap(),
         |n| n.request_id = RequestId::from_random([8; 16]),
         |n| n.gallery = "banks/b17/staff".parse().unwrap(),
         |n| n.subject = "c-0043".parse().unwrap(),
         |n| n.modality = Modality::Finger,
         |n| n.model = "sface128".parse().unwrap(),
+        |n| n.amount_kzt += 1,
+        |n| n.captured = Minute::from_number(30_000_001),
     ];
     let (names, keys) = (Names::new(), keys(1));
     let envelope = keys.current().seal(&names.binding(), b"a share").unwrap();
@@ -133,7 +152,11 @@ fn neighbouring_fields_do_not_run_together() {
     let one = names.binding().info(key(1).public().id());
     assert_ne!(framed(&[b"ab", b"c"]), framed(&[b"a", b"bc"]));
     assert_ne!(framed(&[b"ab"]), framed(&[b"ab", b""]));
-    assert!(one.len() < 600);
+    names.client = "x".repeat(128).parse().unwrap();
+    names.gallery = format!("{}/b17/customers", "x".repeat(50)).parse().unwrap();
+    let longest = names.binding().info(key(1).public().id());
+    assert_ne!(one, longest);
+    assert!(longest.len() < 900);
 }
 
 #[test]

@@ -137,6 +137,10 @@ impl Token {
         let proof = proof::check(&proof, proof_claims, &verifier.addresses(ask.method), now)?;
         proof.is_over(&self.access, ask)?;
         access.is_bound_to(&proof.key, self.certificate.as_ref())?;
+        // In the transcript and in the envelopes it stands as the request names it.
+        if access.client != ask.client.as_str() {
+            return Err(TokenError::Client);
+        }
 
         let spends = Spends {
             token: digest_of(&[access.issuer.as_bytes(), access.id.as_bytes()]),
@@ -266,7 +270,7 @@ impl Verified<'_> {
         let approvals = self.approved(purpose)?;
         let decides = match method {
             Method::Verify => Some(self.compared(purpose, models)?),
-            Method::Enroll => self.taken_in(models).map(|()| None)?,
+            Method::Enroll => self.taken_in(purpose, models).map(|()| None)?,
             Method::Search => Some(self.searched(purpose, models)?),
             // What reads entries asks for no grant.
             Method::ReadLog => return Err(Denial::ActionOther),
@@ -335,11 +339,19 @@ impl Verified<'_> {
         }
     }
 
-    /// Samples are there, each of a model that is served for what it is.
-    fn taken_in(&self, models: &dyn Thresholds) -> Result<(), Denial> {
+    /// Samples are there, fresh, each of a model that is served for what it is.
+    fn taken_in(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<(), Denial> {
         let samples = &self.ask.samples;
         if samples.is_empty() {
             return Err(Denial::SamplesMissing);
+        }
+        let captured = self.ask.captured;
+        if captured.begins() > self.now.saturating_add(SKEW) {
+            return Err(Denial::CaptureFromFuture);
+        }
+        // It may have been the minute's last second.
+        if self.now >= captured.ends().saturating_add(purpose.capture_max_age()) {
+            return Err(Denial::CaptureTooOld);
         }
         if samples.iter().any(|sample| models.modality(&sample.model) != Some(sample.modality)) {
             return Err(Denial::ModelUnknown);
@@ -348,7 +360,7 @@ impl Verified<'_> {
     }
 
     fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
-        self.taken_in(models)?;
+        self.taken_in(purpose, models)?;
         let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
         let samples = &self.ask.samples;
         let modalities: Vec<_> = samples.iter().map(|sample| sample.modality).collect();
@@ -364,7 +376,7 @@ impl Verified<'_> {
 
     /// One vector decides, or a face's and a finger's by their weighted sum.
     fn searched(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
-        self.taken_in(models)?;
+        self.taken_in(purpose, models)?;
         let search = purpose.search.as_ref().ok_or(Denial::ActionNotAllowed)?;
         let by = match self.ask.samples.as_slice() {
             [one] if models.searches(&[&one.model]) && one.modality == Modality::Face => Decision::Face,

@@ -15,6 +15,12 @@ use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
 use crate::request::Method;
 use crate::template::model::{Encoding, Fmr, Model, Models};
 
+/// Seconds for which a capture may be used where the policy does not say.
+const CAPTURE_AGE: u32 = 600;
+
+/// Most seconds that it may say: an envelope is good for hours, and a capture is of somebody who stands there.
+const MAX_CAPTURE_AGE: u32 = 3600;
+
 /// The policy that `tumar init` writes.
 pub const DEFAULT: &str = include_str!("policy.toml");
 
@@ -135,6 +141,8 @@ pub struct Purpose {
     pub lock_seconds: Option<u64>,
     /// Days that a reference may be kept. With the action `enroll` only, and then required.
     pub retention_days: Option<u32>,
+    /// Seconds for which a capture may be used; 600 where absent. With actions that take samples only.
+    pub capture_max_age: Option<u32>,
     /// By rising amount. With the action `verify` only, and then required.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -155,6 +163,12 @@ impl Purpose {
         u64::from(self.retention_days.unwrap_or(0)) * 86_400
     }
 
+    /// Seconds for which a capture may be used.
+    #[must_use]
+    pub fn capture_max_age(&self) -> u64 {
+        self.capture_max_age.unwrap_or(CAPTURE_AGE).into()
+    }
+
     fn check(&self, name: &PurposeName, models: &dyn Thresholds) -> Result<(), PolicyError> {
         let wrong = |fault| Err(PolicyError::Purpose { purpose: name.clone(), fault });
         let does = |method| self.actions.contains(&Action(method));
@@ -167,6 +181,9 @@ impl Purpose {
         let samples = does(Method::Verify) || does(Method::Enroll) || does(Method::Search);
         if samples == self.modalities.is_empty() {
             return wrong(PurposeFault::Modalities);
+        }
+        if self.capture_max_age.is_some_and(|age| !samples || !(1..=MAX_CAPTURE_AGE).contains(&age)) {
+            return wrong(PurposeFault::CaptureAge);
         }
         // What belongs to an action stands with it, in its range, and nowhere else.
         let fits = |method, in_range: Option<bool>| in_range == does(method).then_some(true);
@@ -299,6 +316,11 @@ pub enum PurposeFault {
     /// Out of range, or out of place.
     #[error("retention_days must be 1 to 3650 with the action enroll, and absent otherwise")]
     Retention,
+    /// Out of range, or out of place.
+    #[error(
+        "capture_max_age must be 1 to 3600 seconds with the actions enroll, verify and search, and absent otherwise"
+    )]
+    CaptureAge,
     /// None, or out of place.
     #[error("rules must stand with the action verify, and with no other")]
     Rules,

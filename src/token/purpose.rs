@@ -63,7 +63,7 @@ pub struct Spends {
     pub proof: [u8; 32],
     /// Unix seconds after which the proof is refused for its time.
     pub proof_until: u64,
-    /// The caller: issuer and `client_id`, with a space between. Request ids are its own.
+    /// The caller: issuer and `client_id`, with a space between. Stored answers are its own.
     pub client: String,
     /// The caller's request id.
     pub request_id: RequestId,

@@ -93,6 +93,7 @@ refusals! {
         ProofRequest = Unauthenticated "PROOF_RQH" "The proof's rqh is not the hash of this request.",
         Binding = Unauthenticated "PROOF_KEY_OTHER" "The proof's key is not the one that the access token is bound to.",
         Certificate = Unauthenticated "TOKEN_CERTIFICATE" "The access token is bound to a TLS certificate that the caller did not show.",
+        Client = Unauthenticated "TOKEN_CLIENT" "The request names another client than the access token's client_id.",
     }
 }
 
@@ -124,6 +125,8 @@ refusals! {
         ApprovalExpired = PermissionDenied "APPROVAL_EXPIRED" "An approval is older than 15 minutes, or from the future.",
         SamplesUnexpected = InvalidArgument "SAMPLES_UNEXPECTED" "This action takes no samples.",
         SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample.",
+        CaptureFromFuture = InvalidArgument "CAPTURE_FROM_FUTURE" "The samples were captured later than now; set the terminal's clock.",
+        CaptureTooOld = PermissionDenied "CAPTURE_TOO_OLD" "The samples were captured longer ago than the policy allows; capture anew.",
         ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
         ModelNotSearched = InvalidArgument "MODEL_NOT_SEARCHED" "A search takes one sample of a vector's model, or a face and a finger whose vectors are joined.",
         CandidatesOverLimit = PermissionDenied "CANDIDATES_OVER_LIMIT" "The policy does not allow so many candidates.",

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
-use tumar::request::{About, Ask, Method, Sample};
+use tumar::request::{About, Ask, Method, Minute, Sample};
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
 use tumar::token::jwt::{Issuer, TokenRequest, TrustedIssuer, Verifier};
@@ -122,11 +122,13 @@ impl Bank {
         };
         Ask {
             method,
+            client: "atm-backend".parse().unwrap(),
             request_id: RequestId::from_random(random),
             gallery: "banks/b17/customers".parse().unwrap(),
             about: About::Subject(subject.parse().unwrap()),
             purpose: purpose(method).parse().unwrap(),
             amount_kzt: 0,
+            captured: Minute::of(NOW),
             samples: if matches!(method, Method::Enroll | Method::Verify) { vec![sample] } else { vec![] },
         }
     }

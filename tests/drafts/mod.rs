@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RelyingParty, RequestId};
-use tumar::request::{About, Ask, Case, Method, Sample};
+use tumar::request::{About, Ask, Case, Method, Minute, Sample};
 use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, ListUses, Lock, OpenEvidence, Search, Unlock, Verify};
@@ -20,6 +20,7 @@ use tumar::token::{
 use officers::{CASE, Sheet, officers_text};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
+pub(crate) const CLIENT: &str = "b17-atm";
 pub(crate) const BASE: &str = "https://tumar.example:8443";
 /// The issuer of b17, and of two more.
 pub(crate) const ISSUER: &str = "https://issuer.example";
@@ -173,11 +174,13 @@ pub(crate) fn sample((model, modality): (&str, Modality)) -> Sample {
 pub(crate) fn ask() -> Ask {
     Ask {
         method: Method::Verify,
+        client: CLIENT.parse().unwrap(),
         request_id: RequestId::from_random([7; 16]),
         gallery: "banks/b17/customers".parse().unwrap(),
         about: About::Subject("c-0042".parse().unwrap()),
         purpose: "cash_withdrawal".parse().unwrap(),
         amount_kzt: 40_000,
+        captured: Minute::of(NOW),
         samples: vec![sample(FACE)],
     }
 }
@@ -218,7 +221,7 @@ impl Draft {
             client: &ED_CLIENT,
             header: json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": "EdDSA" }),
             claims: json!({
-                "iss": ISSUER, "aud": "urn:tumar:kz-test", "client_id": "b17-atm", "sub": "b17-atm", "iat": NOW, "nbf": NOW,
+                "iss": ISSUER, "aud": "urn:tumar:kz-test", "client_id": CLIENT, "sub": CLIENT, "iat": NOW, "nbf": NOW,
                 "exp": NOW + 300, "jti": "t".repeat(22), "cnf": { "jkt": jkt }, "authorization_details": [details()],
             }),
             proof_header: json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": ED_CLIENT.public().to_jwk() }),

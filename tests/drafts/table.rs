@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tumar::name::Modality;
-use tumar::request::{Ask, Method};
+use tumar::request::{Ask, Method, Minute};
 use tumar::token::MAX_BYTES;
 use tumar::token::approval::case_digest;
 use tumar::token::jws::to_base64;
@@ -215,6 +215,8 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.claims["cnf"]["x5t#S256"] = json!(to_base64(&[9; 32]));
         d.certificate = Some([8; 32]);
     }),
+    ("TOKEN_CLIENT", |d| d.ask.client = "b17-branch".parse().unwrap()),
+    ("TOKEN_CLIENT", |d| d.claims["client_id"] = json!("b17-branch")),
     ("ACTION_OTHER", |d| d.call = if d.ask.method == Method::Lock { Method::Unlock } else { Method::Lock }),
     ("PURPOSE_NOT_GRANTED", |d| d.details()["purpose"] = json!("enrolment")),
     ("PURPOSE_UNKNOWN", |d| d.purpose("surveillance")),
@@ -377,6 +379,20 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.ask.samples = vec![sample(FACE)];
     }),
     ("SAMPLES_MISSING", |d| d.ask.samples = Vec::new()),
+    ("CAPTURE_FROM_FUTURE", |d| d.ask.captured = Minute::of(NOW + 60)),
+    ("CAPTURE_FROM_FUTURE", |d| d.ask.captured = Minute::of(u64::MAX)),
+    ("CAPTURE_TOO_OLD", |d| d.ask.captured = Minute::of(NOW - 660)),
+    ("CAPTURE_TOO_OLD", |d| d.ask.captured = Minute::default()),
+    ("CAPTURE_TOO_OLD", |d| {
+        d.search();
+        d.ask.captured = Minute::of(NOW - 660);
+    }),
+    ("CAPTURE_TOO_OLD", |d| {
+        d.purpose("enrolment");
+        d.method(Method::Enroll);
+        d.claims["amr"] = json!(["registry_check"]);
+        d.ask.captured = Minute::of(NOW - 660);
+    }),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("nobody", Modality::Face))]),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp512", Modality::Face))]),
     ("MODEL_NOT_SEARCHED", |d| {

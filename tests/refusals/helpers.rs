@@ -19,7 +19,7 @@ use crate::searches::{misshapen_searches, search, search_in};
 use crate::trio::{GALLERY, target};
 use crate::wired::{
     BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, largest_enrolment,
-    lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
+    lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP, rows};
 
@@ -99,7 +99,7 @@ impl Helpers {
         }
         for (reason, prepared) in [
             ("REFERENCE_MISSING", finger_withdrawal(&self.client, "c-1")),
-            ("SUBJECT_UNKNOWN", Prepared::lock(&target("c-9", "subject_lock")).unwrap()),
+            ("SUBJECT_UNKNOWN", lock(&target("c-9", "subject_lock"))),
             ("SUBJECT_LOCKED", withdrawal(&self.client, "c-2", &face(1))),
             ("SUBJECT_EXISTS", enrolment(&self.client, "c-1", &face(1))),
         ] {
@@ -143,7 +143,7 @@ impl Helpers {
             round.claim(helper, vec![Verdict { refusal: "no code".to_owned(), ..heard }]).await;
         }
         both_end_in(round, "PEER_BROKEN", &mut self.met).await;
-        let lock = Prepared::lock(&target("c-1", "subject_lock")).unwrap();
+        let lock = lock(&target("c-1", "subject_lock"));
         let mixed = [&other, &lock].map(|prepared| relay(&draft_of(prepared.ask()), prepared));
         self.both_refuse(&mixed, &["BATCH_MIXED"; 2], "mixed").await;
         let galleries = [GALLERY, "banks/b17/cards"].map(|gallery| {
@@ -215,7 +215,7 @@ async fn each_helper_refuses_for_itself_what_a_rogue_leader_lets_through() {
     for (subject, seed) in [("c-1", 1), ("c-2", 2)] {
         answer(&client, &enrolment(&client, subject, &face(seed))).await;
     }
-    answer(&client, &Prepared::lock(&target("c-2", "subject_lock")).unwrap()).await;
+    answer(&client, &lock(&target("c-2", "subject_lock"))).await;
     a.stop().await.unwrap();
     let runs = [&b, &c].map(|node| node.counters().protocol_runs());
 

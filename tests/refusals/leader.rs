@@ -25,9 +25,9 @@ use crate::AT_THE_LEADER;
 use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
-    BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, draft_of, enrolment, envelope, face,
-    finger_withdrawal, fresh_id, lock_of_other_bank, malformed_sets, other_bindings, spoilt_envelopes, stop,
-    withdrawal,
+    BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope, face,
+    finger_withdrawal, fresh_id, lock, lock_of_other_bank, malformed_sets, minute, other_bindings, spoilt_envelopes,
+    stop, withdrawal,
 };
 
 type Misshape = fn(&mut v1::VerifySubjectRequest);
@@ -206,9 +206,9 @@ impl Leader {
         let unknown = target("c-9", "subject_lock");
         for prepared in [
             withdrawal(&self.client, "c-9", &face(1)),
-            Prepared::erase(&target("c-9", "erasure")).unwrap(),
-            Prepared::lock(&unknown).unwrap(),
-            Prepared::unlock(&unknown).unwrap(),
+            bare(&target("c-9", "erasure"), Method::Erase),
+            lock(&unknown),
+            bare(&unknown, Method::Unlock),
         ] {
             self.refused(&Call::good(&prepared), "SUBJECT_UNKNOWN", Party::A, "c-9").await;
         }
@@ -217,10 +217,10 @@ impl Leader {
         let call = Call::good(&enrolment(&self.client, "c-1", &face(2)));
         self.refused(&call, "SUBJECT_EXISTS", Party::A, "c-1").await;
         let known = target("c-1", "subject_lock");
-        assert_eq!(answer(&self.client, &Prepared::lock(&known).unwrap()).await.outcome, Outcome::Locked);
+        assert_eq!(answer(&self.client, &lock(&known)).await.outcome, Outcome::Locked);
         let call = Call::good(&withdrawal(&self.client, "c-1", &face(1)));
         self.refused(&call, "SUBJECT_LOCKED", Party::A, "c-1").await;
-        assert_eq!(answer(&self.client, &Prepared::unlock(&known).unwrap()).await.outcome, Outcome::Unlocked);
+        assert_eq!(answer(&self.client, &bare(&known, Method::Unlock)).await.outcome, Outcome::Unlocked);
     }
 
     /// Another bank asks too often; the first one does not feel it.
@@ -338,7 +338,8 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     }
     let (config, committee) = (leader.client.config(), leader.client.committee());
     let (whom, model) = (target("c-1", "cash_withdrawal"), trio::model());
-    let probe = Prepared::danger_verify_packed(config, &committee, &whom, &[(model.id(), &largest)], 0).unwrap();
+    let probe =
+        Prepared::danger_verify_packed(config, &committee, &whom, &[(model.id(), &largest)], 0, minute()).unwrap();
     leader.refused(&Call::good(&probe), "TEMPLATE_LENGTH", Party::A, "by the client").await;
     refused.push((probe.ask().transcript(), "TEMPLATE_LENGTH"));
 

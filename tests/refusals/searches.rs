@@ -9,7 +9,7 @@ use tumar::wire::v1;
 
 use crate::drafts::officers::{CASE, Sheet};
 use crate::trio::{GALLERY, face_of};
-use crate::wired::details_for;
+use crate::wired::{details_for, minute};
 
 /// A search among the bank's customers that two officers approved.
 pub(crate) fn search(client: &Client, probe: &Template) -> Prepared {
@@ -22,7 +22,7 @@ pub(crate) fn search_in(client: &Client, gallery: &str, case: &[u8], probe: &Tem
     let (details, digest) = (json!([details_for(&gallery, &purpose, Method::Search)]), case_digest(case));
     let approvals = Sheet::two().iter().map(|sheet| sheet.signed_over(&details, &digest)).collect();
     let search = Search { gallery, purpose, case: Case { digest, most: 16, approvals } };
-    Prepared::search(client.config(), &client.committee(), &search, &[face_of(probe)]).unwrap()
+    Prepared::search(client.config(), &client.committee(), &search, &[face_of(probe)], minute()).unwrap()
 }
 
 pub(crate) type MisshapeSearch = fn(&mut v1::SearchGalleryRequest);

@@ -8,12 +8,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request as Rpc, Status};
 use tonic_types::StatusExt as _;
-use tumar::client::{Answer, Client, Prepared, SubjectKey};
+use tumar::client::{Answer, Client, Prepared, SubjectKey, Target};
 use tumar::log::entry::{Entry, Event};
 use tumar::name::{GalleryName, PurposeName, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
-use tumar::request::{About, Ask, Case, Method};
+use tumar::request::{About, Ask, Case, Method, Minute};
 use tumar::seal::{Binding, Envelope, PrivateKey};
 use tumar::service::{DOMAIN, reasons};
 use tumar::template::Template;
@@ -26,7 +26,7 @@ use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
 use crate::drafts::officers::officers_text;
-use crate::drafts::{BASE, Draft, ISSUER, ISSUER_OF_B19, NOW, OF_ISSUER, details, jwks, jwks_of_b19, policy_text};
+use crate::drafts::{BASE, CLIENT, Draft, ISSUER, ISSUER_OF_B19, NOW, OF_ISSUER, details, jwks, jwks_of_b19, policy_text};
 use crate::trio::{Files, GALLERY_OF_B19, entries, face_of, target, template};
 
 /// Components of `fr512`.
@@ -40,6 +40,11 @@ const PATIENCE_MS: u64 = 3000;
 
 pub(crate) fn clock() -> u64 {
     NOW
+}
+
+/// When captures are made here.
+pub(crate) fn minute() -> Minute {
+    Minute::of(NOW)
 }
 
 /// Files of three nodes that take the drafts' tokens, and of a caller with a certificate of its own.
@@ -108,6 +113,7 @@ impl Installation {
 
     pub(crate) async fn client(&self) -> Client {
         let mut config = self.files.client_config();
+        config.client = CLIENT.parse().unwrap();
         BASE.clone_into(&mut config.base);
         Client::connect(config, clock).await.unwrap()
     }
@@ -300,6 +306,10 @@ pub(crate) fn relayed(draft: &mut Draft, envelopes: &[Vec<u8>; 3]) -> Relayed {
             // The messages of the other calls have no amount.
             ask.amount_kzt = 0;
         }
+        if !matches!(ask.method, Method::Enroll | Method::Verify | Method::Search) {
+            // Nor have those without samples a minute of capture.
+            ask.captured = Minute::default();
+        }
     }
     let token = draft.token();
     Relayed {
@@ -331,6 +341,7 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
     });
     let samples = samples.collect();
     let (request_id, gallery) = (ask.request_id.to_string(), ask.gallery.to_string());
+    let (client, capture_minute) = (ask.client.to_string(), ask.captured.number());
     let (purpose, amount_kzt) = (ask.purpose.to_string(), ask.amount_kzt);
     let subject = match &ask.about {
         About::Subject(subject) => subject.to_string(),
@@ -344,17 +355,34 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
                 max_candidates: *most,
                 samples,
                 approvals: approvals.clone(),
+                client,
+                capture_minute,
             });
         }
     };
     match ask.method {
-        Method::Enroll => Request::Enroll(v1::EnrollSubjectRequest { request_id, gallery, subject, purpose, samples }),
-        Method::Verify => {
-            Request::Verify(v1::VerifySubjectRequest { request_id, gallery, subject, purpose, amount_kzt, samples })
-        }
-        Method::Erase => Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose }),
-        Method::Lock => Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose }),
-        Method::Unlock => Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose }),
+        Method::Enroll => Request::Enroll(v1::EnrollSubjectRequest {
+            request_id,
+            gallery,
+            subject,
+            purpose,
+            samples,
+            client,
+            capture_minute,
+        }),
+        Method::Verify => Request::Verify(v1::VerifySubjectRequest {
+            request_id,
+            gallery,
+            subject,
+            purpose,
+            amount_kzt,
+            samples,
+            client,
+            capture_minute,
+        }),
+        Method::Erase => Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose, client }),
+        Method::Lock => Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose, client }),
+        Method::Unlock => Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose, client }),
         Method::Search | Method::OpenEvidence | Method::ListUses | Method::ReadLog => {
             unreachable!("a search is about a case, and the others are not relayed")
         }
@@ -383,19 +411,20 @@ pub(crate) fn face(seed: u64) -> Template {
 
 pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) -> Prepared {
     let (target, key) = (target(subject, "enrolment"), SubjectKey::generate().unwrap());
-    Prepared::enroll(client.config(), &client.committee(), &target, &[face_of(reference)], &key).unwrap()
+    Prepared::enroll(client.config(), &client.committee(), &target, &[face_of(reference)], minute(), &key).unwrap()
 }
 
 pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
     let target = target(subject, "cash_withdrawal");
-    Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000).unwrap()
+    Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000, minute()).unwrap()
 }
 
 /// By a finger that is as good as any, since there is none to compare it with.
 pub(crate) fn finger_withdrawal(client: &Client, subject: &str) -> Prepared {
     let (target, model) = (target(subject, "cash_withdrawal"), "fp512".parse().unwrap());
     let packed = face(1).pack();
-    Prepared::danger_verify_packed(client.config(), &client.committee(), &target, &[(&model, &packed)], 40_000).unwrap()
+    let probes: [(_, &[u8]); 1] = [(&model, &packed)];
+    Prepared::danger_verify_packed(client.config(), &client.committee(), &target, &probes, 40_000, minute()).unwrap()
 }
 
 /// Sends a good request, and checks the answer's three receipts.
@@ -426,12 +455,16 @@ impl Seal {
             party: self.party,
             deployment: client.deployment(),
             relying_party: &self.relying_party,
+            client: &self.ask.client,
+            method: self.ask.method,
             purpose: &self.ask.purpose,
             request_id: &self.ask.request_id,
             gallery: &self.ask.gallery,
             subject: self.ask.subject(),
             modality: self.ask.samples[0].modality,
             model: &self.ask.samples[0].model,
+            amount_kzt: self.ask.amount_kzt,
+            captured: self.ask.captured,
         };
         client.committee().key(self.key).seal(&binding, content).unwrap().to_bytes()
     }
@@ -457,12 +490,32 @@ pub(crate) fn unknown_key() -> [u8; 8] {
     *PrivateKey::generate().unwrap().public().id().as_bytes()
 }
 
+/// Requests about a subject that bring no samples.
+pub(crate) fn lock(target: &Target) -> Prepared {
+    bare(target, Method::Lock)
+}
+
+pub(crate) fn bare(target: &Target, method: Method) -> Prepared {
+    let ask = Ask {
+        method,
+        client: CLIENT.parse().unwrap(),
+        request_id: RequestId::from_random(sha256(fresh_id().as_bytes())[..16].try_into().unwrap()),
+        gallery: target.gallery.clone(),
+        about: About::Subject(target.subject.clone()),
+        purpose: target.purpose.clone(),
+        amount_kzt: 0,
+        captured: Minute::default(),
+        samples: Vec::new(),
+    };
+    Prepared::new(message(&ask, &[Vec::new(), Vec::new(), Vec::new()])).unwrap()
+}
+
 /// A lock that another bank may ask for.
 pub(crate) fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
     let gallery = GALLERY_OF_B19;
     let mut target = target(subject, "subject_lock");
     target.gallery = gallery.parse().unwrap();
-    let prepared = Prepared::lock(&target).unwrap();
+    let prepared = lock(&target);
     let mut draft = draft_of(prepared.ask());
     draft.by_issuer_of_b19();
     draft.details()["relying_party"] = json!("banks/b19");
@@ -485,12 +538,16 @@ pub(crate) fn spoilt_envelopes() -> [(&'static str, Spoil); 6] {
     ]
 }
 
-pub(crate) fn other_bindings() -> [(&'static str, Rebind); 6] {
+pub(crate) fn other_bindings() -> [(&'static str, Rebind); 10] {
     [
         ("request", |seal| seal.ask.request_id = RequestId::from_random([9; 16])),
         ("subject", |seal| seal.ask.about = About::Subject("c-2".parse().unwrap())),
         ("purpose", |seal| seal.ask.purpose = "card_activation".parse().unwrap()),
         ("gallery", |seal| seal.ask.gallery = "banks/b17/staff".parse().unwrap()),
+        ("call", |seal| seal.ask.method = Method::Lock),
+        ("client", |seal| seal.ask.client = "b17-branch".parse().unwrap()),
+        ("amount", |seal| seal.ask.amount_kzt += 1),
+        ("minute of capture", |seal| seal.ask.captured = Minute::of(NOW - 60)),
         ("relying party", |seal| seal.relying_party = "banks/b18".parse().unwrap()),
         ("party", |seal| seal.party = seal.key.next()),
     ]

@@ -15,7 +15,7 @@ use tumar::client::{Capture, Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{Modality, ModelId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
-use tumar::request::{Case, Method};
+use tumar::request::{Case, Method, Minute};
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::model::{Model, Models};
@@ -29,6 +29,11 @@ pub const GALLERY_OF_B19: &str = "banks/b19/customers";
 
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// When a capture is made: now.
+pub fn minute() -> Minute {
+    Minute::of(now())
 }
 
 /// The files of an installation, and a client of it.
@@ -162,7 +167,7 @@ impl Files {
         let config = self.client_config_of(bank);
         TokenRequest {
             deployment: config.deployment.clone(),
-            client: format!("banks/{bank}/atm-backend"),
+            client: config.client.to_string(),
             jkt: config.proof_key.thumbprint(),
             certificate: None,
             details: self.details_of(bank, purpose, methods, max_uses),

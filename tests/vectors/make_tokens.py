@@ -63,8 +63,8 @@ def transcript():
     request_id = bytearray([7] * 16)
     request_id[6] = request_id[6] & 0x0F | 0x40
     request_id[8] = request_id[8] & 0x3F | 0x80
-    fields = [b"tumar request v1", PATH.encode(), bytes(request_id), b"banks/b17/customers", b"c-0042", b"cash_withdrawal",
-              struct.pack(">Q", 40_000), struct.pack(">Q", 1), b"face", b"fr512", bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32]
+    fields = [b"tumar request v2", PATH.encode(), b"b17-atm", bytes(request_id), b"banks/b17/customers", b"c-0042",
+              b"cash_withdrawal", struct.pack(">Q", 40_000), struct.pack(">I", NOW // 60), struct.pack(">Q", 1), b"face", b"fr512", bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32]
     return b64(hashlib.sha256(b"".join(struct.pack(">Q", len(field)) + field for field in fields)).digest())
 
 

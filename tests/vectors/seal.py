@@ -71,8 +71,9 @@ def main():
     key_id = hashlib.sha256(given["pk"]).digest()[:8]
     request_id = bytes([7] * 6 + [0x47, 7, 0x87] + [7] * 7)
     info = framed(
-        b"tumar envelope v1", b"B", key_id, b"kz-demo", b"banks/b17", b"cash_withdrawal", request_id,
-        b"banks/b17/customers", b"c-0042", b"face", b"fr512",
+        b"tumar envelope v2", b"B", key_id, b"kz-demo", b"banks/b17", b"banks/b17/atm-backend",
+        b"/tumar.v1.MatchingService/VerifySubject", b"cash_withdrawal", request_id, b"banks/b17/customers", b"c-0042",
+        b"face", b"fr512", (40_000).to_bytes(8, "big"), (30_000_000).to_bytes(4, "big"),
     )
     plaintext = bytes(range(64))
     sealing = Schedule(2, given["ss"], info)

@@ -3,7 +3,7 @@
 use tumar::client::{ClientError, Prepared, Target};
 use tumar::log::receipt::Outcome;
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{Method, Minute};
 use tumar::template::ROW;
 use tumar::token::{Algorithm, ProofKey};
 use tumar::wire::peer::v1::relayed::Request;
@@ -118,7 +118,14 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     let target = cash(world, 0)?;
     let mut malformed = Vec::with_capacity(2);
     for (model, packed) in [(people.face.id(), &packed), (people.finger.id(), &equal_rows)] {
-        let crafted = Prepared::danger_verify_packed(config, &committee, &target, &[(model, packed)], 0);
+        let crafted = Prepared::danger_verify_packed(
+            config,
+            &committee,
+            &target,
+            &[(model, packed)],
+            0,
+            Minute::of(clock::now()),
+        );
         malformed.push(client.send(&world.bank.token(&CASH)?, &crafted.map_err(ClientError::from)?).await);
     }
     let [face, finger] = <[_; 2]>::try_from(malformed).expect("two were sent");

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tumar::client::{Answer, ClientError, Prepared, Receipts, SubjectKey};
 use tumar::log::receipt::Outcome;
-use tumar::request::Method;
+use tumar::request::{Method, Minute};
 
 use crate::cli::bank::{Wanted, wait_or_give_up};
+use crate::cli::clock;
 use crate::cli::failure::Failure;
 use crate::cli::people::{By, People, Shown};
 use crate::cli::world::World;
@@ -119,7 +120,8 @@ async fn enrol(world: &World, people: &People, person: usize, rounds: &mut Round
     let target = world.bank.target(person, "enrolment")?;
     let key = SubjectKey::generate().map_err(ClientError::from)?;
     let references = people.references(person);
-    let prepared = Prepared::enroll(config, &committee, &target, &references, &key).map_err(ClientError::from)?;
+    let prepared = Prepared::enroll(config, &committee, &target, &references, Minute::of(clock::now()), &key)
+        .map_err(ClientError::from)?;
     let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
     let answer = loop {
         match world.bank.client.send(&world.bank.token(&wanted)?, &prepared).await {
@@ -180,7 +182,8 @@ pub(super) fn prepare_for(
 ) -> Result<Prepared, Failure> {
     let (config, committee) = (world.bank.client.config(), world.bank.client.committee());
     let target = world.bank.target(claimed, by.purpose())?;
-    let prepared = Prepared::verify(config, &committee, &target, &people.captures(shown), amount);
+    let prepared =
+        Prepared::verify(config, &committee, &target, &people.captures(shown), amount, Minute::of(clock::now()));
     Ok(prepared.map_err(ClientError::from)?)
 }
 

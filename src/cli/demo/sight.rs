@@ -98,12 +98,16 @@ fn count_envelopes(
             party,
             deployment: &stopped.deployment,
             relying_party: &stopped.relying_party,
+            client: &ask.client,
+            method: ask.method,
             purpose: &ask.purpose,
             request_id: &ask.request_id,
             gallery: &ask.gallery,
             subject: ask.subject(),
             modality: sample.modality,
             model: &sample.model,
+            amount_kzt: ask.amount_kzt,
+            captured: ask.captured,
         };
         let bytes = envelopes_of(sent)[party.index()];
         let opened = Envelope::parse(bytes, bytes.len().saturating_sub(Envelope::OVERHEAD))
