@@ -53,13 +53,15 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 40] = [
+const ROWS: [ReasonRow; 42] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
     row("REQUEST_IN_FLIGHT", Code::Aborted, "The same request is being worked on; ask for its answer again."),
     row("REQUEST_ID_REUSED", Code::AlreadyExists, "The request id stands for another request."),
+    row("ANSWER_EXPIRED", Code::AlreadyExists, "The same request was answered, and the answer is no longer kept."),
     row("PROOF_REPLAYED", Code::Unauthenticated, "The proof was used before."),
+    row("ENVELOPE_SPENT", Code::AlreadyExists, "An envelope was used before; capture and seal anew."),
     row("TOKEN_SPENT", Code::PermissionDenied, "The token allows no more uses."),
     row("RATE_LIMITED", Code::ResourceExhausted, "The relying party asks too often."),
     row("SUBJECT_UNKNOWN", Code::NotFound, "There is no such subject: never enrolled, erased or expired."),

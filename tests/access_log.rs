@@ -7,7 +7,7 @@ mod memory;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use door::{Bank, LIMITS, LOCK_SECONDS, NOW};
+use door::{Bank, LIMITS, LOCK_SECONDS, NOW, envelope_key};
 use memory::{Break, Memory};
 use tumar::log::access::{AccessLog, Closing, LogError, Permit};
 use tumar::log::admission::NotAdmitted;
@@ -19,10 +19,10 @@ use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
 use tumar::log::tiles::Reader;
 use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::request::{About, Ask, Method};
+use tumar::request::{About, Ask, Method, Minute};
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
-use tumar::store::{Change, ChangeId, Enrolment, Reference, Store};
+use tumar::store::{Change, ChangeId, Enrolment, KeptKey, Reference, Store};
 use tumar::template::Shape;
 use tumar::token::policy::Limits;
 use tumar::token::purpose::{Enroll, Erase, ListUses, Lock, Unlock, Verify};
@@ -157,6 +157,93 @@ async fn a_request_is_told_by_its_id_and_its_transcript() {
         assert_eq!(refused, NotAdmitted::Answered(answer()));
     }
     assert_eq!(node.entries().await.len(), entries, "an answer given again is no new use");
+}
+
+#[tokio::test]
+async fn a_request_id_is_the_relying_partys_and_an_answer_its_clients() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let ask = bank.ask(Method::Verify, "c-1");
+    let permit = node.log.admit(bank.grant::<Verify>(&bank.call(&ask, NOW), NOW), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Closing::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
+    let by_another = Ask { client: "branch-backend".parse().unwrap(), ..ask.clone() };
+    let refused = node.log.admit(bank.grant::<Verify>(&bank.call(&by_another, NOW), NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::RequestIdReused);
+
+    // Nor may it build on a match that it did not see.
+    let about = About::Matched("c-1".parse().unwrap(), ask.request_id);
+    let own = Ask { about, ..bank.ask(Method::ListUses, "c-1") };
+    let others = Ask { client: by_another.client, request_id: RequestId::from_random([8; 16]), ..own.clone() };
+    let asks = async |ask: &Ask| {
+        node.log.admit(bank.grant::<ListUses>(&bank.call(ask, NOW), NOW), NOW).await.map(|permit| permit.subject())
+    };
+    assert_eq!(asks(&others).await, Err(NotAdmitted::MatchMissing));
+    assert!(asks(&own).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_was_forgotten_is_not_made_again() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let ask = bank.ask(Method::Lock, "c-1");
+    let permit = node.log.admit(bank.grant::<Lock>(&bank.call(&ask, NOW), NOW), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Closing::Completed, Some(Answer(Box::from(*b"locked"))), NOW).await.unwrap();
+    let kept = NOW + LIMITS.request_retention_seconds;
+    for (now, forgotten) in [(kept, false), (kept + 1, true), (NOW + 7 * DAY, true)] {
+        node.store.sweep(now).await.unwrap();
+        let refused = node.log.admit(bank.grant::<Lock>(&bank.call(&ask, now), now), now).await.unwrap_err();
+        let is_expired = refused == NotAdmitted::AnswerExpired;
+        assert!(is_expired == forgotten && (is_expired || matches!(refused, NotAdmitted::Answered(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_is_taken_once_as_long_as_its_key_is_there() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let mut node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    let key = envelope_key();
+    let id = *key.public().id();
+    node.store.keep_envelope_key(&KeptKey { key, made: NOW, until: NOW + 2 * DAY }).await.unwrap();
+    let first = bank.ask(Method::Verify, "c-1");
+    let admit = async |node: &Node, ask: &Ask, now: u64| {
+        let ask = Ask { captured: Minute::of(now), ..ask.clone() };
+        node.log.admit(bank.grant::<Verify>(&bank.call(&ask, now), now), now).await
+    };
+    let failed = Closing::Failed(Reason::fixed("PEER_LOST"));
+    let permit = admit(&node, &first, NOW).await.unwrap();
+    node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
+    // It came to nothing, so the very same request may come again; no other one brings what it brought.
+    let permit = admit(&node, &first, NOW).await.unwrap();
+    node.log.close(permit.ticket(), failed, None, NOW).await.unwrap();
+    let fresh = || bank.ask(Method::Verify, "c-1").request_id;
+    let more = Ask { amount_kzt: 1, request_id: fresh(), ..first.clone() };
+    let others = Ask { client: "branch-backend".parse().unwrap(), request_id: fresh(), ..first.clone() };
+    let enrolled = Ask { method: Method::Enroll, request_id: fresh(), ..first.clone() };
+    let enrolled =
+        Ask { purpose: "enrolment".parse().unwrap(), about: About::Subject("c-2".parse().unwrap()), ..enrolled };
+    let mut joined = Ask { request_id: fresh(), ..first.clone() };
+    joined.samples[0].envelopes[1] = [9; 32];
+    for now in [NOW, NOW + DAY, NOW + 30 * DAY] {
+        for (about, ask) in [("amount", &more), ("client", &others), ("other two new", &joined)] {
+            assert_eq!(admit(&node, ask, now).await.unwrap_err(), NotAdmitted::EnvelopeSpent, "{about}");
+            assert_eq!(node.last().await, denied("ENVELOPE_SPENT"));
+        }
+        let ask = Ask { captured: Minute::of(now), ..enrolled.clone() };
+        let refused = node.log.admit(bank.grant::<Enroll>(&bank.call(&ask, now), now), now).await;
+        assert_eq!(refused.unwrap_err(), NotAdmitted::EnvelopeSpent);
+        // After all that is forgotten by its time, and after a restart.
+        node.store.sweep(now + 20 * DAY).await.unwrap();
+        node.stop().await;
+        node = Node::start(directory.path()).await;
+    }
+    // With its key it is forgotten: nothing opens it any more.
+    node.store.destroy_envelope_key(&id).await.unwrap();
+    node.store.sweep(NOW).await.unwrap();
+    node.enroll("c-1", 1).await;
+    assert!(admit(&node, &more, NOW).await.is_ok());
 }
 
 #[tokio::test]
@@ -329,9 +416,14 @@ async fn what_was_spent_stays_spent_over_a_restart_until_its_time_has_passed() {
         let refused = node.log.admit(bank.grant::<Verify>(&cut_off, NOW), NOW).await.unwrap_err();
         assert_eq!(refused, NotAdmitted::ProofReplayed);
     }
-    // Long after, all ids are forgotten: their tokens are refused for their time.
+    // Long after, the ids of tokens and proofs are forgotten, which are refused for their time; those of requests a week later.
     node.store.sweep(NOW + DAY / 2).await.unwrap();
-    let _ = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.expect("the ids are forgotten");
+    let refused = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::AnswerExpired);
+    let _ = node.log.admit(bank.grant::<Verify>(&cut_off, NOW), NOW).await.expect("its proof is forgotten");
+    node.store.sweep(NOW + 8 * DAY).await.unwrap();
+    node.enroll("c-1", 1).await;
+    let _ = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.expect("all ids are forgotten");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -197,7 +197,8 @@ impl Engine {
         if let Err(refusal) = &sealed {
             self.log_denial(grant.record().clone(), grant.spends().clone(), refusal.reason.clone(), now).await;
         }
-        Ok((grant, sealed?))
+        let sealed = sealed?;
+        Ok((grant.with_envelopes(sealed.iter().map(Sealed::spent).collect()), sealed))
     }
 
     /// A log that is halted refuses the next admission anyway: nothing is lost by not hearing of it here.

@@ -9,7 +9,7 @@ use crate::request::{Ask, Method};
 use crate::seal::{Binding, Envelope, OpenError};
 use crate::share::Summands;
 use crate::template::Shape;
-use crate::token::purpose::For;
+use crate::token::purpose::{For, SpentEnvelope};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::{RequestError, envelopes_of, samples_of};
 
@@ -21,12 +21,18 @@ const SUBJECT_KEY: usize = 32;
 pub(super) struct Sealed {
     envelope: Envelope,
     shape: Shape,
+    digest: [u8; 32],
 }
 
 impl Sealed {
     /// The shape of the template in it, as its length tells.
     pub(super) const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What is used up of it.
+    pub(super) fn spent(&self) -> SpentEnvelope {
+        SpentEnvelope { key: *self.envelope.key().as_bytes(), digest: self.digest }
     }
 }
 
@@ -56,7 +62,7 @@ impl Engine {
             if !self.envelope_keys.knows(&envelope.key()) {
                 return Err(UnknownKey.at(self.party));
             }
-            sealed.push(Sealed { envelope, shape });
+            sealed.push(Sealed { envelope, shape, digest: sample.envelopes[self.party.index()] });
         }
         Ok(sealed)
     }

@@ -132,6 +132,8 @@ impl Cause for NotAdmitted {
             Self::RateLimited { retry_after_ms } => refusal.retry_after_ms = Some(retry_after_ms),
             Self::RequestInFlight
             | Self::RequestIdReused
+            | Self::AnswerExpired
+            | Self::EnvelopeSpent
             | Self::ProofReplayed
             | Self::TokenSpent
             | Self::SubjectExists

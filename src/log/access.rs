@@ -150,7 +150,6 @@ impl<P: For> Permit<P> {
 #[must_use = "close it with AccessLog::close"]
 pub struct Ticket {
     pub(super) record: Use,
-    pub(super) client: String,
     pub(super) request_id: RequestId,
     pub(super) transcript: [u8; 32],
     pub(super) subject: Option<RecordId>,
@@ -163,7 +162,6 @@ impl Ticket {
     pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
         Self {
             record: record.clone(),
-            client: spends.client.clone(),
             request_id: spends.request_id,
             transcript: spends.transcript,
             subject: subject.map(|(record, _)| record),

@@ -1,6 +1,6 @@
 //! Who is admitted: the part of the door that only the ledger can answer, in the order of DESIGN 6.
 //!
-//! request id -> proof -> token -> rate -> subject, all in the transaction that also takes the log entry. So what is refused
+//! request id -> proof -> envelopes -> token -> rate -> subject, all in the transaction that also takes the log entry. So what is refused
 //! is logged as well, and what was spent stays spent.
 
 use std::collections::HashMap;
@@ -22,6 +22,9 @@ use super::work::{Admitted, Outcome, Touch, Work};
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
 
+/// Seconds for which a request id is remembered at least: as long as what it changed, and longer than an envelope of it opens.
+pub const REQUEST_SECONDS: u64 = 7 * 86_400;
+
 /// Seconds for which a match shows that the person is there.
 const MATCH_SECONDS: u64 = 300;
 
@@ -34,9 +37,15 @@ pub enum NotAdmitted {
     /// The same request is being worked on. Wait for its answer.
     #[error("the same request is being worked on")]
     RequestInFlight,
-    /// The request id stands for another request of this client.
+    /// The request id stands for another request of this relying party.
     #[error("the request id stands for another request")]
     RequestIdReused,
+    /// The same request was answered so long ago that the answer is no longer kept. It is not done again.
+    #[error("the same request was answered, and the answer is no longer kept")]
+    AnswerExpired,
+    /// One of the node's own envelopes came with another request, or with this one before it was answered.
+    #[error("an envelope was used before")]
+    EnvelopeSpent,
     /// The proof was used before.
     #[error("the proof was used before")]
     ProofReplayed,
@@ -74,6 +83,8 @@ impl NotAdmitted {
             Self::Answered(_) | Self::Halted => return None,
             Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
             Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
+            Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },
+            Self::EnvelopeSpent => const { Reason::fixed("ENVELOPE_SPENT") },
             Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
             Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
             Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },
@@ -245,14 +256,13 @@ impl Batch {
         }
         match judged {
             Ok(subject) => {
-                let until = spends.token_until.max(now.saturating_add(self.limits.request_retention_seconds));
-                rows.open_request(
-                    &spends.client,
-                    spends.request_id,
-                    &spends.transcript,
-                    until.saturating_add(SKEW_SECONDS),
-                )
-                .await?;
+                let kept = self.limits.request_retention_seconds.max(REQUEST_SECONDS);
+                let until = spends.token_until.max(now.saturating_add(kept)).saturating_add(SKEW_SECONDS);
+                let request = (spends.client.as_str(), &spends.transcript);
+                rows.open_request(&record.relying_party, spends.request_id, request, until).await?;
+                for envelope in &spends.envelopes {
+                    rows.spend_envelope(envelope, &spends.transcript).await?;
+                }
                 let of = subject.map(|(record, _)| record);
                 let place = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
                 Ok(Outcome::Admitted { place, subject })
@@ -275,10 +285,16 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
-        if let Some(Asked { transcript, course, .. }) = rows.asked(&spends.client, spends.request_id).await? {
+        let asked = rows.asked(&record.relying_party, spends.request_id).await?;
+        let again = asked.is_some();
+        if let Some(Asked { client, transcript, course, .. }) = asked {
             match course {
-                _ if transcript != spends.transcript => return Ok(Err(NotAdmitted::RequestIdReused)),
+                // Two issuers may have named two clients alike: an answer is for the one that asked.
+                _ if transcript != spends.transcript || client != spends.client => {
+                    return Ok(Err(NotAdmitted::RequestIdReused));
+                }
                 Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
+                Course::Forgotten => return Ok(Err(NotAdmitted::AnswerExpired)),
                 Course::Open => return Ok(Err(NotAdmitted::RequestInFlight)),
                 // No answer will come any more: to try again is a new use, with all checks.
                 Course::Ended => {}
@@ -286,6 +302,13 @@ impl Batch {
         }
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Err(NotAdmitted::ProofReplayed));
+        }
+        for envelope in &spends.envelopes {
+            // The very same request, which came to nothing, brings what it brought.
+            let spent = rows.spent_by(envelope).await?;
+            if spent.is_some_and(|by| !(again && by == spends.transcript)) {
+                return Ok(Err(NotAdmitted::EnvelopeSpent));
+            }
         }
         if rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await? > spends.max_uses {
             return Ok(Err(NotAdmitted::TokenSpent));
@@ -318,9 +341,11 @@ impl Batch {
             (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
             (Method::ListUses, Some(known)) => {
                 let earlier = match terms.after {
-                    Some(after) => rows.asked(&spends.client, after).await?,
+                    Some(after) => rows.asked(&record.relying_party, after).await?,
                     None => None,
                 };
+                // What another client saw is not this one's to build on.
+                let earlier = earlier.filter(|asked| asked.client == spends.client);
                 let fresh = earlier.and_then(|asked| asked.matched).is_some_and(|matched| {
                     matched.record == known.record
                         && matched.purpose == record.purpose
@@ -348,7 +373,10 @@ impl Batch {
             (Closing::Matched, Some(record)) => Some(Match { record, purpose: ticket.record.purpose.clone(), at: now }),
             _ => None,
         };
-        if !rows.close_request(&ticket.client, ticket.request_id, answer, matched.as_ref()).await? {
+        let kept = now.saturating_add(self.limits.request_retention_seconds);
+        let answer = answer.map(|answer| (answer, kept));
+        let relying_party = &ticket.record.relying_party;
+        if !rows.close_request(relying_party, ticket.request_id, answer, matched.as_ref()).await? {
             return Ok(Outcome::NotOpen);
         }
         if let Some(record) = ticket.subject

@@ -7,8 +7,9 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
-use crate::name::{GalleryName, PurposeName, RequestId, Subject};
+use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
+use crate::token::purpose::SpentEnvelope;
 
 use super::admission::Batch;
 use super::half::{Half, Place};
@@ -46,6 +47,8 @@ impl Standing {
 /// What a ledger knows of a request id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asked {
+    /// Who asked, as [`Spends::client`](crate::token::purpose::Spends::client) has it.
+    pub client: String,
     /// Transcript of the request that came under it.
     pub transcript: [u8; 32],
     /// What became of that.
@@ -74,6 +77,8 @@ pub enum Course {
     Ended,
     /// Closed with this answer.
     Answered(Answer),
+    /// Closed with an answer that is no longer kept.
+    Forgotten,
 }
 
 /// Bytes of a stored answer, for the caller who asked and for nobody else: they tell whether it matched.
@@ -136,27 +141,44 @@ pub trait Ledger: Send + 'static {
 
 /// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.
 pub trait Rows: Send {
-    /// What came under this client's request id.
-    fn asked(&mut self, client: &str, id: RequestId)
-    -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
+    /// What came under this relying party's request id.
+    fn asked(
+        &mut self,
+        relying_party: &RelyingParty,
+        id: RequestId,
+    ) -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
 
-    /// Notes a request as open, in place of one that ended. It may be forgotten after `until`, in unix seconds.
+    /// Notes a request as open, by its client and transcript, in place of one that ended. It may be forgotten after `until`, in unix seconds.
     fn open_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        transcript: &[u8; 32],
+        request: (&str, &[u8; 32]),
         until: u64,
     ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
-    /// Closes an open request, with an answer for those who ask again, or as ended. False if none was open.
+    /// Closes an open request as ended, or with an answer for those who ask again, which is kept until a moment in unix seconds.
+    /// False if none was open.
     fn close_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        answer: Option<&Answer>,
+        answer: Option<(&Answer, u64)>,
         matched: Option<&Match>,
     ) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
+
+    /// Transcript of the request that spent an envelope. None if it is not spent.
+    fn spent_by(
+        &mut self,
+        envelope: &SpentEnvelope,
+    ) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
+
+    /// Spends an envelope for a request, for as long as the envelope's key is there.
+    fn spend_envelope(
+        &mut self,
+        envelope: &SpentEnvelope,
+        transcript: &[u8; 32],
+    ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
     fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> impl Future<Output = Result<bool, LedgerFault>> + Send;

@@ -7,7 +7,7 @@ use super::admission::NotAdmitted;
 use super::entry::Reason;
 use super::half::Place;
 use super::ledger::{Answer, Position, RecordId};
-use crate::name::{GalleryName, RequestId, Subject};
+use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::token::purpose::{Spends, Terms, Use};
 
 /// What an admission got.
@@ -57,7 +57,7 @@ impl Work {
     pub(super) fn touches(&self) -> Touch<'_> {
         match self {
             Self::Admit { spends, record, terms, .. } => Touch {
-                request: Some((spends.client.as_str(), spends.request_id)),
+                request: Some((&record.relying_party, spends.request_id)),
                 after: terms.after,
                 spends: Some(spends),
                 subject: named(record),
@@ -67,7 +67,7 @@ impl Work {
                 Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
             }
             Self::Close { ticket, .. } => Touch {
-                request: Some((ticket.client.as_str(), ticket.request_id)),
+                request: Some((&ticket.record.relying_party, ticket.request_id)),
                 after: None,
                 spends: None,
                 subject: named(&ticket.record),
@@ -106,11 +106,11 @@ pub(super) enum Outcome {
 /// What one piece of waiting work is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Touch<'a> {
-    /// A client's request id.
-    pub request: Option<(&'a str, RequestId)>,
-    /// An earlier request of the same client.
+    /// A relying party's request id.
+    pub request: Option<(&'a RelyingParty, RequestId)>,
+    /// An earlier request of the same relying party.
     pub after: Option<RequestId>,
-    /// A token and a proof.
+    /// A token, a proof and envelopes.
     pub spends: Option<&'a Spends>,
     /// A subject, by name.
     pub subject: Option<(&'a GalleryName, &'a Subject)>,

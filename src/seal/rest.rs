@@ -9,7 +9,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{NoRandomness, OpenError, TAG, framed, random};
+use super::{KeyId, NoRandomness, OpenError, PrivateKey, TAG, framed, random};
 use crate::name::GalleryName;
 
 /// How much longer a box is than what is in it: a nonce of 12 bytes in front, a tag of 16 behind.
@@ -38,8 +38,9 @@ impl Context<'_> {
 const WRAP: &[u8] = b"tumar record key v1";
 const BOX: &[u8] = b"tumar record box v1";
 const EVIDENCE: &[u8] = b"tumar evidence box v1";
+const ENVELOPE_SEED: &[u8] = b"tumar envelope seed box v1";
 
-/// The node's own key: it wraps the record keys, and one derived from it seals evidence.
+/// The node's own key: it wraps the record keys, and those derived from it seal evidence and the seeds of envelope keys.
 ///
 /// Nonces are random, 96 bits: NIST SP 800-38D (section 8.3) allows 2^32 wraps under one key, thus as many enrolments.
 /// A node that comes near moves to a new store key and wraps its record keys again.
@@ -71,7 +72,7 @@ impl StoreKey {
     /// # Errors
     /// [`NoRandomness`] if the system gives none.
     pub fn seal_evidence(&self, rq: &[u8; 32], plaintext: &[u8]) -> Result<Box<[u8]>, NoRandomness> {
-        seal(&self.evidence_key(), &framed(&[EVIDENCE, rq]), plaintext)
+        seal(&self.derived(EVIDENCE), &framed(&[EVIDENCE, rq]), plaintext)
     }
 
     /// What is in such a box.
@@ -79,11 +80,34 @@ impl StoreKey {
     /// # Errors
     /// [`OpenError`] unless it was made by [`StoreKey::seal_evidence`] with this key for this request.
     pub fn open_evidence(&self, rq: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
-        open(&self.evidence_key(), &framed(&[EVIDENCE, rq]), sealed)
+        open(&self.derived(EVIDENCE), &framed(&[EVIDENCE, rq]), sealed)
     }
 
-    fn evidence_key(&self) -> Zeroizing<[u8; 32]> {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), EVIDENCE);
+    /// A box with the seed of an envelope key in it, for the key of this id. Under a key derived as evidence's is.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the system gives none.
+    pub fn seal_seed(&self, id: &KeyId, seed: &Zeroizing<[u8; 32]>) -> Result<Box<[u8]>, NoRandomness> {
+        seal(&self.derived(ENVELOPE_SEED), &framed(&[ENVELOPE_SEED, id.as_bytes()]), seed.as_slice())
+    }
+
+    /// The key whose seed is in such a box.
+    ///
+    /// # Errors
+    /// [`OpenError`] unless it was made by [`StoreKey::seal_seed`] with this key for this id.
+    pub fn open_seed(&self, id: &KeyId, sealed: &[u8]) -> Result<PrivateKey, OpenError> {
+        let bytes = open(&self.derived(ENVELOPE_SEED), &framed(&[ENVELOPE_SEED, id.as_bytes()]), sealed)?;
+        let mut seed = Zeroizing::new([0; 32]);
+        if bytes.len() != seed.len() {
+            return Err(OpenError);
+        }
+        seed.copy_from_slice(&bytes);
+        let key = PrivateKey::from_seed(&seed);
+        if key.public().id() == id { Ok(key) } else { Err(OpenError) }
+    }
+
+    fn derived(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), label);
         let mut key = Zeroizing::new([0; 32]);
         key.copy_from_slice(tag.as_ref());
         key

@@ -32,6 +32,9 @@ use crate::seal::{framed, sha256};
 /// Seconds that a committed change is remembered, for a helper that was away: seven days.
 const REMEMBERED_SECONDS: u64 = 7 * 24 * 3600;
 
+// Else a request id that was forgotten could name a change that is not.
+const _: () = assert!(REMEMBERED_SECONDS <= crate::log::admission::REQUEST_SECONDS);
+
 /// Names a change at all three nodes: by the request that asked for it and the batch in which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChangeId(pub [u8; 32]);

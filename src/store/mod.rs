@@ -5,6 +5,7 @@
 //! ledger.rs    Ledger for Store: what the access log commits, in one transaction
 //! view.rs      what such a transaction reads and writes, each at one go
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
+//! envelopes.rs keys that envelopes are sealed to, and the envelopes that are spent
 //! records.rs   positions, loading at start, expiry
 //! import.rs    many records at a time, for a node that serves nobody yet
 //! boxes.rs     a record's boxes and their key
@@ -22,6 +23,7 @@
 mod boxes;
 mod changes;
 mod contents;
+mod envelopes;
 mod import;
 mod ledger;
 mod records;
@@ -41,6 +43,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
+pub use envelopes::KeptKey;
 pub use records::{Candidate, Expired, Record, Reference, Swept};
 
 use crate::name::Deployment;

@@ -180,6 +180,7 @@ impl Store {
         for forget in [
             "DELETE FROM proofs WHERE until < ?",
             "DELETE FROM tokens WHERE until < ?",
+            "UPDATE requests SET answer = NULL WHERE answer_until < ? AND answer IS NOT NULL",
             "DELETE FROM requests WHERE until < ? AND open = 0",
             "DELETE FROM evidence WHERE until < ?",
             "DELETE FROM changes WHERE until < ? AND committed = 1",
@@ -204,6 +205,7 @@ impl Store {
         if acts {
             self.0.acted.store(now, Ordering::Relaxed);
         }
+        self.forget_envelopes().await?;
         let records: Vec<_> = rows
             .iter()
             .map(|row| {
@@ -217,11 +219,12 @@ impl Store {
         Ok(Swept { records, forgotten })
     }
 
-    /// Removes the rows whose key is destroyed, and empties the write-ahead log, which still holds them.
+    /// Removes the rows whose key or seed is destroyed, and empties the write-ahead log, which still holds them.
     pub(super) async fn finish_erasures(&self) -> Result<(), StoreError> {
         let mut held = self.connection().await;
         let connection = held.plain()?;
         query("DELETE FROM records WHERE wrapped_key IS NULL").execute(&mut *connection).await?;
+        query("DELETE FROM envelope_keys WHERE seed IS NULL").execute(&mut *connection).await?;
         query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&mut *connection).await?;
         Ok(())
     }

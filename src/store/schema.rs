@@ -56,20 +56,39 @@ CREATE INDEX changes_pending ON changes (record) WHERE committed = 0;
 CREATE TABLE proofs (proof BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE tokens (token BLOB PRIMARY KEY, uses INTEGER NOT NULL, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE requests (
-    client TEXT NOT NULL,
+    relying_party TEXT NOT NULL,
     request BLOB NOT NULL,
+    client TEXT NOT NULL,
     transcript BLOB NOT NULL,
     open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    -- The answer goes when its time has passed. That time stays: it tells that there was one.
     answer BLOB,
+    answer_until INTEGER,
     until INTEGER NOT NULL,
     -- Of a comparison that matched: whom, what for, and when.
     matched_record INTEGER,
     matched_purpose TEXT,
     matched_at INTEGER,
-    PRIMARY KEY (client, request)
+    PRIMARY KEY (relying_party, request)
 ) STRICT;
 CREATE INDEX requests_until ON requests (until);
+CREATE INDEX requests_answers ON requests (answer_until) WHERE answer IS NOT NULL;
 CREATE INDEX requests_open ON requests (open) WHERE open = 1;
+
+-- Keys that envelopes are sealed to, by the first 8 bytes of SHA-256 of the public one. NULL is destroyed: the row goes next.
+CREATE TABLE envelope_keys (
+    key BLOB PRIMARY KEY,
+    made INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    seed BLOB
+) STRICT, WITHOUT ROWID;
+-- Envelopes that came, and the request that each came with: kept as long as their key, by which they are swept together.
+CREATE TABLE envelopes (
+    key BLOB NOT NULL,
+    envelope BLOB NOT NULL,
+    transcript BLOB NOT NULL,
+    PRIMARY KEY (key, envelope)
+) STRICT, WITHOUT ROWID;
 
 -- What requests presented for their right, sealed, for auditors: by the request's transcript and its own digest.
 CREATE TABLE evidence (

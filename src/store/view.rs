@@ -16,18 +16,21 @@ use crate::log::entry::blinded_handle;
 use crate::log::half::Place;
 use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
 use crate::log::work::Touch;
-use crate::name::{GalleryName, PurposeName, RequestId, Subject};
+use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::seal::StoreKey;
 use crate::token::Evidence;
+use crate::token::purpose::SpentEnvelope;
 
-/// A client's request id.
+/// A relying party's request id.
 type RequestKey = (String, [u8; 16]);
 
 /// A row of `requests`.
 struct Request {
+    client: String,
     transcript: [u8; 32],
     open: bool,
     answer: Option<Vec<u8>>,
+    answer_until: Option<i64>,
     until: i64,
     matched: Option<Match>,
     changed: bool,
@@ -51,6 +54,8 @@ pub(super) struct View<'k> {
     proofs: HashMap<[u8; 32], (bool, Option<u64>)>,
     /// Uses so far, and until when to keep it if this batch uses it.
     tokens: HashMap<[u8; 32], (u32, Option<u64>)>,
+    /// Which request spent it, and whether that was in this batch.
+    envelopes: HashMap<SpentEnvelope, (Option<[u8; 32]>, bool)>,
     names: HashMap<(GalleryName, Subject), Option<i64>>,
     records: HashMap<i64, Option<Enrolled>>,
     entries: BTreeMap<Place, Vec<u8>>,
@@ -87,6 +92,7 @@ impl<'k> View<'k> {
             requests: HashMap::new(),
             proofs: HashMap::new(),
             tokens: HashMap::new(),
+            envelopes: HashMap::new(),
             names: HashMap::new(),
             records: HashMap::new(),
             entries: BTreeMap::new(),
@@ -101,14 +107,15 @@ impl<'k> View<'k> {
     }
 
     fn expect(&mut self, Touch { request, after, spends, subject, records }: Touch<'_>) {
-        if let Some((client, id)) = request {
+        if let Some((relying_party, id)) = request {
             for id in [Some(id), after].into_iter().flatten() {
-                self.requests.insert((client.to_owned(), *id.as_bytes()), None);
+                self.requests.insert((relying_party.to_string(), *id.as_bytes()), None);
             }
         }
         if let Some(spends) = spends {
             self.proofs.insert(spends.proof, (false, None));
             self.tokens.insert(spends.token, (0, None));
+            self.envelopes.extend(spends.envelopes.iter().map(|envelope| (*envelope, (None, false))));
         }
         self.records.extend(records.iter().map(|RecordId(record)| (*record, None)));
         if let Some((gallery, subject)) = subject {
@@ -116,17 +123,17 @@ impl<'k> View<'k> {
         }
     }
 
-    /// Five statements in one. The small table of what is asked for leads each join, so each answer is found by an index.
+    /// Six statements in one. The small table of what is asked for leads each join, so each answer is found by an index.
     fn question(&self) -> QueryBuilder<Sqlite> {
         const RECORD: &str = "r.record, r.gallery, r.subject, r.contents, r.position, r.live, r.expires, r.attempts,
             r.locked_until, r.handles, r.wrapped_key, r.subject_key";
         let mut ask = QueryBuilder::new("");
         if !self.requests.is_empty() {
             ask.push("SELECT 'request' AS kind, r.* FROM (");
-            ask.push_values(&self.requests, |mut row, ((client, id), _)| {
-                row.push_bind(client.clone()).push_bind(id.to_vec());
+            ask.push_values(&self.requests, |mut row, ((relying_party, id), _)| {
+                row.push_bind(relying_party.clone()).push_bind(id.to_vec());
             });
-            ask.push(") AS v CROSS JOIN requests AS r ON r.client = v.column1 AND r.request = v.column2;");
+            ask.push(") AS v CROSS JOIN requests AS r ON r.relying_party = v.column1 AND r.request = v.column2;");
         }
         if !self.proofs.is_empty() {
             ask.push("SELECT 'proof' AS kind, r.* FROM (");
@@ -135,6 +142,13 @@ impl<'k> View<'k> {
             ask.push("SELECT 'token' AS kind, r.* FROM (");
             ask.push_values(self.tokens.keys(), |mut row, token| _ = row.push_bind(token.to_vec()));
             ask.push(") AS v CROSS JOIN tokens AS r ON r.token = v.column1;");
+        }
+        if !self.envelopes.is_empty() {
+            ask.push("SELECT 'envelope' AS kind, r.* FROM (");
+            ask.push_values(self.envelopes.keys(), |mut row, SpentEnvelope { key, digest }| {
+                row.push_bind(key.to_vec()).push_bind(digest.to_vec());
+            });
+            ask.push(") AS v CROSS JOIN envelopes AS r ON r.key = v.column1 AND r.envelope = v.column2;");
         }
         if !self.names.is_empty() {
             ask.push("SELECT 'record' AS kind, ").push(RECORD).push(" FROM (");
@@ -156,16 +170,24 @@ impl<'k> View<'k> {
         match row.try_get("kind")? {
             "request" => {
                 let request = Request {
+                    client: row.try_get("client")?,
                     transcript: array(row.try_get("transcript")?)?,
                     open: row.try_get("open")?,
                     answer: row.try_get("answer")?,
+                    answer_until: row.try_get("answer_until")?,
                     until: row.try_get("until")?,
                     matched: matched(row)?,
                     changed: false,
                 };
-                self.requests.insert((row.try_get("client")?, array(row.try_get("request")?)?), Some(request));
+                let id = array(row.try_get("request")?)?;
+                self.requests.insert((row.try_get("relying_party")?, id), Some(request));
             }
             "proof" => _ = self.proofs.insert(array(row.try_get("proof")?)?, (true, None)),
+            "envelope" => {
+                let (key, digest) = (array(row.try_get("key")?)?, array(row.try_get("envelope")?)?);
+                let by = array(row.try_get("transcript")?)?;
+                self.envelopes.insert(SpentEnvelope { key, digest }, (Some(by), false));
+            }
             "token" => _ = self.tokens.insert(array(row.try_get("token")?)?, (row.try_get("uses")?, None)),
             "record" => {
                 let (record, named): (i64, _) = (row.try_get("record")?, Named::read(row)?);
@@ -195,19 +217,21 @@ impl<'k> View<'k> {
             .collect();
         if !requests.is_empty() {
             tell.push(
-                "INSERT INTO requests (client, request, transcript, open, answer, until,
+                "INSERT INTO requests (relying_party, request, client, transcript, open, answer, answer_until, until,
                     matched_record, matched_purpose, matched_at) ",
             );
-            tell.push_values(requests, |mut row, ((client, id), request)| {
-                row.push_bind(client.clone()).push_bind(id.to_vec()).push_bind(request.transcript.to_vec());
-                row.push_bind(request.open).push_bind(request.answer.clone()).push_bind(request.until);
+            tell.push_values(requests, |mut row, ((relying_party, id), request)| {
+                row.push_bind(relying_party.clone()).push_bind(id.to_vec()).push_bind(request.client.clone());
+                row.push_bind(request.transcript.to_vec()).push_bind(request.open).push_bind(request.answer.clone());
+                row.push_bind(request.answer_until).push_bind(request.until);
                 let matched = request.matched.as_ref();
                 row.push_bind(matched.map(|matched| matched.record.0));
                 row.push_bind(matched.map(|matched| matched.purpose.to_string()));
                 row.push_bind(matched.map(|matched| column(matched.at)));
             });
-            tell.push(" ON CONFLICT (client, request) DO UPDATE");
-            tell.push(" SET open = excluded.open, answer = excluded.answer, until = excluded.until,");
+            tell.push(" ON CONFLICT (relying_party, request) DO UPDATE");
+            tell.push(" SET open = excluded.open, answer = excluded.answer, answer_until = excluded.answer_until,");
+            tell.push(" until = excluded.until,");
             tell.push(" matched_record = excluded.matched_record, matched_purpose = excluded.matched_purpose,");
             tell.push(" matched_at = excluded.matched_at;");
         }
@@ -227,6 +251,15 @@ impl<'k> View<'k> {
                 row.push_bind(token.to_vec()).push_bind(uses).push_bind(column(until));
             });
             tell.push(" ON CONFLICT (token) DO UPDATE SET uses = excluded.uses;");
+        }
+        let envelopes: Vec<_> =
+            self.envelopes.iter().filter_map(|(envelope, (by, new))| Some((envelope, by.filter(|_| *new)?))).collect();
+        if !envelopes.is_empty() {
+            tell.push("INSERT INTO envelopes (key, envelope, transcript) ");
+            tell.push_values(envelopes, |mut row, (SpentEnvelope { key, digest }, by)| {
+                row.push_bind(key.to_vec()).push_bind(digest.to_vec()).push_bind(by.to_vec());
+            });
+            tell.push(";");
         }
         for Enrolled { standing, handles, .. } in self.records.values().flatten().filter(|row| row.changed) {
             tell.push("UPDATE records SET attempts = ").push_bind(standing.attempts);
@@ -264,14 +297,16 @@ impl<'k> View<'k> {
 }
 
 impl Rows for View<'_> {
-    async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
-        let key = (client.to_owned(), *id.as_bytes());
+    async fn asked(&mut self, relying_party: &RelyingParty, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
+        let key = (relying_party.to_string(), *id.as_bytes());
         Ok(self.requests.get(&key).ok_or_else(not_read)?.as_ref().map(|request| Asked {
+            client: request.client.clone(),
             transcript: request.transcript,
             matched: request.matched.clone(),
             course: match &request.answer {
                 _ if request.open => Course::Open,
                 Some(answer) => Course::Answered(Answer(answer.as_slice().into())),
+                None if request.answer_until.is_some() => Course::Forgotten,
                 None => Course::Ended,
             },
         }))
@@ -279,31 +314,53 @@ impl Rows for View<'_> {
 
     async fn open_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        transcript: &[u8; 32],
+        (client, transcript): (&str, &[u8; 32]),
         until: u64,
     ) -> Result<(), LedgerFault> {
-        let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
+        let row = self.requests.get_mut(&(relying_party.to_string(), *id.as_bytes())).ok_or_else(not_read)?;
         let until = row.as_ref().map_or(0, |before| before.until).max(column(until));
-        *row = Some(Request { transcript: *transcript, open: true, answer: None, until, matched: None, changed: true });
+        *row = Some(Request {
+            client: client.to_owned(),
+            transcript: *transcript,
+            open: true,
+            answer: None,
+            answer_until: None,
+            until,
+            matched: None,
+            changed: true,
+        });
         Ok(())
     }
 
     async fn close_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        answer: Option<&Answer>,
+        answer: Option<(&Answer, u64)>,
         matched: Option<&Match>,
     ) -> Result<bool, LedgerFault> {
-        let row = self.requests.get_mut(&(client.to_owned(), *id.as_bytes())).ok_or_else(not_read)?;
+        let row = self.requests.get_mut(&(relying_party.to_string(), *id.as_bytes())).ok_or_else(not_read)?;
         let Some(request) = row.as_mut().filter(|request| request.open) else { return Ok(false) };
         request.open = false;
-        request.answer = answer.map(|Answer(bytes)| bytes.to_vec());
+        request.answer = answer.map(|(Answer(bytes), _)| bytes.to_vec());
+        request.answer_until = answer.map(|(_, until)| column(until));
         request.matched = matched.cloned();
         request.changed = true;
         Ok(true)
+    }
+
+    async fn spent_by(&mut self, envelope: &SpentEnvelope) -> Result<Option<[u8; 32]>, LedgerFault> {
+        Ok(self.envelopes.get(envelope).ok_or_else(not_read)?.0)
+    }
+
+    async fn spend_envelope(&mut self, envelope: &SpentEnvelope, transcript: &[u8; 32]) -> Result<(), LedgerFault> {
+        let (by, new) = self.envelopes.get_mut(envelope).ok_or_else(not_read)?;
+        if by.is_none() {
+            (*by, *new) = (Some(*transcript), true);
+        }
+        Ok(())
     }
 
     async fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> Result<bool, LedgerFault> {

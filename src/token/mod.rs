@@ -156,6 +156,8 @@ impl Token {
             client: format!("{} {}", access.issuer, access.client),
             request_id: ask.request_id,
             transcript: ask.transcript(),
+            // Whose node this is, and so which envelopes are its own, is not known here.
+            envelopes: Vec::new(),
         };
         let approvals = case_of(ask).map_or(&[][..], |case| &case.approvals).to_vec();
         let evidence = Arc::new(Evidence::new(self.access, self.proof, approvals));

@@ -50,6 +50,15 @@ purposes! {
     ListUses,
 }
 
+/// A node's own envelope of a sample: the key that it is sealed to, and SHA-256 of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpentEnvelope {
+    /// Id of the key.
+    pub key: [u8; 8],
+    /// SHA-256 of the bytes as they travel.
+    pub digest: [u8; 32],
+}
+
 /// What a request uses up, the moment that it is admitted: none of it can be used again, whatever comes of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spends {
@@ -65,10 +74,12 @@ pub struct Spends {
     pub proof_until: u64,
     /// The caller: issuer and `client_id`, with a space between. Stored answers are its own.
     pub client: String,
-    /// The caller's request id.
+    /// The request's id: the relying party's, so no two of its clients have the same one.
     pub request_id: RequestId,
     /// [`Ask::transcript`](crate::request::Ask::transcript): the same request may be asked again, another one under its id may not.
     pub transcript: [u8; 32],
+    /// This node's own envelopes, in the order of the samples: once admitted, no other request brings one of them.
+    pub envelopes: Vec<SpentEnvelope>,
 }
 
 /// What the access log will say of the request, less what is only known there (salt, minute, place, blinded handle).
@@ -146,6 +157,12 @@ pub struct Grant<P: For> {
 impl<P: For> Grant<P> {
     pub(super) const fn new(spends: Spends, record: Use, terms: Terms) -> Self {
         Self { spends, record, terms, purpose: PhantomData }
+    }
+
+    /// The same with the envelopes that came along, which it uses up as well.
+    pub fn with_envelopes(mut self, envelopes: Vec<SpentEnvelope>) -> Self {
+        self.spends.envelopes = envelopes;
+        self
     }
 
     /// What it uses up.

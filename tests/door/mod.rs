@@ -1,17 +1,20 @@
 //! A bank with a real issuer, so that tests hold grants that were checked like any other.
 #![allow(clippy::unwrap_used, dead_code, reason = "shared by several test crates; each uses a part")]
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
 use tumar::request::{About, Ask, Method, Minute, Sample};
+use tumar::seal::PrivateKey;
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
 use tumar::token::jwt::{Issuer, TokenRequest, TrustedIssuer, Verifier};
 use tumar::token::policy::{Limits, Policy, Thresholds};
 use tumar::token::proof::ProofKey;
-use tumar::token::purpose::{For, Grant};
+use tumar::token::purpose::{For, Grant, SpentEnvelope};
 use tumar::token::{Officers, Token};
+use zeroize::Zeroizing;
 
 pub(crate) const NOW: u64 = 1_790_000_000;
 pub(crate) const LOCK_SECONDS: u64 = 600;
@@ -80,6 +83,13 @@ impl Thresholds for OneModel {
     }
 }
 
+/// The key of all envelopes here.
+pub(crate) fn envelope_key() -> PrivateKey {
+    PrivateKey::from_seed(&Zeroizing::new([4; 32]))
+}
+
+static ENVELOPE_KEY: LazyLock<[u8; 8]> = LazyLock::new(|| *envelope_key().public().id().as_bytes());
+
 /// What a call carries, so that it can be sent again as it was.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -115,11 +125,9 @@ impl Bank {
         // Version and variant take bits of the bytes after these.
         let drawn = u32::try_from(self.drawn.fetch_add(1, Ordering::Relaxed)).unwrap();
         random[..4].copy_from_slice(&drawn.to_be_bytes());
-        let sample = Sample {
-            modality: Modality::Face,
-            model: "fr512".parse().unwrap(),
-            envelopes: [[1; 32], [2; 32], [3; 32]],
-        };
+        let mut envelopes = [[1; 32], [2; 32], [3; 32]];
+        envelopes.iter_mut().for_each(|digest| digest[..4].copy_from_slice(&drawn.to_be_bytes()));
+        let sample = Sample { modality: Modality::Face, model: "fr512".parse().unwrap(), envelopes };
         Ask {
             method,
             client: "atm-backend".parse().unwrap(),
@@ -134,6 +142,11 @@ impl Bank {
     }
 
     pub(crate) fn token(&self, method: Method, max_uses: u32, now: u64) -> String {
+        self.token_of("atm-backend", method, max_uses, now)
+    }
+
+    /// The same of another of its workloads.
+    pub(crate) fn token_of(&self, client: &str, method: Method, max_uses: u32, now: u64) -> String {
         let details = Details {
             kind: DetailsType,
             purpose: purpose(method).parse().unwrap(),
@@ -146,7 +159,7 @@ impl Bank {
         };
         let request = TokenRequest {
             deployment: "kz-test".parse().unwrap(),
-            client: "atm-backend".to_owned(),
+            client: client.to_owned(),
             jkt: self.key.thumbprint(),
             certificate: None,
             details,
@@ -164,18 +177,23 @@ impl Bank {
 
     /// `ask` by a token of its own.
     pub(crate) fn call(&self, ask: &Ask, now: u64) -> Call {
-        self.prove(&self.token(ask.method, 1, now), ask, now)
+        self.prove(&self.token_of(ask.client.as_str(), ask.method, 1, now), ask, now)
     }
 
-    /// What a node makes of the call.
+    /// What a node makes of the call: A, whose envelopes are the first of each sample.
     pub(crate) fn grant<P: For>(&self, call: &Call, now: u64) -> Grant<P> {
         let token = Token::new(&call.token, &call.proof, None);
-        token.verify(&self.verifier, &call.ask, now).unwrap().grant(&self.policy, &OneModel).unwrap()
+        let grant: Grant<P> =
+            token.verify(&self.verifier, &call.ask, now).unwrap().grant(&self.policy, &OneModel).unwrap();
+        let own =
+            call.ask.samples.iter().map(|sample| SpentEnvelope { key: *ENVELOPE_KEY, digest: sample.envelopes[0] });
+        grant.with_envelopes(own.collect())
     }
 
     /// A grant for a request and a token of its own.
     pub(crate) fn fresh<P: For>(&self, subject: &str, now: u64) -> Grant<P> {
-        self.grant(&self.call(&self.ask(P::METHOD, subject), now), now)
+        let ask = Ask { captured: Minute::of(now), ..self.ask(P::METHOD, subject) };
+        self.grant(&self.call(&ask, now), now)
     }
 }
 

@@ -256,6 +256,7 @@ impl Draft {
         draft.details()["relying_party"] = json!("banks/b19");
         draft.details()["galleries"] = json!(["banks/b19/customers"]);
         draft.ask.gallery = "banks/b19/customers".parse().unwrap();
+        draft.ask.client = "b19-atm".parse().unwrap();
         draft
     }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use tumar::log::admission::Batch;
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing};
-use tumar::name::{GalleryName, RequestId, Subject};
+use tumar::name::{GalleryName, RelyingParty, RequestId, Subject};
 use tumar::token::Evidence;
+use tumar::token::purpose::SpentEnvelope;
 
 /// Which commit fails, from 0, and whether what it wrote is there all the same.
 #[derive(Clone, Copy)]
@@ -24,9 +25,10 @@ struct Broken;
 /// Nobody is enrolled here: what breaks is the same for all.
 #[derive(Clone, Default)]
 struct State {
-    requests: HashMap<(String, RequestId), ([u8; 32], bool)>,
+    requests: HashMap<(RelyingParty, RequestId), (String, [u8; 32], bool)>,
     proofs: HashSet<[u8; 32]>,
     tokens: HashMap<[u8; 32], u32>,
+    envelopes: HashMap<SpentEnvelope, [u8; 32]>,
     /// Of each half-year, how many were destroyed, and those after them.
     entries: BTreeMap<Half, (u64, Vec<Vec<u8>>)>,
 }
@@ -63,7 +65,7 @@ impl Memory {
 
 impl Ledger for Memory {
     async fn resume(&mut self) -> Result<(), LedgerFault> {
-        self.disk.lock().unwrap().requests.values_mut().for_each(|(_, open)| *open = false);
+        self.disk.lock().unwrap().requests.values_mut().for_each(|(_, _, open)| *open = false);
         Ok(())
     }
 
@@ -98,34 +100,44 @@ impl Ledger for Memory {
 }
 
 impl Rows for State {
-    async fn asked(&mut self, client: &str, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
-        Ok(self.requests.get(&(client.to_owned(), id)).map(|&(transcript, open)| Asked {
-            transcript,
-            course: if open { Course::Open } else { Course::Ended },
+    async fn asked(&mut self, relying_party: &RelyingParty, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
+        Ok(self.requests.get(&(relying_party.clone(), id)).map(|(client, transcript, open)| Asked {
+            client: client.clone(),
+            transcript: *transcript,
+            course: if *open { Course::Open } else { Course::Ended },
             matched: None,
         }))
     }
 
     async fn open_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        transcript: &[u8; 32],
+        (client, transcript): (&str, &[u8; 32]),
         _: u64,
     ) -> Result<(), LedgerFault> {
-        self.requests.insert((client.to_owned(), id), (*transcript, true));
+        self.requests.insert((relying_party.clone(), id), (client.to_owned(), *transcript, true));
         Ok(())
     }
 
     async fn close_request(
         &mut self,
-        client: &str,
+        relying_party: &RelyingParty,
         id: RequestId,
-        _: Option<&Answer>,
+        _: Option<(&Answer, u64)>,
         _: Option<&Match>,
     ) -> Result<bool, LedgerFault> {
-        let known = self.requests.get_mut(&(client.to_owned(), id));
-        Ok(known.is_some_and(|(_, open)| std::mem::take(open)))
+        let known = self.requests.get_mut(&(relying_party.clone(), id));
+        Ok(known.is_some_and(|(_, _, open)| std::mem::take(open)))
+    }
+
+    async fn spent_by(&mut self, envelope: &SpentEnvelope) -> Result<Option<[u8; 32]>, LedgerFault> {
+        Ok(self.envelopes.get(envelope).copied())
+    }
+
+    async fn spend_envelope(&mut self, envelope: &SpentEnvelope, transcript: &[u8; 32]) -> Result<(), LedgerFault> {
+        self.envelopes.insert(*envelope, *transcript);
+        Ok(())
     }
 
     async fn spend_proof(&mut self, proof: &[u8; 32], _: u64) -> Result<bool, LedgerFault> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use tumar::client::{Client, Prepared};
 use tumar::log::entry::{Event, Reason};
 use tumar::log::receipt::Outcome;
+use tumar::name::RequestId;
 use tumar::party::Party;
 use tumar::service::reasons;
 use tumar::wire::peer::v1::relayed::Request;
@@ -133,8 +134,11 @@ impl Helpers {
         self.both_refuse(&[relay(&spent, &other)], &["TOKEN_SPENT"], "spent").await;
         let Request::Verify(mut message) = first.request().clone() else { unreachable!() };
         message.amount_kzt += 1;
-        let reused = Prepared::new(Request::Verify(message)).unwrap();
+        let reused = Prepared::new(Request::Verify(message.clone())).unwrap();
         self.both_refuse(&[relay(&draft_of(reused.ask()), &reused)], &["REQUEST_ID_REUSED"], "reused").await;
+        message.request_id = RequestId::from_random([6; 16]).to_string();
+        let kept = Prepared::new(Request::Verify(message)).unwrap();
+        self.both_refuse(&[relay(&draft_of(kept.ask()), &kept)], &["ENVELOPE_SPENT"], "kept").await;
 
         let broken = withdrawal(&self.client, "c-1", &face(1));
         let round = self.rogue.propose(&HELPERS, &[relay(&draft_of(broken.ask()), &broken)]).await;

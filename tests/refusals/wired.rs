@@ -26,7 +26,9 @@ use tumar::wire::v1::search_gallery_response::Step;
 use tumar::wire::{MOST_SAMPLES, samples_taken, sha256, v1};
 
 use crate::drafts::officers::officers_text;
-use crate::drafts::{BASE, CLIENT, Draft, ISSUER, ISSUER_OF_B19, NOW, OF_ISSUER, details, jwks, jwks_of_b19, policy_text};
+use crate::drafts::{
+    BASE, CLIENT, Draft, ISSUER, ISSUER_OF_B19, NOW, OF_ISSUER, details, jwks, jwks_of_b19, policy_text,
+};
 use crate::trio::{Files, GALLERY_OF_B19, entries, face_of, target, template};
 
 /// Components of `fr512`.
@@ -184,6 +186,8 @@ pub(crate) fn shut_envelopes(client: &Client, method: Method) -> [Vec<u8>; 3] {
 /// An envelope of so many bytes of content that opens nowhere.
 fn shut(client: &Client, party: Party, content: usize) -> Vec<u8> {
     let mut bytes = client.committee().key(party).id().as_bytes().to_vec();
+    // Each is another one: none is taken twice.
+    bytes.extend_from_slice(&sha256(fresh_id().as_bytes()));
     bytes.resize(Envelope::OVERHEAD + content, party.as_str().as_bytes()[0]);
     bytes
 }
