@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod daily;
 mod keys;
 
 use std::net::SocketAddr;
@@ -22,25 +23,25 @@ pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
 pub use keys::Keys;
 
 use crate::clocks::{Clock, Clocks};
-use crate::engine::{Counters, Engine, Parts};
+use crate::engine::{Counters, Engine, Parts, ToldKey};
 use crate::form::FormError;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
-use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
+use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, RECONNECT, Remote};
 use crate::pem::KeyFault;
-use crate::seal::{PublicKey, SUITE};
 use crate::service::{Auditing, MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, TlsError};
 use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
 use crate::web::WebError;
+use crate::wire::DESCRIPTORS;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
 use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
 use crate::wire::v1::subject_service_server::SubjectServiceServer;
-use crate::wire::{DESCRIPTORS, sign_node, v1};
+use daily::Card;
 
 /// Calls under way on one connection: more than the leader takes in, so that one that is too many hears so from the leader.
 const MAX_STREAMS: u32 = 2048;
@@ -63,6 +64,14 @@ pub enum NodeError {
     /// A key file that does not hold its key.
     #[error("{}", .0.display())]
     Key(PathBuf, #[source] KeyFault),
+    /// A time that is too short or too long.
+    #[error("{key} must be 0.001 to {most} hours")]
+    Hours {
+        /// Which.
+        key: &'static str,
+        /// The longest that it may be.
+        most: u32,
+    },
     /// An address that can not be listened on.
     #[error("{0} can not be listened on")]
     Listen(String, #[source] std::io::Error),
@@ -128,7 +137,8 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
-    let Setup { engine, peers, store, log, log_key, proposals, clocks } = Box::pin(set_up(&config, clock)).await?;
+    let Setup { engine, peers, store, log, log_key, proposals, clocks, card } =
+        Box::pin(set_up(&config, clock)).await?;
     let auditors = audit::port(&config, &engine, (&log, &log_key), clocks).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
@@ -172,6 +182,15 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     Arc::clone(&peers).dial(&peer_identity)?;
     let mut servers = vec![serve(public_server), serve(peer_server)];
     servers.extend(auditors.map(|port| port.open(&log, &stopping)));
+    tokio::spawn(daily::rotate(
+        (Arc::clone(&engine), Arc::clone(&peers)),
+        card,
+        config.envelope_life()?,
+        stopping.clone(),
+    ));
+    if config.party == Party::LEADER {
+        tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
+    }
     tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
@@ -193,6 +212,12 @@ impl Node {
     /// Waits until all three links are up, those of this node and that between the two others, and the three clocks agree.
     pub async fn ready(&self) {
         self.peers.ready().await;
+    }
+
+    /// The envelope keys that clients may seal to now, the current one first.
+    #[must_use]
+    pub fn told_keys(&self) -> Vec<ToldKey> {
+        self.engine.told_keys()
     }
 
     /// What it counted.
@@ -236,6 +261,7 @@ struct Setup {
     log_key: VerifierKey,
     proposals: mpsc::Receiver<crate::peer::Proposed>,
     clocks: Arc<Clocks>,
+    card: Card,
 }
 
 /// Everything but the sockets.
@@ -256,7 +282,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     }
     let clocks = Arc::new(Clocks::new(config.party, clock, store.acted()));
     let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
-    let node = own_node(config, &identity, &signer, &keys.envelope, context);
+    let envelope_life = config.envelope_life()?;
     let log_key = signer.verifier().clone();
     let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clocks.known()).await?;
     let limits = config.limits();
@@ -266,7 +292,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
         verifier,
         policy,
         models,
-        envelope_keys: keys.envelope,
+        envelope_life,
         identity: Arc::clone(&identity),
         log: log.clone(),
         store: store.clone(),
@@ -274,10 +300,14 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
         clocks: Arc::clone(&clocks),
     };
     let engine = Box::pin(Engine::open(parts)).await?;
+    let card = Card::new(config, Arc::clone(&identity), &log_key, context);
+    engine.rotate().await?;
+    let node = card.node(&engine.told_keys());
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
-    let own = Own { party: config.party, deployment: config.deployment.clone(), identity, context, node };
+    let (deployment, link_life) = (config.deployment.clone(), config.link_life()?);
+    let own = Own { party: config.party, deployment, identity, context, node, link_life };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
-    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks })
+    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card })
 }
 
 /// Whose tokens are believed, and whose approvals.
@@ -308,29 +338,6 @@ fn context(policy: &Policy, models: &Models) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(hash.finish().as_ref());
     out
-}
-
-/// This node's keys for clients, signed.
-fn own_node(
-    config: &Config,
-    identity: &crate::log::note::SigningKey,
-    signer: &NoteSigner,
-    envelope: &crate::seal::EnvelopeKeys,
-    context: [u8; 32],
-) -> v1::Node {
-    let envelope_key =
-        |key: &PublicKey| v1::EnvelopeKey { id: key.id().as_bytes().to_vec(), public_key: key.as_bytes().to_vec() };
-    let mut node = v1::Node {
-        party: v1::Party::from(config.party).into(),
-        identity_key: identity.public().to_vec(),
-        log_key: signer.verifier().to_string(),
-        envelope_keys: envelope.public().map(envelope_key).collect(),
-        suite: SUITE.to_owned(),
-        context_digest: context.to_vec(),
-        signature: Vec::new(),
-    };
-    sign_node(&mut node, &config.deployment, identity);
-    node
 }
 
 fn remotes(config: &Config) -> Result<[Remote; 2], NodeError> {
@@ -388,13 +395,17 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Serving exactly while all three links are up and the clocks agree: a node alone, or two, can do nothing.
+/// Serving while all three links are up and the clocks agree, or the links are just being shaken anew: a node alone, or two, can do
+/// nothing.
 async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<Peers>) {
     loop {
         health.set_not_serving::<MatchingServiceServer<Matching>>().await;
         peers.ready().await;
         health.set_serving::<MatchingServiceServer<Matching>>().await;
         peers.broken().await;
+        while tokio::time::timeout(RECONNECT, peers.ready()).await.is_ok() {
+            peers.broken().await;
+        }
     }
 }
 

@@ -305,7 +305,7 @@ impl MatchingService for Matching {
         &self,
         _: Request<v1::GetCommitteeRequest>,
     ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
-        let nodes = self.peers.nodes().ok_or_else(|| refuse(&self.engine, "COMMITTEE_INCOMPLETE"))?;
+        let nodes = self.peers.nodes_soon().await.ok_or_else(|| refuse(&self.engine, "COMMITTEE_INCOMPLETE"))?;
         let models = self.engine.models().iter().map(|model| v1::Model {
             id: model.id().to_string(),
             modality: v1::Modality::from(model.modality()).into(),

@@ -367,7 +367,7 @@ fn node_transcript(node: &v1::Node, deployment: &Deployment) -> Vec<u8> {
         transcript.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
         transcript.extend_from_slice(bytes);
     };
-    field(b"tumar node v1");
+    field(b"tumar node v2");
     field(deployment.as_str().as_bytes());
     field(&node.party.to_be_bytes());
     field(&node.identity_key);
@@ -375,6 +375,7 @@ fn node_transcript(node: &v1::Node, deployment: &Deployment) -> Vec<u8> {
     for key in &node.envelope_keys {
         field(&key.id);
         field(&key.public_key);
+        field(&key.until.to_be_bytes());
     }
     field(node.suite.as_bytes());
     field(&node.context_digest);

@@ -166,7 +166,7 @@ fn secrets(files: &Files) -> Vec<(String, Vec<u8>)> {
     }
     // A key that was drawn is in no word that a node says: neither its own, nor a token's proof.
     for party in Party::ALL {
-        for key in ["store.key", "envelope-current.seed"] {
+        for key in ["store.key"] {
             let bytes = fs::read(files.node(party).join("keys").join(key)).unwrap();
             secrets.push((format!("{key} of {party}"), bytes.clone()));
             secrets.push((format!("{key} of {party}"), hex(&bytes).into_bytes()));

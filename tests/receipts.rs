@@ -7,7 +7,7 @@ mod trio;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::task::JoinSet;
-use trio::{Files, Trio, face_of, target, template};
+use trio::{Files, Trio, face_of, minute, target, template};
 use tumar::client::{Client, ClientError, Prepared, SubjectKey};
 use tumar::log::receipt::Outcome;
 use tumar::party::Party;
@@ -20,11 +20,11 @@ fn face() -> Template {
 
 fn enrolment(client: &Client, subject: &str) -> Prepared {
     let (to, key) = (target(subject, "enrolment"), SubjectKey::generate().unwrap());
-    Prepared::enroll(client.config(), &client.committee(), &to, &[face_of(&face())], &key).unwrap()
+    Prepared::enroll(client.config(), &client.committee(), &to, &[face_of(&face())], minute(), &key).unwrap()
 }
 
-fn erasure(subject: &str) -> Prepared {
-    Prepared::erase(&target(subject, "erasure")).unwrap()
+fn erasure(client: &Client, subject: &str) -> Prepared {
+    Prepared::erase(client.config(), &target(subject, "erasure")).unwrap()
 }
 
 /// What a request comes to, by a token of its own: the outcome that all three signed, or the reason of the refusal.
@@ -60,7 +60,7 @@ async fn forget_requests(trio: Trio) -> Trio {
 async fn an_old_request_to_erase_that_comes_again_erases_who_stands_now() {
     let trio = Trio::start().await;
     let (files, client) = (&trio.files, &trio.client);
-    let old = erasure("ada");
+    let old = erasure(client, "ada");
     assert_eq!(send(files, client, &enrolment(client, "ada")).await, Ok(Outcome::Enrolled));
     assert_eq!(send(files, client, &old).await, Ok(Outcome::Erased));
     assert_eq!(send(files, client, &enrolment(client, "ada")).await, Ok(Outcome::Enrolled));
@@ -83,7 +83,7 @@ async fn an_old_request_to_enrol_that_comes_again_enrols_or_is_refused_and_never
     let (files, client) = (&trio.files, &trio.client);
     let old = enrolment(client, "ada");
     assert_eq!(send(files, client, &old).await, Ok(Outcome::Enrolled));
-    assert_eq!(send(files, client, &erasure("ada")).await, Ok(Outcome::Erased));
+    assert_eq!(send(files, client, &erasure(client, "ada")).await, Ok(Outcome::Erased));
 
     let trio = forget_requests(trio).await;
     let (files, client) = (&trio.files, &trio.client);
@@ -97,8 +97,8 @@ async fn an_old_request_to_enrol_that_comes_again_enrols_or_is_refused_and_never
 async fn an_old_request_to_lock_or_unlock_that_comes_again_does_so() {
     let trio = Trio::start().await;
     let (files, client) = (&trio.files, &trio.client);
-    let lock = Prepared::lock(&target("ada", "subject_lock")).unwrap();
-    let unlock = Prepared::unlock(&target("ada", "subject_lock")).unwrap();
+    let lock = Prepared::lock(client.config(), &target("ada", "subject_lock")).unwrap();
+    let unlock = Prepared::unlock(client.config(), &target("ada", "subject_lock")).unwrap();
     assert_eq!(send(files, client, &enrolment(client, "ada")).await, Ok(Outcome::Enrolled));
     assert_eq!(send(files, client, &lock).await, Ok(Outcome::Locked));
     assert_eq!(send(files, client, &unlock).await, Ok(Outcome::Unlocked));
@@ -125,8 +125,8 @@ async fn changes_of_one_person_at_the_same_time_take_their_turns_at_all_three_no
                 let (files, client) = (&trio.files, &trio.client);
                 let prepared = match (round + number) % 4 {
                     0 | 2 => enrolment(client, "ada"),
-                    1 => erasure("ada"),
-                    _ => Prepared::lock(&target("ada", "subject_lock")).unwrap(),
+                    1 => erasure(client, "ada"),
+                    _ => Prepared::lock(client.config(), &target("ada", "subject_lock")).unwrap(),
                 };
                 let answer = send(files, client, &prepared).await;
                 let expected = ["SUBJECT_UNKNOWN", "SUBJECT_EXISTS"];
@@ -139,12 +139,12 @@ async fn changes_of_one_person_at_the_same_time_take_their_turns_at_all_three_no
         running.join_all().await;
         // All three nodes agree on who stands, and whether locked: else this is out of step, or half refused.
         let (files, client) = (&trio.files, &trio.client);
-        let unlock = Prepared::unlock(&target("ada", "subject_lock")).unwrap();
+        let unlock = Prepared::unlock(client.config(), &target("ada", "subject_lock")).unwrap();
         match send(files, client, &unlock).await {
             Ok(_) => assert_eq!(matches(files, client, "ada").await, Ok(true), "round {round}"),
             Err(reason) => assert_eq!(reason, "SUBJECT_UNKNOWN", "round {round}"),
         }
-        match send(files, client, &erasure("ada")).await {
+        match send(files, client, &erasure(client, "ada")).await {
             Ok(outcome) => assert_eq!(outcome, Outcome::Erased),
             Err(reason) => assert_eq!(reason, "SUBJECT_UNKNOWN"),
         }

@@ -252,7 +252,6 @@ impl Plan {
         let log = write_ed25519(&keys.join("log.pk8"))?;
         let witness = write_ed25519(&keys.join("witness.pk8"))?;
         files::write_secret(&keys.join("store.key"), &*random()?)?;
-        files::write_secret(&keys.join("envelope-current.seed"), &*random()?)?;
         write_certificate(&keys, "peer", vec![format!("node-{}.tumar.internal", party.letter())])?;
         let loopback = Ipv4Addr::LOCALHOST.to_string();
         let mut names = vec!["localhost".to_owned(), loopback];

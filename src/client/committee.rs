@@ -68,6 +68,8 @@ impl ServedModel {
 #[derive(Clone, Debug)]
 pub struct Committee {
     keys: [PublicKey; 3],
+    /// Unix seconds until which the first of these keys is taken.
+    until: u64,
     models: Vec<ServedModel>,
     context: [u8; 32],
     limits: v1::Limits,
@@ -97,12 +99,20 @@ impl Committee {
         let context = &a.context_digest;
         let checked = |node, pin| check_node(node, pin, context, config);
         let [pin_a, pin_b, pin_c] = &config.nodes;
+        let [(a, until_a), (b, until_b), (c, until_c)] = [checked(a, pin_a)?, checked(b, pin_b)?, checked(c, pin_c)?];
         Ok(Self {
-            keys: [checked(a, pin_a)?, checked(b, pin_b)?, checked(c, pin_c)?],
+            keys: [a, b, c],
+            until: until_a.min(until_b).min(until_c),
             models: answer.models.iter().map(served).collect::<Result<_, _>>()?,
             context: context.as_slice().try_into().map_err(|_| CommitteeFault::Context(Party::A))?,
             limits: answer.limits.unwrap_or_default(),
         })
+    }
+
+    /// Unix seconds until which all three keys are taken: seal with a committee that was asked for anew before.
+    #[must_use]
+    pub const fn until(&self) -> u64 {
+        self.until
     }
 
     /// The key to seal envelopes to a node with: its current one.
@@ -139,7 +149,7 @@ fn check_node(
     pin: &NodePin,
     context: &[u8],
     config: &ClientConfig,
-) -> Result<PublicKey, CommitteeFault> {
+) -> Result<(PublicKey, u64), CommitteeFault> {
     let party = pin.party;
     verify_node(node, party, &config.deployment, &pin.identity).map_err(|_| CommitteeFault::Signature(party))?;
     if node.log_key != pin.log.to_string() {
@@ -153,7 +163,7 @@ fn check_node(
     }
     let current = node.envelope_keys.first().ok_or(CommitteeFault::EnvelopeKey(party))?;
     let key = PublicKey::parse(&current.public_key).map_err(|_| CommitteeFault::EnvelopeKey(party))?;
-    if current.id == key.id().as_bytes() { Ok(key) } else { Err(CommitteeFault::EnvelopeKey(party)) }
+    if current.id == key.id().as_bytes() { Ok((key, current.until)) } else { Err(CommitteeFault::EnvelopeKey(party)) }
 }
 
 fn served(model: &v1::Model) -> Result<ServedModel, CommitteeFault> {

@@ -60,6 +60,10 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a search may take.
 pub const SEARCH_DEADLINE: Duration = Duration::from_mins(5);
 
+/// Seconds before the end of a node's envelope key from which on the committee is asked for anew: far longer than a request is on its
+/// way and clocks differ.
+const REFRESH_SECONDS: u64 = 600;
+
 /// Reads the time, in Unix seconds: a proof says when it was made.
 pub type Clock = fn() -> u64;
 
@@ -189,7 +193,7 @@ impl Client {
     ) -> Result<Enrolled, ClientError> {
         let subject_key = SubjectKey::generate()?;
         let captured = self.now();
-        let committee = self.committee();
+        let committee = self.current().await;
         let prepared = Prepared::enroll(&self.config, &committee, target, references, captured, &subject_key)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
@@ -215,7 +219,8 @@ impl Client {
         amount_kzt: u64,
     ) -> Result<Verified, ClientError> {
         let captured = self.now();
-        let mut prepared = Prepared::verify(&self.config, &self.committee(), target, probes, amount_kzt, captured)?;
+        let mut prepared =
+            Prepared::verify(&self.config, &*self.current().await, target, probes, amount_kzt, captured)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
@@ -242,7 +247,7 @@ impl Client {
         watch: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Searched, ClientError> {
         let captured = self.now();
-        let prepared = Prepared::search(&self.config, &self.committee(), search, probes, captured)?;
+        let prepared = Prepared::search(&self.config, &*self.current().await, search, probes, captured)?;
         let answer = match self.send_watching(access, &prepared, watch).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
@@ -360,6 +365,16 @@ impl Client {
         let committee = Arc::new(Committee::ask(&mut self.rpc.clone(), &self.config).await?);
         *self.committee.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&committee);
         Ok(committee)
+    }
+
+    /// The committee in use, or a newer one where its keys are about to end.
+    async fn current(&self) -> Arc<Committee> {
+        let committee = self.committee();
+        if (self.clock)().saturating_add(REFRESH_SECONDS) < committee.until() {
+            return committee;
+        }
+        // Where that fails, the nodes may still take what they told of last; if not, they say so.
+        self.refresh().await.unwrap_or(committee)
     }
 
     async fn exchange(

@@ -75,6 +75,7 @@ impl World {
                 envelope_keys: vec![v1::EnvelopeKey {
                     id: key.id().as_bytes().to_vec(),
                     public_key: key.as_bytes().to_vec(),
+                    until: 2_000_000_000 + party.index() as u64,
                 }],
                 suite: SUITE.to_owned(),
                 context_digest: vec![9; 32],

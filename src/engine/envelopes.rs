@@ -5,8 +5,9 @@ use zeroize::Zeroizing;
 use super::Engine;
 use super::refusal::{Cause as _, Malformed, Refusal, UnknownKey};
 use crate::log::access::Permit;
+use crate::party::Party;
 use crate::request::{Ask, Method};
-use crate::seal::{Binding, Envelope, OpenError};
+use crate::seal::{Binding, Envelope, KeyId, OpenError};
 use crate::share::Summands;
 use crate::template::Shape;
 use crate::token::purpose::{For, SpentEnvelope};
@@ -59,12 +60,27 @@ impl Engine {
             let alike = all.iter().all(|other| other.len() == own.len());
             let shape = shape.filter(|_| alike).ok_or_else(|| Malformed.at(self.party))?;
             let envelope = Envelope::parse(own, shape.components() + key).map_err(|_| Malformed.at(self.party))?;
-            if !self.envelope_keys.knows(&envelope.key()) {
+            if !self.ring().keys().knows(&envelope.key()) {
                 return Err(UnknownKey.at(self.party));
+            }
+            if let Some(party) = self.unknown_elsewhere(&all) {
+                return Err(UnknownKey.at(party));
             }
             sealed.push(Sealed { envelope, shape, digest: sample.envelopes[self.party.index()] });
         }
         Ok(sealed)
+    }
+
+    /// The other node whose envelope of a sample is sealed to a key that it does not tell of. The leader alone looks: what a helper
+    /// would refuse uses nothing up then, and the client may seal it anew.
+    fn unknown_elsewhere(&self, envelopes: &[&[u8]; 3]) -> Option<Party> {
+        let peers = self.peers.get().filter(|_| self.party == Party::LEADER)?;
+        let is_unknown = |party: &Party| {
+            let id = envelopes[party.index()].get(..KeyId::LEN).unwrap_or_default();
+            // Of a node that is not linked nothing is known, and nothing will run.
+            peers.node(*party).is_some_and(|node| node.envelope_keys.iter().all(|told| told.id != id))
+        };
+        Party::ALL.into_iter().filter(|party| *party != self.party).find(is_unknown)
     }
 
     /// The references of an enrolment, and behind the first of them this node's subject key.
@@ -113,7 +129,7 @@ impl Engine {
                 amount_kzt: ask.amount_kzt,
                 captured: ask.captured,
             };
-            self.envelope_keys.open(&sealed.envelope, &binding)
+            self.ring().keys().open(&sealed.envelope, &binding)
         };
         ask.samples.iter().zip(sealed).map(open).collect()
     }

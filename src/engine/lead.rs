@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::Engine;
 use super::audience::Waiter;
@@ -39,6 +40,9 @@ pub struct Answered {
 
 /// KiB that may wait at the leader: 64 MiB, so that a crowd of large enrolments does not fill its memory.
 pub(super) const ROOM: usize = 64 * 1024;
+
+/// How long new batches are held back for those under way to end, so that the links can be shaken anew: a search may take longer.
+const BETWEEN_BATCHES: Duration = Duration::from_secs(2);
 
 /// A request that waits for a batch.
 pub(super) struct Waiting {
@@ -209,10 +213,22 @@ impl Engine {
             waiters.push(Waiter { reply, watch, stopwatch: Arc::clone(checked.stopwatch()) });
             requests.push((relayed, checked));
         }
+        // The links are shaken anew while nobody holds it.
+        let _under_way = self.under_way.read().await;
         match self.begin(&requests).await {
             Ok((batch, method, _deciding)) => self.lead_batch(batch, method, requests, waiters).await,
             Err(refusal) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(refusal.clone()))),
         }
+    }
+
+    /// Shakes the links anew between two batches. False if a batch was under way for too long; what waited goes on then.
+    pub async fn renew_links(&self) -> bool {
+        let Ok(peers) = self.peers() else { return true };
+        let between = timeout(BETWEEN_BATCHES, self.under_way.write()).await;
+        if between.is_ok() {
+            peers.renew().await;
+        }
+        between.is_ok()
     }
 
     /// A batch of these requests, with links to run it over. While changes are under way, what comes third is held: from before the
@@ -227,7 +243,7 @@ impl Engine {
         let deciding = if changes { Some(self.deciding.read().await) } else { None };
         let id: BatchId = self.draw();
         let peers = self.peers()?;
-        let links = peers.links().map_err(|no_word| no_word.at(self.party))?;
+        let links = peers.links_soon().await.map_err(|no_word| no_word.at(self.party))?;
         let batch = Batch::new(id, links, peers.mailbox(id), self.now()?);
         batch.stopwatch.since(Phase::Queue, begin);
         Ok((batch, method, deciding))
@@ -372,7 +388,11 @@ impl Engine {
             return leader.hang_up();
         };
         let Ok(peers) = self.peers() else { return };
-        let ready = peers.links().map_err(|no_word| no_word.at(self.party)).and_then(|links| Ok((links, self.now()?)));
+        let ready = peers
+            .links_soon()
+            .await
+            .map_err(|no_word| no_word.at(self.party))
+            .and_then(|links| Ok((links, self.now()?)));
         let (links, now) = match ready {
             Ok(ready) => ready,
             // The leader may well hear the node that is not heard here: it need not run out of time.

@@ -9,6 +9,7 @@
 //! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
 //! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
 //! refusal.rs    why not
+//! rotation.rs   envelope keys that die by themselves
 //! stopwatch.rs  what took how long
 //! ```
 
@@ -21,6 +22,7 @@ mod door;
 mod envelopes;
 mod lead;
 pub mod refusal;
+mod rotation;
 mod scan;
 mod scanner;
 mod search;
@@ -38,6 +40,7 @@ pub use auditing::{Filter, OwnUse};
 pub use door::Checked;
 pub use lead::{Answered, Queued};
 pub use refusal::Refusal;
+pub use rotation::ToldKey;
 
 use crate::clocks::Clocks;
 use crate::gallery::{Galleries, GalleryError};
@@ -50,12 +53,12 @@ use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
 use crate::protocol::ProtocolError;
-use crate::seal::EnvelopeKeys;
 use crate::store::{Record, Store, StoreError, Swept};
 use crate::template::model::Models;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
 use refusal::Cause as _;
+use rotation::{Life, Ring};
 use scanner::Scanner;
 use turns::Turns;
 
@@ -94,8 +97,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Which templates are compared.
     pub models: Models,
-    /// Opens envelopes.
-    pub envelope_keys: EnvelopeKeys,
+    /// For how long each envelope key is current, to the second; it is taken for as long again.
+    pub envelope_life: Duration,
     /// Signs receipts.
     pub identity: Arc<SigningKey>,
     /// Where uses stand before they happen.
@@ -172,7 +175,8 @@ pub struct Engine {
     verifier: Verifier,
     policy: Policy,
     models: Models,
-    envelope_keys: EnvelopeKeys,
+    ring: RwLock<Ring>,
+    envelope_life: Life,
     identity: Arc<SigningKey>,
     log: AccessLog,
     store: Store,
@@ -182,6 +186,8 @@ pub struct Engine {
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
     deciding: Arc<tokio::sync::RwLock<()>>,
     turns: Arc<Turns>,
+    /// Read by each batch under way at the leader, written by who shakes the links anew.
+    under_way: tokio::sync::RwLock<()>,
     queue: mpsc::Sender<Waiting>,
     searches: mpsc::Sender<Waiting>,
     scanner: Scanner,
@@ -200,8 +206,10 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the store can not be read.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { party, deployment, verifier, policy, models, envelope_keys, identity, log, store, limits, clocks } =
+        let Parts { party, deployment, verifier, policy, models, envelope_life, identity, log, store, limits, clocks } =
             parts;
+        let envelope_life = Life::new(envelope_life.as_secs());
+        let ring = Ring::open(&store, envelope_life, clocks.known()).await?;
         let mut galleries = Galleries::new();
         let mut misfit = None;
         store
@@ -223,7 +231,8 @@ impl Engine {
             verifier,
             policy,
             models,
-            envelope_keys,
+            ring: RwLock::new(ring),
+            envelope_life,
             identity,
             log,
             store,
@@ -232,6 +241,7 @@ impl Engine {
             galleries: RwLock::new(galleries),
             deciding: Arc::default(),
             turns: Arc::default(),
+            under_way: tokio::sync::RwLock::default(),
             queue,
             searches,
             scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,

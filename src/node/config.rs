@@ -58,6 +58,12 @@ pub struct Config {
     /// To start by the clock as it is, although the node has acted at a later time. Said on the command line, for one start.
     #[serde(skip)]
     pub accept_clock: bool,
+    /// Hours after which a new envelope key is drawn; the one before it is taken for as long again. 24 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_key_hours: Option<f64>,
+    /// Hours after which the links are hung up and shaken anew. 24 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_hours: Option<f64>,
     /// Folder of the file: what relative paths are relative to.
     #[serde(skip)]
     folder: PathBuf,
@@ -148,6 +154,16 @@ impl Config {
         std::fs::read(&path).map_err(|error| NodeError::File(path, error))
     }
 
+    /// For how long an envelope key is current. Two such times end before a request id is forgotten.
+    pub(super) fn envelope_life(&self) -> Result<Duration, NodeError> {
+        hours("envelope_key_hours", self.envelope_key_hours, 72)
+    }
+
+    /// For how long a link stays up.
+    pub(super) fn link_life(&self) -> Result<Duration, NodeError> {
+        hours("link_hours", self.link_hours, 24)
+    }
+
     /// The limits, or what is good without any.
     pub(super) fn limits(&self) -> Limits {
         let default = Limits::default();
@@ -158,6 +174,16 @@ impl Config {
             patience: limits.patience_ms.map_or(default.patience, |ms| Duration::from_millis(ms.get())),
             ..default
         })
+    }
+}
+
+/// From a few seconds on, so that it can be tried.
+fn hours(key: &'static str, given: Option<f64>, most: u32) -> Result<Duration, NodeError> {
+    let hours = given.unwrap_or(24.0);
+    if (0.001..=f64::from(most)).contains(&hours) {
+        Ok(Duration::from_secs_f64(hours * 3600.0))
+    } else {
+        Err(NodeError::Hours { key, most })
     }
 }
 

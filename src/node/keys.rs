@@ -8,19 +8,17 @@ use zeroize::Zeroizing;
 use super::NodeError;
 use crate::log::note::SigningKey;
 use crate::pem::{self, KeyFault};
-use crate::seal::{EnvelopeKeys, PrivateKey, StoreKey};
+use crate::seal::StoreKey;
 use crate::tls::{TlsError, TlsIdentity};
 
-/// What a node signs, opens and seals with.
+/// What a node signs and seals with. What it opens envelopes with, it draws itself and keeps in its store.
 pub struct Keys {
     /// Signs receipts, key agreements and the node's keys for clients (`identity.pk8`, Ed25519).
     pub identity: SigningKey,
     /// Signs checkpoints of the access log (`log.pk8`, Ed25519).
     pub log: SigningKey,
-    /// Wraps the keys of records (`store.key`, 32 bytes).
+    /// Wraps the keys of records, and seals the seeds of envelope keys (`store.key`, 32 bytes).
     pub store: StoreKey,
-    /// Open envelopes (`envelope-current.seed` and, while clients change over, `envelope-previous.seed`; 32 bytes each).
-    pub envelope: EnvelopeKeys,
 }
 
 impl Keys {
@@ -29,16 +27,10 @@ impl Keys {
     /// # Errors
     /// [`NodeError::File`] for one that can not be read, [`NodeError::Key`] for one that does not hold its key.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
-        let previous = folder.join("envelope-previous.seed");
-        let previous = if previous.exists() { Some(PrivateKey::from_seed(&bytes_32(&previous)?)) } else { None };
         Ok(Self {
             identity: signing(&folder.join("identity.pk8"))?,
             log: signing(&folder.join("log.pk8"))?,
             store: StoreKey::from_bytes(&bytes_32(&folder.join("store.key"))?),
-            envelope: EnvelopeKeys::new(
-                PrivateKey::from_seed(&bytes_32(&folder.join("envelope-current.seed"))?),
-                previous,
-            ),
         })
     }
 }

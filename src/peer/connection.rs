@@ -61,8 +61,8 @@ struct Runs {
 pub struct Connection {
     /// Who is at the other end.
     pub peer: Party,
-    /// Its keys for clients.
-    pub(super) node: Node,
+    /// Its keys for clients, as it told of them last.
+    node: Mutex<Node>,
     seed: Zeroizing<[u8; 32]>,
     out: Outbound,
     runs: Mutex<Runs>,
@@ -73,7 +73,18 @@ pub struct Connection {
 impl Connection {
     pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
         let seed = Zeroizing::new(*established.seed);
+        let node = Mutex::new(node);
         Self { peer, node, seed, out, runs: Mutex::default(), third: AtomicBool::new(false), hung_up: Notify::new() }
+    }
+
+    /// Its keys for clients, as it told of them last.
+    pub(super) fn node(&self) -> Node {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it tells of them now.
+    pub(super) fn set_node(&self, node: Node) {
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = node;
     }
 
     /// What the pair agreed on when it connected.
@@ -133,6 +144,12 @@ impl Connection {
             runs.early.push_back(frame);
         }
         Ok(())
+    }
+
+    /// Whether a run is on it.
+    pub(super) fn is_busy(&self) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.open.values().any(|run| !run.is_closed())
     }
 
     /// Ends the link; both sides connect anew.

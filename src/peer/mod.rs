@@ -16,10 +16,12 @@ mod connection;
 mod listener;
 mod mailroom;
 mod ready;
+mod renewal;
+mod told;
 mod trust;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
@@ -28,6 +30,7 @@ use tonic::Status;
 pub use connection::Connection;
 pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
+pub use renewal::RECONNECT;
 pub use trust::{Breaks, MOST_BREAKS};
 
 use crate::clocks::Clocks;
@@ -43,6 +46,7 @@ use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
 use connection::Outbound;
 use mailroom::Mailroom;
+use renewal::Renewals;
 use trust::Trust;
 use wire::frame::Kind;
 use wire::peer_service_client::PeerServiceClient;
@@ -126,8 +130,10 @@ pub struct Own {
     pub identity: Arc<SigningKey>,
     /// Digest of policy and models: nodes that differ do not connect.
     pub context: [u8; 32],
-    /// Keys for clients, signed.
+    /// Keys for clients, signed; others follow by [`Peers::announce`].
     pub node: Node,
+    /// For how long a link stays up before it is shaken anew.
+    pub link_life: Duration,
 }
 
 /// Both links, for the runs that go over them.
@@ -170,6 +176,8 @@ impl Links {
 /// Both links of a node.
 pub struct Peers {
     own: Own,
+    /// This node's keys for clients, as they are told now.
+    node: watch::Sender<Node>,
     remotes: [Remote; 2],
     up: [watch::Sender<Option<Arc<Connection>>>; 3],
     mailroom: Arc<Mailroom>,
@@ -181,6 +189,9 @@ pub struct Peers {
     trust: Trust,
     /// Which peers' clocks go with this node's.
     together: watch::Sender<[bool; 3]>,
+    /// Since when not all three links are up, if they were.
+    parted: Mutex<Option<Instant>>,
+    renewals: Renewals,
     closed: watch::Sender<bool>,
 }
 
@@ -196,9 +207,10 @@ impl Peers {
         let up = Party::ALL.map(|_| watch::Sender::new(None));
         let (whole, closed) = (watch::Sender::new(false), watch::Sender::new(false));
         let (mailroom, epoch) = (Arc::default(), Mutex::default());
-        let together = watch::Sender::new([false; 3]);
+        let (together, node) = (watch::Sender::new([false; 3]), watch::Sender::new(own.node.clone()));
         Arc::new(Self {
             own,
+            node,
             remotes,
             up,
             mailroom,
@@ -209,6 +221,8 @@ impl Peers {
             clocks,
             trust: Trust::default(),
             together,
+            parted: Mutex::default(),
+            renewals: Renewals::default(),
             closed,
         })
     }
@@ -259,18 +273,6 @@ impl Peers {
         Mailroom::open(&self.mailroom, batch)
     }
 
-    /// The keys for clients of all three nodes; of none while one of the three links is down.
-    pub fn nodes(&self) -> Option<Vec<Node>> {
-        let node = |party: Party| {
-            if party == self.own.party {
-                Some(self.own.node.clone())
-            } else {
-                self.link(party).ok().map(|link| link.node.clone())
-            }
-        };
-        if *self.whole.borrow() { Party::ALL.into_iter().map(node).collect() } else { None }
-    }
-
     /// Dials the peers that come after this party, until closed: a link that breaks is dialled again.
     ///
     /// # Errors
@@ -282,6 +284,9 @@ impl Peers {
                 let dialler = Dialler::new(Some(own), &remote.certificate, &tls_name(remote.party))?;
                 tokio::spawn(Self::keep_up(Arc::clone(&self), place, dialler));
             }
+        }
+        if self.own.party == renewal::BETWEEN_HELPERS {
+            tokio::spawn(Self::renew_when_asked(self));
         }
         Ok(())
     }
@@ -320,20 +325,25 @@ impl Peers {
     where
         S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
     {
-        let connection = Arc::new(self.open(remote, &mut inbound, out).await?);
+        let mut told = self.node.subscribe();
+        let own = told.borrow_and_update().clone();
+        let connection = Arc::new(self.open(remote, own, &mut inbound, out).await?);
         let slot = &self.up[remote.party.index()];
         slot.send_replace(Some(Arc::clone(&connection)));
         // In the place of one that is broken and was not known to be, this one has not spoken yet.
         self.judge();
         tracing::info!(peer = %remote.party, "link up");
-        let telling = self.tell(&connection);
-        tokio::pin!(telling);
+        let aged = self.aged(&connection);
+        let (telling, telling_keys) = (self.tell(&connection), Self::tell_of_keys(&connection, told));
+        tokio::pin!(telling, telling_keys, aged);
         loop {
             let kind = tokio::select! {
                 kind = inbound.next() => kind,
                 () = connection.hung_up() => None,
                 () = self.closed() => None,
                 () = &mut telling => None,
+                () = &mut telling_keys => None,
+                () = &mut aged => None,
             };
             let Some(kind) = kind else { break };
             if let Err(error) = self.deliver(&connection, kind) {
@@ -360,7 +370,7 @@ impl Peers {
         Ok(())
     }
 
-    async fn open<S>(&self, remote: &Remote, inbound: &mut S, out: Outbound) -> Result<Connection, LinkError>
+    async fn open<S>(&self, remote: &Remote, own: Node, inbound: &mut S, out: Outbound) -> Result<Connection, LinkError>
     where
         S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
     {
@@ -369,15 +379,14 @@ impl Peers {
         }
         let Own { party, deployment, context, .. } = &self.own;
         let (start, hello) = Start::new(&Ends { own: *party, peer: remote.party, deployment, context })?;
-        out.say(Kind::Hello(wire::Hello { hello: hello.into_vec(), node: Some(self.own.node.clone()) })).await?;
+        out.say(Kind::Hello(wire::Hello { hello: hello.into_vec(), node: Some(own) })).await?;
         let Kind::Hello(theirs) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
         let (waiting, finish) = start.hello(&theirs.hello, &self.own.identity)?;
         out.say(Kind::Finish(wire::Finish { finish: finish.into_vec() })).await?;
         let Kind::Finish(finish) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };
         let established = waiting.finish(&finish.finish, &remote.identity)?;
         let node = theirs.node.ok_or(LinkError::Node)?;
-        crate::wire::verify_node(&node, remote.party, &self.own.deployment, &remote.identity)
-            .map_err(|_| LinkError::Node)?;
+        self.believe(&node, remote)?;
         self.settle(remote.party, inbound, &out).await?;
         Ok(Connection::new(remote.party, &established, node, out))
     }
@@ -425,6 +434,12 @@ impl Peers {
             Kind::Decision(decision) if peer == Party::LEADER => {
                 self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
             }
+            Kind::Renew(_) if peer == Party::LEADER && self.own.party == renewal::BETWEEN_HELPERS => {
+                self.renewals.ask()
+            }
+            Kind::Renewed(_) if peer == renewal::BETWEEN_HELPERS && self.own.party == Party::LEADER => {
+                self.renewals.tell();
+            }
             Kind::Third(third) => {
                 from.set_third(third.up);
                 self.judge();
@@ -432,6 +447,11 @@ impl Peers {
             Kind::Clock(clock) => {
                 self.clocks.hear(peer, clock.now, clock.steady);
                 self.judge();
+            }
+            Kind::Node(node) => {
+                let remote = self.remotes.iter().find(|remote| remote.party == peer).ok_or(LinkError::OutOfPlace)?;
+                self.believe(&node, remote)?;
+                from.set_node(node);
             }
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
             Kind::Eligible(eligible) => {
@@ -444,6 +464,8 @@ impl Peers {
             | Kind::Outcomes(_)
             | Kind::Decision(_)
             | Kind::Undecided(_)
+            | Kind::Renew(_)
+            | Kind::Renewed(_)
             | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Whether all three nodes can work together: links, clocks, and peers that break no runs.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
@@ -43,7 +44,11 @@ impl Peers {
         self.whole.send_if_modified(|whole| {
             let linked = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
             let now = linked && agreed;
-            std::mem::replace(whole, now) != now
+            let changed = std::mem::replace(whole, now) != now;
+            if changed {
+                *self.parted.lock().unwrap_or_else(PoisonError::into_inner) = (!now).then(Instant::now);
+            }
+            changed
         });
     }
 

@@ -260,9 +260,13 @@ impl EnvelopeKeys {
     }
 
     /// `next` becomes the current key, the current one the previous; the one before that is wiped.
-    #[must_use]
-    pub fn rotate(self, next: PrivateKey) -> Self {
-        Self { current: next, previous: Some(self.current) }
+    pub fn rotate(&mut self, next: PrivateKey) {
+        self.previous = Some(std::mem::replace(&mut self.current, next));
+    }
+
+    /// Wipes the previous key, if there is one.
+    pub fn forget_previous(&mut self) {
+        self.previous = None;
     }
 
     /// The key to publish.

@@ -186,16 +186,23 @@ fn an_envelope_relabelled_for_another_key_does_not_open_there() {
 }
 
 #[test]
-fn a_key_is_accepted_until_the_second_rotation() {
+fn a_key_is_accepted_until_the_second_rotation_or_until_it_is_forgotten() {
     let names = Names::new();
-    let first = keys(1);
-    let envelope = first.current().seal(&names.binding(), b"a share").unwrap();
-    let second = first.rotate(key(2));
-    assert_eq!(second.current().id(), key(2).public().id());
-    assert!(second.open(&envelope, &names.binding()).is_ok());
-    let third = second.rotate(key(3));
-    assert!(!third.knows(&envelope.key()));
-    assert_eq!(third.open(&envelope, &names.binding()).unwrap_err(), OpenError);
+    let kept = || {
+        let mut keys = keys(1);
+        let envelope = keys.current().seal(&names.binding(), b"a share").unwrap();
+        keys.rotate(key(2));
+        assert_eq!(keys.current().id(), key(2).public().id());
+        assert!(keys.open(&envelope, &names.binding()).is_ok());
+        (keys, envelope)
+    };
+    let end: [fn(&mut EnvelopeKeys); 2] = [|keys| keys.rotate(key(3)), EnvelopeKeys::forget_previous];
+    for end in end {
+        let (mut keys, envelope) = kept();
+        end(&mut keys);
+        assert!(!keys.knows(&envelope.key()));
+        assert_eq!(keys.open(&envelope, &names.binding()).unwrap_err(), OpenError);
+    }
 }
 
 #[test]

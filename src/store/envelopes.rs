@@ -27,7 +27,7 @@ impl Store {
     /// [`StoreError::Sealed`] if one does not open, [`StoreError::Sqlite`].
     pub async fn envelope_keys(&self) -> Result<Vec<KeptKey>, StoreError> {
         let mut held = self.connection().await;
-        let rows = query("SELECT * FROM envelope_keys WHERE seed IS NOT NULL ORDER BY made DESC")
+        let rows = query("SELECT * FROM envelope_keys WHERE seed IS NOT NULL ORDER BY number DESC")
             .fetch_all(held.plain()?)
             .await?;
         let read = |row: &SqliteRow| {
@@ -38,7 +38,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Keeps an envelope key, its seed sealed. In place of itself, with other times, if it is there already.
+    /// Keeps a new envelope key, its seed sealed.
     ///
     /// # Errors
     /// [`StoreError::NoRandomness`], [`StoreError::Sqlite`].
@@ -47,16 +47,27 @@ impl Store {
         let id = key.public().id();
         let seed = self.0.key.seal_seed(id, &key.to_seed())?;
         let mut held = self.connection().await;
-        query(
-            "INSERT INTO envelope_keys (key, made, until, seed) VALUES (?, ?, ?, ?)
-             ON CONFLICT (key) DO UPDATE SET until = excluded.until",
-        )
-        .bind(&id.as_bytes()[..])
-        .bind(column(*made))
-        .bind(column(*until))
-        .bind(&*seed)
-        .execute(held.plain()?)
-        .await?;
+        query("INSERT INTO envelope_keys (key, made, until, seed) VALUES (?, ?, ?, ?)")
+            .bind(&id.as_bytes()[..])
+            .bind(column(*made))
+            .bind(column(*until))
+            .bind(&*seed)
+            .execute(held.plain()?)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends an envelope key at another moment, in unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn end_envelope_key(&self, id: &KeyId, until: u64) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        query("UPDATE envelope_keys SET until = ? WHERE key = ?")
+            .bind(column(until))
+            .bind(&id.as_bytes()[..])
+            .execute(held.plain()?)
+            .await?;
         Ok(())
     }
 

@@ -77,11 +77,13 @@ CREATE INDEX requests_open ON requests (open) WHERE open = 1;
 
 -- Keys that envelopes are sealed to, by the first 8 bytes of SHA-256 of the public one. NULL is destroyed: the row goes next.
 CREATE TABLE envelope_keys (
-    key BLOB PRIMARY KEY,
+    -- In the order in which they were drawn, whatever the clock said.
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    key BLOB NOT NULL,
     made INTEGER NOT NULL,
     until INTEGER NOT NULL,
     seed BLOB
-) STRICT, WITHOUT ROWID;
+) STRICT;
 -- Envelopes that came, and the request that each came with: kept as long as their key, by which they are swept together.
 CREATE TABLE envelopes (
     key BLOB NOT NULL,

@@ -157,7 +157,7 @@ fn init_writes_what_a_client_can_read_and_keeps_secrets_to_their_owner() {
     assert_eq!((config.relying_party.as_str(), of_b19["relying_party"].as_str().unwrap()), ("banks/b19", "banks/b19"));
     let mode = |path: &str| fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
     for node in ["a", "b", "c"] {
-        for key in ["identity.pk8", "log.pk8", "store.key", "envelope-current.seed", "peer.key", "tls.key"] {
+        for key in ["identity.pk8", "log.pk8", "store.key", "peer.key", "tls.key"] {
             assert_eq!(mode(&format!("{node}/keys/{key}")), 0o600, "{node} {key}");
         }
         tumar::node::Config::read(&dir.join(node).join("node.toml")).unwrap();

@@ -11,7 +11,6 @@ use tumar::party::Party;
 use tumar::service::reasons;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::peer::v1::{Relayed, Verdict};
-use tumar::wire::v1::VerifySubjectRequest;
 
 use crate::drafts::Draft;
 use crate::drafts::officers::CASE;
@@ -21,6 +20,7 @@ use crate::trio::{GALLERY, target};
 use crate::wired::{
     BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, largest_enrolment,
     lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
+    withdrawal_of,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP, rows};
 
@@ -172,10 +172,7 @@ impl Helpers {
     /// Two good requests, of which each helper is shown another: what B was asked, C never heard of.
     async fn two_requests_for_one(&mut self) {
         let [one, other] = [40_000, 50_000].map(|amount_kzt| {
-            let Request::Verify(message) = withdrawal(&self.client, "c-1", &face(1)).into_request() else {
-                unreachable!()
-            };
-            let prepared = Prepared::new(Request::Verify(VerifySubjectRequest { amount_kzt, ..message })).unwrap();
+            let prepared = withdrawal_of(&self.client, "c-1", &face(1), amount_kzt);
             [relay(&draft_of(prepared.ask()), &prepared)]
         });
         let searches = [CASE, b"case 18"].map(|case| {

@@ -11,7 +11,7 @@ use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
 use tumar::peer::{LinkError, Mailbox, Note, Own, Peers, Proposed, Remote, Settle};
-use tumar::seal::SUITE;
+use tumar::seal::{PrivateKey, SUITE};
 use tumar::template::model::Models;
 use tumar::tls::{Pinned, TlsIdentity};
 use tumar::token::Policy;
@@ -61,7 +61,8 @@ impl Rogue {
         let context = sha256(&[b"tumar context v1".as_slice(), policy.digest(), models.digest()].concat());
         let keys = Keys::read(&files.node(Party::A).join(&config.keys)).unwrap();
         let signer = NoteSigner::new(log_name(&config.deployment, Party::A), keys.log);
-        let envelope_key = keys.envelope.current();
+        let envelope_key = PrivateKey::generate().unwrap();
+        let envelope_key = envelope_key.public();
         let mut node = v1::Node {
             party: v1::Party::A.into(),
             identity_key: keys.identity.public().to_vec(),
@@ -69,6 +70,7 @@ impl Rogue {
             envelope_keys: vec![v1::EnvelopeKey {
                 id: envelope_key.id().as_bytes().to_vec(),
                 public_key: envelope_key.as_bytes().to_vec(),
+                until: u64::MAX,
             }],
             suite: SUITE.to_owned(),
             context_digest: context.to_vec(),
@@ -76,7 +78,14 @@ impl Rogue {
         };
         sign_node(&mut node, &config.deployment, &keys.identity);
         let identity = Arc::new(keys.identity);
-        let own = Own { party: Party::A, deployment: config.deployment.clone(), identity, context, node };
+        let own = Own {
+            party: Party::A,
+            deployment: config.deployment.clone(),
+            identity,
+            context,
+            node,
+            link_life: Duration::from_hours(1),
+        };
         let remote = |peer: &PeerConfig| Remote {
             party: peer.party,
             address: peer.address.clone(),

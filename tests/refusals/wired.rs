@@ -419,8 +419,12 @@ pub(crate) fn enrolment(client: &Client, subject: &str, reference: &Template) ->
 }
 
 pub(crate) fn withdrawal(client: &Client, subject: &str, probe: &Template) -> Prepared {
+    withdrawal_of(client, subject, probe, 40_000)
+}
+
+pub(crate) fn withdrawal_of(client: &Client, subject: &str, probe: &Template, amount_kzt: u64) -> Prepared {
     let target = target(subject, "cash_withdrawal");
-    Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], 40_000, minute()).unwrap()
+    Prepared::verify(client.config(), &client.committee(), &target, &[face_of(probe)], amount_kzt, minute()).unwrap()
 }
 
 /// By a finger that is as good as any, since there is none to compare it with.

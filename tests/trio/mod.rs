@@ -184,9 +184,15 @@ impl Files {
 
     /// Starts a node as a process of its own.
     pub fn spawn(&self, party: Party) -> Child {
+        self.spawn_with(party, &[])
+    }
+
+    /// The same, with more on its command line.
+    pub fn spawn_with(&self, party: Party, more: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_tumar"))
             .args(["node", "--config"])
             .arg(self.node(party).join("node.toml"))
+            .args(more)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::null())
             .stderr(Stdio::null())

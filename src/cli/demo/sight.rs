@@ -64,12 +64,16 @@ pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> 
         let config = init::node_config(stopped.folder(), party);
         let keys = Keys::read(&config.with_file_name("keys"))?;
         let mut histogram = Histogram([0; 256]);
-        for prepared in sent {
-            count_envelopes(&mut histogram, stopped, &keys.envelope, party, prepared);
-        }
-        let sent = histogram.total();
         let file = config.with_file_name("data").join("store.sqlite");
         let store = Store::open(&file, stopped.deployment.clone(), party, keys.store).await?;
+        let mut kept = store.envelope_keys().await?.into_iter().map(|kept| kept.key);
+        if let Some(current) = kept.next() {
+            let keys = EnvelopeKeys::new(current, kept.next());
+            for prepared in sent {
+                count_envelopes(&mut histogram, stopped, &keys, party, prepared);
+            }
+        }
+        let sent = histogram.total();
         store
             .load(clock::now(), |record| {
                 let words = record.references.iter().flat_map(|reference| reference.share.words());

@@ -1,0 +1,109 @@
+//! What lives for a day: envelope keys, of which clients are told whenever one begins or ends, and links.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Config, stopped};
+use crate::engine::{Engine, ToldKey};
+use crate::log::note::{SigningKey, VerifierKey};
+use crate::name::Deployment;
+use crate::peer::Peers;
+use crate::seal::SUITE;
+use crate::wire::{sign_node, v1};
+
+/// Between two looks at the keys' times, at most; keys that live for seconds, as in a trial, are looked at each second.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// All that a node tells but its envelope keys, and what signs it.
+pub(super) struct Card {
+    node: v1::Node,
+    deployment: Deployment,
+    identity: Arc<SigningKey>,
+}
+
+impl Card {
+    pub(super) fn new(config: &Config, identity: Arc<SigningKey>, log_key: &VerifierKey, context: [u8; 32]) -> Self {
+        let node = v1::Node {
+            party: v1::Party::from(config.party).into(),
+            identity_key: identity.public().to_vec(),
+            log_key: log_key.to_string(),
+            envelope_keys: Vec::new(),
+            suite: SUITE.to_owned(),
+            context_digest: context.to_vec(),
+            signature: Vec::new(),
+        };
+        Self { node, deployment: config.deployment.clone(), identity }
+    }
+
+    /// With these envelope keys, signed.
+    pub(super) fn node(&self, keys: &[ToldKey]) -> v1::Node {
+        let told = |ToldKey { key, until }: &ToldKey| v1::EnvelopeKey {
+            id: key.id().as_bytes().to_vec(),
+            public_key: key.as_bytes().to_vec(),
+            until: *until,
+        };
+        let mut node = v1::Node { envelope_keys: keys.iter().map(told).collect(), ..self.node.clone() };
+        sign_node(&mut node, &self.deployment, &self.identity);
+        node
+    }
+}
+
+/// Lets envelope keys begin and end in their time, and tells of it.
+pub(super) async fn rotate(
+    (engine, peers): (Arc<Engine>, Arc<Peers>),
+    card: Card,
+    life: Duration,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut ticks = tokio::time::interval((life / 16).clamp(Duration::from_secs(1), LOOK));
+    let stopped = stopped(stopping);
+    tokio::pin!(stopped);
+    // Before, a node does not know the time; from then on what is due is done at once.
+    tokio::select! {
+        () = peers.ready() => {}
+        () = &mut stopped => return,
+    }
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = &mut stopped => return,
+        }
+        match engine.rotate().await {
+            Ok(true) => peers.announce(card.node(&engine.told_keys())),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the envelope keys could not be changed"),
+        }
+    }
+}
+
+/// How often it is tried to shake the links anew while batches are under way; a search ends within minutes.
+const TRIES: u32 = 20;
+
+/// Between two such tries.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// At the leader: has the links shaken anew when they have been up for long enough. By the clock that no one sets.
+pub(super) async fn renew(engine: Arc<Engine>, life: Duration, stopping: watch::Receiver<bool>) {
+    let stopped = stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        let renewal = async {
+            tokio::time::sleep(life).await;
+            for _ in 0..TRIES {
+                if engine.renew_links().await {
+                    tracing::info!("the links were shaken anew");
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            // Each node hangs up by itself before long.
+            tracing::warn!("batches never ended, so the links were not shaken anew");
+        };
+        tokio::select! {
+            () = renewal => {}
+            () = &mut stopped => return,
+        }
+    }
+}
