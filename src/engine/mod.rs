@@ -209,7 +209,7 @@ impl Engine {
         let Parts { party, deployment, verifier, policy, models, envelope_life, identity, log, store, limits, clocks } =
             parts;
         let envelope_life = Life::new(envelope_life.as_secs());
-        let ring = Ring::open(&store, envelope_life, clocks.known()).await?;
+        let ring = Box::pin(Ring::open(&store, envelope_life, clocks.known())).await?;
         let mut galleries = Galleries::new();
         let mut misfit = None;
         store

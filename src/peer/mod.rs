@@ -435,7 +435,7 @@ impl Peers {
                 self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
             }
             Kind::Renew(_) if peer == Party::LEADER && self.own.party == renewal::BETWEEN_HELPERS => {
-                self.renewals.ask()
+                self.renewals.ask();
             }
             Kind::Renewed(_) if peer == renewal::BETWEEN_HELPERS && self.own.party == Party::LEADER => {
                 self.renewals.tell();
