@@ -34,12 +34,15 @@ fn auditor(files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
     auditor_by("regulator", files, change)
 }
 
+/// Where the auditor sits, as its tokens name it.
+const DESK: &str = "auditors/regulator/desk-1";
+
 /// The same by whichever issuer.
 fn auditor_by(issuer: &str, files: &Files, change: impl FnOnce(&mut TokenRequest)) -> String {
     let config = files.client_config();
     let mut request = TokenRequest {
         deployment: config.deployment.clone(),
-        client: "auditors/regulator/desk-1".to_owned(),
+        client: DESK.to_owned(),
         jkt: config.proof_key.thumbprint(),
         certificate: None,
         details: Details {
@@ -68,6 +71,13 @@ async fn log_of(files: &Files, party: Party) -> AccessLogServiceClient<Channel> 
 
 async fn node(files: &Files, party: Party) -> NodeClient {
     NodeClient::connect(Arc::new(files.client_config()), party, now).await.unwrap()
+}
+
+/// The same for the auditor.
+async fn desk(files: &Files, party: Party) -> NodeClient {
+    let mut config = files.client_config();
+    config.client = DESK.parse().unwrap();
+    NodeClient::connect(Arc::new(config), party, now).await.unwrap()
 }
 
 async fn enrol(trio: &Trio, subject: &str, face: &Template) -> SubjectKey {
@@ -232,7 +242,7 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
     trio.client.search(&token, &search, &[face_of(&face(1))], &mut |_| {}).await.unwrap();
     let half = Half::of(now());
     for party in Party::ALL {
-        let (mut log, node) = (log_of(files, party).await, node(files, party).await);
+        let (mut log, node) = (log_of(files, party).await, desk(files, party).await);
         checkpoint_of(&mut log, files, party, 4).await;
         let access = auditor(files, |_| {});
         let all = list(&mut log, Some(&access), v1::ListEntriesRequest::default()).await.unwrap();
