@@ -74,7 +74,7 @@ fn what_does_not_fit_is_named_with_its_file_and_its_line() {
     with(&labels.replace("23,p5", "22,p5"), "bad.csv: line 25 is about the same `row` as an earlier one");
     with(&labels.replace("3,p0,1", "3,p0"), "bad.csv: line 5 has 2 cells, the header has 3");
     refused(&format!("{} --out new", FACES.replace("sface128", "fr512")), "512");
-    refused(&format!("{} --out new", FACES.replace("sface128", "leader-rows-1")), "no model");
+    refused(&format!("{} --out new", FACES.replace("sface128", "leader-rows-3")), "no model");
     refused(&format!("{} --out new", FACES.replace("faces.npy", "labels.csv")), "labels.csv: not an array");
     fs::create_dir(folder.path().join("full")).unwrap();
     fs::write(folder.path().join("full/mine"), "").unwrap();

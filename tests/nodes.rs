@@ -114,7 +114,7 @@ fn fingers(count: usize) -> Option<Vec<(String, [Template; 2])>> {
 async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_fingers() {
     let Some(people) = fingers(60) else { return };
     let models = Models::built_in();
-    let model = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+    let model = models.find(&"leader-rows-3".parse().unwrap()).unwrap();
     let trio = Trio::start().await;
     let (mut wrong, mut matched) = (0, 0);
     for (finger, [reference, _]) in &people {

@@ -11,6 +11,9 @@ use tumar::template::{LEVELS, ROW, Shape};
 use world::{Dice, Trial, World, enrol_shapes, meters, model_of, verify_trials};
 use zeroize::Zeroizing;
 
+/// Bytes of a packed row.
+const PACKED: usize = ROW / 2;
+
 fn set(rows: usize) -> Shape {
     Shape::set(rows).unwrap()
 }
@@ -318,16 +321,16 @@ async fn a_crafted_set_matches_no_stranger_and_is_refused_where_it_is_none() {
     let (_, one) = world.dice.packed_set(1, &[]);
     crafted.push(("all rows equal", one.repeat(40), Ok(false)));
     // Even who knows a row of the reference gains three counts for each copy, and no more for all the reference's rows.
-    crafted.push(("a copy of one reference row, once", [&reference[..64], &one.repeat(39)].concat(), Ok(false)));
-    crafted.push(("maximal components", vec![0x77; 40 * 64], Err(Invalid::Length)));
-    crafted.push(("maximal, with both signs", [0x79, 0x97].repeat(20 * 64), Err(Invalid::Length)));
-    crafted.push(("zeros", vec![0; 40 * 64], Err(Invalid::Length)));
-    crafted.push(("minus eights", vec![0x88; 40 * 64], Err(Invalid::Length)));
+    crafted.push(("a copy of one reference row, once", [&reference[..PACKED], &one.repeat(39)].concat(), Ok(false)));
+    crafted.push(("maximal components", vec![0x77; 40 * PACKED], Err(Invalid::Length)));
+    crafted.push(("maximal, with both signs", [0x79, 0x97].repeat(20 * PACKED), Err(Invalid::Length)));
+    crafted.push(("zeros", vec![0; 40 * PACKED], Err(Invalid::Length)));
+    crafted.push(("minus eights", vec![0x88; 40 * PACKED], Err(Invalid::Length)));
     for bad in [0, 17, 39] {
         let (_, mut long) = world.dice.packed_set(40, &[]);
-        long[64 * bad..64 * bad + 64].fill(0x77);
+        long[PACKED * bad..PACKED * (bad + 1)].fill(0x77);
         crafted.push(("one row too long", long.clone(), Err(Invalid::Length)));
-        long[64 * bad..64 * bad + 64].fill(0x11);
+        long[PACKED * bad..PACKED * (bad + 1)].fill(0x11);
         crafted.push(("one row too short", long, Err(Invalid::Length)));
     }
     for (_, packed, expected) in &crafted {

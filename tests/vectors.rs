@@ -226,7 +226,7 @@ async fn these_scores_reach_these_bounds_at_every_width() {
 async fn these_sets_have_this_count() {
     let mut world = World::new(65);
     let models = Models::built_in();
-    let model = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+    let model = models.find(&"leader-rows-3".parse().unwrap()).unwrap();
     for case in cases(include_str!("vectors/sets.txt")) {
         let [probe, reference] = ["probe", "reference"].map(|key| {
             let packed = bytes(&case[key]);

@@ -20,7 +20,7 @@ use super::files;
 use super::npy::Array;
 
 /// The encoding of a finger that is compared with one person's.
-pub(super) const ROWS: &str = "leader-rows-1";
+pub(super) const ROWS: &str = "leader-rows-3";
 
 /// The encoding of a finger that is looked for among many.
 pub(super) const VECTOR: &str = "leader-fixed-1";
@@ -38,7 +38,7 @@ pub(super) struct Captures {
     /// The extractor that made the embeddings
     #[arg(long, default_value = "fr512")]
     face_model: ModelId,
-    /// The encoding of minutiae; leader-rows-1 if not given, in searches leader-fixed-1, and at an enrolment both
+    /// The encoding of minutiae; leader-rows-3 if not given, in searches leader-fixed-1, and at an enrolment both
     #[arg(long)]
     finger_model: Option<ModelId>,
     /// A table of models, instead of the one that `tumar init` writes

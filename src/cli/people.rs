@@ -98,7 +98,7 @@ impl People {
     fn new(source: &'static str) -> Result<Self, Failure> {
         let models = Models::built_in();
         let model = |id: &str| models.find(&id.parse()?).cloned().ok_or(Failure::Model);
-        let (face, finger) = (model("fr512")?, model("leader-rows-1")?);
+        let (face, finger) = (model("fr512")?, model("leader-rows-3")?);
         let fusion = models.fusion(face.id(), finger.id()).cloned().ok_or(Failure::Model)?;
         Ok(Self { source, face, finger, fusion, list: Vec::new() })
     }

@@ -94,6 +94,7 @@ impl World {
             id: "rows".to_owned(),
             modality: v1::Modality::Finger.into(),
             encoding: v1::Encoding::Rows.into(),
+            dimension: 140,
             ..model.clone()
         };
         v1::GetCommitteeResponse {
@@ -195,7 +196,7 @@ fn a_committee_is_believed_only_as_a_whole() {
     assert_eq!(fault(&|a| a.models[0].modality = 0), CommitteeFault::Model);
     assert_eq!(fault(&|a| a.models[1].encoding = 0), CommitteeFault::Model);
     let shapes =
-        world.committee().models().iter().map(|model| (model.shape(128), model.shape(512))).collect::<Vec<_>>();
+        world.committee().models().iter().map(|model| (model.shape(128), model.shape(560))).collect::<Vec<_>>();
     assert_eq!(shapes, [(Shape::vector(128), None), (None, Shape::set(4))]);
 }
 

@@ -228,9 +228,9 @@ mod tests {
         let (face, finger) = (Shape::vector(512).unwrap(), Shape::set(38).unwrap());
         let copied = |shape: Shape| Copied { shape, words: Zeroizing::new(vec![0; shape.components()]) };
         let faces = (Modality::Face, "fr512");
-        let fingers = (Modality::Finger, "leader-rows-1");
-        let fusion = models.fusion(&"fr512".parse().unwrap(), &"leader-rows-1".parse().unwrap()).unwrap();
-        let rows = models.find(&"leader-rows-1".parse().unwrap()).unwrap();
+        let fingers = (Modality::Finger, "leader-rows-3");
+        let fusion = models.fusion(&"fr512".parse().unwrap(), &"leader-rows-3".parse().unwrap()).unwrap();
+        let rows = models.find(&"leader-rows-3".parse().unwrap()).unwrap();
         for (by, joint) in [
             (Decision::Any, Joint::Any),
             (Decision::Both, Joint::All),
@@ -266,7 +266,7 @@ mod tests {
             }
         }
         let fused = Decides { by: Decision::Fused, fmr: Fmr::E4 };
-        let unknown = samples(&[(Modality::Finger, "leader-rows-1"), (Modality::Face, "nobody")]);
+        let unknown = samples(&[(Modality::Finger, "leader-rows-3"), (Modality::Face, "nobody")]);
         assert!(Rule::of(&models, fused, &unknown).is_none());
     }
 }

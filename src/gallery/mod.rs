@@ -92,7 +92,7 @@ pub struct Copied {
     pub words: Zeroizing<Vec<u16>>,
 }
 
-/// Prints the shape only: `Copied(38x128)`.
+/// Prints the shape only: `Copied(38x140)`.
 impl fmt::Debug for Copied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Copied({})", self.shape)

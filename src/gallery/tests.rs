@@ -1,5 +1,6 @@
 use super::*;
 use crate::party::Party;
+use crate::template::ROW;
 
 const EXPIRES: u64 = 6000;
 
@@ -69,13 +70,13 @@ fn every_row_is_found_again_across_blocks() {
 
 #[test]
 fn a_set_that_begins_in_one_block_and_ends_in_the_next_is_found_and_wiped_whole() {
-    let mut gallery = Gallery::new(128);
+    let mut gallery = Gallery::new(ROW);
     // 102 sets of 40 rows leave 16 rows of the first block: the next one goes over its end.
     for number in 0..104 {
-        insert(&mut gallery, number, &share(number, 40, 128));
+        insert(&mut gallery, number, &share(number, 40, ROW));
     }
     for number in [0, 101, 102, 103] {
-        assert_eq!(only(&gallery, number), Some(of(&share(number, 40, 128))), "{number}");
+        assert_eq!(only(&gallery, number), Some(of(&share(number, 40, ROW))), "{number}");
     }
     assert!(gallery.remove(at(102)));
     let rows = all_rows(&gallery);
@@ -83,7 +84,7 @@ fn a_set_that_begins_in_one_block_and_ends_in_the_next_is_found_and_wiped_whole(
     for (row, words) in rows.iter().enumerate() {
         assert_eq!(words.iter().all(|word| *word == 0), row / 40 == 102, "row {row}");
     }
-    assert_eq!((only(&gallery, 102), only(&gallery, 103)), (None, Some(of(&share(103, 40, 128)))));
+    assert_eq!((only(&gallery, 102), only(&gallery, 103)), (None, Some(of(&share(103, 40, ROW)))));
 }
 
 #[test]
@@ -101,9 +102,9 @@ fn who_was_given_an_earlier_position_and_comes_later_stands_in_the_order_of_posi
             later.drain(..).for_each(|number| insert(&mut gallery, number, &vector(number)));
         }
     }
-    let mut sets = Gallery::new(128);
+    let mut sets = Gallery::new(ROW);
     for number in [3, 1, 2] {
-        insert(&mut sets, number, &share(number, 4 + number, 128));
+        insert(&mut sets, number, &share(number, 4 + number, ROW));
     }
     for number in 0..2 * ROWS {
         assert_eq!(only(&gallery, number), Some(of(&vector(number))), "{number}");
@@ -111,7 +112,7 @@ fn who_was_given_an_earlier_position_and_comes_later_stands_in_the_order_of_posi
     let expected: Vec<Vec<u16>> = (0..2 * ROWS).map(|number| vector(number).words().to_vec()).collect();
     assert_eq!(all_rows(&gallery), expected);
     for number in 1..4 {
-        assert_eq!(only(&sets, number), Some(of(&share(number, 4 + number, 128))));
+        assert_eq!(only(&sets, number), Some(of(&share(number, 4 + number, ROW))));
     }
 }
 
@@ -119,7 +120,7 @@ fn who_was_given_an_earlier_position_and_comes_later_stands_in_the_order_of_posi
 fn a_subject_has_several_references_of_several_models_that_come_and_go_together() {
     let name: GalleryName = "banks/b17/customers".parse().unwrap();
     let (face, finger): (ModelId, ModelId) = ("fr64".parse().unwrap(), "rows".parse().unwrap());
-    let (one, two, three) = (share(1, 4, 128), vector(2), share(3, 40, 128));
+    let (one, two, three) = (share(1, 4, ROW), vector(2), share(3, 40, ROW));
     let mut galleries = Galleries::new();
     let all = [(&finger, &one), (&face, &two), (&finger, &three)];
     galleries.insert(&name, (at(7), EXPIRES), &subject(0), &all).unwrap();
@@ -133,7 +134,7 @@ fn a_subject_has_several_references_of_several_models_that_come_and_go_together(
     let again = galleries.insert(&name, (at(8), EXPIRES), &subject(0), &all[..1]);
     assert_eq!(again, Err(GalleryError::SubjectExists));
     let misfit = galleries.insert(&name, (at(8), EXPIRES), &subject(1), &[(&face, &two), (&finger, &two)]);
-    assert_eq!(misfit, Err(GalleryError::Dimension { expected: 128, found: 64 }));
+    assert_eq!(misfit, Err(GalleryError::Dimension { expected: ROW, found: 64 }));
     let taken = galleries.insert(&name, (at(7), EXPIRES), &subject(1), &all);
     assert_eq!(taken, Err(GalleryError::PositionTaken));
     assert_eq!(galleries.position(&name, &subject(1)), None, "neither of the two");
@@ -209,7 +210,7 @@ fn a_roll_names_the_live_and_its_digest_tells_one_more_or_one_less() {
 fn a_roll_of_two_models_pairs_all_vectors_of_those_who_have_both() {
     let name: GalleryName = "banks/b17/customers".parse().unwrap();
     let [face, finger, rows]: [ModelId; 3] = ["fr64", "fixed", "rows"].map(|name| name.parse().unwrap());
-    let (one, two, set) = (vector(1), share(2, 1, 128), share(3, 4, 128));
+    let (one, two, set) = (vector(1), share(2, 1, ROW), share(3, 4, ROW));
     let mut galleries = Galleries::new();
     let mut enrol = |number: usize, shares: &[(&ModelId, &PointShare)]| {
         galleries.insert(&name, (at(number), EXPIRES), &subject(number), shares).unwrap();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::bits::Bits;
 use super::{Invalid, ProtocolError, Session, Taken, open};
 use crate::net::Step;
-use crate::template::{SEGMENT, band};
+use crate::template::SEGMENT;
 
 /// Lanes of 16 bits: summands of scores, and what each is compared with.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Lanes {
     fn push_lengths_of(&mut self, taken: &Taken) {
         let shape = taken.components.shape();
         let norms = taken.components.norm_summands();
-        let (lower, upper) = band(shape.columns());
+        let (lower, upper) = shape.band();
         let (lower, upper) = (lower.cast_signed(), -upper.cast_signed());
         let segments = shape.columns().div_ceil(SEGMENT);
         for row in norms.chunks_exact(segments) {

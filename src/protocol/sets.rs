@@ -54,7 +54,7 @@ impl Pairs {
 
     /// The dots against the levels.
     pub(super) fn group(scores: Halves) -> Group {
-        // Rows whose lengths are in their band have dots of at most 783; of others no bit is opened.
+        // Rows whose lengths are in their band have dots of at most 1092; of others no bit is opened.
         Group { scores, bounds: Bounds::All(LEVELS.to_vec()), width: Width::Twelve }
     }
 

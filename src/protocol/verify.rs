@@ -14,7 +14,7 @@ use super::{Invalid, ProtocolError, Session, Taken, intake, open};
 use crate::net::Step;
 use crate::party::Party;
 use crate::share::{PointShare, Replicated, ShapeError, Summands};
-use crate::template::{Shape, band};
+use crate::template::Shape;
 
 /// One request of a batch, as one party sees it.
 #[derive(Debug)]
@@ -171,11 +171,7 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
 
 /// The highest score that a probe of this shape has, if it is one.
 fn most_of(probe: Shape) -> i32 {
-    if probe.is_set() {
-        3 * i32::try_from(probe.rows()).unwrap_or(i32::MAX)
-    } else {
-        i32::from(band(probe.columns()).1)
-    }
+    if probe.is_set() { 3 * i32::try_from(probe.rows()).unwrap_or(i32::MAX) } else { i32::from(probe.band().1) }
 }
 
 /// What this party alone makes of a batch: its summands of all that is compared, and where each is found again.

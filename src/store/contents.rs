@@ -10,7 +10,7 @@ use crate::template::Shape;
 
 /// Model and shape of each reference, in the order in which their words stand in the box.
 ///
-/// As text, in a column of its own and bound into the box: `fr512 1x512;leader-rows-1 38x128`. One text for one list.
+/// As text, in a column of its own and bound into the box: `fr512 1x512;leader-rows-3 38x140`. One text for one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Contents(Vec<(ModelId, Shape)>);
 
@@ -60,12 +60,12 @@ mod tests {
 
     #[test]
     fn a_list_of_references_has_one_text() {
-        for text in ["fr512 1x512", "fr512 1x512;leader-rows-1 38x128", "leader-rows-1 4x128;leader-rows-1 40x128"] {
+        for text in ["fr512 1x512", "fr512 1x512;leader-rows-3 38x140", "leader-rows-3 4x140;leader-rows-3 40x140"] {
             assert_eq!(text.parse::<Contents>().unwrap().to_string(), text);
         }
-        assert_eq!("fr512 1x512;leader-rows-1 38x128".parse::<Contents>().unwrap().bytes(), 1024 + 38 * 256);
+        assert_eq!("fr512 1x512;leader-rows-3 38x140".parse::<Contents>().unwrap().bytes(), 1024 + 38 * 280);
         for bad in
-            ["", ";", "fr512", "fr512 1x512;", "fr512 1x511", "fr512 01x512", "rows 3x128", "FR 1x512", "fr512  1x512"]
+            ["", ";", "fr512", "fr512 1x512;", "fr512 1x511", "fr512 01x512", "rows 3x140", "FR 1x512", "fr512  1x512"]
         {
             assert!(matches!(bad.parse::<Contents>(), Err(StoreError::Form)), "{bad}");
         }

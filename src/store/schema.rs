@@ -20,7 +20,7 @@ CREATE TABLE records (
     gallery TEXT NOT NULL,
     subject TEXT NOT NULL,
     position INTEGER NOT NULL CHECK (position >= 0),
-    -- Model and shape of each reference in the share's box: fr512 1x512;leader-rows-1 38x128.
+    -- Model and shape of each reference in the share's box: fr512 1x512;leader-rows-3 38x140.
     contents TEXT NOT NULL,
     live INTEGER NOT NULL CHECK (live IN (0, 1)),
     expires INTEGER NOT NULL CHECK (expires > 0),

@@ -23,20 +23,29 @@ pub const MOST_DIMENSION: usize = 4 * SEGMENT;
 /// Components over which a squared length is summed in 16 bits: with more, its distance from a bound would not fit.
 pub const SEGMENT: usize = 512;
 
+/// Components of a row that say what is around a minutia.
+pub const SURROUNDINGS: usize = 128;
+/// Components of a row that say which way the minutia points: cosine and sine of six turns of it.
+pub const DIRECTION: usize = 12;
 /// Components of each row of a set.
-pub const ROW: usize = 128;
+pub const ROW: usize = SURROUNDINGS + DIRECTION;
+/// The squared lengths that a row of a set may have, lowest and highest: its surroundings' band, and what directions add.
+pub const ROW_BAND: (u16, u16) = (1040, 1092);
 /// Fewest rows of a set.
 pub const LEAST_ROWS: usize = 4;
 /// Most rows of a set.
 pub const MOST_ROWS: usize = 40;
 
-/// Dots of two rows from which on a row counts once, twice, three times: cosines of 0.45, 0.55 and 0.65 of 6 x 128.
-pub const LEVELS: [i16; 3] = [346, 423, 500];
+/// What two rows that point the same way gain by it.
+const SAME_DIRECTION: i16 = 268;
+/// Dots of two rows from which on a row counts once, twice, three times: surroundings with cosines of 0.45, 0.55 and 0.65 of
+/// 6 x 128, and nearly the same direction. Those of rows 90 degrees apart must be 298 better.
+pub const LEVELS: [i16; 3] = [346 + SAME_DIRECTION, 423 + SAME_DIRECTION, 500 + SAME_DIRECTION];
 
 /// What a template consists of: one vector, or a set of rows of which each is a direction of its own.
 ///
 /// * A vector has an even number of components from 64 to 512, or 1024, 1536 or 2048 in segments of 512.
-/// * A set has 4 to 40 rows of 128.
+/// * A set has 4 to 40 rows of 140.
 ///
 /// Public: the length of an envelope tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,16 +102,22 @@ impl Shape {
     pub const fn is_set(self) -> bool {
         self.rows > 1
     }
+
+    /// The squared lengths that each row may have, lowest and highest.
+    #[must_use]
+    pub const fn band(self) -> (u16, u16) {
+        if self.is_set() { ROW_BAND } else { band(self.columns) }
+    }
 }
 
-/// `1x512`, `38x128`: rows by columns.
+/// `1x512`, `38x140`: rows by columns.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.rows, self.columns)
     }
 }
 
-/// The squared lengths that a row of so many components may have, lowest and highest: 6 d less and more 2 %.
+/// The squared lengths that a quantised direction of so many components has, lowest and highest: 6 d less and more 2 %.
 #[must_use]
 pub const fn band(columns: usize) -> (u16, u16) {
     // At most 2048 columns: far below the end of u32, and the results are at most 12 533.
@@ -114,7 +129,8 @@ pub const fn band(columns: usize) -> (u16, u16) {
 /// A quantised face or finger, in the clear: to be shared and dropped.
 ///
 /// * Shape: [`Shape`], row after row.
-/// * Unit: -7..=7 each; the squared length of a row of d is 6 d within 2 %, so a dot of two rows is 6 d times their cosine.
+/// * Unit: -7..=7 each. The squared length of a vector of d is 6 d within 2 %, so a dot of two is 6 d times their cosine. That of a
+///   set's row is in [`ROW_BAND`].
 ///
 /// No `Clone`, `PartialEq` or `Serialize`: it leaves the terminal only as three sealed shares.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -235,18 +251,20 @@ mod tests {
         for rows in [0, 1, 2, 3, 41, usize::MAX] {
             assert_eq!(Shape::set(rows), None);
         }
-        assert_eq!(Shape::new(40, 128), Shape::set(40));
-        assert_eq!(Shape::new(1, 128), Shape::vector(128));
-        assert_eq!((Shape::new(40, 512), Shape::new(0, 128)), (None, None));
-        assert_eq!(Shape::set(38).unwrap().to_string(), "38x128");
+        assert_eq!(Shape::new(40, ROW), Shape::set(40));
+        assert_eq!(Shape::new(40, SURROUNDINGS), None);
+        assert_eq!(Shape::new(1, ROW), Shape::vector(ROW));
+        assert_eq!((Shape::new(40, 512), Shape::new(0, ROW)), (None, None));
+        assert_eq!(Shape::set(38).unwrap().to_string(), "38x140");
     }
 
     #[test]
     fn a_row_of_a_set_counts_each_level_once_whatever_it_meets() {
-        // Rows along coordinates: 22 components of 6 and -6.
+        // Rows along coordinates: 21 components of 6 among the surroundings, and one direction of squared length 300.
         let row = |first: usize| {
             let mut row = [0_i8; ROW];
-            (0..21).for_each(|place| row[(first + place) % ROW] = 6);
+            (0..21).for_each(|place| row[(first + place) % SURROUNDINGS] = 6);
+            row[SURROUNDINGS..].fill(5);
             row
         };
         let set = |rows: &[[i8; ROW]]| Template {
@@ -254,8 +272,8 @@ mod tests {
             components: rows.concat().into_boxed_slice(),
         };
         let reference = set(&[row(0), row(0), row(32), row(64)]);
-        // Overlaps of 21, 13, 11 and 9 components: dots of 756, 468, 396 and 324.
-        assert_eq!(set(&[row(0), row(8), row(10), row(108)]).score_vartime(&reference), 3 + 2 + 1);
+        // Overlaps of 21, 13, 10 and 8 components: dots of 1056, 768, 660 and 588.
+        assert_eq!(set(&[row(0), row(8), row(11), row(109)]).score_vartime(&reference), 3 + 3 + 1);
         assert_eq!(set(&[row(0), row(0), row(0), row(0), row(0)]).score_vartime(&reference), 15);
         assert_eq!(reference.score_vartime(&reference), 12);
     }

@@ -125,7 +125,8 @@ impl Model {
     /// [`Template::score_vartime`](super::Template::score_vartime).
     ///
     /// * Of vectors: the least whole number above cosine times 6 d, since scores above the cosine are accepted.
-    /// * Of sets: the least count above `T (n_P n_R)^0.7`, for sets of `n_P` and `n_R` rows: large sets find more by chance.
+    /// * Of sets: the least count above `T sqrt(n'_P n'_R)`, where `n'` is the number of rows and at least 20: large sets find more by
+    ///   chance, and small ones must find enough.
     #[must_use]
     pub fn threshold(&self, rate: Fmr, probe: Shape, reference: Shape) -> i16 {
         #[expect(clippy::cast_precision_loss, reason = "at most 6 * 2048")]
@@ -133,22 +134,20 @@ impl Model {
             Encoding::Vector => (6 * self.dimension) as f64,
             Encoding::Rows => chance(probe, reference),
         };
-        let least = least_above(self.thresholds.at(rate) * scale);
-        match self.encoding {
-            Encoding::Vector => least,
-            // No count is higher than three times the rows.
-            Encoding::Rows => least.min(i16::try_from(3 * probe.rows() + 1).unwrap_or(i16::MAX)),
-        }
+        least_above(self.thresholds.at(rate) * scale)
     }
 }
 
-/// `(n_P n_R)^0.7`: what counts of sets of these sizes are measured by. Computed the same way on every machine: a node whose
-/// threshold differs by one would spoil every answer.
+/// Rows that a set counts as having at least: a few hits among few rows must not be enough.
+const FLOOR: usize = 20;
+
+/// `sqrt(n'_P n'_R)` with `n' = max(n, 20)`: what counts of sets of these sizes are measured by. A square root is rounded the same way on
+/// every machine: a node whose threshold differs by one would spoil every answer.
 #[must_use]
 pub fn chance(probe: Shape, reference: Shape) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 1600")]
-    let pairs = (probe.rows() * reference.rows()) as f64;
-    libm::pow(pairs, 0.7)
+    let pairs = (probe.rows().max(FLOOR) * reference.rows().max(FLOOR)) as f64;
+    pairs.sqrt()
 }
 
 /// The least whole number above a bound that the table of models was checked for.
@@ -160,7 +159,7 @@ fn least_above(bound: f64) -> i16 {
 
 /// How a face and a finger are joined into one score: a weighted sum, still within 16 bits.
 ///
-/// * With a finger's rows: `face_weight x dot + w x count`, with `w = finger_weight / (n_P n_R)^0.7` rounded down: the finger's part
+/// * With a finger's rows: `face_weight x dot + w x count`, with `w = finger_weight / sqrt(n'_P n'_R)` rounded down: the finger's part
 ///   does not depend on the number of rows but by chance.
 /// * With a finger's vector: `face_weight x dot + finger_weight x dot`. Galleries are searched by such a sum too.
 #[derive(Clone, Debug, Deserialize)]
@@ -209,7 +208,7 @@ impl Fusion {
         most(face) + most(finger) <= u32::from(Self::MOST_OF_VECTORS)
     }
 
-    /// What the dot of the fingers' vectors is multiplied with, or their count, were there one row on either side.
+    /// What the dot of the fingers' vectors is multiplied with, or their count over `sqrt(n'_P n'_R)`.
     #[must_use]
     pub const fn finger_weight_of_one(&self) -> u16 {
         self.finger_weight
@@ -221,8 +220,8 @@ impl Fusion {
         if !probe.is_set() {
             return self.finger_weight;
         }
-        let most_count = u16::try_from(3 * probe.rows()).unwrap_or(u16::MAX);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a u16 over at least 1")]
+        let most_count = u16::try_from(3 * probe.rows().max(reference.rows())).unwrap_or(u16::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a u16 over at least 20")]
         let weight = (f64::from(self.finger_weight) / chance(probe, reference)).floor() as u16;
         weight.min(Self::MOST_OF_FINGER / most_count)
     }
@@ -266,7 +265,7 @@ pub enum ModelsError {
     /// Two models have one name.
     #[error("model {0} stands in the table twice")]
     Twice(ModelId),
-    /// That of no vector, or a row's that is not 128.
+    /// That of no vector, or a row's that is not [`ROW`].
     #[error("model {0} has a dimension that no vector has, or rows of another than {ROW}")]
     Dimension(ModelId),
     /// Not between 0 and 1, or lower for a stricter rate.
@@ -331,7 +330,7 @@ impl Models {
         Ok(Self { list, fusions, digest: sum })
     }
 
-    /// The table that comes with the crate: faces by `fr512` and `sface128`, fingers by `leader-rows-1` and `leader-fixed-1`.
+    /// The table that comes with the crate: faces by `fr512` and `sface128`, fingers by `leader-rows-3` and `leader-fixed-1`.
     #[must_use]
     pub fn built_in() -> Self {
         Self::parse(BUILT_IN).expect("the built-in table is checked by a test")
@@ -391,13 +390,28 @@ mod tests {
 
     #[test]
     fn a_count_is_measured_by_the_sizes_of_both_sets() {
-        let rows = model("leader-rows-1");
+        let rows = model("leader-rows-3");
         let of = |probe, reference| rows.threshold(Fmr::E4, Shape::set(probe).unwrap(), Shape::set(reference).unwrap());
-        // .1248 * 1600^.7 = 21.83, .1248 * 16^.7 = .87, .1248 * 160^.7 = 4.36
-        assert_eq!((of(40, 40), of(4, 4), of(40, 4), of(4, 40)), (22, 1, 5, 5));
-        assert_eq!(rows.shape(38 * 128), Shape::set(38));
-        for components in [0, 3 * 128, 41 * 128, 128, 500] {
+        // .25 * 40 = 10 and .25 * 20 = 5, above which the next are 11 and 6; .25 * sqrt(800) = 7.07
+        assert_eq!((of(40, 40), of(4, 4), of(20, 20), of(40, 4), of(4, 40)), (11, 6, 6, 8, 8));
+        assert_eq!(rows.shape(38 * ROW), Shape::set(38));
+        for components in [0, 3 * ROW, 41 * ROW, ROW, 500] {
             assert_eq!(rows.shape(components), None);
+        }
+    }
+
+    #[test]
+    fn the_least_count_is_the_first_above_the_bound_by_whole_numbers_too() {
+        let rows = model("leader-rows-3");
+        // The table's thresholds in thousandths: count > T sqrt(n) exactly when (1000 count)^2 > (1000 T)^2 n.
+        for (rate, thousandths) in Fmr::ALL.into_iter().zip([150_i64, 250, 350]) {
+            for (probe, reference) in (4..=40).flat_map(|probe| (4..=40).map(move |reference| (probe, reference))) {
+                let pairs = i64::try_from(probe.max(20) * reference.max(20)).unwrap();
+                let above = |count: i64| (1000 * count).pow(2) > thousandths.pow(2) * pairs;
+                let shape = |rows| Shape::set(rows).unwrap();
+                let least = i64::from(rows.threshold(rate, shape(probe), shape(reference)));
+                assert!(above(least) && !above(least - 1), "{least} of {probe} and {reference}");
+            }
         }
     }
 
@@ -407,9 +421,9 @@ mod tests {
         let fusion = |finger: &str| models.fusion(&"fr512".parse().unwrap(), &finger.parse().unwrap()).unwrap();
         let (vector, set) = (Shape::vector(1024).unwrap(), |rows| Shape::set(rows).unwrap());
         assert_eq!(fusion("leader-fixed-1").finger_weight(vector, vector), 2);
-        let rows = fusion("leader-rows-1");
-        // 6900 / 16^.7 = 990.7, 6900 / 1600^.7 = 39.4
-        assert_eq!([4, 40].map(|count| rows.finger_weight(set(count), set(count))), [990, 39]);
+        let rows = fusion("leader-rows-3");
+        // 3500 / 20 = 175, 3500 / 40 = 87.5
+        assert_eq!([4, 20, 40].map(|count| rows.finger_weight(set(count), set(count))), [175, 175, 87]);
     }
 
     #[test]
@@ -430,7 +444,7 @@ mod tests {
             for probe in 4..=40 {
                 for reference in 4..=40 {
                     let weight = fusion.finger_weight(Shape::set(probe).unwrap(), Shape::set(reference).unwrap());
-                    let finger = i32::from(weight) * 3 * i32::try_from(probe).unwrap();
+                    let finger = i32::from(weight) * 3 * i32::try_from(probe.max(reference)).unwrap();
                     for threshold in Fmr::ALL.map(|rate| i32::from(fusion.threshold(rate))) {
                         assert!(weight > 0 && face + finger - threshold <= i32::from(i16::MAX));
                         assert!(-face - threshold >= i32::from(i16::MIN));
@@ -449,7 +463,7 @@ mod tests {
             let to = format!("dimension = {dimension}");
             assert!(matches!(changed("dimension = 512", &to), ModelsError::Dimension(_)));
         }
-        assert!(matches!(changed("\"rows\"\ndimension = 128", "\"rows\"\ndimension = 512"), ModelsError::Dimension(_)));
+        assert!(matches!(changed("\"rows\"\ndimension = 140", "\"rows\"\ndimension = 128"), ModelsError::Dimension(_)));
         for wrong in ["0.48", "nan", "-0.1", "1.0"] {
             assert!(matches!(changed("0.4206", wrong), ModelsError::Thresholds(_)), "{wrong}");
         }

@@ -451,11 +451,11 @@ mod tests {
         {
             assert!(searches(ids), "{ids:?}");
         }
-        for ids in [&[][..], &["leader-rows-1"], &["fr512", "leader-rows-1"], &["fr512", "sface128"], &["nobody"]] {
+        for ids in [&[][..], &["leader-rows-3"], &["fr512", "leader-rows-3"], &["fr512", "sface128"], &["nobody"]] {
             assert!(!searches(ids), "{ids:?}");
         }
         // A comparison one to one joins rows as well as a vector with a face.
-        for finger in ["leader-rows-1", "leader-fixed-1"] {
+        for finger in ["leader-rows-3", "leader-fixed-1"] {
             assert!(models.fuses(&finger.parse().unwrap(), &"fr512".parse().unwrap()), "{finger}");
         }
         assert!(!models.fuses(&"sface128".parse().unwrap(), &"fr512".parse().unwrap()));

@@ -135,7 +135,7 @@ pub(crate) struct Models(pub(crate) &'static [(&'static str, Modality)]);
 pub(crate) const FACE: (&str, Modality) = ("fr512", Modality::Face);
 pub(crate) const FINGER: (&str, Modality) = ("fp512", Modality::Finger);
 /// Compared one to one, and not searched for.
-pub(crate) const ROWS: (&str, Modality) = ("leader-rows-1", Modality::Finger);
+pub(crate) const ROWS: (&str, Modality) = ("leader-rows-3", Modality::Finger);
 
 /// All of them.
 pub(crate) const SERVED: Models = Models(&[FACE, FINGER, ROWS]);

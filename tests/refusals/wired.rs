@@ -16,8 +16,8 @@ use tumar::party::Party;
 use tumar::request::{About, Ask, Case, Method, Minute};
 use tumar::seal::{Binding, Envelope, PrivateKey};
 use tumar::service::{DOMAIN, reasons};
-use tumar::template::Template;
 use tumar::template::model::BUILT_IN;
+use tumar::template::{ROW, Template};
 use tumar::tls::{Dialler, Pinned, TlsIdentity};
 use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
@@ -194,10 +194,9 @@ fn shut(client: &Client, party: Party, content: usize) -> Vec<u8> {
 
 /// Requests with sets of rows that are none, and what is wrong with each.
 pub(crate) fn malformed_sets(client: &Client) -> Vec<(&'static str, Request)> {
-    const ROW: usize = 128;
     let of_rows = |contents: [usize; 3]| v1::Sample {
         modality: v1::Modality::Finger.into(),
-        model: "leader-rows-1".to_owned(),
+        model: "leader-rows-3".to_owned(),
         envelope_a: shut(client, Party::A, contents[0]),
         envelope_b: shut(client, Party::B, contents[1]),
         envelope_c: shut(client, Party::C, contents[2]),
@@ -231,15 +230,15 @@ pub(crate) fn malformed_sets(client: &Client) -> Vec<(&'static str, Request)> {
     requests
 }
 
-/// As large as an enrolment can be: 602 kB that open nowhere.
+/// As large as an enrolment can be: 647 kB that open nowhere.
 pub(crate) fn largest_enrolment(client: &Client, subject: &str) -> Prepared {
     let Request::Enroll(mut message) = enrolment(client, subject, &face(1)).into_request() else { unreachable!() };
     let sample = |key: usize| v1::Sample {
         modality: v1::Modality::Finger.into(),
-        model: "leader-rows-1".to_owned(),
-        envelope_a: shut(client, Party::A, 40 * 128 + key),
-        envelope_b: shut(client, Party::B, 40 * 128 + key),
-        envelope_c: shut(client, Party::C, 40 * 128 + key),
+        model: "leader-rows-3".to_owned(),
+        envelope_a: shut(client, Party::A, 40 * ROW + key),
+        envelope_b: shut(client, Party::B, 40 * ROW + key),
+        envelope_c: shut(client, Party::C, 40 * ROW + key),
     };
     message.samples = vec![sample(0); MOST_SAMPLES];
     message.samples[0] = sample(32);

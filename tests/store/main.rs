@@ -380,10 +380,10 @@ async fn a_record_moved_or_prolonged_by_hand_does_not_open() {
         "UPDATE records SET expires = expires + 1",
         "UPDATE records SET subject = 'c-9'",
         "UPDATE records SET position = 9",
-        "UPDATE records SET contents = 'rows 7x128;fr512 1x512;rows 39x128'",
+        "UPDATE records SET contents = 'rows 7x140;fr512 1x512;rows 39x140'",
         // As long as it was, in another order.
-        "UPDATE records SET contents = 'rows 40x128;fr512 1x512;rows 7x128'",
-        "UPDATE records SET contents = 'rows 7x128;fr500 1x512;rows 40x128'",
+        "UPDATE records SET contents = 'rows 40x140;fr512 1x512;rows 7x140'",
+        "UPDATE records SET contents = 'rows 7x140;fr500 1x512;rows 40x140'",
         "UPDATE records SET gallery = 'banks/b18/customers'",
         "UPDATE shares SET share = CAST(substr(share, 2) AS BLOB)",
         "UPDATE records SET wrapped_key = zeroblob(length(wrapped_key))",

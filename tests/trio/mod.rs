@@ -252,7 +252,7 @@ pub fn model() -> Model {
 }
 
 static FACES: LazyLock<ModelId> = LazyLock::new(|| "fr512".parse().unwrap());
-static FINGERS: LazyLock<ModelId> = LazyLock::new(|| "leader-rows-1".parse().unwrap());
+static FINGERS: LazyLock<ModelId> = LazyLock::new(|| "leader-rows-3".parse().unwrap());
 
 /// A face's template, as the client takes it.
 pub fn face_of(template: &Template) -> Capture<'_> {

@@ -183,7 +183,7 @@ def compare_cases(rng):
 
 
 # ------------------------------------------------------------------ blocks of the comparison of sets
-LEVELS = (346, 423, 500)
+LEVELS = (614, 691, 768)
 
 
 def bitstring(bits):
@@ -210,7 +210,7 @@ def tree_cases(rng):
 
 
 def width_cases(rng):
-    for width, least, most, bounds in ((12, -783, 783, LEVELS), (8, 0, 120, (1, 22, 121)), (16, -3133, 3133, (-5, 0, 1018))):
+    for width, least, most, bounds in ((12, -1092, 1092, LEVELS), (8, 0, 120, (1, 22, 121)), (16, -3133, 3133, (-5, 0, 1018))):
         scores = [least, most] + [bound + k for bound in bounds for k in (-1, 0, 1) if least <= bound + k <= most]
         scores += [rng.randrange(least, most + 1) for _ in range(150)]
         half = 1 << (width - 1)
@@ -227,14 +227,27 @@ def count_of(probe, reference):
     return sum(score >= level for score in best for level in LEVELS)
 
 
+def least_above(thousandths, *rows):
+    """The least count above T times the root of both sizes, where less than 20 rows count as 20; in whole numbers."""
+    a, b = [max(n, 20) for n in rows]
+    return next(count for count in range(200) if (1000 * count) ** 2 > thousandths**2 * a * b)
+
+
+def direction(angle):
+    """The twelve components of a minutia's direction, in 256ths of a turn."""
+    turns = [angle * math.tau / 256 + math.radians(15 * j) for j in range(6)]
+    return [round(7 * f(turn)) for turn in turns for f in (math.cos, math.sin)]
+
+
 def set_cases(rng):
     for probe_rows, reference_rows in ((4, 4), (5, 17), (40, 4), (4, 40), (23, 31)):
         reals = [[rng.gauss(0, 1) for _ in range(128)] for _ in range(reference_rows)]
         near = [[x + rng.choice((0.4, 0.9, 1.2, 3)) * rng.gauss(0, 1) for x in rng.choice(reals)] for _ in range(probe_rows)]
-        probe, reference = [quantise(row) for row in near], [quantise(row) for row in reals]
+        # No angle whose sine or cosine is a half: there the last bit of a float would decide.
+        probe, reference = [[quantise(row) + direction(rng.randrange(1, 9)) for row in rows] for rows in (near, reals)]
         yield "", {"probe": b"".join(map(pack, probe)).hex(), "reference": b"".join(map(pack, reference)).hex(),
                    "count": count_of(probe, reference),
-                   "thresholds": " ".join(str(int(t * (probe_rows * reference_rows) ** 0.7) + 1) for t in (0.0786, 0.1248))}
+                   "thresholds": " ".join(str(least_above(t, probe_rows, reference_rows)) for t in (150, 250))}
 
 
 if __name__ == "__main__":

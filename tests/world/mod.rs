@@ -23,8 +23,9 @@ use tumar::protocol::{
 use tumar::prss::{Epoch, PairSeed, SessionKeys};
 use tumar::share::{Masks, PointShare, Summands, split};
 use tumar::template::face::quantise;
+use tumar::template::finger::direction;
 use tumar::template::model::{Model, Models};
-use tumar::template::{ROW, Shape};
+use tumar::template::{SURROUNDINGS, Shape};
 use zeroize::Zeroizing;
 
 /// How long a party of a world waits.
@@ -50,13 +51,14 @@ impl Dice {
         split(shape, packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
     }
 
-    /// Packed rows, all honest: some of them near rows of `like`, where there are any, and the rest near nobody's.
+    /// Packed rows, all honest: some of them near rows of `like`, where there are any, and the rest near nobody's. All point nearly the
+    /// same way, so that directions keep nobody apart.
     pub fn packed_set(&mut self, rows: usize, like: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<u8>) {
-        let model = model_of(ROW);
+        let model = model_of(SURROUNDINGS);
         let mut floats = Vec::new();
         let mut packed = Vec::new();
         for _ in 0..rows {
-            let mut row = self.embedding(ROW);
+            let mut row = self.embedding(SURROUNDINGS);
             if !like.is_empty() && self.below(2) == 0 {
                 // Cosines from near nothing to almost one.
                 let strength = 0.25 * self.below(16) as f32;
@@ -64,6 +66,7 @@ impl Dice {
                 row.iter_mut().zip(near).for_each(|(x, near)| *x += strength * near);
             }
             packed.extend_from_slice(&quantise(&row, &model).unwrap().pack());
+            packed.extend(pack(&direction(self.byte() % 16)));
             floats.push(row);
         }
         (floats, packed)
@@ -73,6 +76,12 @@ impl Dice {
     pub fn packed(&mut self, model: &Model) -> Vec<u8> {
         quantise(&self.embedding(model.dimension()), model).unwrap().pack().to_vec()
     }
+}
+
+/// Two components a byte.
+pub fn pack(components: &[i8]) -> Vec<u8> {
+    let nibble = |component: i8| component.cast_unsigned() & 15;
+    components.chunks(2).map(|two| nibble(two[0]) | nibble(two[1]) << 4).collect()
 }
 
 /// What a test does with a message on its way.

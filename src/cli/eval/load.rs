@@ -85,7 +85,9 @@ impl FingerFiles {
             };
             match encoded {
                 Ok(template) => list.push(Sample { group: label.db, person: label.finger, template }),
-                Err(FingerError::TooFewMinutiae { .. } | FingerError::Sparse) => failures += 1,
+                Err(FingerError::TooFewMinutiae { .. } | FingerError::Repeats { .. } | FingerError::Sparse) => {
+                    failures += 1
+                }
             }
         }
         Ok(Samples { model, list, failures })

@@ -46,7 +46,7 @@ enum What {
         #[command(flatten)]
         fingers: FingerFiles,
         /// The extractor of the minutiae, and what is made of them
-        #[arg(long, default_value = "leader-rows-1")]
+        #[arg(long, default_value = "leader-rows-3")]
         model: ModelId,
         #[command(flatten)]
         how: How,
@@ -61,7 +61,7 @@ enum What {
         #[arg(long, default_value = "fr512")]
         face_model: ModelId,
         /// The extractor of the minutiae, and what is made of them
-        #[arg(long, default_value = "leader-rows-1")]
+        #[arg(long, default_value = "leader-rows-3")]
         finger_model: ModelId,
         /// Choose the finger's weight on these very people, in-sample
         #[arg(long)]

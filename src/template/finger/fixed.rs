@@ -11,14 +11,14 @@ use std::f64::consts::SQRT_2;
 use zeroize::Zeroizing;
 
 use super::rows::{UnitRows, dot};
-use super::weights::LEADER;
-use crate::template::ROW;
+use super::weights::FIXED;
+use crate::template::SURROUNDINGS;
 
 /// Components of the vector.
 pub const COMPONENTS: usize = 1024;
 
 /// Components of the triangle.
-pub(super) const PAIRS: usize = ROW * (ROW + 1) / 2;
+pub(super) const PAIRS: usize = SURROUNDINGS * (SURROUNDINGS + 1) / 2;
 
 const SPECTRUM_POWER: f64 = 0.35;
 const COMPONENT_POWER: f64 = 0.7;
@@ -43,13 +43,13 @@ fn triangle(rows: &UnitRows) -> Zeroizing<Vec<f64>> {
     for axis in axes(rows).iter() {
         let mut rest = triangle.as_mut_slice();
         for (i, own) in axis.iter().enumerate() {
-            let (line, below) = rest.split_at_mut(ROW - i);
+            let (line, below) = rest.split_at_mut(SURROUNDINGS - i);
             line.iter_mut().zip(&axis[i..]).for_each(|(entry, other)| *entry += own * other);
             rest = below;
         }
     }
-    let places = (0..ROW).flat_map(|i| (i..ROW).map(move |j| i == j));
-    for ((component, diagonal), &mean) in triangle.iter_mut().zip(places).zip(&LEADER.second_order_mean) {
+    let places = (0..SURROUNDINGS).flat_map(|i| (i..SURROUNDINGS).map(move |j| i == j));
+    for ((component, diagonal), &mean) in triangle.iter_mut().zip(places).zip(&FIXED.second_order_mean) {
         let entry = if diagonal { *component } else { SQRT_2 * *component };
         *component = entry.signum() * entry.abs().powf(COMPONENT_POWER) - f64::from(mean);
     }
@@ -60,7 +60,7 @@ fn triangle(rows: &UnitRows) -> Zeroizing<Vec<f64>> {
 ///
 /// One-sided Jacobi (M. R. Hestenes, 1958) turns the rows against each other until all are orthogonal: they are then the
 /// eigenvectors, as long as the roots of the eigenvalues. The same turns in the same order everywhere.
-fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; ROW]>> {
+fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; SURROUNDINGS]>> {
     #[expect(clippy::cast_precision_loss, reason = "at most 255")]
     let scale = 1.0 / (rows.count() as f64).sqrt();
     let mut axes = Zeroizing::new(Vec::with_capacity(rows.count()));
@@ -82,7 +82,7 @@ fn axes(rows: &UnitRows) -> Zeroizing<Vec<[f64; ROW]>> {
 }
 
 /// Turns every pair of axes once; `false` if all were orthogonal.
-fn sweep(axes: &mut [[f64; ROW]]) -> bool {
+fn sweep(axes: &mut [[f64; SURROUNDINGS]]) -> bool {
     let mut turned = false;
     for second in 1..axes.len() {
         let (before, from) = axes.split_at_mut(second);

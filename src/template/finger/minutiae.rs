@@ -20,6 +20,8 @@ pub(super) struct Minutia {
     pub(super) place: Place,
     /// In radians, counter-clockwise from the right.
     pub(super) direction: f64,
+    /// The same, to the nearest 256th of a turn.
+    pub(super) angle: u8,
 }
 
 /// One capture's minutiae, 0 to 255, at 500 dpi, best first.
@@ -44,6 +46,7 @@ impl Minutiae {
         let points = order.into_iter().map(|mark| Minutia {
             place: [f64::from(mark.x) * scale[0], -f64::from(mark.y) * scale[1]],
             direction: f64::from(mark.angle) * TAU / steps,
+            angle: nearest(mark.angle, header.standard),
         });
         Self { points: points.collect() }
     }
@@ -56,6 +59,14 @@ impl Minutiae {
 
     pub(super) const fn points(&self) -> &[Minutia] {
         &self.points
+    }
+}
+
+/// A record's angle in 256ths of a turn. Half-way there is none, and 179 times two degrees are 254.6 of them.
+fn nearest(angle: u8, standard: Standard) -> u8 {
+    match standard {
+        Standard::Iso19794 => angle,
+        Standard::Ansi378 => u8::try_from((u16::from(angle) * 256 + 90) / 180).unwrap_or(u8::MAX),
     }
 }
 
@@ -139,7 +150,7 @@ mod tests {
     }
 
     fn at(place: Place) -> Minutia {
-        Minutia { place, direction: 0.0 }
+        Minutia { place, direction: 0.0, angle: 0 }
     }
 
     #[test]
@@ -155,6 +166,10 @@ mod tests {
         assert!((third.direction - TAU / 4.0).abs() < 1e-12);
         let ansi = Minutiae::normalise(&header(Standard::Ansi378, [394, 100]), &marks);
         assert!((ansi.points()[2].direction - TAU * 128.0 / 360.0).abs() < 1e-12);
+        // 64 and 1 of 180 are 91.02 and 1.42 of 256.
+        let angles = |made: &Minutiae| made.points().iter().map(|point| point.angle).collect::<Vec<_>>();
+        assert_eq!((angles(&iso), angles(&ansi)), (vec![3, 1, 64, 2], vec![4, 1, 91, 3]));
+        assert_eq!(nearest(179, Standard::Ansi378), 255);
     }
 
     #[test]

@@ -4,42 +4,118 @@ use std::sync::LazyLock;
 
 use super::cylinder::VALUES;
 use super::fixed::PAIRS;
-use crate::template::ROW;
+use super::side::{Side, add_product};
+use crate::template::{DIRECTION, SURROUNDINGS};
 
-/// The extractor and version that the built-in weights fit. Templates made with others never meet these.
-pub const WEIGHTS: &str = "leader-1";
+/// Hidden units of the map from a cylinder to a row.
+const HIDDEN: usize = 384;
 
-/// What turns cylinders into rows, and rows into one vector.
-pub(super) struct Weights {
-    /// [`ROW`] lines of [`VALUES`].
+/// A learned map from cylinders to rows, of which a row is only the direction.
+pub(super) trait Map {
+    /// [`VALUES`]: what is taken off a cylinder before the map.
+    fn mean(&self) -> &[f32];
+
+    /// For each of some cylinders side by side, less the mean, [`SURROUNDINGS`] components. They are added to `out`, which is zero.
+    fn apply(&self, cylinders: &[Side], out: &mut [Side]);
+}
+
+/// `leader-rows-3`: `W x + B relu(A x + a)`, row by row.
+pub(super) struct RowsMap {
+    mean: Box<[f32]>,
+    /// `W`: [`SURROUNDINGS`] lines of [`VALUES`].
+    linear: Box<[f32]>,
+    /// `A`: [`HIDDEN`] lines of [`VALUES`].
+    hidden: Box<[f32]>,
+    /// `a`.
+    hidden_bias: Box<[f32]>,
+    /// `B`: [`SURROUNDINGS`] lines of [`HIDDEN`].
+    output: Box<[f32]>,
+}
+
+impl Map for RowsMap {
+    fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    fn apply(&self, cylinders: &[Side], out: &mut [Side]) {
+        let mut hidden = super::side::zeros(HIDDEN);
+        add_product(&self.hidden, cylinders, &mut hidden);
+        for (unit, &bias) in hidden.iter_mut().zip(&self.hidden_bias) {
+            unit.iter_mut().for_each(|unit| *unit = (*unit + f64::from(bias)).max(0.0));
+        }
+        add_product(&self.linear, cylinders, out);
+        add_product(&self.output, &hidden, out);
+    }
+}
+
+/// `leader-fixed-1`: a linear map to rows, and what their second-order vector is measured from.
+pub(super) struct FixedMap {
+    mean: Box<[f32]>,
+    /// [`SURROUNDINGS`] lines of [`VALUES`].
     projection: Box<[f32]>,
-    /// [`VALUES`].
-    pub(super) mean: Box<[f32]>,
     /// [`PAIRS`].
     pub(super) second_order_mean: Box<[f32]>,
 }
 
-impl Weights {
-    /// The lines of the projection, one a column of a row.
-    pub(super) fn lines(&self) -> &[[f32; VALUES]] {
-        self.projection.as_chunks().0
+impl Map for FixedMap {
+    fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    fn apply(&self, cylinders: &[Side], out: &mut [Side]) {
+        add_product(&self.projection, cylinders, out);
     }
 }
 
-const PROJECTION: &[u8] = include_bytes!("weights/leader-1/projection.f32");
-const MEAN: &[u8] = include_bytes!("weights/leader-1/mean.f32");
-const SECOND_ORDER_MEAN: &[u8] = include_bytes!("weights/leader-1/second-order-mean.f32");
+/// The files of a set, each with its name in `weights/README.md`.
+macro_rules! files {
+    ($set:literal: $($name:ident $file:literal [$length:expr],)*) => {
+        $(
+            const $name: &[u8] = include_bytes!(concat!("weights/", $set, "/", $file));
+            const _: () = assert!($name.len() == $length);
+        )*
+    };
+}
 
-const _: () = assert!(PROJECTION.len() == 4 * ROW * VALUES);
-const _: () = assert!(MEAN.len() == 4 * VALUES);
-const _: () = assert!(SECOND_ORDER_MEAN.len() == 4 * PAIRS);
+files! { "leader-rows-3":
+    ROWS_MEAN "mean.f32" [4 * VALUES],
+    LINEAR "linear.f32" [4 * SURROUNDINGS * VALUES],
+    HIDDEN_LAYER "hidden.f32" [4 * HIDDEN * VALUES],
+    HIDDEN_BIAS "hidden-bias.f32" [4 * HIDDEN],
+    OUTPUT "output.f32" [4 * SURROUNDINGS * HIDDEN],
+    DIRECTIONS "direction.i8" [256 * DIRECTION],
+}
+
+files! { "leader-fixed-1":
+    FIXED_MEAN "mean.f32" [4 * VALUES],
+    PROJECTION "projection.f32" [4 * SURROUNDINGS * VALUES],
+    SECOND_ORDER_MEAN "second-order-mean.f32" [4 * PAIRS],
+}
 
 /// Read once, on first use.
-pub(super) static LEADER: LazyLock<Weights> = LazyLock::new(|| Weights {
+pub(super) static ROWS: LazyLock<RowsMap> = LazyLock::new(|| RowsMap {
+    mean: floats(ROWS_MEAN),
+    linear: floats(LINEAR),
+    hidden: floats(HIDDEN_LAYER),
+    hidden_bias: floats(HIDDEN_BIAS),
+    output: floats(OUTPUT),
+});
+
+/// Read once, on first use.
+pub(super) static FIXED: LazyLock<FixedMap> = LazyLock::new(|| FixedMap {
+    mean: floats(FIXED_MEAN),
     projection: floats(PROJECTION),
-    mean: floats(MEAN),
     second_order_mean: floats(SECOND_ORDER_MEAN),
 });
+
+/// The components that a row of `leader-rows-3` has for the way that its minutia points, in 256ths of a turn.
+///
+/// Pair `j` of six is 7 times cosine and sine of the angle and 15 `j` degrees more, rounded: the dot of two is 298 times the cosine of
+/// the angle between them, within 13.
+#[must_use]
+pub fn direction(angle: u8) -> [i8; DIRECTION] {
+    DIRECTIONS.as_chunks::<DIRECTION>().0[usize::from(angle)].map(u8::cast_signed)
+}
 
 fn floats(bytes: &[u8]) -> Box<[f32]> {
     bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
@@ -49,16 +125,64 @@ fn floats(bytes: &[u8]) -> Box<[f32]> {
 mod tests {
     use super::*;
     use crate::hex::hex;
+    use crate::template::{ROW_BAND, band};
 
     #[test]
     fn the_weights_are_those_that_their_readme_names() {
         let readme = include_str!("weights/README.md");
-        for (name, bytes) in [("projection", PROJECTION), ("mean", MEAN), ("second-order-mean", SECOND_ORDER_MEAN)] {
-            let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-            let line = readme.lines().find(|line| line.starts_with(&format!("| `{name}.f32`"))).unwrap();
-            assert!(line.contains(&hex(digest.as_ref())), "{name} is not as published");
-            assert!(floats(bytes).iter().all(|value| value.is_finite()));
+        let sets: [(&str, &[(&str, &[u8])]); 2] = [
+            (
+                "leader-rows-3",
+                &[
+                    ("mean.f32", ROWS_MEAN),
+                    ("linear.f32", LINEAR),
+                    ("hidden.f32", HIDDEN_LAYER),
+                    ("hidden-bias.f32", HIDDEN_BIAS),
+                    ("output.f32", OUTPUT),
+                    ("direction.i8", DIRECTIONS),
+                ],
+            ),
+            (
+                "leader-fixed-1",
+                &[
+                    ("mean.f32", FIXED_MEAN),
+                    ("projection.f32", PROJECTION),
+                    ("second-order-mean.f32", SECOND_ORDER_MEAN),
+                ],
+            ),
+        ];
+        for (set, files) in sets {
+            let (_, section) = readme.split_once(&format!("\n## {set}\n")).unwrap();
+            let section = section.split("\n## ").next().unwrap();
+            for (file, bytes) in files {
+                let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+                let line = section.lines().find(|line| line.starts_with(&format!("| `{file}`"))).unwrap();
+                assert!(line.contains(&hex(digest.as_ref())), "{file} of {set} is not as published");
+                assert!(!file.ends_with("f32") || floats(bytes).iter().all(|value| value.is_finite()));
+            }
         }
-        assert!(readme.contains(&format!("## {WEIGHTS}\n")));
+    }
+
+    #[test]
+    fn directions_are_six_turned_pairs_and_a_row_of_any_stays_in_its_band() {
+        let dot = |a: u8, b: u8| -> i32 {
+            direction(a).iter().zip(direction(b)).map(|(&a, b)| i32::from(a) * i32::from(b)).sum()
+        };
+        let radians = |angle: u8| f64::from(angle) * std::f64::consts::TAU / 256.0;
+        for a in 0..=u8::MAX {
+            let pairs = direction(a);
+            for (pair, turned) in pairs.as_chunks::<2>().0.iter().zip(0_u8..) {
+                let (sine, cosine) = (radians(a) + f64::from(turned) * 15_f64.to_radians()).sin_cos();
+                // At ties the table decides, not the last bit of a sine.
+                let off = |component: i8, real: f64| (f64::from(component) - 7.0 * real).abs();
+                assert!(off(pair[0], cosine) < 0.5 + 1e-9 && off(pair[1], sine) < 0.5 + 1e-9);
+            }
+            for b in 0..=u8::MAX {
+                assert!((f64::from(dot(a, b)) - 298.0 * (radians(a) - radians(b)).cos()).abs() <= 13.0);
+            }
+            let (lowest, highest) = band(SURROUNDINGS);
+            assert!(dot(a, a) + i32::from(lowest) >= i32::from(ROW_BAND.0));
+            assert!(dot(a, a) + i32::from(highest) <= i32::from(ROW_BAND.1));
+        }
     }
 }
