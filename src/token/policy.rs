@@ -441,6 +441,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn much_is_paid_on_a_finger_alone_at_the_strictest_rate_only() {
+        let policy = Policy::parse(DEFAULT, &Models::built_in()).unwrap();
+        let rules = policy.purposes().flat_map(|(_, purpose)| &purpose.rules);
+        let much = rules.filter(|rule| rule.up_to_kzt.is_some_and(|most| most > 500_000));
+        let (alone, both): (Vec<_>, Vec<_>) = much.partition(|rule| rule.decision.is_made_by(&[Modality::Finger]));
+        assert!(alone.iter().all(|rule| rule.fmr == Fmr::E5));
+        assert_eq!((alone.len(), both.len()), (1, 1));
+    }
+
+    #[test]
     fn galleries_are_searched_by_vectors_and_by_two_of_them_that_are_joined() {
         let models = Models::built_in();
         let searches = |ids: &[&str]| {
