@@ -99,7 +99,7 @@ fn bench_sets(criterion: &mut Criterion) {
                 || {
                     let trial = |(place, (shape, packed)): (usize, &(Shape, Vec<u8>))| {
                         let probe = world.dice.split_shape(*shape, packed);
-                        (vec![Trial { probe, against: vec![(place, 22, 1)] }], Joint::Any)
+                        (vec![Trial { probe, against: vec![(place, 11, 1)] }], Joint::Any)
                     };
                     let requests = packed[..count].iter().enumerate().map(trial).collect();
                     (world.sessions(), requests)

@@ -79,7 +79,7 @@ const ROWS: [ReasonRow; 42] = [
     row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
     row("REFERENCE_MISSING", Code::FailedPrecondition, "The subject has no reference of a probe's model."),
     row("TEMPLATE_INCONSISTENT", Code::InvalidArgument, "The three shares do not belong to one template."),
-    row("TEMPLATE_LENGTH", Code::InvalidArgument, "The template does not have the required length."),
+    row("TEMPLATE_LENGTH", Code::InvalidArgument, "A template of the request does not have the required length."),
     row(
         "NODES_OUT_OF_STEP",
         Code::Unavailable,

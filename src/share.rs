@@ -409,10 +409,10 @@ mod tests {
         let (set, small) = (Shape::set(4).unwrap(), vector(128));
         let summands =
             |shape, found| Summands::from_envelope(shape, Zeroizing::new(vec![0; found])).map(|share| share.shape());
-        assert_eq!((summands(small, 128), summands(set, 512)), (Ok(small), Ok(set)));
+        assert_eq!((summands(small, 128), summands(set, 560)), (Ok(small), Ok(set)));
         for found in [0, 1, 127, 129, 4096] {
             assert_eq!(summands(small, found), length(128, found).map(|()| small));
-            assert_eq!(summands(set, found), length(512, found).map(|()| set));
+            assert_eq!(summands(set, found), length(560, found).map(|()| set));
         }
         assert!(PointShare::from_unsealed_bytes(Party::A, small, &[0; 255]).is_err());
         assert_eq!(split(small, &[0; 64], masks(127)).map(|_| ()), length(128, 127));

@@ -3,10 +3,17 @@
 
 mod world;
 
+use std::sync::{Arc, Mutex};
+
+use tumar::net::Step;
 use tumar::party::Party;
-use tumar::protocol::{compare, enrol_intake, intake, points, verify};
-use tumar::template::{face::quantise, model::Models};
-use world::{World, meters, verify_all};
+use tumar::protocol::{Joint, compare, enrol_intake, intake, points, verify};
+use tumar::template::{Shape, face::quantise, model::Models};
+use world::{Passage, Trial, World, enrol_all, enrol_shapes, meters, model_of, verify_all, verify_trials};
+
+/// Bytes that each party sends to take in a set of 40 rows, and to compare it with another: lanes are dealt out by words of 64, not quite
+/// evenly.
+const OF_A_SET: [[u64; 3]; 2] = [[23_036, 22_922, 23_012], [42_008, 41_894, 41_717]];
 
 #[tokio::test]
 async fn a_comparison_takes_eight_rounds_and_six_and_three_eighths_bytes_a_lane_and_a_digest() {
@@ -157,5 +164,62 @@ async fn one_face_is_verified_in_eleven_rounds_and_less_than_2200_bytes_and_enro
         assert_eq!(outcome, Ok(vec![Ok(true)]));
         assert_eq!(cost.rounds(), 11);
         assert!(cost.bytes() < 2200, "{} bytes", cost.bytes());
+    }
+}
+
+#[tokio::test]
+async fn one_finger_of_forty_rows_is_verified_in_25_rounds_and_these_bytes_and_enrolled_in_16() {
+    let mut world = World::new(7);
+    let shape = Shape::set(40).unwrap();
+    let (floats, reference) = world.dice.packed_set(40, &[]);
+    let (_, probe) = world.dice.packed_set(40, &floats);
+
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    let shares = world.dice.split_shape(shape, &reference);
+    let points = enrol_all(sessions, vec![shares]).await.map(|taken| taken.unwrap().pop().unwrap().unwrap());
+    // 40 bits become one in six levels.
+    assert!(cost.iter().all(|cost| cost.rounds() == 2 + 7 + 6 + 1));
+    assert_eq!(cost.map(|cost| cost.bytes()), OF_A_SET[0]);
+    let points = points.map(|point| vec![point]);
+
+    let sessions = world.sessions();
+    let cost = meters(&sessions);
+    let shares = world.dice.split_shape(shape, &probe);
+    let request = (vec![Trial { probe: shares, against: vec![(0, 11, 1)] }], Joint::Any);
+    for outcome in verify_trials(sessions, vec![request], &points).await {
+        assert_eq!(outcome.unwrap().len(), 1);
+    }
+    assert!(cost.iter().all(|cost| cost.rounds() == 2 + 7 + 6 + 2 + 5 + 1 + 1 + 1));
+    assert_eq!(cost.map(|cost| cost.bytes()), OF_A_SET[1]);
+}
+
+#[tokio::test]
+async fn one_bit_of_each_request_says_whether_its_templates_are_some() {
+    let mut world = World::new(8);
+    let (set, vector) = (Shape::set(40).unwrap(), Shape::vector(64).unwrap());
+    let (_, reference) = world.dice.packed_set(40, &[]);
+    let face = world.dice.packed(&model_of(64));
+    let points = enrol_shapes(&mut world, &[(set, reference.clone()), (vector, face.clone())]).await;
+    for requests in [1, 8, 9, 20] {
+        let opened = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&opened);
+        let sessions = world.tampered(move |message| {
+            // To the next party go bits, to the other one a digest.
+            if message.frame.step == Step::OpenLength && message.to == message.from.next() {
+                record.lock().unwrap().push(message.frame.body.len());
+            }
+            Passage::On(message.frame)
+        });
+        let mut batch = Vec::new();
+        for _ in 0..requests {
+            let finger = Trial { probe: world.dice.split_shape(set, &reference), against: vec![(0, 11, 1)] };
+            let face = Trial { probe: world.dice.split_shape(vector, &face), against: vec![(1, 200, 1)] };
+            batch.push((vec![finger, face], Joint::All));
+        }
+        for outcome in verify_trials(sessions, batch, &points).await {
+            assert_eq!(outcome.unwrap(), vec![Ok(true); requests]);
+        }
+        assert_eq!(*opened.lock().unwrap(), [requests.div_ceil(8); 3], "82 lengths of {requests} requests");
     }
 }

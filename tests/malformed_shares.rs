@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use tumar::net::Step;
-use tumar::protocol::Invalid;
+use tumar::protocol::{Invalid, Joint};
 use tumar::share::{PointShare, ShapeError, Summands};
-use tumar::template::{Shape, band};
-use world::{Dice, Passage, World, enrol, enrol_all, model_of, verify_all};
+use tumar::template::{ROW, Shape, band};
+use world::{Dice, Passage, Trial, World, enrol, enrol_all, enrol_shapes, model_of, verify_all, verify_trials};
 use zeroize::Zeroizing;
 
 const DIMENSION: usize = 128;
@@ -198,4 +198,56 @@ proptest! {
         let wrong = Err(ShapeError::Length { expected: dimension, found });
         prop_assert_eq!(made, if found == dimension { Ok(()) } else { wrong });
     }
+}
+
+/// Rows of a set that is honest but for one row, whose squared length is as given: 4 to 40 rows.
+fn set_with_a_row_of(dice: &mut Dice, rows: usize, bad: usize, length: i32) -> Vec<u8> {
+    let (_, mut packed) = dice.packed_set(rows, &[]);
+    let row = &mut packed[bad * ROW / 2..(bad + 1) * ROW / 2];
+    row.fill(0);
+    let mut left = length;
+    for place in 0..ROW {
+        // The largest square that is left, and at most 64.
+        let root = (1..=8).rev().find(|root| root * root <= left).unwrap_or(0);
+        left -= root * root;
+        let negative = u8::try_from(16 - root).unwrap() & 15;
+        let sign = dice.below(2) == 0 && root < 8;
+        set(row, place, if sign { u8::try_from(root).unwrap() } else { negative });
+    }
+    assert_eq!((left, dot(row, row)), (0, length));
+    packed
+}
+
+#[test]
+fn a_set_is_refused_for_one_row_outside_its_band_and_taken_up_to_its_ends() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let config = ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() };
+    let lengths = prop_oneof![
+        prop::sample::select(vec![0, 1, 1038, 1039, 1040, 1041, 1065, 1091, 1092, 1093, 1094, 64 * 140]),
+        0..64 * 130_i32,
+    ];
+    proptest!(config, |(asks in prop::collection::vec((4_usize..=40, any::<prop::sample::Index>(), lengths), 1..12), seed: u64)| {
+        runtime.block_on(async {
+            let mut world = World::new(seed);
+            let (_, reference) = world.dice.packed_set(7, &[]);
+            let points = enrol_shapes(&mut world, &[(Shape::set(7).unwrap(), reference)]).await;
+            let (mut probes, mut references, mut truth) = (Vec::new(), Vec::new(), Vec::new());
+            for &(rows, place, length) in &asks {
+                let packed = set_with_a_row_of(&mut world.dice, rows, place.index(rows), length);
+                let shape = Shape::set(rows).unwrap();
+                let trial = Trial { probe: world.dice.split_shape(shape, &packed), against: vec![(0, 0, 1)] };
+                probes.push((vec![trial], Joint::Any));
+                references.push(world.dice.split_shape(shape, &packed));
+                truth.push(if (1040..=1092).contains(&length) { Ok(true) } else { Err(Invalid::Length) });
+            }
+            for outcome in verify_trials(world.sessions(), probes, &points).await {
+                assert_eq!(outcome.unwrap(), truth);
+            }
+            for outcome in enrol_all(world.sessions(), references).await {
+                let taken: Vec<Result<bool, Invalid>> =
+                    outcome.unwrap().into_iter().map(|taken| taken.map(|_| true)).collect();
+                assert_eq!(taken, truth);
+            }
+        });
+    });
 }

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use trio::{Trio, face_of, finger_of, minute, model, reason, target, template};
 use tumar::client::{Client, Prepared};
+use tumar::log::receipt::Outcome;
+use tumar::name::ModelId;
 use tumar::party::Party;
 use tumar::request::Method;
-use tumar::template::Shape;
-use tumar::template::Template;
 use tumar::template::finger::encode_rows;
 use tumar::template::finger::record::{Record, Wanted};
 use tumar::template::model::{Fmr, Models};
+use tumar::template::{ROW, Shape, Template};
 
 /// People of the set, each with a reference, a probe of their own, and two strangers' probes.
 struct Person {
@@ -134,6 +135,40 @@ async fn three_nodes_open_the_bit_that_plain_integers_give_for_real_fingers() {
     }
     assert_eq!((people.len(), wrong), (60, 0));
     assert!((55..=61).contains(&matched), "{matched} matched of 60 genuine and 60 impostors");
+    trio.stop().await;
+}
+
+/// Rows of a pattern that the encoder refuses, as who crafts it sends them past it.
+fn crafted_pattern() -> Vec<u8> {
+    let vectors = include_str!("vectors/fingers.txt");
+    let patterns = vectors.lines().filter_map(|line| line.strip_prefix("sent_nevertheless = "));
+    let hex = patterns.max_by_key(|hex| hex.len()).unwrap();
+    (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
+}
+
+/// Counted one way alone, each of these would match everybody who has one row like the pattern's, or that very row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crafted_pattern_and_copies_of_a_person_s_own_row_match_nobody_at_three_nodes() {
+    let Some(people) = fingers(12) else { return };
+    let (pattern, rows): (Vec<u8>, ModelId) = (crafted_pattern(), "leader-rows-3".parse().unwrap());
+    assert_eq!(pattern.len(), 40 * ROW / 2);
+    let trio = Trio::start().await;
+    for (finger, [reference, own]) in &people {
+        let token = trio.files.token("enrolment", Method::Enroll);
+        trio.client.enroll(&token, &target(finger, "enrolment"), &[finger_of(reference)]).await.unwrap();
+        let copies = reference.pack()[..ROW / 2].repeat(40);
+        for packed in [&pattern, &copies] {
+            let asked = target(finger, "cash_withdrawal");
+            let (config, committee) = (trio.client.config(), trio.client.committee());
+            let crafted = Prepared::danger_verify_packed(config, &committee, &asked, &[(&rows, packed)], 40_000);
+            let token = trio.files.token("cash_withdrawal", Method::Verify);
+            let outcome = trio.client.send(&token, &crafted.unwrap()).await.unwrap().outcome;
+            assert_eq!(outcome, Outcome::NoMatch, "{finger}");
+        }
+        let token = trio.files.token("cash_withdrawal", Method::Verify);
+        let asked = target(finger, "cash_withdrawal");
+        assert!(trio.client.verify(&token, &asked, &[finger_of(own)], 40_000).await.unwrap().matched, "{finger}");
+    }
     trio.stop().await;
 }
 

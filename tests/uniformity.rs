@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::{Against, Came, Joint, Round, Side, VerifyInput, compare};
-use tumar::template::Shape;
 use tumar::template::face::quantise;
+use tumar::template::{ROW, Shape};
 use world::{Dice, Passage, Trial, World, enrol, enrol_all, enrol_shapes, model_of, verify_all, verify_trials};
 use zeroize::Zeroizing;
 
@@ -151,11 +151,11 @@ async fn all_that_one_node_receives_of_sets_is_uniform_whatever_they_are() {
     let (_, reference) = world.dice.packed_set(40, &[]);
     let points = enrol_shapes(&mut world, &[(Shape::set(40).unwrap(), reference.clone())]).await;
     let (_, stranger) = world.dice.packed_set(40, &[]);
-    for (name, packed) in [("the same", reference), ("a stranger", stranger), ("zeros", vec![0; 40 * 64])] {
+    for (name, packed) in [("the same", reference), ("a stranger", stranger), ("zeros", vec![0; 40 * ROW / 2])] {
         let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
         let requests = (0..SETS).map(|_| {
             let probe = world.dice.split_shape(Shape::set(40).unwrap(), &packed);
-            (vec![Trial { probe, against: vec![(0, 22, 1)] }], Joint::Any)
+            (vec![Trial { probe, against: vec![(0, 11, 1)] }], Joint::Any)
         });
         let requests = requests.collect();
         let views = Arc::clone(&seen);

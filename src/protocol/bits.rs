@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | XOR, NOT, choosing lanes | 0 | 0 |
 //! | [`and`] of any number of lanes | 1 | 1/8 a lane |
-//! | [`or_tree`], [`and_tree`] over groups of up to n lanes | log2 n, rounded up | 1/8 for each lane but one of each group, and at most one a round |
+//! | [`climb`] a [`Tree`] of groups of up to n lanes | log2 n, rounded up | 1/8 for each lane but one of each group, and at most one a round |
 //!
 //! Source of the AND: Araki et al. 2016/768, section 3.2.
 
@@ -189,55 +189,90 @@ pub async fn and(session: &mut Session, step: Step, gates: &[(&Bits, &Bits)]) ->
     Ok(products.into_iter().map(receive).collect())
 }
 
-/// AND of each group of lanes that stand side by side: `sizes` says how many belong together, at least one each.
+/// Groups of lanes that stand side by side, on their way to the AND or the OR of each.
+#[derive(Debug)]
+pub struct Tree {
+    bits: Bits,
+    /// How many lanes of each group are left.
+    sizes: Vec<usize>,
+    /// An OR is an AND of what is flipped.
+    is_flipped: bool,
+}
+
+impl Tree {
+    /// To an AND: `sizes` says how many lanes belong together, at least one each.
+    ///
+    /// # Panics
+    /// When the sizes are not all the lanes.
+    #[must_use]
+    pub fn and(bits: Bits, sizes: Vec<usize>) -> Self {
+        assert_eq!(sizes.iter().sum::<usize>(), bits.lanes, "groups are all the lanes");
+        Self { bits, sizes, is_flipped: false }
+    }
+
+    /// To an OR, at the party `own`; as [`Tree::and`].
+    ///
+    /// # Panics
+    /// As [`Tree::and`].
+    #[must_use]
+    pub fn or(own: Party, bits: &Bits, sizes: Vec<usize>) -> Self {
+        Self { is_flipped: true, ..Self::and(bits.not(own), sizes) }
+    }
+
+    /// Of no groups: done.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::and(Bits::zeros(0), Vec::new())
+    }
+
+    fn is_done(&self) -> bool {
+        self.sizes.iter().all(|&size| size == 1)
+    }
+
+    /// The first and the second of each pair of neighbours in a group.
+    fn pairs(&self) -> [Bits; 2] {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for &size in &self.sizes {
+            let paired = start + size / 2 * 2;
+            left.extend((start..paired).step_by(2));
+            right.extend((start + 1..paired).step_by(2));
+            start += size;
+        }
+        [left, right].map(|lanes| self.bits.select(&lanes))
+    }
+
+    /// Puts the products of the pairs in their place; an odd lane waits for the next level.
+    fn join(&mut self, products: &Bits) {
+        // Products first, and behind them all lanes of before, of which the odd ones are taken.
+        let source = Bits::concat([products, &self.bits]);
+        let mut lanes = Vec::with_capacity(products.lanes + self.sizes.len());
+        let (mut taken, mut start) = (0, 0);
+        for size in &mut self.sizes {
+            lanes.extend(taken..taken + *size / 2);
+            taken += *size / 2;
+            start += *size;
+            lanes.extend((*size % 2 == 1).then_some(products.lanes + start - 1));
+            *size = size.div_ceil(2);
+        }
+        self.bits = source.select(&lanes);
+    }
+}
+
+/// Takes a tree to its end, and one bit of each of its groups comes out. Another goes along, level by level in the same rounds, as far as
+/// it comes.
 ///
-/// Rounds: log2 of the largest group, rounded up; none for groups of one.
+/// Rounds: log2 of the tree's largest group, rounded up; none for groups of one.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped; the session is over then.
-///
-/// # Panics
-/// When the sizes are not all the lanes.
-pub async fn and_tree(session: &mut Session, bits: &Bits, sizes: &[usize]) -> Result<Bits, ProtocolError> {
-    assert_eq!(sizes.iter().sum::<usize>(), bits.lanes, "groups are all the lanes");
-    let mut sizes = sizes.to_vec();
-    let mut bits = bits.select(&(0..bits.lanes).collect::<Vec<_>>());
-    while sizes.iter().any(|&size| size > 1) {
-        let (mut left, mut right, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-        let mut start = 0;
-        for &size in &sizes {
-            let paired = size / 2 * 2;
-            left.extend((start..start + paired).step_by(2));
-            right.extend((start + 1..start + paired).step_by(2));
-            rest.push((size % 2 == 1).then_some(start + paired));
-            start += size;
-        }
-        let pairs = left.len();
-        let (left, right) = (bits.select(&left), bits.select(&right));
-        let product = and(session, Step::Tree, &[(&left, &right)]).await?.pop().expect("a gate has a product");
-        // Products first, and behind them all lanes of before, of which the odd ones are taken.
-        let source = Bits::concat([&product, &bits]);
-        let mut lanes = Vec::with_capacity(pairs + sizes.len());
-        let mut taken = 0;
-        for (size, rest) in sizes.iter_mut().zip(rest) {
-            lanes.extend(taken..taken + *size / 2);
-            taken += *size / 2;
-            lanes.extend(rest.map(|lane| pairs + lane));
-            *size = size.div_ceil(2);
-        }
-        bits = source.select(&lanes);
+pub async fn climb(session: &mut Session, step: Step, mut tree: Tree, along: &mut Tree) -> Result<Bits, ProtocolError> {
+    while !tree.is_done() {
+        let ([left, right], [left_along, right_along]) = (tree.pairs(), along.pairs());
+        let products = and(session, step, &[(&left, &right), (&left_along, &right_along)]).await?;
+        tree.join(&products[0]);
+        along.join(&products[1]);
     }
-    Ok(bits)
-}
-
-/// OR of each group of lanes that stand side by side; as [`and_tree`] of what is flipped.
-///
-/// # Errors
-/// As [`and_tree`].
-///
-/// # Panics
-/// As [`and_tree`].
-pub async fn or_tree(session: &mut Session, bits: &Bits, sizes: &[usize]) -> Result<Bits, ProtocolError> {
-    let own = session.own();
-    Ok(and_tree(session, &bits.not(own), sizes).await?.not(own))
+    let Tree { bits, is_flipped, .. } = tree;
+    Ok(if is_flipped { bits.not(session.own()) } else { bits })
 }

@@ -4,9 +4,10 @@
 //! Summands --intake--> Replicated + consistent?        2 rounds
 //!            local: squared lengths, point, weighted point, dots with the references' rows
 //! dots     --signs-->  bits: dot >= threshold          7 rounds: hand on, share bits, generate, four levels of carries
-//! bits     --open-->   length outcomes                 1 round
-//! vectors: --open-->   match outcomes of valid ones    1 round
-//! sets:    bits --or_tree--> --bits_to_words, sum--> counts --signs--> bits --open-->    6 + 2 + 5 + 1 rounds
+//! sets:    bits --climb--> --bits_to_words, sum--> counts --signs--> bits --climb-->     6 + 2 + 5 + 1 rounds
+//! lengths: bits --climb-->  one of each request         none of their own: they go along
+//! all:     --open-->   length outcomes, one a request  1 round
+//!          --open-->   match outcomes of valid ones    1 round
 //! ```
 //!
 //! | file | what |
@@ -15,8 +16,8 @@
 //! | `intake` | are the summands the same at both holders; nibbles to words |
 //! | `dot`, `kernel` | the scan; its inner loop, in the registers of the processor |
 //! | `compare` | scores against public bounds |
-//! | `bits`, `words`, `hosted` | building blocks: AND, trees of OR, bits to words, sums |
-//! | `lengths`, `sets` | is it a template; how many rows of a set find a like one |
+//! | `bits`, `words`, `hosted` | building blocks: AND, trees of AND and OR, bits to words, sums |
+//! | `lengths`, `sets` | is it a template; how many rows of two sets find a like one |
 //! | `verify`, `open` | whole runs; the one place where something is revealed |
 //!
 //! All of a batch moves together, message by message: a run has as many rounds for a thousand faces as for one. What is wrong
@@ -42,7 +43,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub use bits::{Bits, and, and_tree, or_tree};
+pub use bits::{Bits, Tree, and, climb};
 pub use compare::{Bounds, Group, Halves, Width, compare, hand_on, signs};
 pub use intake::{Taken, intake};
 pub use open::open;
@@ -101,8 +102,8 @@ pub enum Invalid {
     /// Two parties were sent different bytes for a summand that both hold.
     #[error("the shares of the template do not belong together")]
     Inconsistent,
-    /// The squared length is not 6 d within 2 %.
-    #[error("the template does not have the required length")]
+    /// The squared length of a vector, or of a row of a set, is not in its band. Which sample's and which row's, nobody learns.
+    #[error("a template of the request does not have the required length")]
     Length,
 }
 

@@ -1,23 +1,30 @@
-//! Compares sets of rows: how many rows of a probe find a like one in a reference, without telling which.
+//! Compares sets of rows: how many rows of a probe find a like one in a reference, and of a reference in a probe, without telling which.
 //!
 //! ```text
 //! dot of each row with each row     --signs-->         reaches LEVELS 1, 2, 3?     12 bits a lane
-//! bits of one row and level         --or_tree-->       reached by any?             log2 of the reference's rows
-//! bits of one pair of sets          --bits_to_words--> their sum: the count        2 rounds
+//! bits of one row and level         --climb, OR-->     reached by any?             log2 of the other set's rows
+//! bits of one pair of sets          --bits_to_words--> their sums: two counts      2 rounds
 //! ```
 //!
-//! A row counts a level once, whatever it meets: a probe of equal rows gains nothing. Source: DESIGN of the fingerprint comparator;
-//! the blocks are those of [`bits`](super::bits) and [`words`](super::words).
+//! A row counts a level once, whatever it meets, and only the smaller of both counts matters: a probe of equal rows counts much one way
+//! and next to nothing the other. Source: DESIGN of the fingerprint comparator; the blocks are those of [`bits`](super::bits) and
+//! [`words`](super::words).
+
+use std::iter::repeat_n;
 
 use zeroize::Zeroizing;
 
-use super::bits::{Bits, or_tree};
+use super::bits::{Bits, Tree, climb};
 use super::compare::{Bounds, Group, Halves, Width};
 use super::kernel::Kernel;
 use super::words::{Words, bits_to_words};
 use super::{ProtocolError, Session};
+use crate::net::Step;
 use crate::share::Weighted;
 use crate::template::{LEVELS, ROW};
+
+/// Counts of each pair: of the probe's rows, then of the reference's.
+pub(super) const WAYS: usize = 2;
 
 /// Pairs of sets, row by row.
 #[derive(Default)]
@@ -58,14 +65,31 @@ impl Pairs {
         Group { scores, bounds: Bounds::All(LEVELS.to_vec()), width: Width::Twelve }
     }
 
-    /// The count of each pair, from what the dots reached.
-    pub(super) async fn counts(&self, session: &mut Session, reached: &[Bits]) -> Result<Words, ProtocolError> {
-        let rows = self.sizes.iter().flat_map(|&(probe, reference)| std::iter::repeat_n(reference, probe));
-        let sizes: Vec<usize> = LEVELS.iter().flat_map(|_| rows.clone()).collect();
-        let found = or_tree(session, &Bits::concat(reached), &sizes).await?;
+    /// The counts of each pair, [`WAYS`] after [`WAYS`], from what the dots reached. `valid` goes along.
+    pub(super) async fn counts(
+        &self,
+        session: &mut Session,
+        reached: &[Bits],
+        valid: &mut Tree,
+    ) -> Result<Words, ProtocolError> {
+        let (mut lanes, mut sizes, mut of) = (Vec::new(), Vec::new(), Vec::new());
+        let mut start = 0;
+        for _ in LEVELS {
+            for (pair, &(probe, reference)) in self.sizes.iter().enumerate() {
+                let end = start + probe * reference;
+                // Each row of the probe with all of the reference, as the dots stand; then the other way round.
+                lanes.extend(start..end);
+                sizes.extend(repeat_n(reference, probe));
+                of.extend(repeat_n(WAYS * pair, probe));
+                lanes.extend((start..start + reference).flat_map(|first| (first..end).step_by(reference)));
+                sizes.extend(repeat_n(probe, reference));
+                of.extend(repeat_n(WAYS * pair + 1, reference));
+                start = end;
+            }
+        }
+        let found = Tree::or(session.own(), &Bits::concat(reached).select(&lanes), sizes);
+        let found = climb(session, Step::Tree, found, valid).await?;
         let words = bits_to_words(session, &found).await?;
-        let pairs = self.sizes.iter().enumerate().flat_map(|(pair, &(probe, _))| std::iter::repeat_n(pair, probe));
-        let of: Vec<usize> = LEVELS.iter().flat_map(|_| pairs.clone()).collect();
-        Ok(words.sum(self.len(), |lane| of[lane]))
+        Ok(words.sum(WAYS * self.len(), |lane| of[lane]))
     }
 }

@@ -1,14 +1,15 @@
 //! Whole runs: take references in, and compare probes one to one.
 
+use std::iter::repeat_n;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::bits::{Bits, and, or_tree};
+use super::bits::{Bits, Tree, climb};
 use super::compare::{Bounds, Group, Halves, Width, hand_on, signs};
 use super::dot::dot;
-use super::lengths::{Lanes, lanes_of, open_lengths};
-use super::sets::Pairs;
+use super::lengths::{Lanes, lanes_of, open_lengths, within};
+use super::sets::{Pairs, WAYS};
 use super::words::Words;
 use super::{Invalid, ProtocolError, Session, Taken, intake, open};
 use crate::net::Step;
@@ -40,7 +41,7 @@ pub struct Against<'a> {
     pub shape: Shape,
     /// The words of this party's point share of the reference, row after row.
     pub words: &'a [u16],
-    /// The least score that is a match: of vectors their dot, of sets the count. Public, the same at all three parties.
+    /// The least score that is a match: of vectors their dot, of sets each of both counts. Public, the same at all three parties.
     pub threshold: i16,
     /// What the score is multiplied with in a weighted sum. Public.
     pub weight: u16,
@@ -60,7 +61,8 @@ pub enum Joint {
     Any,
     /// All sides must match.
     All,
-    /// The weighted sum of a vector's dot and a set's count, or of two vectors' dots, must reach this, for any two references.
+    /// The weighted sum of a vector's dot and a set's count, with each of both counts, or of two vectors' dots, must reach this, for any
+    /// two references.
     Sum(i16),
 }
 
@@ -69,9 +71,9 @@ const FARTHEST: i32 = 1 << 14;
 
 /// Compares each probe with its references; scores are not opened, only one bit of each request.
 ///
-/// Vectors take 11 rounds for the whole batch, sets 24; joining two sides takes one more, a weighted sum with a set two (of two
-/// vectors none), several references one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of which a probe is invalid but that. All
-/// three parties get the same outcomes, and must have the batch in the same order.
+/// Vectors of one segment take 11 rounds for the whole batch, sets 25; joining two sides takes one more, a weighted sum with a set too (of two
+/// vectors none), several references one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of
+/// which a probe is invalid but that. All three parties get the same outcomes, and must have the batch in the same order.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped, at all three parties. Start another session, with new randomness.
@@ -116,20 +118,19 @@ async fn verify_batch(
     taken_in();
 
     let scored = Scored::of(session.own(), &taken, &against);
-    let halves = hand_on(session, &[&scored.plain.scores, scored.pairs.scores()]).await?;
-    let [plain, dots] = <[Halves; 2]>::try_from(halves).expect("two were handed on");
+    let scores = [&scored.plain.scores, scored.pairs.scores(), &scored.dots.scores];
+    let halves = hand_on(session, &scores).await?;
+    let [plain, pairs, dots] = <[Halves; 3]>::try_from(halves).expect("three were handed on");
     let bounds = Bounds::Each(scored.plain.bounds.clone());
     let plain = Group { scores: plain, bounds, width: Width::Sixteen };
-    let reached = signs(session, vec![plain, Pairs::group(dots)]).await?;
-    let (plain, dots) = reached.split_first().expect("a group gives bits");
-    let valid = open_lengths(session, plain, scored.lengths_from, &taken).await?;
+    let reached = signs(session, vec![plain, Pairs::group(pairs)]).await?;
+    let (plain, levels) = reached.split_first().expect("a group gives bits");
 
-    let counts = scored.pairs.counts(session, dots).await?;
-    let bits = scored.decide(session, plain, &counts).await?;
-
-    let mut valid = valid.into_iter();
-    let of_request = |sides: usize| valid.by_ref().take(sides).collect::<Vec<_>>().into_iter().collect();
-    let valid: Vec<Result<(), Invalid>> = sides.into_iter().map(of_request).collect();
+    let mut valid = within(session.own(), plain, scored.lengths_from, &taken, &sides);
+    let counts = scored.pairs.counts(session, levels, &mut valid).await?;
+    let bits = scored.decide(session, plain, dots, &counts, &mut valid).await?;
+    let valid = climb(session, Step::Tree, valid, &mut Tree::none()).await?;
+    let valid = open_lengths(session, &valid, &taken, &sides).await?;
     let passed: Vec<usize> = (0..valid.len()).filter(|&item| valid[item].is_ok()).collect();
     let mut matches = open(session, Step::OpenMatch, &bits.select(&passed), &passed).await?.into_iter();
     Ok(valid.into_iter().map(|valid| valid.map(|()| matches.next() == Some(true))).collect())
@@ -155,8 +156,8 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
     // Of each side the most, and the least less the threshold: a count is not below 0.
     let (mut low, mut high, mut sets) = (-i32::from(*threshold), -i32::from(*threshold), 0);
     for Side { probe, references } in sides {
-        let weight = references.iter().map(|other| i32::from(other.weight)).max().unwrap_or(0);
-        let most = most_of(probe.shape()) * weight;
+        let weighted = |other: &Against<'_>| most_of(probe.shape(), other.shape) * i32::from(other.weight);
+        let most = references.iter().map(weighted).max().unwrap_or(0);
         high += most;
         if probe.shape().is_set() { sets += 1 } else { low -= most }
     }
@@ -169,9 +170,13 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
     Ok(())
 }
 
-/// The highest score that a probe of this shape has, if it is one.
-fn most_of(probe: Shape) -> i32 {
-    if probe.is_set() { 3 * i32::try_from(probe.rows()).unwrap_or(i32::MAX) } else { i32::from(probe.band().1) }
+/// The highest score that a probe of this shape has against such a reference, if it is one; of sets either way.
+fn most_of(probe: Shape, reference: Shape) -> i32 {
+    if probe.is_set() {
+        3 * i32::try_from(probe.rows().max(reference.rows())).unwrap_or(i32::MAX)
+    } else {
+        i32::from(probe.band().1)
+    }
 }
 
 /// What this party alone makes of a batch: its summands of all that is compared, and where each is found again.
@@ -181,9 +186,10 @@ struct Scored {
     lengths_from: usize,
     /// All sets.
     pairs: Pairs,
-    /// Counts that are compared each for itself: which pair, with what.
+    /// Counts that are compared each for itself, both of a pair side by side: which count, with what.
     counted: Vec<(usize, i16)>,
-    /// Weighted dots of sums, with what each sum is compared; and which pair is added, how many times.
+    /// Weighted dots of sums, with what each sum is compared; and which count is added, how many times. Each dot stands twice, for both
+    /// counts of its pair.
     dots: Lanes,
     added: Vec<(usize, u16)>,
     requests: Vec<Request>,
@@ -202,6 +208,23 @@ enum Kind {
     Summed,
 }
 
+impl Kind {
+    /// Lanes side by side that are one reference's: all must be reached.
+    const fn ways(self) -> usize {
+        match self {
+            Self::Plain => 1,
+            Self::Counted | Self::Summed => WAYS,
+        }
+    }
+}
+
+impl Request {
+    /// Whether one of two sides is enough.
+    fn is_any(&self) -> bool {
+        self.sides.len() > 1 && !self.all
+    }
+}
+
 impl Scored {
     fn of(own: Party, taken: &[Taken], against: &[(Vec<Vec<Against<'_>>>, Joint)]) -> Self {
         let references: usize = against.iter().flat_map(|(sides, _)| sides).map(Vec::len).sum();
@@ -212,7 +235,7 @@ impl Scored {
             lengths_from: 0,
             pairs: Pairs::default(),
             counted: Vec::new(),
-            dots: Lanes::with_room_for(sums),
+            dots: Lanes::with_room_for(WAYS * sums),
             added: Vec::new(),
             requests: Vec::with_capacity(against.len()),
         };
@@ -245,13 +268,18 @@ impl Scored {
         let start = lanes(self);
         for Against { words, threshold, .. } in references {
             if is_set {
-                self.counted.push((self.pairs.len(), *threshold));
+                self.counted.extend(self.counts_of_next().map(|count| (count, *threshold)));
                 self.pairs.push(&probe, words);
             } else {
                 self.plain.push(dot(probe.words(), words), *threshold);
             }
         }
         (if is_set { Kind::Counted } else { Kind::Plain }, start..lanes(self))
+    }
+
+    /// Where the counts of the pair will be that is pushed next.
+    fn counts_of_next(&self) -> Range<usize> {
+        WAYS * self.pairs.len()..WAYS * (self.pairs.len() + 1)
     }
 
     /// Every reference of the one vector with every one of the other: a lane like a dot's.
@@ -287,14 +315,16 @@ impl Scored {
         for (set, references) in of_kind(true) {
             let set = set.to_point(own).weigh();
             for reference in *references {
-                let pair = self.pairs.len();
+                let counts = self.counts_of_next();
                 self.pairs.push(&set, reference.words);
                 for (vector, others) in of_kind(false) {
                     let vector = vector.to_point(own).weigh();
                     for other in *others {
                         let dot = dot(vector.words(), other.words).wrapping_mul(other.weight);
-                        self.dots.push(dot, threshold);
-                        self.added.push((pair, reference.weight));
+                        for count in counts.clone() {
+                            self.dots.push(dot, threshold);
+                            self.added.push((count, reference.weight));
+                        }
                     }
                 }
             }
@@ -302,22 +332,29 @@ impl Scored {
         (Kind::Summed, start..self.dots.len())
     }
 
-    /// One bit of each request.
-    async fn decide(&self, session: &mut Session, plain: &Bits, counts: &Words) -> Result<Bits, ProtocolError> {
+    /// One bit of each request. `dots` are handed on; `valid` goes along.
+    async fn decide(
+        &self,
+        session: &mut Session,
+        plain: &Bits,
+        dots: Halves,
+        counts: &Words,
+        valid: &mut Tree,
+    ) -> Result<Bits, ProtocolError> {
         let own = session.own();
-        let pairs: Vec<usize> = self.counted.iter().map(|(pair, _)| *pair).collect();
-        let bounds = Bounds::Each(self.counted.iter().map(|(_, bound)| *bound).collect());
-        let counted = Group { scores: Halves::of(&counts.select(&pairs), own), bounds, width: Width::Eight };
-        let dots = if self.dots.len() == 0 { &[][..] } else { &[&self.dots.scores[..]][..] };
-        let dots = hand_on(session, dots).await?;
-        let pairs: Vec<usize> = self.added.iter().map(|(pair, _)| *pair).collect();
-        let counts = Halves::of(&counts.select(&pairs), own);
-        let sums = dots.into_iter().map(|dots| Group {
-            scores: dots.plus(&counts, |lane| self.added[lane].1),
+        let of_counts = |lanes: Vec<usize>| Halves::of(&counts.select(&lanes), own);
+        let counted = Group {
+            scores: of_counts(self.counted.iter().map(|(count, _)| *count).collect()),
+            bounds: Bounds::Each(self.counted.iter().map(|(_, bound)| *bound).collect()),
+            width: Width::Eight,
+        };
+        let added = of_counts(self.added.iter().map(|(count, _)| *count).collect());
+        let summed = Group {
+            scores: dots.plus(&added, |lane| self.added[lane].1),
             bounds: Bounds::Each(self.dots.bounds.clone()),
             width: Width::Sixteen,
-        });
-        let decided = signs(session, std::iter::once(counted).chain(sums).collect()).await?;
+        };
+        let decided = signs(session, vec![counted, summed]).await?;
         let all = Bits::concat(std::iter::once(plain).chain(&decided));
         let start = |kind: Kind| match kind {
             Kind::Plain => 0,
@@ -327,37 +364,28 @@ impl Scored {
         let sides = || self.requests.iter().flat_map(|request| &request.sides);
         let lanes: Vec<usize> =
             sides().flat_map(|(kind, lanes)| lanes.clone().map(|lane| start(*kind) + lane)).collect();
-        let references: Vec<usize> = sides().map(|(_, lanes)| lanes.len()).collect();
-        let sides = or_tree(session, &all.select(&lanes), &references).await?;
-        self.join(session, &sides).await
+        let references: Vec<usize> = sides().map(|(kind, lanes)| lanes.len() / kind.ways()).collect();
+        let ways = sides().zip(&references).flat_map(|((kind, _), &references)| repeat_n(kind.ways(), references));
+        let both = climb(session, Step::Tree, Tree::and(all.select(&lanes), ways.collect()), valid).await?;
+        let sides = climb(session, Step::Tree, Tree::or(own, &both, references), valid).await?;
+        self.join(session, &sides, valid).await
     }
 
     /// From one bit of each side to one of each request: an AND of both, or of both flipped.
-    async fn join(&self, session: &mut Session, sides: &Bits) -> Result<Bits, ProtocolError> {
+    async fn join(&self, session: &mut Session, sides: &Bits, valid: &mut Tree) -> Result<Bits, ProtocolError> {
         let own = session.own();
-        let (mut first, mut second, mut any) = (Vec::new(), Vec::new(), Vec::new());
-        let mut lanes = Vec::with_capacity(self.requests.len());
-        let mut side = 0;
-        for request in &self.requests {
-            if request.sides.len() == 2 {
-                lanes.push(sides.lanes() + first.len());
-                first.push(side);
-                second.push(side + 1);
-                any.push(!request.all);
-            } else {
-                lanes.push(side);
-            }
-            side += request.sides.len();
-        }
-        let flip = |bits: Bits| bits.flip(own, |lane| any[lane]);
-        let (first, second) = (flip(sides.select(&first)), flip(sides.select(&second)));
-        let joined = and(session, Step::Join, &[(&first, &second)]).await?.pop().expect("a gate has a product");
-        Ok(Bits::concat([sides, &flip(joined)]).select(&lanes))
+        let sizes: Vec<usize> = self.requests.iter().map(|request| request.sides.len()).collect();
+        let is_any: Vec<bool> =
+            self.requests.iter().flat_map(|request| repeat_n(request.is_any(), request.sides.len())).collect();
+        let joined = Tree::and(sides.flip(own, |side| is_any[side]), sizes);
+        let joined = climb(session, Step::Join, joined, valid).await?;
+        Ok(joined.flip(own, |request| self.requests[request].is_any()))
     }
 }
 
-/// Takes references in, in 10 rounds for the whole batch: those of a request become this party's point shares, or are refused
-/// together for the first fault of one.
+/// Takes references in: those of a request become this party's point shares, or are refused together for a fault of one.
+///
+/// Rounds for the whole batch: 10, and log2 of the most rows of a request, rounded up: one bit a request is opened.
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped, at all three parties: then nothing may be stored.
@@ -386,9 +414,15 @@ pub async fn points(
     let halves = hand_on(session, &[&lanes.scores]).await?;
     let bounds = Bounds::Each(lanes.bounds.clone());
     let groups = halves.into_iter().map(|scores| Group { scores, bounds: bounds.clone(), width: Width::Sixteen });
-    let reached = signs(session, groups.collect()).await?;
-    let valid = open_lengths(session, &Bits::concat(&reached), 0, &taken).await?;
+    let reached = Bits::concat(&signs(session, groups.collect()).await?);
     let own = session.own();
-    let mut points = valid.into_iter().zip(taken).map(|(valid, taken)| valid.map(|()| taken.components.to_point(own)));
-    Ok(counts.into_iter().map(|count| points.by_ref().take(count).collect::<Vec<_>>().into_iter().collect()).collect())
+    let valid = within(own, &reached, 0, &taken, &counts);
+    let valid = climb(session, Step::Tree, valid, &mut Tree::none()).await?;
+    let valid = open_lengths(session, &valid, &taken, &counts).await?;
+    let mut points = taken.into_iter().map(|taken| taken.components.to_point(own));
+    let of_request = |(valid, count): (Result<(), Invalid>, usize)| {
+        let points = points.by_ref().take(count).collect();
+        valid.map(|()| points)
+    };
+    Ok(valid.into_iter().zip(counts).map(of_request).collect())
 }

@@ -159,8 +159,7 @@ impl Template {
     }
 
     /// The similarity of this probe with a reference, in the clear. Of vectors their dot: 6 d when they are the same. Of sets the
-    /// count: for each row of the probe how many of the [`LEVELS`] its best dot with a row of the reference reaches; at most
-    /// three times the rows of the probe.
+    /// smaller of [`Self::counts_vartime`].
     ///
     /// For tests and evaluation. A terminal has no reference to compare with, and a node has no template.
     ///
@@ -176,8 +175,21 @@ impl Template {
         if !probe.is_set() {
             return dot(&self.components, &reference.components);
         }
+        self.counts_vartime(reference).into_iter().min().unwrap_or(0)
+    }
+
+    /// Of two sets the counts: for each row of the probe how many of the [`LEVELS`] its best dot with a row of the reference reaches,
+    /// and for each row of the reference how many its best dot with a row of the probe does. At most three times the rows each.
+    ///
+    /// One of them alone says little: rows that are all alike count much one way as soon as one row of the other set is like them.
+    #[must_use]
+    pub fn counts_vartime(&self, reference: &Self) -> [i32; 2] {
+        [self.reached_in(reference), reference.reached_in(self)]
+    }
+
+    fn reached_in(&self, other: &Self) -> i32 {
         let counts = self.rows().map(|row| {
-            let best = reference.rows().map(|other| dot(row, other)).max().unwrap_or(0);
+            let best = other.rows().map(|other| dot(row, other)).max().unwrap_or(0);
             LEVELS.iter().map(|&level| i32::from(best >= i32::from(level))).sum::<i32>()
         });
         counts.sum()
@@ -273,8 +285,11 @@ mod tests {
         };
         let reference = set(&[row(0), row(0), row(32), row(64)]);
         // Overlaps of 21, 13, 10 and 8 components: dots of 1056, 768, 660 and 588.
-        assert_eq!(set(&[row(0), row(8), row(11), row(109)]).score_vartime(&reference), 3 + 3 + 1);
-        assert_eq!(set(&[row(0), row(0), row(0), row(0), row(0)]).score_vartime(&reference), 15);
+        let probe = set(&[row(0), row(8), row(11), row(115)]);
+        // The other way both rows at 0 meet the first, and the two others meet nothing.
+        assert_eq!(probe.counts_vartime(&reference), [3 + 3 + 1, 3 + 3]);
+        assert_eq!((probe.score_vartime(&reference), reference.score_vartime(&probe)), (6, 6));
+        assert_eq!(set(&[row(0), row(0), row(0), row(0), row(0)]).counts_vartime(&reference), [15, 6]);
         assert_eq!(reference.score_vartime(&reference), 12);
     }
 }

@@ -477,7 +477,7 @@ mod tests {
             assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
         }
         // 8 x 3133 is above what two vectors may have together; so are 3 x 3133 and 3 x 6266.
-        for (from, to) in [("face_weight = 3", "face_weight = 8"), ("finger_weight = 2", "finger_weight = 3")] {
+        for (from, to) in [("face_weight = 3", "face_weight = 8"), ("finger_weight = 2\n", "finger_weight = 3\n")] {
             assert!(matches!(changed(from, to), ModelsError::Fusion(..)), "{to}");
         }
         assert!(matches!(changed("modality", "modalty"), ModelsError::Parse(_)));

@@ -5,7 +5,7 @@
 #[path = "../dice/mod.rs"]
 mod dice;
 #[path = "../research/mod.rs"]
-mod research;
+pub mod research;
 pub mod target;
 
 pub use dice::Dice;

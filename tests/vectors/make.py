@@ -222,8 +222,9 @@ def width_cases(rng):
         yield "", case | {f"reached_{k}": digits(score >= bound for score in scores) for k, bound in enumerate(bounds)}
 
 
-def count_of(probe, reference):
-    best = [max(sum(a * b for a, b in zip(row, other)) for other in reference) for row in probe]
+def count_of(rows, others):
+    """How many levels the best dots of these rows with the others reach."""
+    best = [max(sum(a * b for a, b in zip(row, other)) for other in others) for row in rows]
     return sum(score >= level for score in best for level in LEVELS)
 
 
@@ -240,13 +241,15 @@ def direction(angle):
 
 
 def set_cases(rng):
-    for probe_rows, reference_rows in ((4, 4), (5, 17), (40, 4), (4, 40), (23, 31)):
+    for number, (probe_rows, reference_rows) in enumerate(((4, 4), (5, 17), (40, 4), (4, 40), (23, 31))):
         reals = [[rng.gauss(0, 1) for _ in range(128)] for _ in range(reference_rows)]
         near = [[x + rng.choice((0.4, 0.9, 1.2, 3)) * rng.gauss(0, 1) for x in rng.choice(reals)] for _ in range(probe_rows)]
         # No angle whose sine or cosine is a half: there the last bit of a float would decide.
         probe, reference = [[quantise(row) + direction(rng.randrange(1, 9)) for row in rows] for rows in (near, reals)]
+        if number % 2:
+            probe, reference = reference, probe
         yield "", {"probe": b"".join(map(pack, probe)).hex(), "reference": b"".join(map(pack, reference)).hex(),
-                   "count": count_of(probe, reference),
+                   "counts": f"{count_of(probe, reference)} {count_of(reference, probe)}",
                    "thresholds": " ".join(str(least_above(t, probe_rows, reference_rows)) for t in (150, 250))}
 
 
@@ -264,5 +267,5 @@ if __name__ == "__main__":
           tree_cases(random.Random(6)))
     write("widths.txt", ["Additive summands of scores, how many bits their distance from the bounds takes, and which they reach."],
           width_cases(random.Random(7)))
-    write("sets.txt", ["Packed rows of a probe and of a reference, the count, and the least counts at FMR 1e-3 and 1e-4."],
+    write("sets.txt", ["Packed rows of a probe and of a reference, the counts of both, and the least counts at FMR 1e-3 and 1e-4."],
           set_cases(random.Random(8)))

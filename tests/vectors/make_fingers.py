@@ -9,7 +9,8 @@ anyone's. Records are written, rows are mapped and quantised, and sets are count
 
 `key = value` lines make a case, an empty line ends it, `FAILS = WHY` names the refusal. Reals are little-endian 32-bit floats in
 hex, packed templates are as in quantise.txt. `angles` are bytes. The last case has the counts of the sets of all others, each as a probe
-against each as a reference: of the probe's rows and of the reference's.
+against each as a reference: of the probe's rows and of the reference's. `sent_nevertheless` is what who crafts a pattern sends to
+the nodes, past the refusal: the rows with all their repeats.
 """
 import math
 import random
@@ -77,6 +78,13 @@ def lattice(odd):
     """A pattern that repeats itself everywhere, with some odd minutiae."""
     regular = [(150 + 40 * i, 150 + 40 * j, 64, 90) for i in range(5) for j in range(5)]
     return regular + finger(random.Random(7), odd, qualities=range(40, 80))
+
+
+def wide_lattice():
+    """Minutiae that all point the same way on a grid as wide as fifteen fingers, the middle ones first: crafted, to match anybody."""
+    grid = [(706 + 95 * i + 27 * j, 666 + 4 * i - 90 * j) for i in range(-8, 9) for j in range(-8, 9)]
+    near = sorted((math.dist(place, (706, 666)), place) for place in grid)
+    return [(*place, 0, max(100 - rank, 15)) for rank, (far, place) in enumerate(near) if far < 700]
 
 
 def put_down_again(rng, minutiae, degrees):
@@ -193,6 +201,8 @@ def case(what, record, minutiae, ppcm, step):
     print("repeats =", kept.count(False))
     if sum(kept) < 4:
         print("FAILS =", "FINGER_TOO_FEW_MINUTIAE" if len(made) < 4 else "FINGER_REPEATS")
+        if len(made) >= 4:
+            print("sent_nevertheless =", b"".join(pack(quantise(row) + direction(angles[own])) for row, own in zip(made[:40], owners)).hex())
         print("repeats_of_vector =", kept_for_vector.count(False), end="\n\n")
         return
     rows, of_rows = made[kept], [angles[own] for own, keep in zip(owners, kept) if keep]
@@ -223,6 +233,7 @@ def main():
         ("1000 dpi along x, 569 along y", finger(rng, 20, scale=1.5), (394, 224)),
         ("a pattern that repeats itself, and enough beside it", lattice(14), at500),
         ("a pattern that repeats itself, and next to nothing beside it", lattice(2), at500),
+        ("nothing but a pattern, and much of it", wide_lattice(), at500),
         ("three rows, one too few", three_rows(), at500),
         ("three minutiae", finger(rng, 3), at500),
         ("two minutiae", finger(rng, 2), at500),
