@@ -39,6 +39,8 @@ NAMED = {
     "tokio_rustls": ["tls"],
     "rcgen": ["cli"],
     "hdrhistogram": ["cli"],
+    # Tables of labels.
+    "csv": ["eval"],
     "clap": ["cli"],
     "region": ["gallery"],
     "ureq": ["web"],

@@ -14,8 +14,9 @@ fn samples(set: &str, model: &str) -> Option<Samples> {
     let faces = faces(set, model)?;
     let model = Models::built_in().find(&model.parse().unwrap()).unwrap().clone();
     let list = faces.embeddings.rows().into_iter().zip(&faces.people).map(|(row, person)| Sample {
-        group: String::new(),
+        set: String::new(),
         person: person.to_string(),
+        group: None,
         template: quantise(row.as_slice().unwrap(), &model).unwrap(),
     });
     Some(Samples { list: list.collect(), model, failures: 0 })

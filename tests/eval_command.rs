@@ -73,6 +73,18 @@ fn what_does_not_fit_is_named_with_its_file_and_its_line() {
     with(&labels.replace("23,p5", "24,p5"), "bad.csv: line 25: there is no row 24; the array has 24, from 0");
     with(&labels.replace("23,p5", "22,p5"), "bad.csv: line 25 is about the same `row` as an earlier one");
     with(&labels.replace("3,p0,1", "3,p0"), "bad.csv: line 5 has 2 cells, the header has 3");
+    with(&labels.replace("p3", "\"p3"), "bad.csv: line 14: a quote must stand around a whole cell");
+    let one = (0..6).fold(labels.clone(), |text, person| text.replace(&format!("p{person}"), "p"));
+    with(&one, "bad.csv: there are no impostor pairs among the samples that gave a template: it takes two people");
+    let mut row = 0..24;
+    let alone: String =
+        labels.lines().skip(1).map(|_| row.next().unwrap()).map(|row| format!("{row},p{row},1\n")).collect();
+    with(&format!("row,identity,fold\n{alone}"), "bad.csv: there are no genuine pairs");
+    // Windows-1251: letters of one length, which must not become one person.
+    let mut windows = labels.replace("p5", "pp").into_bytes();
+    windows.iter_mut().rev().take(5).filter(|byte| **byte == b'p').for_each(|byte| *byte = 0xc0);
+    fs::write(folder.path().join("bad.csv"), windows).unwrap();
+    refused(&format!("{} --out new", FACES.replace("labels.csv", "bad.csv")), "bad.csv: line 25 is not UTF-8");
     refused(&format!("{} --out new", FACES.replace("sface128", "fr512")), "512");
     refused(&format!("{} --out new", FACES.replace("sface128", "leader-rows-3")), "no model");
     refused(&format!("{} --out new", FACES.replace("faces.npy", "labels.csv")), "labels.csv: not an array");
@@ -81,6 +93,9 @@ fn what_does_not_fit_is_named_with_its_file_and_its_line() {
     refused(&format!("{FACES} --out full"), "full: the folder is not empty; nothing was written");
     fs::write(folder.path().join("index.csv"), "file,db,finger\na.fmr,x,1\n").unwrap();
     refused("fingers --records . --out new", "a.fmr: No such file");
+    fs::write(folder.path().join("index.csv"), b"file,db,finger\na.fmr,\xf1,1\n").unwrap();
+    refused("fingers --records . --out new", "index.csv: line 2 is not UTF-8");
+    fs::write(folder.path().join("index.csv"), "file,db,finger\na.fmr,x,1\n").unwrap();
     fs::write(folder.path().join("a.fmr"), "FMR\0 20\0").unwrap();
     refused("fingers --records . --out new", "a.fmr: ");
     assert!(!folder.path().join("new").exists());

@@ -199,9 +199,16 @@ pub(super) enum Failure {
         /// How many were asked for.
         wanted: usize,
     },
-    /// A table of labels that does not fit its array.
-    #[error("{}: not a table of row, identity, fold with a line for each row of the array", .0.display())]
-    Labels(PathBuf),
+    /// Samples that leave nothing to compare.
+    #[error("{}: there are no {kind} pairs among the samples that gave a template: it takes {need}", path.display())]
+    NoPairs {
+        /// The table of labels.
+        path: PathBuf,
+        /// Which pairs there are none of.
+        kind: &'static str,
+        /// What it takes for one.
+        need: &'static str,
+    },
     /// A table of labels with a fault.
     #[error("{}: {source}", path.display())]
     Table {
@@ -279,7 +286,7 @@ impl Failure {
             | Self::Runtime(_)
             | Self::NodeEnded(_)
             | Self::People { .. }
-            | Self::Labels(_)
+            | Self::NoPairs { .. }
             | Self::Table { .. }
             | Self::Fusion
             | Self::Shared(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tumar::client::Capture;
+use tumar::eval::table::{TableError, face_labels, finger_labels};
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::finger::record::Wanted;
@@ -134,13 +135,13 @@ impl People {
         let array = folder.join("faces").join("lfw_dev_fr512.npy");
         let labels = folder.join("faces").join("lfw_dev_labels.csv");
         let embeddings = Array::read(&array)?;
-        let text = String::from_utf8_lossy(&files::read(&labels)?).into_owned();
-        let faces = identities(&text, embeddings.rows()).ok_or(Failure::Labels(labels))?;
-        let faces: Vec<Vec<usize>> = faces.into_values().filter(|rows| rows.len() > 1).collect();
+        let faces = identities(&files::read(&labels)?, embeddings.rows())
+            .map_err(|source| Failure::Table { path: labels, source })?;
+        let faces: Vec<Vec<usize>> = faces.into_iter().filter(|rows| rows.len() > 1).collect();
         let index = folder.join("fingers").join("index.csv");
-        let text = String::from_utf8_lossy(&files::read(&index)?).into_owned();
-        let fingers = impressions(&text).ok_or(Failure::Labels(index))?;
-        let fingers: Vec<Vec<String>> = fingers.into_values().filter(|files| files.len() > REFERENCES).collect();
+        let fingers =
+            impressions(&files::read(&index)?).map_err(|source| Failure::Table { path: index.clone(), source })?;
+        let fingers: Vec<Vec<String>> = fingers.into_iter().filter(|files| files.len() > REFERENCES).collect();
         let found = faces.len().min(fingers.len());
         if found < count {
             return Err(Failure::People { found, wanted: count });
@@ -235,24 +236,22 @@ impl People {
     }
 }
 
-/// Rows by identity, from a table with the columns row, identity and more.
-fn identities(text: &str, rows: usize) -> Option<BTreeMap<u64, Vec<usize>>> {
-    let mut people: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for line in text.lines().skip(1) {
-        let mut columns = line.split(',');
-        let row: usize = columns.next()?.trim().parse().ok().filter(|row| *row < rows)?;
-        people.entry(columns.next()?.trim().parse().ok()?).or_default().push(row);
-    }
-    Some(people)
+/// Rows by identity; identities that are numbers come in their order.
+fn identities(csv: &[u8], rows: usize) -> Result<Vec<Vec<usize>>, TableError> {
+    let labels = face_labels(csv, rows)?.into_iter();
+    Ok(gather(labels.map(|label| ((label.identity.len(), label.identity), label.row))))
 }
 
-/// Files by set and finger, from a table with the columns file, db, finger and more.
-fn impressions(text: &str) -> Option<BTreeMap<(String, String), Vec<String>>> {
-    let mut fingers: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for line in text.lines().skip(1) {
-        let mut columns = line.split(',').map(str::to_owned);
-        let (file, set, finger) = (columns.next()?, columns.next()?, columns.next()?);
-        fingers.entry((set, finger)).or_default().push(file);
+/// Files by set and finger.
+fn impressions(csv: &[u8]) -> Result<Vec<Vec<String>>, TableError> {
+    let labels = finger_labels(csv)?.into_iter();
+    Ok(gather(labels.map(|label| ((label.db, label.finger), label.file))))
+}
+
+fn gather<K: Ord, T>(labels: impl Iterator<Item = (K, T)>) -> Vec<Vec<T>> {
+    let mut people: BTreeMap<K, Vec<T>> = BTreeMap::new();
+    for (key, one) in labels {
+        people.entry(key).or_default().push(one);
     }
-    Some(fingers)
+    people.into_values().collect()
 }

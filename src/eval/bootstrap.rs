@@ -1,6 +1,6 @@
 //! How far another draw of people could have moved the rates: a bootstrap over people.
 //!
-//! Comparisons that share a person are not independent, so people are drawn, not comparisons: in each group as many as it has,
+//! Comparisons that share a person are not independent, so people are drawn, not comparisons: in each set as many as it has,
 //! with replacement. A person drawn w times counts w times: its genuine pairs w times each, an impostor pair of people drawn
 //! v and w times v w times, and nobody is an impostor to their own copy. No approximation is made for the impostors: all that
 //! can matter stand in the scores' tail with their two people. (Bolle, Ratha, Pankanti 2004: subsets bootstrap; Davison, Hinkley

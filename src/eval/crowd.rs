@@ -9,47 +9,47 @@ use super::rates::Totals;
 pub enum Kind {
     /// Two samples of one person.
     Genuine,
-    /// Samples of two people of one group.
+    /// Samples of two people of one set.
     Impostor,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
     person: u32,
-    group: u32,
+    set: u32,
 }
 
 /// The people of an evaluation, sample by sample.
 ///
-/// A *person* is whoever the labels call one: a face's identity, or one finger. People of different *groups* (databases, so
+/// A *person* is whoever the labels call one: a face's identity, or one finger. People of different *sets* (databases, so
 /// sensors) are not compared: two sensors tell two fingers apart too easily.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     members: Box<[Member]>,
-    /// By person: its group, and how many samples there are of it.
+    /// By person: its set, and how many samples there are of it.
     people: Vec<(u32, u32)>,
-    groups: usize,
+    sets: usize,
 }
 
 impl Crowd {
-    /// From the group and the person of every sample; a label names a person within its group.
+    /// From the set and the person of every sample; a label names a person within its set.
     pub fn of<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let (mut names, mut groups) = (HashMap::new(), HashMap::new());
+        let (mut names, mut sets) = (HashMap::new(), HashMap::new());
         let mut people: Vec<(u32, u32)> = Vec::new();
         let place = |count: usize| u32::try_from(count).expect("fewer than 2^32 samples fit a memory");
-        let members = labels.into_iter().map(|(group_label, label)| {
-            let next = place(groups.len());
-            let group = *groups.entry(group_label).or_insert(next);
+        let members = labels.into_iter().map(|(set_label, label)| {
+            let next = place(sets.len());
+            let set = *sets.entry(set_label).or_insert(next);
             let next = place(names.len());
-            let person = *names.entry((group, label)).or_insert(next);
+            let person = *names.entry((set, label)).or_insert(next);
             if person == next && people.len() == next as usize {
-                people.push((group, 0));
+                people.push((set, 0));
             }
             people[person as usize].1 += 1;
-            Member { person, group }
+            Member { person, set }
         });
         let members = members.collect();
-        Self { members, groups: groups.len(), people }
+        Self { members, sets: sets.len(), people }
     }
 
     /// Number of samples.
@@ -64,10 +64,10 @@ impl Crowd {
         self.people.len()
     }
 
-    /// Number of groups.
+    /// Number of sets.
     #[must_use]
-    pub const fn groups(&self) -> usize {
-        self.groups
+    pub const fn sets(&self) -> usize {
+        self.sets
     }
 
     /// Which person a sample is of, from 0 in the order of their first samples.
@@ -76,36 +76,36 @@ impl Crowd {
         self.members[sample].person as usize
     }
 
-    /// What two different samples are to each other; `None` for two groups.
+    /// What two different samples are to each other; `None` for two sets.
     #[must_use]
     pub fn kind(&self, one: usize, other: usize) -> Option<Kind> {
         let (one, other) = (self.members[one], self.members[other]);
         match () {
             () if one.person == other.person => Some(Kind::Genuine),
-            () if one.group == other.group => Some(Kind::Impostor),
+            () if one.set == other.set => Some(Kind::Impostor),
             () => None,
         }
     }
 
-    /// The people of each group.
+    /// The people of each set.
     #[must_use]
     pub fn strata(&self) -> Vec<Vec<usize>> {
-        let mut strata = vec![Vec::new(); self.groups];
-        for (person, &(group, _)) in self.people.iter().enumerate() {
-            strata[group as usize].push(person);
+        let mut strata = vec![Vec::new(); self.sets];
+        for (person, &(set, _)) in self.people.iter().enumerate() {
+            strata[set as usize].push(person);
         }
         strata
     }
 
     /// How many impostor pairs there are when each person counts `weights[person]` times, and is no impostor to itself.
     ///
-    /// In each group half of (sum of w n)^2 less the sum of (w n)^2, for n samples of a person.
+    /// In each set half of (sum of w n)^2 less the sum of (w n)^2, for n samples of a person.
     #[must_use]
     pub fn impostor_pairs(&self, weights: &[u32]) -> u64 {
-        let mut sums = vec![(0_u64, 0_u64); self.groups];
-        for (&(group, samples), &weight) in self.people.iter().zip(weights) {
+        let mut sums = vec![(0_u64, 0_u64); self.sets];
+        for (&(set, samples), &weight) in self.people.iter().zip(weights) {
             let count = u64::from(samples) * u64::from(weight);
-            let (sum, squares) = &mut sums[group as usize];
+            let (sum, squares) = &mut sums[set as usize];
             *sum += count;
             *squares += count * count;
         }
@@ -139,7 +139,7 @@ mod tests {
     fn the_counts_are_those_of_the_pairs_one_by_one() {
         let labels = [("x", "1"), ("x", "1"), ("y", "1"), ("x", "2"), ("y", "1"), ("x", "3"), ("x", "3"), ("y", "4")];
         let crowd = Crowd::of(labels);
-        assert_eq!((crowd.samples(), crowd.people(), crowd.groups()), (8, 5, 2));
+        assert_eq!((crowd.samples(), crowd.people(), crowd.sets()), (8, 5, 2));
         let pairs = |wanted: Kind| {
             let all = (0..8).flat_map(|a| (a + 1..8).map(move |b| (a, b)));
             all.filter(|&(a, b)| crowd.kind(a, b) == Some(wanted)).collect::<Vec<_>>()
@@ -151,7 +151,7 @@ mod tests {
         let weight = |sample: usize| u64::from(weights[crowd.person(sample)]);
         let weighed: u64 = pairs(Kind::Impostor).iter().map(|&(a, b)| weight(a) * weight(b)).sum();
         assert_eq!(weighed, crowd.impostor_pairs(&weights));
-        // Three people twice; of group x three pairs of people, of group y one.
+        // Three people twice; of set x three pairs of people, of set y one.
         assert_eq!(crowd.independent(), Totals { genuine: 3, impostor: 4 });
         assert_eq!(crowd.strata(), [vec![0, 2, 3], vec![1, 4]]);
     }

@@ -68,8 +68,8 @@ pub struct Curve {
     pub unit: &'static str,
     /// People (fingers, for fingerprints).
     pub people: usize,
-    /// Groups that are not compared with each other.
-    pub groups: usize,
+    /// Databases, which are not compared with each other.
+    pub sets: usize,
     /// Samples that gave a template.
     pub samples: usize,
     /// Samples that gave none: failures to enrol, which no other rate counts.
@@ -104,7 +104,7 @@ impl Curve {
             name: name.into(),
             unit: unit.name,
             people: crowd.people(),
-            groups: crowd.groups(),
+            sets: crowd.sets(),
             samples: crowd.samples(),
             failures,
             genuine: totals.genuine,

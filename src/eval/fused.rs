@@ -58,14 +58,14 @@ impl<'a> Chimeras<'a> {
             for (face, finger) in face.into_iter().zip(finger) {
                 let (face, finger) = (&faces.list[face], &fingers.list[finger]);
                 samples.push([&face.template, &finger.template]);
-                names.push((finger.group.as_str(), person.to_string()));
+                names.push((finger.set.as_str(), person.to_string()));
             }
         }
-        let crowd = Crowd::of(names.iter().map(|(group, person)| (*group, person.as_str())));
+        let crowd = Crowd::of(names.iter().map(|(set, person)| (*set, person.as_str())));
         Self { models: [&faces.model, &fingers.model], crowd, samples }
     }
 
-    /// Who they are. Groups are those of the fingers.
+    /// Who they are. Databases are those of the fingers.
     #[must_use]
     pub const fn crowd(&self) -> &Crowd {
         &self.crowd

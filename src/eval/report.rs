@@ -82,7 +82,7 @@ pub fn common_method(resampling: Resampling) -> Vec<String> {
             .into(),
         format!(
             "Intervals are 95 % percentile intervals of {replicates} bootstrap replicates with seed {seed}: people are \
-             drawn with replacement within their group, and each pair counts as often as its people were drawn. The interval \
+             drawn with replacement within their database, and each pair counts as often as its people were drawn. The interval \
              of FNMR lets each replicate set its own threshold; that of FMR holds the threshold fixed. Where no error was seen, \
              the upper end is 3 / n (rule of 3), for n people with two samples or more, or for FMR n pairs of people."
         ),
@@ -252,9 +252,9 @@ impl Report {
 fn section(curve: &Curve, place: usize) -> String {
     let (head, rows) = Report::thresholds(curve);
     let samples = curve.samples + curve.failures;
-    let groups = if curve.groups > 1 { format!(" in {} groups", curve.groups) } else { String::new() };
+    let sets = if curve.sets > 1 { format!(" in {} databases", curve.sets) } else { String::new() };
     format!(
-        "<h2>{}</h2>\n<p>{} people{groups}, {samples} samples, {} of them without a template (FTE {}). {} genuine and {} \
+        "<h2>{}</h2>\n<p>{} people{sets}, {samples} samples, {} of them without a template (FTE {}). {} genuine and {} \
          impostor comparisons.</p>\n{}<figure>{}</figure>\n",
         escape(&curve.name),
         curve.people,

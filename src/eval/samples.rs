@@ -17,9 +17,11 @@ use crate::template::model::{Encoding, Fmr, Model};
 #[derive(Debug)]
 pub struct Sample {
     /// What of: a database, a sensor. Empty where there is one only.
-    pub group: String,
-    /// Whose, within the group.
+    pub set: String,
+    /// Whose, within the set.
     pub person: String,
+    /// The demographic group that the person is of, where the labels say it.
+    pub group: Option<String>,
     /// The quantised template.
     pub template: Template,
 }
@@ -39,7 +41,7 @@ impl Samples {
     /// Who is on them.
     #[must_use]
     pub fn crowd(&self) -> Crowd {
-        Crowd::of(self.list.iter().map(|sample| (sample.group.as_str(), sample.person.as_str())))
+        Crowd::of(self.list.iter().map(|sample| (sample.set.as_str(), sample.person.as_str())))
     }
 
     /// Compares all pairs; see [`Scores::of_all_pairs`].
@@ -117,7 +119,7 @@ mod tests {
             for _ in 0..4 {
                 let face: Vec<f32> = centre.iter().zip(vector()).map(|(centre, noise)| centre + noise).collect();
                 let template = quantise(&face, &model).unwrap();
-                list.push(Sample { group: String::new(), person: format!("p{person}"), template });
+                list.push(Sample { set: String::new(), person: format!("p{person}"), group: None, template });
             }
         }
         let samples = Samples { model: model.clone(), list, failures: 0 };

@@ -66,7 +66,7 @@ struct Found {
 }
 
 impl Searches {
-    /// Looks for everybody; `score(reference, probe)` is given two places in the crowd. All groups make one gallery.
+    /// Looks for everybody; `score(reference, probe)` is given two places in the crowd. All databases make one gallery.
     ///
     /// # Panics
     /// When `score` does.
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn rates_of_searches_are_those_counted_by_hand() {
-        // Three people in two groups; the references are 0, 1 and 4, the probes 2, 3 and 5.
+        // Three people in two sets; the references are 0, 1 and 4, the probes 2, 3 and 5.
         let labels = [("x", "a"), ("y", "b"), ("x", "a"), ("y", "b"), ("x", "c"), ("x", "c")];
         let crowd = Crowd::of(labels);
         let score = |reference, probe| match (reference, probe) {

@@ -1,6 +1,6 @@
 //! From files to samples: embeddings with labels, records with an index.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tumar::eval::samples::{Sample, Samples};
@@ -21,7 +21,7 @@ pub(super) struct FaceFiles {
     /// NPY file of float32, float64 or float16 [n, d]: one embedding a row
     #[arg(long)]
     embeddings: PathBuf,
-    /// CSV file with the columns row and identity
+    /// CSV file with the columns row and identity, and group for rates by demographic group
     #[arg(long)]
     labels: PathBuf,
 }
@@ -32,7 +32,7 @@ pub(super) struct FingerFiles {
     /// Folder with ISO/IEC 19794-2 or ANSI/INCITS 378 records
     #[arg(long)]
     records: PathBuf,
-    /// CSV file with the columns file, db and finger; index.csv in the folder if not given
+    /// CSV file with the columns file, db and finger, and group for rates by demographic group; index.csv in the folder if not given
     #[arg(long)]
     index: Option<PathBuf>,
 }
@@ -41,8 +41,15 @@ fn find(models: &Models, id: &ModelId, modality: Modality) -> Result<Model, Fail
     models.find(id).filter(|model| model.modality() == modality).cloned().ok_or(Failure::Model)
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
-    Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
+/// Every rate of a set without genuine or without impostor pairs would be one of nothing.
+fn with_pairs(samples: Samples, table: PathBuf) -> Result<Samples, Failure> {
+    let crowd = samples.crowd();
+    let impostor = crowd.impostor_pairs(&vec![1; crowd.people()]);
+    match (crowd.pairs() - impostor, impostor) {
+        (0, _) => Err(Failure::NoPairs { path: table, kind: "genuine", need: "a person with two samples" }),
+        (_, 0) => Err(Failure::NoPairs { path: table, kind: "impostor", need: "two people of one database" }),
+        _ => Ok(samples),
+    }
 }
 
 impl FaceFiles {
@@ -50,19 +57,21 @@ impl FaceFiles {
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Face)?;
         let embeddings = Array::read(&self.embeddings)?;
-        let labels = face_labels(&text(&self.labels)?, embeddings.rows())
+        let labels = face_labels(&files::read(&self.labels)?, embeddings.rows())
             .map_err(|source| Failure::Table { path: self.labels.clone(), source })?;
         let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
         for label in labels {
             match quantise(&embeddings.row(label.row), &model) {
-                Ok(template) => list.push(Sample { group: String::new(), person: label.identity, template }),
+                Ok(template) => {
+                    list.push(Sample { set: String::new(), person: label.identity, group: label.group, template });
+                }
                 Err(TemplateError::NotFinite | TemplateError::Zero | TemplateError::Sparse) => failures += 1,
                 Err(source @ (TemplateError::Dimension { .. } | TemplateError::Modality)) => {
                     return Err(Failure::Face { path: self.embeddings, row: Some(label.row), source });
                 }
             }
         }
-        Ok(Samples { model, list, failures })
+        with_pairs(Samples { model, list, failures }, self.labels)
     }
 }
 
@@ -71,7 +80,8 @@ impl FingerFiles {
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Finger)?;
         let index = self.index.unwrap_or_else(|| self.records.join("index.csv"));
-        let labels = finger_labels(&text(&index)?).map_err(|source| Failure::Table { path: index, source })?;
+        let labels =
+            finger_labels(&files::read(&index)?).map_err(|source| Failure::Table { path: index.clone(), source })?;
         let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
         for label in labels {
             let path = self.records.join(&label.file);
@@ -84,12 +94,12 @@ impl FingerFiles {
                 Encoding::Vector => encode_fixed(&minutiae),
             };
             match encoded {
-                Ok(template) => list.push(Sample { group: label.db, person: label.finger, template }),
+                Ok(template) => list.push(Sample { set: label.db, person: label.finger, group: label.group, template }),
                 Err(FingerError::TooFewMinutiae { .. } | FingerError::Repeats { .. } | FingerError::Sparse) => {
-                    failures += 1
+                    failures += 1;
                 }
             }
         }
-        Ok(Samples { model, list, failures })
+        with_pairs(Samples { model, list, failures }, index)
     }
 }
