@@ -5,6 +5,7 @@ use std::fmt;
 use ring::digest::{Context, SHA256};
 
 use crate::name::{ClientName, GalleryName, Modality, ModelId, PurposeName, RequestId, Subject};
+use crate::party::Party;
 
 /// The calls that need a token. One gRPC method each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,13 +127,15 @@ pub enum About {
     Case(Case),
     /// A part of the evidence behind an entry of one node's log.
     Evidence(Exhibit),
-    /// A subject whom an earlier request has just matched.
-    Matched(Subject, RequestId),
+    /// A subject whom an earlier request has just matched: their entries in this one node's log.
+    Matched(Subject, RequestId, Party),
 }
 
 /// A part of what stands behind a log entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhibit {
+    /// Whose log: no other node takes it for a request to itself.
+    pub node: Party,
     /// The half-year of the log: `2026h2`.
     pub half: String,
     /// The entry.
@@ -205,7 +208,7 @@ impl Ask {
     #[must_use]
     pub const fn subject(&self) -> Option<&Subject> {
         match &self.about {
-            About::Subject(subject) | About::Matched(subject, _) => Some(subject),
+            About::Subject(subject) | About::Matched(subject, ..) => Some(subject),
             About::Case(_) | About::Evidence(_) => None,
         }
     }
@@ -249,14 +252,16 @@ impl Ask {
                     field(approval.as_bytes());
                 }
             }
-            About::Evidence(Exhibit { half, index, part }) => {
+            About::Evidence(Exhibit { node, half, index, part }) => {
                 field(b"");
+                field(node.as_str().as_bytes());
                 field(half.as_bytes());
                 field(&index.to_be_bytes());
                 field(&[*part]);
             }
-            About::Matched(subject, request) => {
+            About::Matched(subject, request, node) => {
                 field(subject.as_str().as_bytes());
+                field(node.as_str().as_bytes());
                 field(request.as_bytes());
             }
         }
@@ -319,6 +324,16 @@ mod tests {
             change(&mut other);
             assert_ne!(of(&case), of(&other), "change {place}");
         }
+    }
+
+    #[test]
+    fn what_one_node_is_asked_about_its_own_log_is_another_request_at_another_node() {
+        let exhibit = |node| About::Evidence(Exhibit { node, half: "2026h2".to_owned(), index: 7, part: 0 });
+        let matched = |node| About::Matched("c-0042".parse().unwrap(), RequestId::from_random([9; 16]), node);
+        let of = |about| Ask { about, ..ask() }.transcript();
+        let all: std::collections::BTreeSet<_> =
+            Party::ALL.into_iter().flat_map(|node| [of(exhibit(node)), of(matched(node))]).collect();
+        assert_eq!(all.len(), 6);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub mod peer {
     }
 }
 
-/// Descriptors of both packages, for server reflection.
+/// Descriptors of `tumar.v1`, for server reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Most samples of one enrolment: ten fingers in three captures, and two faces.
@@ -207,11 +207,11 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
     })
 }
 
-/// What a request for a part of the evidence asks for.
+/// What a request to a node for a part of the evidence behind its own log asks for.
 ///
 /// # Errors
 /// [`RequestError`], naming the field at fault.
-pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place, Part), RequestError> {
+pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest, node: Party) -> Result<(Ask, Place, Part), RequestError> {
     let half: Half = request.half.parse().map_err(|_| RequestError::Half)?;
     let part = match request.part() {
         v1::EvidencePart::Token => Part::Token,
@@ -226,7 +226,7 @@ pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place,
         client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
-        about: About::Evidence(Exhibit { half: request.half.clone(), index: request.index, part: number }),
+        about: About::Evidence(Exhibit { node, half: request.half.clone(), index: request.index, part: number }),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
         captured: Minute::default(),
@@ -235,17 +235,17 @@ pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest) -> Result<(Ask, Place,
     Ok((ask, Place { half, index: request.index }, part))
 }
 
-/// What a request for a person's own entries asks for.
+/// What a request to a node for a person's entries in its own log asks for.
 ///
 /// # Errors
 /// [`RequestError`], naming the field at fault.
-pub fn ask_of_uses(request: &v1::ListUsesRequest) -> Result<Ask, RequestError> {
+pub fn ask_of_uses(request: &v1::ListUsesRequest, node: Party) -> Result<Ask, RequestError> {
     Ok(Ask {
         method: Method::ListUses,
         client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
-        about: About::Matched(request.subject.parse()?, request.verified_request_id.parse()?),
+        about: About::Matched(request.subject.parse()?, request.verified_request_id.parse()?, node),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
         captured: Minute::default(),

@@ -121,7 +121,7 @@ impl NodeClient {
             part: part.into(),
             client: self.config.client.to_string(),
         };
-        let (ask, _, _) = ask_of_evidence(&asked).map_err(InputError::from)?;
+        let (ask, _, _) = ask_of_evidence(&asked, self.pin.party).map_err(InputError::from)?;
         let request = self.proven(access, &ask, asked)?;
         let v1::OpenEvidenceResponse { part, digests } = self.log.clone().open_evidence(request).await?.into_inner();
         let digests = digests.iter().map(|digest| digest.as_slice().try_into().ok()).collect::<Option<_>>();
@@ -147,7 +147,7 @@ impl NodeClient {
             verified_request_id: verified.to_string(),
             client: self.config.client.to_string(),
         };
-        let ask = ask_of_uses(&asked).map_err(InputError::from)?;
+        let ask = ask_of_uses(&asked, self.pin.party).map_err(InputError::from)?;
         let request = self.proven(access, &ask, asked)?;
         let mut listed = self.subject.clone().list_uses(request).await?.into_inner();
         let mut own = Vec::new();

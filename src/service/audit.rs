@@ -158,7 +158,8 @@ impl AccessLogService for Auditing {
         request: Request<v1::OpenEvidenceRequest>,
     ) -> Result<Response<v1::OpenEvidenceResponse>, Status> {
         let token = proven(&self.engine, &request)?;
-        let (ask, place, part) = ask_of_evidence(request.get_ref()).map_err(|error| self.malformed(error))?;
+        let (ask, place, part) =
+            ask_of_evidence(request.get_ref(), self.engine.party()).map_err(|error| self.malformed(error))?;
         let engine = Arc::clone(&self.engine);
         let opened = async move { engine.open_evidence(token, &ask, (place, part)).await };
         let (part, digests) = self.answered(opened).await?;
@@ -172,7 +173,7 @@ impl SubjectService for Auditing {
 
     async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<Self::ListUsesStream>, Status> {
         let token = proven(&self.engine, &request)?;
-        let ask = ask_of_uses(request.get_ref()).map_err(|error| self.malformed(error))?;
+        let ask = ask_of_uses(request.get_ref(), self.engine.party()).map_err(|error| self.malformed(error))?;
         let (engine, reader) = (Arc::clone(&self.engine), self.reader()?);
         let uses = async move {
             let uses = engine.list_uses(token, &ask).await;
