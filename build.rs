@@ -9,7 +9,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files =
         protox::compile(["tumar/v1/matching.proto", "tumar/v1/audit.proto", "tumar/peer/v1/peer.proto"], ["proto"])?;
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
-    std::fs::write(descriptors, files.encode_to_vec())?;
+    // Read by whoever asks a node's public port: what the nodes say to each other is not among it.
+    let mut public = files.clone();
+    public.file.retain(|file| file.package() != "tumar.peer.v1");
+    std::fs::write(descriptors, public.encode_to_vec())?;
     tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
     Ok(())
 }

@@ -31,6 +31,13 @@ with grpc.secure_channel(address, credentials) as channel:
     print("services:", ", ".join(sorted(services)))
     expect(SERVICE in services, f"{SERVICE} is not listed")
 
+    # What the nodes say to each other is for nobody else.
+    try:
+        database.FindFileContainingSymbol("tumar.peer.v1.PeerService")
+        sys.exit("stranger: tumar.peer.v1 is described")
+    except KeyError:
+        print("tumar.peer.v1: not described")
+
     health = health_pb2_grpc.HealthStub(channel)
     status = health.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10).status
     print("health:", health_pb2.HealthCheckResponse.ServingStatus.Name(status))

@@ -163,6 +163,8 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let public_tls = crate::tls::open_server(&public_identity, &callers)?;
     let matching = Matching::new(Arc::clone(&engine), Arc::clone(&peers), config.deployment.clone());
     let matching = MatchingServiceServer::new(matching).max_decoding_message_size(MAX_REQUEST);
+    // One, so that all who read share one room.
+    let auditing = Arc::new(Auditing::new(Arc::clone(&engine)));
     let (health, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(health, Arc::clone(&peers)));
     // By the older interface as well: most tools that are about still ask by it.
@@ -171,8 +173,8 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .max_concurrent_streams(Some(MAX_STREAMS))
         .add_service(matching)
-        .add_service(AccessLogServiceServer::new(Auditing::new(Arc::clone(&engine))))
-        .add_service(SubjectServiceServer::new(Auditing::new(Arc::clone(&engine))))
+        .add_service(AccessLogServiceServer::from_arc(Arc::clone(&auditing)))
+        .add_service(SubjectServiceServer::from_arc(auditing))
         .add_service(health_service)
         .add_service(reflection)
         .add_service(older_reflection)
@@ -435,5 +437,17 @@ pub fn harden_process() {
     let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     if dumpable.is_err() || core.is_err() {
         tracing::warn!("core dumps could not be turned off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reflection_describes_what_everybody_may_call_and_not_what_nodes_say_to_each_other() {
+        let says = |text: &str| DESCRIPTORS.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(says("tumar.v1") && says("SubjectService") && !says("tumar.peer") && !says("PeerService"));
+        assert!(reflection().build_v1().is_ok() && reflection().build_v1alpha().is_ok(), "nothing in it is missing");
     }
 }

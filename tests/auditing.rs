@@ -4,17 +4,24 @@
 
 mod trio;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::net::TcpStream;
 use tonic::Request;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use trio::{Files, GALLERY, Trio, face_of, now, reason, target, template};
-use tumar::client::{ClientError, Exhibit, NodeClient, SubjectKey};
+use tumar::client::{ClientError, Exhibit, NodeClient, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event, blinded_handle};
 use tumar::log::half::{Half, Place};
 use tumar::log::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use tumar::log::note::Checkpoint;
 use tumar::log::receipt::Outcome;
+use tumar::name::RequestId;
 use tumar::party::Party;
 use tumar::request::Method;
 use tumar::template::Template;
@@ -294,6 +301,100 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
     trio.stop().await;
 }
 
+/// Connects with the smallest windows that HTTP/2 has without being told: whoever reads slowly is felt at once.
+#[derive(Clone)]
+struct Narrow {
+    tls: tokio_rustls::TlsConnector,
+    address: String,
+}
+
+impl tower_service::Service<tonic::transport::Uri> for Narrow {
+    type Response = TokioIo<tokio_rustls::client::TlsStream<TcpStream>>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: tonic::transport::Uri) -> Self::Future {
+        let Self { tls, address } = self.clone();
+        Box::pin(async move {
+            let name = "localhost".try_into().unwrap();
+            Ok(TokioIo::new(tls.connect(name, TcpStream::connect(address).await?).await?))
+        })
+    }
+}
+
+/// A channel to a node over which no more than 64 KiB are under way.
+async fn narrow(files: &Files, party: Party) -> Channel {
+    let pem = std::fs::read(files.node(party).join("keys/tls.crt")).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let mut config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let address = files.client_config().doors[party.index()].as_ref().unwrap().address.clone();
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+    let connector = Narrow { tls: tokio_rustls::TlsConnector::from(Arc::new(config)), address };
+    endpoint.connect_with_connector(connector).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_uses() {
+    /// More than a reader is read ahead for, and than are under way to eight of them.
+    const ENTRIES: usize = 1200;
+    let trio = Trio::start().await;
+    let files = &trio.files;
+    let node = Arc::new(node(files, Party::B).await);
+    // A refusal is an entry, and ten of one token are.
+    let exhibit = Exhibit {
+        gallery: GALLERY.parse().unwrap(),
+        purpose: "audit".parse().unwrap(),
+        place: Place { half: Half::of(now()), index: 0 },
+        part: Part::Token,
+    };
+    let refused = (0..ENTRIES / 10).map(|_| {
+        let token = auditor(files, |token| token.details.actions.truncate(1));
+        let (node, exhibit) = (Arc::clone(&node), exhibit.clone());
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                assert_eq!(reason(node.open_evidence(&token, &exhibit).await), "ACTION_NOT_GRANTED");
+            }
+        })
+    });
+    for refused in refused.collect::<Vec<_>>() {
+        refused.await.unwrap();
+    }
+    let mut log = log_of(files, Party::B).await;
+    checkpoint_of(&mut log, files, Party::B, ENTRIES as u64).await;
+    let token = auditor(files, |_| {});
+    let channel = narrow(files, Party::B).await;
+    let mut readers = Vec::new();
+    for _ in 0..8 {
+        let asked = borne(v1::ListEntriesRequest::default(), Some(&token));
+        readers.push(AccessLogServiceClient::new(channel.clone()).list_entries(asked).await.unwrap().into_inner());
+    }
+    let ninth = list(&mut log, Some(&token), v1::ListEntriesRequest::default()).await;
+    assert_eq!(reason(ninth), "OVERLOADED");
+    let token = files.token("subject_access", Method::ListUses);
+    let nobody = RequestId::from_random([9; 16]);
+    assert_eq!(reason(node.list_uses(&token, &target("asel", "subject_access"), nobody).await), "OVERLOADED");
+    // When one of them has gone, there is room again.
+    drop(readers.pop());
+    loop {
+        match reason(node.list_uses(&token, &target("asel", "subject_access"), nobody).await).as_str() {
+            "OVERLOADED" => tokio::task::yield_now().await,
+            other => break assert_eq!(other, "SUBJECT_UNKNOWN"),
+        }
+    }
+    drop(readers);
+    trio.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_who_has_just_matched_sees_every_own_entry_and_no_other() {
     let trio = Trio::start().await;
@@ -346,6 +447,14 @@ async fn a_person_who_has_just_matched_sees_every_own_entry_and_no_other() {
 async fn nodes_cosign_each_other_and_serve_what_the_auditors_library_finds_in_order() {
     let trio = Trio::start().await;
     enrol(&trio, "asel", &face(1)).await;
+    // Answered, and asked again: the leader alone writes that down.
+    let (config, committee) = (trio.client.config(), trio.client.committee());
+    let whom = target("asel", "cash_withdrawal");
+    let asked = Prepared::verify(config, &committee, &whom, &[face_of(&face(1))], 1).unwrap();
+    let access = trio.files.token("cash_withdrawal", Method::Verify);
+    for _ in 0..3 {
+        assert_eq!(trio.client.send(&access, &asked).await.unwrap().outcome, Outcome::Match);
+    }
     verify(&trio, "asel", "cash_withdrawal", &face(1)).await;
     let pins = tumar::audit::Pins::read(&trio.files.path("auditor/auditor.toml")).unwrap();
     for party in Party::ALL {
