@@ -53,7 +53,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 42] = [
+const ROWS: [ReasonRow; 45] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -64,9 +64,20 @@ const ROWS: [ReasonRow; 42] = [
     row("ENVELOPE_SPENT", Code::AlreadyExists, "An envelope was used before; capture and seal anew."),
     row("TOKEN_SPENT", Code::PermissionDenied, "The token allows no more uses."),
     row("RATE_LIMITED", Code::ResourceExhausted, "The relying party asks too often."),
+    row("ENVELOPES_REFUSED", Code::ResourceExhausted, "Too many envelopes of this client did not open."),
     row("SUBJECT_UNKNOWN", Code::NotFound, "There is no such subject: never enrolled, erased or expired."),
     row("SUBJECT_EXISTS", Code::AlreadyExists, "The subject is enrolled already."),
     row("SUBJECT_LOCKED", Code::FailedPrecondition, "The subject is locked; identify the person in another way."),
+    row(
+        "ATTEMPTS_DELAYED",
+        Code::ResourceExhausted,
+        "Too many non-matches in a row: the next attempt must wait as long as RetryInfo says.",
+    ),
+    row(
+        "ATTEMPTS_IN_FLIGHT",
+        Code::Aborted,
+        "As many comparisons with the subject are under way as may fail; try again when one has ended.",
+    ),
     row(
         "MATCH_MISSING",
         Code::FailedPrecondition,

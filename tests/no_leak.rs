@@ -92,7 +92,8 @@ async fn whole_run(files: &Files, client: &Client) -> Vec<String> {
     let token = files.token("cash_withdrawal", Method::Verify);
     let verified = client.verify(&token, &at(HANDLES[1], "cash_withdrawal"), &[face_of(&face(1))], 1).await;
     told.push(refused(verified.unwrap_err(), "SUBJECT_LOCKED"));
-    let unlocked = client.unlock(&files.token("subject_lock", Method::Unlock), &one).await.unwrap();
+    let one = at(HANDLES[1], "subject_unlock");
+    let unlocked = client.unlock(&files.token("subject_unlock", Method::Unlock), &one).await.unwrap();
     told.push(format!("{unlocked:?}"));
 
     let own = at(HANDLES[0], "subject_access");

@@ -194,7 +194,7 @@ async fn what_was_enrolled_before_a_restart_is_compared_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
+async fn three_wrong_probes_make_the_next_one_wait_and_an_unlock_opens_again() {
     let mut dice = Dice(8);
     let (reference, stranger) = (template(&dice.embedding()), template(&dice.embedding()));
     let trio = Trio::start().await;
@@ -206,9 +206,12 @@ async fn three_wrong_probes_lock_and_an_unlock_opens_again() {
     let prepared =
         Prepared::verify(trio.client.config(), &trio.client.committee(), &asked, &[face_of(&reference)], 1, minute());
     let token = trio.files.token("cash_withdrawal", Method::Verify);
-    assert_eq!(reason(trio.client.send(&token, &prepared.unwrap()).await), "SUBJECT_LOCKED");
-    let token = trio.files.token("subject_lock", Method::Unlock);
-    trio.client.unlock(&token, &target("ada", "subject_lock")).await.unwrap();
+    let delayed = trio.client.send(&token, &prepared.unwrap()).await.unwrap_err();
+    let delayed = delayed.refusal().unwrap();
+    assert_eq!(delayed.reason, "ATTEMPTS_DELAYED");
+    assert!(delayed.retry_after.unwrap() <= std::time::Duration::from_secs(30));
+    let token = trio.files.token("subject_unlock", Method::Unlock);
+    trio.client.unlock(&token, &target("ada", "subject_unlock")).await.unwrap();
     assert!(matches(&trio, &trio.client, "ada", &reference).await);
     let token = trio.files.token("subject_lock", Method::Lock);
     trio.client.lock(&token, &target("ada", "subject_lock")).await.unwrap();

@@ -18,6 +18,7 @@ use tumar::name::Modality;
 use tumar::request::{Ask, Method, Minute};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
+use tumar::token::policy::Attempts;
 use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
 use tumar::token::{
     ALL_REASONS, Algorithm, Class, Decision, Details, Issuer, Narrowing, Officers, Policy, ProofKey, PublicKey,
@@ -149,7 +150,8 @@ fn a_grant_says_what_is_spent_what_is_logged_and_what_must_be_reached() {
     assert_eq!((record.method, record.modalities.as_slice()), (Method::Verify, &[Modality::Face][..]));
     assert_eq!(record.policy, *POLICY.digest());
     assert_eq!(terms.decides, Some(Decides { by: Decision::Any, fmr: Fmr::E4 }));
-    assert_eq!((terms.attempts, terms.lock_seconds, terms.retention_seconds), (3, 86_400, 0));
+    let attempts = Attempts { free: 3, delay_seconds: 30, max_delay_seconds: 3600, cap: 50 };
+    assert_eq!((terms.attempts, terms.retention_seconds), (Some(attempts), 0));
 
     let mut more = Draft::good();
     more.ask.amount_kzt = 600_000;
@@ -174,7 +176,7 @@ fn a_grant_to_search_counts_the_officers_and_commits_to_their_approvals() {
         let (_, record, terms) = draft.granted::<Search>().unwrap().into_parts();
         assert_eq!((record.approvals, record.subject, record.method), (2, None, Method::Search));
         assert_eq!(terms.decides, Some(Decides { by, fmr: Fmr::E5 }));
-        assert_eq!((terms.attempts, terms.lock_seconds, terms.retention_seconds), (0, 0, 0));
+        assert_eq!((terms.attempts, terms.retention_seconds), (None, 0));
     }
 
     // Signed once: what P-256 signs is another text each time.
@@ -392,6 +394,7 @@ fn the_policy_that_comes_along_is_one_and_serves_every_purpose() {
             "erasure",
             "subject_access",
             "subject_lock",
+            "subject_unlock",
         ]
     );
     assert_eq!(policy.limits().log_retention_days, 180);
@@ -447,8 +450,19 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
         ("retention_days = 1095", "retention_days = 1095\nattempts = 3", "purpose enrolment: attempts"),
         ("attempts = 3", "attempts = 0", "purpose cash_withdrawal: attempts"),
         ("attempts = 3", "attempts = 11", "purpose cash_withdrawal: attempts"),
-        ("lock_seconds = 86400", "lock_seconds = 0", "purpose cash_withdrawal: lock_seconds"),
-        ("lock_seconds = 86400", "lock_seconds = 86400\nretention_days = 1", "purpose cash_withdrawal: retention_days"),
+        ("delay_seconds = 30\n", "", "purpose cash_withdrawal: delay_seconds"),
+        ("delay_seconds = 30\n", "delay_seconds = 0\n", "purpose cash_withdrawal: delay_seconds"),
+        ("max_delay_seconds = 3600", "max_delay_seconds = 29", "purpose cash_withdrawal: max_delay_seconds"),
+        ("attempts_cap = 50", "attempts_cap = 2", "purpose cash_withdrawal: attempts_cap"),
+        ("attempts_cap = 50", "attempts_cap = 101", "purpose cash_withdrawal: attempts_cap"),
+        ("attempts_cap = 50", "attempts_cap = 50\nlock_seconds = 60", "unknown field `lock_seconds`"),
+        ("attempts_cap = 50", "attempts_cap = 50\nretention_days = 1", "purpose cash_withdrawal: retention_days"),
+        (
+            "actions = [\"unlock\"]\nmodalities = []\nevidence = [\"registry_check\"]",
+            "actions = [\"unlock\"]\nmodalities = []\nevidence = []",
+            "purpose subject_unlock: evidence must name another factor",
+        ),
+        ("envelope_faults_per_minute = 60", "envelope_faults_per_minute = 0", "every value under [limits]"),
         ("[[purposes.card_activation.rules]]", "[[purposes.cash_withdrawal.rules]]", "purpose card_activation: rules"),
         ("up_to_kzt = 500000\n", "", "cash_withdrawal, rule 2: up_to_kzt must rise"),
         ("up_to_kzt = 500000\n", "up_to_kzt = 5000000\n", "cash_withdrawal, rule 2: up_to_kzt must rise"),

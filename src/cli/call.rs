@@ -284,9 +284,9 @@ fn read_lossy(path: &Path) -> Result<String, Failure> {
 pub(super) struct Lock {
     #[command(flatten)]
     whom: Whom,
-    /// A purpose of the policy that allows it
-    #[arg(long, default_value = "subject_lock")]
-    purpose: PurposeName,
+    /// A purpose of the policy that allows it: `subject_lock` or `subject_unlock` if not given
+    #[arg(long)]
+    purpose: Option<PurposeName>,
 }
 
 /// Which way the key is turned.
@@ -300,7 +300,12 @@ pub(super) enum Turn {
 
 impl Lock {
     pub(super) async fn run(self, turn: Turn, json: bool) -> Result<ExitCode, Failure> {
-        let Line { client, token, target } = self.whom.connect(self.purpose).await?;
+        let usual = match turn {
+            Turn::Lock => "subject_lock",
+            Turn::Unlock => "subject_unlock",
+        };
+        let purpose = self.purpose.map_or_else(|| usual.parse(), Ok)?;
+        let Line { client, token, target } = self.whom.connect(purpose).await?;
         let (receipts, outcome, words) = match turn {
             Turn::Lock => (client.lock(&token, &target).await?, "locked", "Locked"),
             Turn::Unlock => (client.unlock(&token, &target).await?, "unlocked", "Unlocked"),

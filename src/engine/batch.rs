@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::audience::Audience;
 use super::changes::Prepared;
-use super::compare::{self, Comparison};
+use super::compare::Stopped;
 use super::door::{Admitted, Checked, Permitted};
 use super::envelopes::Incoming;
 use super::refusal::{CLOCK_IN_DOUBT, Cause as _, Mixed, OutOfStep, Refusal};
@@ -31,7 +31,7 @@ use crate::log::half::Place;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::Subject;
-use crate::net::{SessionId, Step};
+use crate::net::SessionId;
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
 use crate::protocol::{self, Invalid, ProtocolError};
@@ -253,10 +253,8 @@ impl Engine {
                 Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
             });
         }
-        let outcomes = self.compare_in_session(batch, session, inputs).await.map_err(|error| {
-            // Another node may have seen the bits before the run broke.
-            (self.broken(&error), error.step() == Some(Step::OpenMatch))
-        });
+        let outcomes = self.compare_in_session(batch, session, inputs).await;
+        let outcomes = outcomes.map_err(|Stopped { error, opened }| (self.broken(&error), opened));
         let mut ended = Vec::with_capacity(entered.len());
         let mut outcomes = outcomes.map(Vec::into_iter);
         for item in entered {
@@ -266,14 +264,11 @@ impl Engine {
                     Ok(outcomes) => match outcomes.next() {
                         Some(Ok(true)) => Ok(Ended { outcome: Outcome::Match, found: None, ticket, place, rq }),
                         Some(Ok(false)) => Ok(Ended { outcome: Outcome::NoMatch, found: None, ticket, place, rq }),
-                        Some(Err(invalid)) => Err(self.fail(ticket, invalid.at(self.party), batch.now).await),
+                        Some(Err(invalid)) => Err(self.not_a_template(ticket, invalid, batch.now).await),
                         None => Err(self.fail(ticket, OutOfStep.at(self.party), batch.now).await),
                     },
-                    Err((refusal, true)) => {
-                        // The attempt stays used.
-                        self.close(ticket, Closing::NotMatched, None, batch.now).await;
-                        Err(refusal.clone())
-                    }
+                    // Another node may have seen bits of the probe before the run broke.
+                    Err((refusal, true)) => Err(self.break_off(ticket, refusal.clone(), batch.now).await),
                     Err((refusal, false)) => Err(self.fail(ticket, refusal.clone(), batch.now).await),
                 },
             });
@@ -281,21 +276,14 @@ impl Engine {
         ended
     }
 
-    async fn compare_in_session(
-        &self,
-        batch: &Batch,
-        session: SessionId,
-        inputs: Vec<Comparison>,
-    ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-        if inputs.is_empty() {
-            return Ok(Vec::new());
+    /// That its lengths are not a template's was read from opened bits of the probe: it counts. That its shares do not belong together
+    /// was not.
+    async fn not_a_template(&self, ticket: Ticket, invalid: Invalid, now: u64) -> Refusal {
+        let refusal = invalid.at(self.party);
+        match invalid {
+            Invalid::Length => self.break_off(ticket, refusal, now).await,
+            Invalid::Inconsistent => self.fail(ticket, refusal, now).await,
         }
-        let session = batch.links.session(session, self.limits.patience)?;
-        self.counters.run();
-        let mut begin = Instant::now();
-        let compared = compare::run(session, inputs, &mut || begin = batch.stopwatch.since(Phase::Intake, begin)).await;
-        batch.stopwatch.since(Phase::Compare, begin);
-        compared.inspect(|_| self.unbroken())
     }
 
     /// Takes all references in, in one run of the protocol; a request whose references are all valid becomes a change.
@@ -362,9 +350,15 @@ impl Engine {
         protocol::enrol_intake(session, inputs).await.inspect(|_| self.unbroken())
     }
 
-    /// Closes a request that came to nothing: its attempt is given back.
+    /// Closes a request that came to nothing, and of whose probe nothing was opened: it does not count as an attempt.
     pub(super) async fn fail(&self, ticket: Ticket, refusal: Refusal, now: u64) -> Refusal {
         self.close(ticket, Closing::Failed(refusal.reason.clone()), None, now).await;
+        refusal
+    }
+
+    /// Closes a request that came to nothing after bits of its probe were opened, or may have been: it counts as a non-match.
+    async fn break_off(&self, ticket: Ticket, refusal: Refusal, now: u64) -> Refusal {
+        self.close(ticket, Closing::Broken(refusal.reason.clone()), None, now).await;
         refusal
     }
 }
@@ -402,8 +396,13 @@ pub(super) fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire
             refusal: String::new(),
             position: item.position().unwrap_or(given).0,
             request: item.ask.transcript().to_vec(),
+            retry_after_ms: 0,
         },
-        Err(refusal) => wire::Verdict { refusal: refusal.reason.as_str().to_owned(), position: 0, request: Vec::new() },
+        Err(refusal) => wire::Verdict {
+            refusal: refusal.reason.as_str().to_owned(),
+            retry_after_ms: refusal.retry_after_ms.unwrap_or(0),
+            ..wire::Verdict::default()
+        },
     }
 }
 
@@ -413,7 +412,8 @@ fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refus
     for party in [own.next(), own.prev()] {
         let theirs = &ready[party.index()].verdicts[place];
         if !theirs.refusal.is_empty() {
-            return Some(Refusal::from_peer(party, &theirs.refusal));
+            let retry_after_ms = Some(theirs.retry_after_ms).filter(|&wait| wait > 0);
+            return Some(Refusal { retry_after_ms, ..Refusal::from_peer(party, &theirs.refusal) });
         }
         if theirs.request != mine.request || theirs.position != mine.position {
             return Some(OutOfStep.at(party));

@@ -2,18 +2,22 @@
 //! table of models, the way of joining out of the policy. All of it is public but the references, and the same at all three nodes.
 
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use super::Engine;
+use super::batch::Batch;
 use super::envelopes::Sealed;
 use super::refusal::{Cause as _, OutOfStep, ReferenceMissing, Refusal};
 use crate::gallery::Copied;
 use crate::log::access::Permit;
 use crate::name::Modality;
-use crate::protocol::{self, Against, Invalid, Joint, ProtocolError, Session, Side, VerifyInput};
+use crate::net::SessionId;
+use crate::protocol::{self, Against, Invalid, Joint, Mark, ProtocolError, Session, Side, VerifyInput};
 use crate::request::{Ask, Sample};
 use crate::share::Summands;
 use crate::template::Shape;
 use crate::template::model::{Fusion, Models};
+use crate::timings::Phase;
 use crate::token::Decision;
 use crate::token::purpose::{Decides, Verify};
 use crate::wire::peer::v1::relayed::Request;
@@ -76,6 +80,29 @@ impl Engine {
         held.ok_or_else(|| ReferenceMissing.at(self.party))
     }
 
+    /// Makes all comparisons of a batch in one run of the protocol: one bit of each.
+    pub(super) async fn compare_in_session(
+        &self,
+        batch: &Batch,
+        session: SessionId,
+        inputs: Vec<Comparison>,
+    ) -> Result<Vec<Result<bool, Invalid>>, Stopped> {
+        if inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let session = batch.links.session(session, self.limits.patience);
+        let session = session.map_err(|error| Stopped { error: error.into(), opened: false })?;
+        self.counters.run();
+        let (mut begin, mut opened) = (Instant::now(), false);
+        let mut tell = |mark| match mark {
+            Mark::TakenIn => begin = batch.stopwatch.since(Phase::Intake, begin),
+            Mark::Opening => opened = true,
+        };
+        let compared = run(session, inputs, &mut tell).await;
+        batch.stopwatch.since(Phase::Compare, begin);
+        compared.inspect(|_| self.unbroken()).map_err(|error| Stopped { error, opened })
+    }
+
     /// What a request would cost the links: by what is in the gallery now.
     pub(super) fn load(&self, ask: &Ask, request: &Request, sealed: &[Sealed]) -> Load {
         let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +115,14 @@ impl Engine {
         };
         Load { lanes: ask.samples.iter().zip(sealed).map(lanes).sum(), ..Load::of_envelopes(request) }
     }
+}
+
+/// A run that broke, and whether bits were being opened by then.
+pub(super) struct Stopped {
+    /// Why.
+    pub(super) error: ProtocolError,
+    /// Whether another node may have seen bits of the probes.
+    pub(super) opened: bool,
 }
 
 /// The policy's rule for a request, with what the table of models has for it.
@@ -135,11 +170,11 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// Makes all comparisons of a batch in one run of the protocol: one bit of each. Tells when all probes are taken in.
-pub(super) async fn run(
+/// Makes all comparisons of a batch in one run of the protocol: one bit of each. Tells how far it has come.
+async fn run(
     session: Session,
     batch: Vec<Comparison>,
-    taken_in: &mut (dyn FnMut() + Send),
+    tell: &mut (dyn FnMut(Mark) + Send),
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
     let (probes, references): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|Comparison { probes, references, joint }| ((probes, joint), references)).unzip();
@@ -147,7 +182,7 @@ pub(super) async fn run(
         sides: probes.into_iter().zip(references).map(|(probe, references)| side(probe, references)).collect(),
         joint,
     });
-    protocol::verify_watching(session, inputs.collect(), taken_in).await
+    protocol::verify_watching(session, inputs.collect(), tell).await
 }
 
 fn side(probe: Summands, references: &[Reference]) -> Side<'_> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::clocks::Doubt;
 use crate::log::access::LogError;
-use crate::log::admission::NotAdmitted;
 use crate::log::entry::Reason;
 use crate::log::ledger::Answer;
+use crate::log::outcome::NotAdmitted;
 use crate::party::Party;
 use crate::peer::NoWord;
 use crate::protocol::{Invalid, ProtocolError};
@@ -129,7 +129,10 @@ impl Cause for NotAdmitted {
         let mut refusal = Refusal::new(node, reason);
         match self {
             Self::Answered(answer) => refusal.answer = Some(Arc::new(answer)),
-            Self::RateLimited { retry_after_ms } => refusal.retry_after_ms = Some(retry_after_ms),
+            Self::RateLimited { retry_after_ms }
+            | Self::AttemptsDelayed { retry_after_ms }
+            | Self::AttemptsInFlight { retry_after_ms }
+            | Self::EnvelopesRefused { retry_after_ms } => refusal.retry_after_ms = Some(retry_after_ms),
             Self::RequestInFlight
             | Self::RequestIdReused
             | Self::AnswerExpired

@@ -48,7 +48,7 @@ pub use compare::{Bounds, Group, Halves, Width, compare, hand_on, signs};
 pub use intake::{Taken, intake};
 pub use open::open;
 pub use session::{Came, Meter, Round, Session};
-pub use verify::{Against, Joint, Side, VerifyInput, enrol_intake, points, verify, verify_watching};
+pub use verify::{Against, Joint, Mark, Side, VerifyInput, enrol_intake, points, verify, verify_watching};
 pub use words::{Words, bits_to_words};
 
 use crate::net::{Cause, Lost, Step};

@@ -81,26 +81,35 @@ pub async fn verify(
     session: Session,
     batch: Vec<VerifyInput<'_>>,
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-    verify_watching(session, batch, &mut || {}).await
+    verify_watching(session, batch, &mut |_| {}).await
 }
 
-/// [`verify`], and tells when all probes are taken in.
+/// How far a run has come, as it tells while it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// All probes are taken in.
+    TakenIn,
+    /// From now on bits are opened, whatever becomes of the run: those of the lengths are bits of the probes already.
+    Opening,
+}
+
+/// [`verify`], and tells how far it has come.
 ///
 /// # Errors
 /// As [`verify`].
 pub async fn verify_watching(
     mut session: Session,
     batch: Vec<VerifyInput<'_>>,
-    taken_in: &mut (dyn FnMut() + Send),
+    tell: &mut (dyn FnMut(Mark) + Send),
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-    let outcome = verify_batch(&mut session, batch, taken_in).await;
+    let outcome = verify_batch(&mut session, batch, tell).await;
     session.settle(outcome)
 }
 
 async fn verify_batch(
     session: &mut Session,
     batch: Vec<VerifyInput<'_>>,
-    taken_in: &mut (dyn FnMut() + Send),
+    tell: &mut (dyn FnMut(Mark) + Send),
 ) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
     batch.iter().try_for_each(check)?;
     let sides: Vec<usize> = batch.iter().map(|request| request.sides.len()).collect();
@@ -115,7 +124,7 @@ async fn verify_batch(
     }
     let taken = intake(session, &probes).await?;
     drop(probes);
-    taken_in();
+    tell(Mark::TakenIn);
 
     let scored = Scored::of(session.own(), &taken, &against);
     let scores = [&scored.plain.scores, scored.pairs.scores(), &scored.dots.scores];
@@ -130,6 +139,7 @@ async fn verify_batch(
     let counts = scored.pairs.counts(session, levels, &mut valid).await?;
     let bits = scored.decide(session, plain, dots, &counts, &mut valid).await?;
     let valid = climb(session, Step::Tree, valid, &mut Tree::none()).await?;
+    tell(Mark::Opening);
     let valid = open_lengths(session, &valid, &taken, &sides).await?;
     let passed: Vec<usize> = (0..valid.len()).filter(|&item| valid[item].is_ok()).collect();
     let mut matches = open(session, Step::OpenMatch, &bits.select(&passed), &passed).await?.into_iter();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::ledger::Named;
 use super::{Store, StoreError, column, number, schema};
-use crate::log::ledger::{Position, RecordId};
+use crate::log::ledger::{Position, RecordId, Standing};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::share::PointShare;
 use crate::token::Evidence;
@@ -84,8 +84,8 @@ pub struct Candidate {
 }
 
 impl Store {
-    /// Of those that stand at some positions of a gallery, in that order, who is live, and neither expired nor locked at a moment
-    /// in unix seconds.
+    /// Of those that stand at some positions of a gallery, in that order, who is live, not expired at a moment in unix seconds,
+    /// and not locked. Who must only wait with the next comparison is there: or somebody could keep away from searches by failing.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -100,12 +100,12 @@ impl Store {
         for &position in positions {
             let row = query(
                 "SELECT record, subject FROM records WHERE gallery = ? AND position = ? AND live = 1
-                 AND wrapped_key IS NOT NULL AND expires > ? AND locked_until <= ?",
+                 AND wrapped_key IS NOT NULL AND expires > ? AND locked_until < ?",
             )
             .bind(gallery.as_str())
             .bind(column(position.0))
             .bind(column(moment))
-            .bind(column(moment))
+            .bind(column(Standing::LOCKED))
             .fetch_optional(held.plain()?)
             .await?;
             if let Some(row) = row {

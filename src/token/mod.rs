@@ -286,10 +286,9 @@ impl Verified<'_> {
         self.has_evidence(&purpose.evidence)?;
         let terms = Terms {
             decides,
-            attempts: purpose.attempts.unwrap_or(0),
-            lock_seconds: purpose.lock_seconds.unwrap_or(0),
+            attempts: purpose.attempts(),
             retention_seconds: purpose.retention_seconds(),
-            after: if let About::Matched(_, request) = self.ask.about { Some(request) } else { None },
+            after: if let About::Matched(_, request, _) = self.ask.about { Some(request) } else { None },
         };
         Ok((terms, approvals))
     }

@@ -109,6 +109,29 @@ impl Decision {
     }
 }
 
+/// How many non-matches in a row are borne, after NIST SP 800-63B-4, 3.2.3. A match begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempts {
+    /// So many cost no time.
+    pub free: u32,
+    /// Seconds to wait after the last of these; twice as many after each further one.
+    pub delay_seconds: u64,
+    /// Most seconds to wait.
+    pub max_delay_seconds: u64,
+    /// After so many in all, the subject is locked until somebody unlocks it.
+    pub cap: u32,
+}
+
+impl Attempts {
+    /// Seconds that the next attempt must wait after so many non-matches in a row.
+    #[must_use]
+    pub fn delay(&self, misses: u32) -> u64 {
+        let Some(further) = misses.checked_sub(self.free) else { return 0 };
+        let factor = 1_u64.checked_shl(further).unwrap_or(u64::MAX);
+        self.delay_seconds.saturating_mul(factor).min(self.max_delay_seconds)
+    }
+}
+
 /// What decides a comparison up to an amount.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,10 +158,14 @@ pub struct Purpose {
     pub relying_parties: Option<Vec<RelyingParty>>,
     /// `amr` values that the token must carry, all of them, whatever the amount.
     pub evidence: Vec<String>,
-    /// Non-matches in a row until the subject is locked. With the action `verify` only, and then required.
+    /// Non-matches in a row that cost no time; this and the three below with the action `verify` only, and then required.
     pub attempts: Option<u32>,
-    /// Seconds that such a lock lasts. With the action `verify` only, and then required.
-    pub lock_seconds: Option<u64>,
+    /// Seconds to wait after so many; twice as many after each further one.
+    pub delay_seconds: Option<u64>,
+    /// Most seconds to wait.
+    pub max_delay_seconds: Option<u64>,
+    /// Non-matches in a row until the subject is locked, and must be unlocked.
+    pub attempts_cap: Option<u32>,
     /// Days that a reference may be kept. With the action `enroll` only, and then required.
     pub retention_days: Option<u32>,
     /// Seconds for which a capture may be used; 600 where absent. With actions that take samples only.
@@ -155,6 +182,17 @@ impl Purpose {
     #[must_use]
     pub fn rule_for(&self, amount_kzt: u64) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.up_to_kzt.is_none_or(|most| amount_kzt <= most))
+    }
+
+    /// How many non-matches in a row are borne; none without the action `verify`.
+    #[must_use]
+    pub fn attempts(&self) -> Option<Attempts> {
+        Some(Attempts {
+            free: self.attempts?,
+            delay_seconds: self.delay_seconds?,
+            max_delay_seconds: self.max_delay_seconds?,
+            cap: self.attempts_cap?,
+        })
     }
 
     /// Seconds that a reference may be kept; 0 where none is taken in.
@@ -190,8 +228,20 @@ impl Purpose {
         if !fits(Method::Verify, self.attempts.map(|count| (1..=10).contains(&count))) {
             return wrong(PurposeFault::Attempts);
         }
-        if !fits(Method::Verify, self.lock_seconds.map(|seconds| (1..=31_536_000).contains(&seconds))) {
-            return wrong(PurposeFault::Lock);
+        if !fits(Method::Verify, self.delay_seconds.map(|seconds| (1..=3600).contains(&seconds))) {
+            return wrong(PurposeFault::Delay);
+        }
+        let least = self.delay_seconds.unwrap_or(0);
+        if !fits(Method::Verify, self.max_delay_seconds.map(|seconds| (least..=31_536_000).contains(&seconds))) {
+            return wrong(PurposeFault::MaxDelay);
+        }
+        let least = self.attempts.unwrap_or(0);
+        if !fits(Method::Verify, self.attempts_cap.map(|count| (least..=100).contains(&count))) {
+            return wrong(PurposeFault::Cap);
+        }
+        // Unlocking forgets all non-matches: without another factor, whoever calls could try for ever.
+        if does(Method::Unlock) && self.evidence.is_empty() {
+            return wrong(PurposeFault::Unlock);
         }
         if !fits(Method::Enroll, self.retention_days.map(|days| (1..=3650).contains(&days))) {
             return wrong(PurposeFault::Retention);
@@ -280,6 +330,8 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Requests that it may make at once.
     pub burst: u32,
+    /// Envelopes of one client that may fail to open in a minute, before its requests with samples are refused.
+    pub envelope_faults_per_minute: u32,
     /// Days that the access log is kept.
     pub log_retention_days: u32,
     /// Seconds for which a request id is remembered together with its answer.
@@ -311,8 +363,17 @@ pub enum PurposeFault {
     #[error("attempts must be 1 to 10 with the action verify, and absent otherwise")]
     Attempts,
     /// Out of range, or out of place.
-    #[error("lock_seconds must be 1 to 31536000 with the action verify, and absent otherwise")]
-    Lock,
+    #[error("delay_seconds must be 1 to 3600 with the action verify, and absent otherwise")]
+    Delay,
+    /// Out of range, or out of place.
+    #[error("max_delay_seconds must be delay_seconds to 31536000 with the action verify, and absent otherwise")]
+    MaxDelay,
+    /// Out of range, or out of place.
+    #[error("attempts_cap must be attempts to 100 with the action verify, and absent otherwise")]
+    Cap,
+    /// Nothing shows that the person is there.
+    #[error("evidence must name another factor with the action unlock: unlocking forgets all non-matches")]
+    Unlock,
     /// Out of range, or out of place.
     #[error("retention_days must be 1 to 3650 with the action enroll, and absent otherwise")]
     Retention,
@@ -396,11 +457,16 @@ impl Policy {
     /// [`PolicyError`] says what and where; there is no policy with a part that is ignored.
     pub fn parse(text: &str, models: &dyn Thresholds) -> Result<Self, PolicyError> {
         let File { limits, purposes } = form::parse(text)?;
-        let Limits { requests_per_second, burst, log_retention_days, request_retention_seconds, evidence_days } =
-            limits;
-        if [requests_per_second, burst, log_retention_days, evidence_days].contains(&0)
-            || request_retention_seconds == 0
-        {
+        let Limits {
+            requests_per_second,
+            burst,
+            envelope_faults_per_minute,
+            log_retention_days,
+            request_retention_seconds,
+            evidence_days,
+        } = limits;
+        let counts = [requests_per_second, burst, envelope_faults_per_minute, log_retention_days, evidence_days];
+        if counts.contains(&0) || request_retention_seconds == 0 {
             return Err(PolicyError::Limits);
         }
         if purposes.is_empty() {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::evidence::Evidence;
-use super::policy::Decision;
+use super::policy::{Attempts, Decision};
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty, RequestId, Subject};
 use crate::request::Method;
 use crate::template::model::Fmr;
@@ -119,10 +119,8 @@ pub struct Decides {
 pub struct Terms {
     /// How the bit comes about; `None` where nothing is compared.
     pub decides: Option<Decides>,
-    /// Non-matches in a row until the subject is locked for this purpose's lock time; 0 where attempts are not counted.
-    pub attempts: u32,
-    /// Seconds that such a lock lasts.
-    pub lock_seconds: u64,
+    /// Non-matches in a row that are borne; none where nothing is compared with one person.
+    pub attempts: Option<Attempts>,
     /// Seconds that a reference taken in may be kept.
     pub retention_seconds: u64,
     /// An earlier request of the same caller that must have matched this very subject for the same purpose, just now.

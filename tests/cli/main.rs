@@ -392,7 +392,7 @@ impl Deployment {
     }
 
     fn turn(&self, way: &str) -> Output {
-        self.call(&format!("--purpose subject_lock --action {way}"), way, "")
+        self.call(&format!("--purpose subject_{way} --action {way} --amr registry_check"), way, "")
     }
 }
 
@@ -488,7 +488,7 @@ fn the_demo_is_one_object_in_which_all_is_well() {
         ("replayed_proof", "PROOF_REPLAYED"),
         ("malformed_face", "TEMPLATE_LENGTH"),
         ("malformed_finger", "TEMPLATE_LENGTH"),
-        ("locked_after_three", "SUBJECT_LOCKED"),
+        ("delayed_after_three", "ATTEMPTS_DELAYED"),
         ("erased", "SUBJECT_UNKNOWN"),
     ];
     assert_eq!(reasons, expected);

@@ -17,10 +17,14 @@ use tumar::token::{Officers, Token};
 use zeroize::Zeroizing;
 
 pub(crate) const NOW: u64 = 1_790_000_000;
-pub(crate) const LOCK_SECONDS: u64 = 600;
+/// Seconds to wait after three non-matches; twice as long after the fourth.
+pub(crate) const DELAY: u64 = 30;
+/// Non-matches in a row that lock.
+pub(crate) const CAP: u32 = 5;
 pub(crate) const LIMITS: Limits = Limits {
     requests_per_second: 2000,
     burst: 2000,
+    envelope_faults_per_minute: 3,
     log_retention_days: 180,
     request_retention_seconds: 3600,
     evidence_days: 30,
@@ -30,6 +34,7 @@ const POLICY: &str = r#"
 [limits]
 requests_per_second = 2000
 burst = 2000
+envelope_faults_per_minute = 3
 log_retention_days = 180
 request_retention_seconds = 3600
 evidence_days = 30
@@ -43,7 +48,9 @@ actions = ["verify", "list_uses"]
 modalities = ["face"]
 evidence = []
 attempts = 3
-lock_seconds = 600
+delay_seconds = 30
+max_delay_seconds = 3600
+attempts_cap = 5
 [[purposes.cash_withdrawal.rules]]
 decision = "face"
 fmr = "1e-4"
@@ -53,9 +60,13 @@ actions = ["erase"]
 modalities = []
 evidence = []
 [purposes.subject_lock]
-actions = ["lock", "unlock"]
+actions = ["lock"]
 modalities = []
 evidence = []
+[purposes.subject_unlock]
+actions = ["unlock"]
+modalities = []
+evidence = ["pin"]
 "#;
 
 /// One model, `fr512`.
@@ -163,7 +174,7 @@ impl Bank {
             jkt: self.key.thumbprint(),
             certificate: None,
             details,
-            amr: vec![],
+            amr: vec!["pin".to_owned()],
             lifetime: 60,
         };
         self.issuer.issue(&request, now).unwrap()
@@ -202,7 +213,8 @@ const fn purpose(method: Method) -> &'static str {
         Method::Enroll => "enrolment",
         Method::Verify | Method::ListUses => "cash_withdrawal",
         Method::Erase => "erasure",
-        Method::Lock | Method::Unlock => "subject_lock",
+        Method::Lock => "subject_lock",
+        Method::Unlock => "subject_unlock",
         Method::Search => "case_search",
         Method::OpenEvidence | Method::ReadLog => "audit",
     }

@@ -79,7 +79,9 @@ actions = ["enroll", "verify", "lock"]
 modalities = ["face", "finger"]
 evidence = ["pin"]
 attempts = 1
-lock_seconds = 60
+delay_seconds = 30
+max_delay_seconds = 60
+attempts_cap = 50
 retention_days = 2
 [[purposes.vault.rules]]
 decision = "both"
@@ -91,7 +93,9 @@ actions = ["verify"]
 modalities = ["face"]
 evidence = []
 attempts = 3
-lock_seconds = 60
+delay_seconds = 30
+max_delay_seconds = 60
+attempts_cap = 50
 [[purposes.face_door.rules]]
 decision = "face"
 fmr = "1e-3"
@@ -102,7 +106,9 @@ actions = ["verify"]
 modalities = ["finger"]
 evidence = []
 attempts = 3
-lock_seconds = 60
+delay_seconds = 30
+max_delay_seconds = 60
+attempts_cap = 50
 [[purposes.finger_door.rules]]
 decision = "finger"
 fmr = "1e-3"

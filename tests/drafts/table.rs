@@ -111,8 +111,9 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     }),
     ("ISSUER_RELYING_PARTY", |d| {
         d.by_issuer_of_b19();
-        d.purpose("subject_lock");
+        d.purpose("subject_unlock");
         d.method(Method::Unlock);
+        d.claims["amr"] = json!(["registry_check"]);
         d.ask.samples = Vec::new();
     }),
     ("ISSUER_RELYING_PARTY", |d| {

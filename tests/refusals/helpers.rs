@@ -18,9 +18,9 @@ use crate::rogue::{Rogue, Round};
 use crate::searches::{misshapen_searches, search, search_in};
 use crate::trio::{GALLERY, target};
 use crate::wired::{
-    BURST, Installation, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id, largest_enrolment,
-    lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes, spoilt_envelopes, stop, withdrawal,
-    withdrawal_of,
+    BURST, Installation, JUNK, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id,
+    junk_enrolments, largest_enrolment, lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes,
+    spoilt_envelopes, stop, withdrawal, withdrawal_of,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP, rows};
 
@@ -106,6 +106,9 @@ impl Helpers {
         ] {
             self.both_refuse(&[relay(&draft_of(prepared.ask()), &prepared)], &[reason], reason).await;
         }
+        let junk = junk_enrolments(&self.client);
+        self.both_refuse(&junk[..JUNK], &["ENVELOPE_INVALID"; JUNK], "junk").await;
+        self.both_refuse(&junk[JUNK..], &["ENVELOPES_REFUSED"], "more junk").await;
         let often: Vec<Relayed> = (0..=BURST)
             .map(|number| lock_of_other_bank(&format!("p-{number}")))
             .map(|(draft, lock)| relay(&draft, &lock))

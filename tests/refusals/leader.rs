@@ -1,6 +1,7 @@
 //! What the leader says to a client: of requests and envelopes, of what was used up, of subjects, templates, and nodes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use tonic::transport::Channel;
@@ -16,6 +17,7 @@ use tumar::request::Method;
 use tumar::service::MAX_REQUEST;
 use tumar::share::{Masks, split};
 use tumar::template::Shape;
+use tumar::wire::peer::v1::Relayed;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1;
 use tumar::wire::v1::matching_service_client::MatchingServiceClient;
@@ -25,8 +27,9 @@ use crate::AT_THE_LEADER;
 use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
-    BURST, Call, DIMENSION, Installation, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope, face,
-    finger_withdrawal, fresh_id, lock, lock_of_other_bank, malformed_sets, minute, other_bindings, spoilt_envelopes,
+    BURST, Call, DIMENSION, Installation, JUNK, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope, face,
+    finger_withdrawal, fresh_id, junk_enrolments, lock, lock_of_other_bank, malformed_sets, minute, other_bindings,
+    spoilt_envelopes,
     stop, withdrawal,
 };
 
@@ -213,7 +216,7 @@ impl Leader {
             withdrawal(&self.client, "c-9", &face(1)),
             bare(&target("c-9", "erasure"), Method::Erase),
             lock(&unknown),
-            bare(&unknown, Method::Unlock),
+            bare(&target("c-9", "subject_unlock"), Method::Unlock),
         ] {
             self.refused(&Call::good(&prepared), "SUBJECT_UNKNOWN", Party::A, "c-9").await;
         }
@@ -225,7 +228,8 @@ impl Leader {
         assert_eq!(answer(&self.client, &lock(&known)).await.outcome, Outcome::Locked);
         let call = Call::good(&withdrawal(&self.client, "c-1", &face(1)));
         self.refused(&call, "SUBJECT_LOCKED", Party::A, "c-1").await;
-        assert_eq!(answer(&self.client, &bare(&known, Method::Unlock)).await.outcome, Outcome::Unlocked);
+        let unlock = bare(&target("c-1", "subject_unlock"), Method::Unlock);
+        assert_eq!(answer(&self.client, &unlock).await.outcome, Outcome::Unlocked);
     }
 
     /// Another bank asks too often; the first one does not feel it.
@@ -245,6 +249,20 @@ impl Leader {
         }
         let status = self.refused(&calls[BURST], "RATE_LIMITED", Party::A, "beyond the burst").await;
         assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());
+    }
+
+    /// A client whose envelopes do not open is stopped; another one is not, and nobody's attempts are counted.
+    async fn envelopes_of_one_client(&mut self) {
+        let junk = junk_enrolments(&self.client);
+        for (number, Relayed { token, proof, request, .. }) in junk.into_iter().enumerate() {
+            let call = Call::new(&token, &proof, request.unwrap());
+            let reason = if number < JUNK { "ENVELOPE_INVALID" } else { "ENVELOPES_REFUSED" };
+            let status = self.refused(&call, reason, Party::A, &format!("junk {number}")).await;
+            let wait = status.get_error_details().retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(wait, (number == JUNK).then_some(Duration::from_secs(1)));
+        }
+        let good = withdrawal(&self.client, "c-1", &face(1));
+        assert_eq!(answer(&self.client, &good).await.outcome, Outcome::Match, "another client");
     }
 
     async fn nodes_that_are_not_there(&mut self) {
@@ -274,8 +292,9 @@ async fn each_fault_beyond_the_token_is_refused_at_the_leader() {
     leader.what_was_used_up().await;
     leader.subjects().await;
     leader.rate().await;
+    leader.envelopes_of_one_client().await;
     leader.nodes_that_are_not_there().await;
-    let templates = ["TEMPLATE_INCONSISTENT", "TEMPLATE_LENGTH"].map(str::to_owned);
+    let templates = ["ATTEMPTS_DELAYED", "TEMPLATE_INCONSISTENT", "TEMPLATE_LENGTH"].map(str::to_owned);
     leader.met.extend(templates); // the next test's
     assert!(leader.met.iter().eq(AT_THE_LEADER.iter()), "{:?}", leader.met);
     stop(leader.nodes).await;
@@ -297,7 +316,9 @@ async fn a_request_that_was_answered_is_answered_alike_and_is_no_second_use_at_a
     stop(leader.nodes).await;
     for party in Party::ALL {
         let logged = leader.installation.logged(party, &asked.ask().transcript());
-        assert_eq!(logged, [Event::Admitted, Event::Completed], "{party}");
+        // The leader has the answer, and says that it gave it again.
+        let again: &[Event] = if party == Party::A { &[Event::Again(1), Event::Again(2)] } else { &[] };
+        assert_eq!(logged, [&[Event::Admitted, Event::Completed], again].concat(), "{party}");
     }
 }
 
@@ -348,7 +369,13 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     leader.refused(&Call::good(&probe), "TEMPLATE_LENGTH", Party::A, "by the client").await;
     refused.push((probe.ask().transcript(), "TEMPLATE_LENGTH"));
 
-    // No attempt was counted: the fourth is the first. And whoever was refused can be enrolled, by shares made the same way.
+    // The lengths of three probes were opened, so the fourth must wait; that shares do not belong together tells nothing of anybody.
+    let fourth = Call::good(&withdrawal(&leader.client, "c-1", &face(1)));
+    let status = leader.refused(&fourth, "ATTEMPTS_DELAYED", Party::A, "after three that are no templates").await;
+    assert_eq!(status.get_error_details().retry_info().unwrap().retry_delay, Some(Duration::from_secs(30)));
+    let unlock = Prepared::unlock(&target("c-1", "subject_unlock")).unwrap();
+    assert_eq!(answer(&leader.client, &unlock).await.outcome, Outcome::Unlocked);
+    // And whoever was refused can be enrolled, by shares made the same way.
     let taken = sealed_by_hand(&leader.client, enrolment(&leader.client, "c-2", &face(2)), &good, false);
     assert_eq!(answer(&leader.client, &taken).await.outcome, Outcome::Enrolled);
     for (subject, outcome) in [("c-1", Outcome::NoMatch), ("c-2", Outcome::Match)] {

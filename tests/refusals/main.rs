@@ -31,8 +31,10 @@ const HELPERS: [Party; 2] = [Party::B, Party::C];
 const NO_MESSAGE_SAYS: [&str; 3] = ["ACTION_OTHER", "SAMPLES_UNEXPECTED", "SAMPLES_MISSING"];
 
 /// What the leader says beyond the table of drafts; `Leader::met` holds those that were.
-const AT_THE_LEADER: [&str; 20] = [
+const AT_THE_LEADER: [&str; 22] = [
+    "ATTEMPTS_DELAYED",
     "COMMITTEE_INCOMPLETE",
+    "ENVELOPES_REFUSED",
     "ENVELOPE_INVALID",
     "ENVELOPE_KEY_UNKNOWN",
     "ENVELOPE_MALFORMED",
@@ -59,13 +61,14 @@ const AT_A_HELPER: [&str; 6] =
     ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "OVERLOADED", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
 
 /// What helpers are not asked, or find out in a run only: `a_template_that_no_extractor_makes_..` sees all three find that out.
-const NOT_A_HELPERS: [&str; 6] = [
+const NOT_A_HELPERS: [&str; 7] = [
     // The public service's, before there is a request; the leader relays a token and a proof, be they empty.
     "TOKEN_ABSENT",
     "PROOF_ABSENT",
     "NOT_LEADER",
     "COMMITTEE_INCOMPLETE",
-    // Of the run.
+    // Of the run, and after three.
+    "ATTEMPTS_DELAYED",
     "TEMPLATE_INCONSISTENT",
     "TEMPLATE_LENGTH",
 ];
@@ -78,6 +81,8 @@ const NOT_CALLED_UP: [&str; 16] = [
     "NODE_A_DISTRUSTED",
     "NODE_B_DISTRUSTED",
     "NODE_C_DISTRUSTED",
+    // Others must be under way: tests/admission.rs.
+    "ATTEMPTS_IN_FLIGHT",
     // Messages of the protocol must be falsified: tests/cheating.rs does.
     "PEERS_DISAGREE",
     "RUN_FAILED",

@@ -37,6 +37,9 @@ pub(crate) const DIMENSION: usize = 512;
 /// Requests that one relying party may make here: the clock stands still, so none is ever given back.
 pub(crate) const BURST: usize = 64;
 
+/// Envelopes of one client that may fail to open here.
+pub(crate) const JUNK: usize = 60;
+
 /// Milliseconds that a node waits here for each word of another one.
 const PATIENCE_MS: u64 = 3000;
 
@@ -528,6 +531,28 @@ pub(crate) fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
     draft.details()["relying_party"] = json!("banks/b19");
     draft.details()["galleries"] = json!([gallery]);
     (draft, prepared)
+}
+
+/// One more enrolment than a client may spoil, of envelopes that open nowhere, by a client and a bank that do nothing else.
+pub(crate) fn junk_enrolments(client: &Client) -> Vec<Relayed> {
+    let envelopes = shut_envelopes(client, Method::Enroll);
+    let relayed_one = |number: usize| {
+        let mut draft = Draft::good();
+        draft.purpose("enrolment");
+        draft.method(Method::Enroll);
+        draft.details()["relying_party"] = json!("banks/b1");
+        draft.details()["galleries"] = json!(["banks/b1/customers"]);
+        draft.ask.gallery = "banks/b1/customers".parse().unwrap();
+        draft.ask.about = About::Subject(format!("junk-{number}").parse().unwrap());
+        let mut random = [0; 16];
+        random[0] = u8::try_from(number).unwrap();
+        draft.ask.request_id = RequestId::from_random(random);
+        draft.claims["amr"] = json!(["registry_check"]);
+        (draft.claims["client_id"], draft.claims["sub"]) = (json!("b1-junk"), json!("b1-junk"));
+        (draft.claims["jti"], draft.proof["jti"]) = (json!(fresh_id()), json!(fresh_id()));
+        relayed(&mut draft, &envelopes)
+    };
+    (0..=JUNK).map(relayed_one).collect()
 }
 
 pub(crate) type Spoil = fn(&mut Vec<u8>);

@@ -161,7 +161,7 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
         rounds.wrong_bits += usize::from(answer.outcome != Outcome::NoMatch);
         rounds.note(&answer.receipts);
     }
-    let locked = rounds::send(world, &prepared(world, people, 0)?).await?;
+    let delayed = rounds::send(world, &prepared(world, people, 0)?).await?;
 
     let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
     let certificate = world.bank.client.erase(&world.bank.token(&erase)?, &world.bank.target(1, "erasure")?).await?;
@@ -170,7 +170,7 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
     let right = rounds::prepare(world, people, 1, &people.shown(1, 0, By::Face), By::Face)?;
     let erased = rounds::send(world, &right).await?;
     Ok(vec![
-        seen("locked_after_three", "the right person, after three wrong ones", "SUBJECT_LOCKED", locked),
+        seen("delayed_after_three", "the right person, after three wrong ones", "ATTEMPTS_DELAYED", delayed),
         seen("erased", "the right person, after erasure", "SUBJECT_UNKNOWN", erased),
     ])
 }

@@ -90,7 +90,7 @@ pub(super) async fn run(world: &World, people: &People, attempts: usize) -> Resu
         // Everybody comes with everything.
         let by = By::ALL[(attempt + turn) % 4];
         for (who, genuine) in [(person, true), (other, false)] {
-            // Two misses in a row; a third would lock the person out. The bank has seen an identity card.
+            // Two misses in a row; a third would make the person wait. The bank has seen an identity card.
             if misses[person] == 2 {
                 unlock(world, person, &mut rounds).await?;
                 misses[person] = 0;
@@ -197,10 +197,10 @@ pub(super) async fn send(world: &World, prepared: &Prepared) -> Result<Result<An
     Ok(world.bank.client.send(&token, prepared).await)
 }
 
-/// Ends a lock, and forgets misses.
+/// Ends a delay or a lock, and forgets misses.
 pub(super) async fn unlock(world: &World, person: usize, rounds: &mut Rounds) -> Result<(), Failure> {
-    let target = world.bank.target(person, "subject_lock")?;
-    let wanted = Wanted { purpose: "subject_lock", method: Method::Unlock, amr: &[] };
+    let target = world.bank.target(person, "subject_unlock")?;
+    let wanted = Wanted { purpose: "subject_unlock", method: Method::Unlock, amr: &["registry_check"] };
     let receipts = loop {
         match world.bank.client.unlock(&world.bank.token(&wanted)?, &target).await {
             Ok(receipts) => break receipts,

@@ -27,7 +27,7 @@ pub(super) struct People {
     right: usize,
     /// Answered with a wrong bit.
     wrong: usize,
-    /// Locked, and so there: an outage may have used attempts up.
+    /// Locked or to wait, and so there: runs that an outage broke count as non-matches.
     locked: usize,
     /// Neither: the reasons.
     lost: Vec<String>,
@@ -56,12 +56,13 @@ pub(super) async fn ask_again(calls: &Calls, bar: &ProgressBar) -> Result<People
                 Ok(true) => people.right += 1,
                 Ok(false) => people.wrong += 1,
                 Err(error) => match error.reason() {
-                    "SUBJECT_LOCKED" => people.locked += 1,
+                    "SUBJECT_LOCKED" | "ATTEMPTS_DELAYED" => people.locked += 1,
                     // They pass by themselves, and say nothing of the person.
                     "PEER_LOST"
                     | "COMMITTEE_INCOMPLETE"
                     | "OVERLOADED"
                     | "RATE_LIMITED"
+                    | "ATTEMPTS_IN_FLIGHT"
                     | "UNANSWERED"
                     | "UNREACHABLE"
                         if Instant::now() < until =>

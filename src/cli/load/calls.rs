@@ -229,8 +229,8 @@ fn end_of(outcome: &Result<Result<Verified, ClientError>, Failure>) -> End {
     match outcome {
         Ok(Ok(verified)) => End::Bit(verified.matched),
         Ok(Err(error)) => match error.reason() {
-            "OVERLOADED" | "RATE_LIMITED" => End::NotTaken,
-            "SUBJECT_LOCKED" => End::Locked,
+            "OVERLOADED" | "RATE_LIMITED" | "ATTEMPTS_IN_FLIGHT" => End::NotTaken,
+            "SUBJECT_LOCKED" | "ATTEMPTS_DELAYED" => End::Locked,
             _ => End::Unknown,
         },
         Err(_) => End::NotTaken,

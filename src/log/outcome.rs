@@ -1,0 +1,145 @@
+//! What becomes of a genuine grant: why it was not admitted, or how an admitted request ended.
+
+use std::fmt;
+
+use super::entry::Reason;
+use super::ledger::{Answer, RecordId};
+use super::work::Admitted;
+use crate::name::RequestId;
+use crate::request::Method;
+use crate::token::policy::Attempts;
+use crate::token::purpose::Use;
+
+/// A genuine grant that was not admitted, or need not be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// The same request was answered before: this is that answer. No new use, no new entry.
+    #[error("the same request was answered before")]
+    Answered(Answer),
+    /// The same request is being worked on. Wait for its answer.
+    #[error("the same request is being worked on")]
+    RequestInFlight,
+    /// The request id stands for another request of this client.
+    #[error("the request id stands for another request")]
+    RequestIdReused,
+    /// The proof was used before.
+    #[error("the proof was used before")]
+    ProofReplayed,
+    /// The token allows no more uses.
+    #[error("the token is used up")]
+    TokenSpent,
+    /// The relying party asks too often.
+    #[error("too many requests of this relying party")]
+    RateLimited {
+        /// Milliseconds after which one more request would be in the rate.
+        retry_after_ms: u64,
+    },
+    /// To be enrolled, but enrolled already or just being enrolled.
+    #[error("the subject is enrolled already")]
+    SubjectExists,
+    /// Never enrolled, erased or expired: which, is not told.
+    #[error("there is no such subject")]
+    SubjectUnknown,
+    /// Locked until somebody unlocks it: by hand, or by too many non-matches in a row in all.
+    #[error("the subject is locked")]
+    SubjectLocked,
+    /// So many non-matches in a row that the next attempt must wait.
+    #[error("too many non-matches in a row: the next attempt must wait")]
+    AttemptsDelayed {
+        /// Milliseconds until then.
+        retry_after_ms: u64,
+    },
+    /// As many comparisons with the subject are under way as may still fail. None of it was counted, and the token's use is given
+    /// back.
+    #[error("as many comparisons with the subject are under way as may fail")]
+    AttemptsInFlight {
+        /// Milliseconds after which some have probably ended.
+        retry_after_ms: u64,
+    },
+    /// Too many of this client's envelopes did not open.
+    #[error("too many envelopes of this client did not open")]
+    EnvelopesRefused {
+        /// Milliseconds after which one more may fail.
+        retry_after_ms: u64,
+    },
+    /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
+    #[error("no comparison has just matched")]
+    MatchMissing,
+    /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
+    #[error("the access log is halted")]
+    Halted,
+}
+
+impl NotAdmitted {
+    /// The reason code that entries and answers give; none where nothing was refused or nothing could be logged.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::Answered(_) | Self::Halted => return None,
+            Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
+            Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
+            Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
+            Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
+            Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },
+            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
+            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
+            Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
+            Self::AttemptsDelayed { .. } => const { Reason::fixed("ATTEMPTS_DELAYED") },
+            Self::AttemptsInFlight { .. } => const { Reason::fixed("ATTEMPTS_IN_FLIGHT") },
+            Self::EnvelopesRefused { .. } => const { Reason::fixed("ENVELOPES_REFUSED") },
+            Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
+        })
+    }
+}
+
+/// What is needed to close an admitted request. Closing twice is [`LogError::NotOpen`](super::access::LogError::NotOpen).
+#[must_use = "close it with AccessLog::close"]
+pub struct Ticket {
+    pub(super) record: Use,
+    pub(super) client: String,
+    pub(super) request_id: RequestId,
+    pub(super) transcript: [u8; 32],
+    pub(super) subject: Option<RecordId>,
+    /// How many may fail; none where nothing is compared with one person.
+    attempts: Option<Attempts>,
+}
+
+impl Ticket {
+    pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
+        Self {
+            record: record.clone(),
+            client: spends.client.clone(),
+            request_id: spends.request_id,
+            transcript: spends.transcript,
+            subject: subject.map(|(record, _)| record),
+            attempts: terms.attempts.filter(|_| record.method == Method::Verify),
+        }
+    }
+
+    /// Whom an attempt is reserved of, and how many may fail.
+    pub(super) fn attempt(&self) -> Option<(RecordId, Attempts)> {
+        self.subject.zip(self.attempts)
+    }
+}
+
+/// Prints the request id only: `Ticket(8f0c..)`.
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({})", self.request_id)
+    }
+}
+
+/// How an admitted request ended. The entry says `completed` for the first three alike: never whether it matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The bit said match: the subject's attempts start anew.
+    Matched,
+    /// The bit said no match: it counts.
+    NotMatched,
+    /// Done, and nothing was compared.
+    Completed,
+    /// Nothing of the probe was opened and nothing done: it does not count.
+    Failed(Reason),
+    /// It came to nothing after something of the probe had been opened, or may have been: it counts as a non-match.
+    Broken(Reason),
+}
