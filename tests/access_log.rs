@@ -7,15 +7,15 @@ mod memory;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use door::{Bank, LIMITS, LOCK_SECONDS, NOW, envelope_key};
+use door::{Bank, CAP, DELAY, LIMITS, NOW, envelope_key};
 use memory::{Break, Memory};
 use tumar::log::access::{AccessLog, Closing, LogError, Permit};
-use tumar::log::admission::NotAdmitted;
 use tumar::log::entry::{Entry, Event, Reason, blinded_handle};
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Ledger as _, Position};
 use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
+use tumar::log::outcome::NotAdmitted;
 use tumar::log::tiles::Reader;
 use tumar::name::RequestId;
 use tumar::party::Party;
@@ -136,27 +136,34 @@ async fn a_request_is_told_by_its_id_and_its_transcript() {
     assert_eq!((permit.position(), permit.place()), (Some(Position(0)), at(0)));
     assert_eq!(node.last().await, Event::Admitted);
 
-    // The very same call, and the same request by another token and proof.
+    // The very same call leaves no entry; the same request by another token and proof leaves one, once.
     let again = bank.call(&call.ask, NOW);
-    for call in [&call, &again] {
+    for (call, count) in [(&call, 1), (&again, 2), (&again, 2)] {
         let refused = node.log.admit(bank.grant::<Verify>(call, NOW), NOW).await.unwrap_err();
-        assert_eq!(refused, NotAdmitted::RequestInFlight);
-        assert_eq!(node.last().await, denied("REQUEST_IN_FLIGHT"));
+        assert_eq!((refused, node.entries().await.len()), (NotAdmitted::RequestInFlight, count));
     }
-    let mut other = call.ask.clone();
-    other.amount_kzt = 1;
-    let refused = node.log.admit(bank.grant::<Verify>(&bank.call(&other, NOW), NOW), NOW).await.unwrap_err();
-    assert_eq!(refused, NotAdmitted::RequestIdReused);
+    assert_eq!(node.last().await, denied("REQUEST_IN_FLIGHT"));
+    let other = bank.call(&Ask { amount_kzt: 1, ..call.ask.clone() }, NOW);
+    for _ in 0..3 {
+        let refused = node.log.admit(bank.grant::<Verify>(&other, NOW), NOW).await.unwrap_err();
+        assert_eq!((refused, node.entries().await.len()), (NotAdmitted::RequestIdReused, 3));
+    }
     assert_eq!(node.last().await, denied("REQUEST_ID_REUSED"));
 
     let answer = || Answer(Box::from(*b"no match"));
     node.log.close(permit.ticket(), Closing::NotMatched, Some(answer()), NOW).await.unwrap();
     let entries = node.entries().await.len();
-    for call in [&call, &again] {
+    for call in [&call, &again, &call, &again, &call] {
         let refused = node.log.admit(bank.grant::<Verify>(call, NOW), NOW).await.unwrap_err();
         assert_eq!(refused, NotAdmitted::Answered(answer()));
     }
-    assert_eq!(node.entries().await.len(), entries, "an answer given again is no new use");
+    // An answer given again is no new use, and leaves a trace with an end, over a restart as well.
+    node.stop().await;
+    let node = Node::start(directory.path()).await;
+    let refused = node.log.admit(bank.grant::<Verify>(&again, NOW), NOW).await.unwrap_err();
+    assert_eq!(refused, NotAdmitted::Answered(answer()));
+    let events = node.entries().await.split_off(entries).into_iter().map(|entry| entry.event).collect::<Vec<_>>();
+    assert_eq!(events, [1, 2, 3].map(Event::Again));
 }
 
 #[tokio::test]
@@ -259,16 +266,101 @@ async fn a_proof_works_once_and_a_token_as_often_as_it_says() {
     let failed = Closing::Failed(Reason::fixed("PEER_LOST"));
     node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
     assert_eq!(node.last().await, Event::Failed(Reason::fixed("PEER_LOST")));
+    let entries = node.entries().await.len();
     let refused = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap_err();
     assert_eq!(refused, NotAdmitted::ProofReplayed);
-    assert_eq!(node.last().await, denied("PROOF_REPLAYED"));
+    assert_eq!(node.entries().await.len(), entries, "the same bytes have their entry");
 
     let again = bank.prove(&token, &first.ask, NOW);
     let permit = node.log.admit(bank.grant::<Verify>(&again, NOW), NOW).await.expect("a replay used nothing up");
     node.log.close(permit.ticket(), failed, None, NOW).await.unwrap();
-    let refused = node.log.admit(bank.grant::<Verify>(&call(), NOW), NOW).await.unwrap_err();
+    let spent = call();
+    let refused = node.log.admit(bank.grant::<Verify>(&spent, NOW), NOW).await.unwrap_err();
     assert_eq!(refused, NotAdmitted::TokenSpent);
     assert_eq!(node.last().await, denied("TOKEN_SPENT"));
+    let entries = node.entries().await.len();
+    for _ in 0..5 {
+        let refused = node.log.admit(bank.grant::<Verify>(&spent, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::ProofReplayed);
+    }
+    assert_eq!(node.entries().await.len(), entries);
+}
+
+#[tokio::test]
+async fn of_very_many_refusals_of_one_token_in_a_minute_ten_are_written_and_the_rest_is_told_as_a_number() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let mut node = Node::start(directory.path()).await;
+    let unlogged = |entries: &[Entry]| -> Vec<u32> {
+        let count = |entry: &Entry| if let Event::Unlogged(count) = entry.event { Some(count) } else { None };
+        entries.iter().filter_map(count).collect()
+    };
+    let minute = NOW / 60 * 60;
+    let tokens = [0, 60, 120].map(|later| bank.token(Method::Verify, 1000, minute + later));
+    let one_of_many = |now: u64| {
+        let token = &tokens[usize::try_from((now - minute) / 60).unwrap()];
+        bank.prove(token, &bank.ask(Method::Verify, "c-1"), now)
+    };
+    for number in 0..25 {
+        // At the door, and by the ledger.
+        let call = one_of_many(minute);
+        if number % 2 == 0 {
+            let refused = node.log.admit(bank.grant::<Verify>(&call, minute), minute).await.unwrap_err();
+            assert_eq!(refused, NotAdmitted::SubjectUnknown);
+        } else {
+            let (spends, record, _) = bank.grant::<Verify>(&call, minute).into_parts();
+            let denied = node.log.deny(record, spends, Reason::fixed("ANY"), minute).await;
+            assert_eq!(denied.is_ok(), number < 10, "{denied:?}");
+        }
+    }
+    assert_eq!(node.entries().await.len(), 10);
+    // Another token's are its own.
+    let other = bank.call(&bank.ask(Method::Verify, "c-1"), minute);
+    node.log.admit(bank.grant::<Verify>(&other, minute), minute).await.unwrap_err();
+    assert_eq!((node.entries().await.len(), unlogged(&node.entries().await)), (11, vec![]));
+
+    // The next minute tells, at the next request or at the next sweep; a node that is stopped tells at once.
+    let next = one_of_many(minute + 60);
+    node.log.admit(bank.grant::<Verify>(&next, minute + 60), minute + 60).await.unwrap_err();
+    let entries = node.entries().await;
+    assert_eq!((entries.len(), unlogged(&entries)), (13, vec![15]));
+    let told = &entries[11];
+    assert!(entries[..11].iter().all(|entry| entry.rq != told.rq), "of the first that has no entry");
+    for _ in 0..10 {
+        let call = one_of_many(minute + 60);
+        node.log.admit(bank.grant::<Verify>(&call, minute + 60), minute + 60).await.unwrap_err();
+    }
+    node.log.sweep(minute + 120).await.unwrap();
+    for number in 0..12 {
+        let call = one_of_many(minute + 120);
+        node.log.admit(bank.grant::<Verify>(&call, minute + 120), minute + 120).await.unwrap_err();
+        if number == 0 {
+            assert_eq!(unlogged(&node.entries().await), [15, 1]);
+        }
+    }
+    node.stop().await;
+    node = Node::start(directory.path()).await;
+    assert_eq!(unlogged(&node.entries().await), [15, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_client_whose_envelopes_do_not_open_waits_and_the_person_does_not() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    for reason in ["ENVELOPE_INVALID", "TEMPLATE_INCONSISTENT", "ENVELOPE_INVALID"] {
+        node.compare(&bank, Closing::Failed(Reason::new(reason).unwrap()), NOW).await;
+    }
+    let refused = Err(NotAdmitted::EnvelopesRefused { retry_after_ms: 20_000 });
+    assert_eq!(node.verify(&bank, "c-1", NOW).await.map(drop), refused);
+    assert_eq!(node.last().await, denied("ENVELOPES_REFUSED"));
+    // What brings no envelope is let in, and one more after a third of a minute.
+    let _ = node.log.admit(bank.fresh::<Lock>("c-1", NOW), NOW).await.unwrap();
+    assert_eq!(
+        node.verify(&bank, "c-1", NOW + 19).await.map(drop),
+        Err(NotAdmitted::EnvelopesRefused { retry_after_ms: 1000 })
+    );
+    let permit = node.verify(&bank, "c-1", NOW + 20).await.unwrap();
+    node.log.close(permit.ticket(), Closing::Matched, None, NOW + 20).await.unwrap();
 }
 
 #[tokio::test]
@@ -323,7 +415,7 @@ async fn only_who_is_there_can_be_compared_and_only_who_is_not_enrolled() {
 }
 
 #[tokio::test]
-async fn a_subject_is_locked_after_three_attempts_until_the_lock_runs_out() {
+async fn after_three_non_matches_each_next_attempt_waits_twice_as_long_until_the_last_one_locks() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
@@ -334,45 +426,84 @@ async fn a_subject_is_locked_after_three_attempts_until_the_lock_runs_out() {
     for _ in 0..3 {
         node.compare(&bank, Closing::NotMatched, NOW).await;
     }
-    let end = NOW + LOCK_SECONDS;
-    for now in [NOW, end - 1] {
-        assert_eq!(node.verify(&bank, "c-1", now).await.unwrap_err(), NotAdmitted::SubjectLocked);
-        assert_eq!(node.last().await, denied("SUBJECT_LOCKED"));
-    }
+    let delayed = |seconds: u64| Err(NotAdmitted::AttemptsDelayed { retry_after_ms: seconds * 1000 });
+    assert_eq!(node.verify(&bank, "c-1", NOW).await.map(drop), delayed(DELAY));
+    assert_eq!(node.last().await, denied("ATTEMPTS_DELAYED"));
+    assert_eq!(node.verify(&bank, "c-1", NOW + DELAY - 1).await.map(drop), delayed(1));
     node.stop().await;
     let node = Node::start(directory.path()).await;
-    assert_eq!(node.verify(&bank, "c-1", end - 1).await.unwrap_err(), NotAdmitted::SubjectLocked);
-    for _ in 0..3 {
-        node.compare(&bank, Closing::NotMatched, end).await;
+    assert_eq!(node.verify(&bank, "c-1", NOW + DELAY - 1).await.map(drop), delayed(1));
+    let mut now = NOW + DELAY;
+    node.compare(&bank, Closing::NotMatched, now).await;
+    assert_eq!(node.verify(&bank, "c-1", now).await.map(drop), delayed(2 * DELAY));
+    // A match after the wait ends it all.
+    now += 2 * DELAY;
+    node.compare(&bank, Closing::Matched, now).await;
+    for misses in 1..=CAP {
+        node.compare(&bank, Closing::NotMatched, now).await;
+        now += if misses < 3 { 0 } else { DELAY << (misses - 3) };
     }
-    assert_eq!(node.verify(&bank, "c-1", end).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    for later in [now, now + DAY / 2] {
+        assert_eq!(node.verify(&bank, "c-1", later).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    }
+    assert_eq!(node.last().await, denied("SUBJECT_LOCKED"));
+    node.change(&Change::Unlock("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), now).await;
+    node.compare(&bank, Closing::Matched, now).await;
 }
 
 #[tokio::test]
-async fn an_attempt_is_reserved_at_once_and_given_back_where_nothing_was_opened() {
+async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_count() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
+    let lost = || Closing::Failed(Reason::fixed("PEER_LOST"));
     for _ in 0..10 {
-        node.compare(&bank, Closing::Failed(Reason::fixed("PEER_LOST")), NOW).await;
+        node.compare(&bank, lost(), NOW).await;
     }
-    let permits = [
-        node.verify(&bank, "c-1", NOW).await.unwrap(),
-        node.verify(&bank, "c-1", NOW).await.unwrap(),
-        node.verify(&bank, "c-1", NOW).await.unwrap(),
-    ];
-    assert_eq!(node.verify(&bank, "c-1", NOW).await.unwrap_err(), NotAdmitted::SubjectLocked);
-    // Closing one twice gives nothing back twice.
+    let mut permits = Vec::new();
+    for _ in 0..3 {
+        permits.push(node.verify(&bank, "c-1", NOW).await.unwrap());
+    }
+    // It costs nothing: the same token is good when there is room again.
+    let token = bank.token(Method::Verify, 1, NOW);
+    let ask = bank.ask(Method::Verify, "c-1");
+    for _ in 0..5 {
+        let early = bank.prove(&token, &ask, NOW);
+        let refused = node.log.admit(bank.grant::<Verify>(&early, NOW), NOW).await.unwrap_err();
+        assert_eq!(refused, NotAdmitted::AttemptsInFlight { retry_after_ms: 1000 });
+        assert_eq!(node.last().await, denied("ATTEMPTS_IN_FLIGHT"));
+    }
+    // Closing one twice makes no room twice.
     for permit in &permits[..2] {
         node.log.close(permit.ticket(), Closing::NotMatched, None, NOW).await.unwrap();
-        let twice = node.log.close(permit.ticket(), Closing::Failed(Reason::fixed("PEER_LOST")), None, NOW).await;
+        let twice = node.log.close(permit.ticket(), lost(), None, NOW).await;
         assert!(matches!(twice, Err(LogError::NotOpen)), "{twice:?}");
     }
-    // The third is cut off by a restart: nobody knows whether its bit was opened, so its attempt stays used.
+    // Two have failed, and the third may: so there is no room yet.
+    assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsInFlight { .. })));
+    node.log.close(permits[2].ticket(), lost(), None, NOW).await.unwrap();
+    let late = bank.prove(&token, &ask, NOW);
+    let permit = node.log.admit(bank.grant::<Verify>(&late, NOW), NOW).await.unwrap();
+    // A run that broke after bits of the probe were opened counts like a non-match.
+    node.log.close(permit.ticket(), Closing::Broken(Reason::fixed("PEER_LOST")), None, NOW).await.unwrap();
+    assert_eq!(node.last().await, Event::Failed(Reason::fixed("PEER_LOST")));
+    assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsDelayed { .. })));
+}
+
+#[tokio::test]
+async fn a_restart_forgets_what_was_under_way_and_nothing_else() {
+    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let node = Node::start(directory.path()).await;
+    node.enroll("c-1", 0).await;
+    node.compare(&bank, Closing::NotMatched, NOW).await;
+    let _open = [node.verify(&bank, "c-1", NOW).await.unwrap(), node.verify(&bank, "c-1", NOW).await.unwrap()];
+    assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsInFlight { .. })));
     node.stop().await;
     let node = Node::start(directory.path()).await;
-    let after = NOW + LOCK_SECONDS - 1;
-    assert_eq!(node.verify(&bank, "c-1", after).await.unwrap_err(), NotAdmitted::SubjectLocked);
+    for _ in 0..2 {
+        node.compare(&bank, Closing::NotMatched, NOW).await;
+    }
+    assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsDelayed { .. })));
 }
 
 #[tokio::test]
@@ -521,7 +652,7 @@ async fn own_entries_are_shown_only_right_after_a_match_of_that_very_person() {
         permit.spends().request_id
     };
     let asks = async |subject: &str, after: RequestId, now: u64| {
-        let about = About::Matched(subject.parse().unwrap(), after);
+        let about = About::Matched(subject.parse().unwrap(), after, Party::A);
         let ask = Ask { about, ..bank.ask(Method::ListUses, subject) };
         node.log.admit(bank.grant::<ListUses>(&bank.call(&ask, now), now), now).await.map(|permit| permit.subject())
     };
@@ -679,7 +810,7 @@ async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
         // One poll hands the grant over; then the caller is gone.
         assert!(polled_once(&mut admission).await.is_none());
         drop(admission);
-        // The next commit closes it, and gives the attempt back.
+        // The next commit closes it, and makes room for another.
         for _ in 0..2 {
             let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
             node.log.deny(record, spends, Reason::fixed("ANY"), NOW).await.unwrap();

@@ -18,11 +18,10 @@ use tumar::name::Modality;
 use tumar::request::{Ask, Method, Minute};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
-use tumar::token::policy::Attempts;
 use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
 use tumar::token::{
-    ALL_REASONS, Algorithm, Class, Decision, Details, Issuer, Narrowing, Officers, Policy, ProofKey, PublicKey,
-    SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
+    ALL_REASONS, Algorithm, Attempts, Class, Decision, Details, Issuer, Narrowing, Officers, Policy, ProofKey,
+    PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
 };
 
 #[test]

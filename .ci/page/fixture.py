@@ -144,7 +144,7 @@ def entry(rng, minute, kind, event, result, rq, party, modalities):
     return {
         "action": action, "approvals": 2 if action == "search" else 0, "commitment": rng.randbytes(32).hex(), "event": event,
         "handle": rng.randbytes(32).hex(), "minute": minute, "modalities": modalities, "policy": sha256(b"policy").hex(), "purpose": purpose,
-        "relying_party": bank, "result": result, "rq": rq, "salt": rng.randbytes(16).hex(), "version": 1,
+        "relying_party": bank, "result": result, "rq": rq, "salt": rng.randbytes(16).hex(), "version": 2,
     }
 
 
@@ -176,6 +176,12 @@ def honest(count=1000):
         alone = entry(rng, end - 30, ("auditors/dpa", "audit", "open_evidence"), "admit", "admitted", rng.randbytes(32).hex(), "b", [])
         logs["b"].append(alone)
         logs["c"].append(entry(rng, end - 20, ("banks/b17", "subject_access", "list_uses"), "admit", "admitted", rng.randbytes(32).hex(), "c", []))
+        if half == NOW:
+            # The leader gives an answer again, and says so; and very many refusals of one token at one node.
+            answered = next(e for e in reversed(logs["a"]) if e["result"] == "completed")
+            kind = (answered["relying_party"], answered["purpose"], answered["action"])
+            logs["a"].append(entry(rng, end - 10, kind, "again", "answered:1", answered["rq"], "a", answered["modalities"]))
+            logs["b"].append(entry(rng, end - 10, kind, "deny", "unlogged:137", rng.randbytes(32).hex(), "b", answered["modalities"]))
         # One that has reached two of the nodes when the copy is taken.
         late = rng.randbytes(32).hex()
         for party in "ab" if half == NOW else "":

@@ -41,7 +41,10 @@ impl Count {
             Event::Completed => self.completed += 1,
             Event::Failed(_) => self.failed += 1,
             Event::Denied(_) => self.denied += 1,
+            Event::Unlogged(count) => self.denied += u64::from(*count),
             Event::Candidate => self.candidates += 1,
+            // No new use: the same answer, to whom it was given.
+            Event::Again(_) => {}
         }
     }
 
@@ -65,7 +68,7 @@ pub type Daily = BTreeMap<Use, BTreeMap<Day, Count>>;
 #[derive(Debug, Default)]
 pub struct Counts {
     daily: [Daily; 3],
-    /// How often each node said this: `denied:REASON`, `error:REASON`.
+    /// How often each node said this: `denied:REASON`, `error:REASON`, and `unlogged` for refusals without an entry of their own.
     reasons: BTreeMap<(Use, String), [u64; 3]>,
 }
 
@@ -75,12 +78,13 @@ impl Counts {
         let used = Use { relying_party: entry.relying_party.clone(), purpose: entry.purpose.clone() };
         let node = spot.node.index();
         let reason = match &entry.event {
-            Event::Denied(reason) => Some(format!("denied:{}", reason.as_str())),
-            Event::Failed(reason) => Some(format!("error:{}", reason.as_str())),
-            Event::Admitted | Event::Completed | Event::Candidate => None,
+            Event::Denied(reason) => Some((format!("denied:{}", reason.as_str()), 1)),
+            Event::Unlogged(count) => Some(("unlogged".to_owned(), u64::from(*count))),
+            Event::Failed(reason) => Some((format!("error:{}", reason.as_str()), 1)),
+            Event::Admitted | Event::Completed | Event::Candidate | Event::Again(_) => None,
         };
-        if let Some(reason) = reason {
-            self.reasons.entry((used.clone(), reason)).or_default()[node] += 1;
+        if let Some((reason, count)) = reason {
+            self.reasons.entry((used.clone(), reason)).or_default()[node] += count;
         }
         let day = Day::try_from(entry.minute.begins() / 86_400).unwrap_or(Day::MAX);
         self.daily[node].entry(used).or_default().entry(day).or_default().add(&entry.event);

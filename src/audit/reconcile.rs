@@ -97,7 +97,8 @@ pub struct Span {
 impl Pairs {
     /// One more entry, in the order of its log.
     pub fn take(&mut self, spot: Spot, entry: &Entry) {
-        if LONE.contains(&entry.action) {
+        // What stands in one log alone: calls of one node, answers that the leader gave again, and what each node refused by itself.
+        if LONE.contains(&entry.action) || matches!(entry.event, Event::Again(_) | Event::Unlogged(_)) {
             return;
         }
         let admitted = (entry.event == Event::Admitted).then(|| {
@@ -120,6 +121,7 @@ impl Pairs {
             Event::Failed(reason) => told.failed = Some(reason.clone()),
             Event::Denied(_) => told.denied = Some((spot, entry.minute)),
             Event::Candidate => told.candidates += 1,
+            Event::Again(_) | Event::Unlogged(_) => {}
         }
     }
 

@@ -68,7 +68,7 @@ fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
             match entry.event {
                 Event::Admitted => told.admitted.insert(entry.rq),
                 Event::Completed => told.completed.insert(entry.rq),
-                Event::Failed(_) | Event::Denied(_) | Event::Candidate => false,
+                Event::Failed(_) | Event::Denied(_) | Event::Unlogged(_) | Event::Candidate | Event::Again(_) => false,
             };
         }
         told.entries += checkpoint.size;

@@ -258,6 +258,9 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
         format!(": refused, {}", reason.as_str())
     } else if let Some(Event::Failed(reason)) = event(|event| matches!(event, Event::Failed(_))) {
         format!(": failed, {}", reason.as_str())
+    } else if let Some(Event::Again(count)) = event(|event| matches!(event, Event::Again(_))) {
+        // Its other entries may be older than the logs go back.
+        format!(": its answer was given again ({count})")
     } else {
         ": not ended yet".to_owned()
     };

@@ -227,6 +227,7 @@ impl Engine {
             | LogError::Forked { .. }
             | LogError::NotOpen
             | LogError::Replayed
+            | LogError::Counted
             | LogError::Beyond => Refusal::new(self.party, NO_SUCH_ENTRY),
         }
     }

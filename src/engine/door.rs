@@ -204,7 +204,7 @@ impl Engine {
     /// A log that is halted refuses the next admission anyway: nothing is lost by not hearing of it here.
     async fn log_denial(&self, record: Use, spends: Spends, reason: Reason, now: u64) {
         match self.log.deny(record, spends, reason, now).await {
-            Ok(_) | Err(LogError::Replayed) => {}
+            Ok(_) | Err(LogError::Replayed | LogError::Counted) => {}
             Err(error) => tracing::error!(%error, "a denial could not be logged"),
         }
     }

@@ -9,24 +9,23 @@
 //! Fails closed: once the ledger does not say whether something is durable, nothing is admitted until the log is opened again.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use crate::name::RequestId;
-use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
-use super::admission::{Batch, NotAdmitted};
+use super::admission::Batch;
 use super::entry::Reason;
 use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
 use super::merkle::leaf_hash;
 use super::note::{NoteSigner, VerifierKey};
+use super::outcome::NotAdmitted;
+pub use super::outcome::{Closing, Ticket};
 use super::publisher::{self, Publisher, Standing};
 use super::shown::{Shard, Shown, shown};
 use super::tiles::{self, TilesError};
@@ -68,6 +67,9 @@ pub enum LogError {
     /// The proof of a denied request was used before: it has its entry.
     #[error("the proof was used before")]
     Replayed,
+    /// So many requests by this token were denied in this minute that this one has no entry of its own: one tells how many.
+    #[error("the denial is counted, and has no entry of its own")]
+    Counted,
     /// No durable entry stands there.
     #[error("there is no such entry")]
     Beyond,
@@ -92,7 +94,7 @@ pub enum LogError {
 /// ```
 ///
 /// No `Clone`: once is once.
-#[must_use = "an admitted request stays open until AccessLog::close; its attempt stays reserved"]
+#[must_use = "an admitted request stays open until AccessLog::close, and an attempt under way"]
 #[derive(Debug)]
 pub struct Permit<P: For> {
     admitted: Admitted,
@@ -146,51 +148,6 @@ impl<P: For> Permit<P> {
     }
 }
 
-/// What is needed to close an admitted request. Closing twice is [`LogError::NotOpen`].
-#[must_use = "close it with AccessLog::close"]
-pub struct Ticket {
-    pub(super) record: Use,
-    pub(super) request_id: RequestId,
-    pub(super) transcript: [u8; 32],
-    pub(super) subject: Option<RecordId>,
-    /// Attempts until the lock; 0 where none was reserved.
-    pub(super) limit: u32,
-    pub(super) lock_seconds: u64,
-}
-
-impl Ticket {
-    pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
-        Self {
-            record: record.clone(),
-            request_id: spends.request_id,
-            transcript: spends.transcript,
-            subject: subject.map(|(record, _)| record),
-            limit: if record.method == Method::Verify { terms.attempts } else { 0 },
-            lock_seconds: terms.lock_seconds,
-        }
-    }
-}
-
-/// Prints the request id only: `Ticket(8f0c..)`.
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ticket({})", self.request_id)
-    }
-}
-
-/// How an admitted request ended. The entry says `completed` for the first three alike: never whether it matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closing {
-    /// The bit said match: the subject's attempts start anew.
-    Matched,
-    /// The bit said no match: the attempt stays used, and the last one locks.
-    NotMatched,
-    /// Done, and nothing was compared.
-    Completed,
-    /// Nothing was opened and nothing done: the attempt is given back.
-    Failed(Reason),
-}
-
 /// An entry's place, and all that shows it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
@@ -222,8 +179,7 @@ impl AccessLog {
     /// Reads all entries of `ledger`, checks that they continue what stands in `directory`, and starts to write and publish: each
     /// half-year into a folder of its own. `now` is in unix seconds: no later than it is, so that no half-year begins too early.
     ///
-    /// Must be called on a tokio runtime. A restart is kinder than it looks: requests that it cut off may be asked again, but
-    /// what they spent, and the attempts they reserved, stay spent.
+    /// Must be called on a tokio runtime. Requests that a restart cut off may be asked again; what they spent stays spent.
     ///
     /// # Errors
     /// [`LogError::Ledger`] or [`LogError::Published`] if something cannot be read, [`LogError::Lost`] or
@@ -303,7 +259,8 @@ impl AccessLog {
     /// Logs that a genuine token was refused before admission, uses its proof up, and returns the entry's place.
     ///
     /// # Errors
-    /// [`LogError::Replayed`] if the proof was used before, and then there is no new entry; [`LogError::Halted`].
+    /// [`LogError::Replayed`] if the proof was used before, [`LogError::Counted`] if it is one of very many, and then there is no new
+    /// entry; [`LogError::Halted`].
     pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<Place, LogError> {
         let (reply, told) = oneshot::channel();
         self.write(Work::Deny { record, spends, reason, now, reply }, told).await

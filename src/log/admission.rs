@@ -1,9 +1,7 @@
 //! Who is admitted: the part of the door that only the ledger can answer, in the order of DESIGN 6.
 //!
-//! request id -> proof -> envelopes -> token -> rate -> subject, all in the transaction that also takes the log entry. So what is refused
-//! is logged as well, and what was spent stays spent.
-
-use std::collections::HashMap;
+//! request id -> proof -> spent envelopes -> token -> rate -> faulty envelopes -> subject, all in the transaction that also takes the log
+//! entry. So what is refused is logged as well, and what was spent stays spent.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::oneshot;
@@ -13,10 +11,14 @@ use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
 
-use super::access::{Closing, LogError, Ticket};
+use super::access::LogError;
+use super::attempts::{UnderWay, settle};
+use super::denials::{Denials, Owed};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows};
+use super::outcome::{Closing, NotAdmitted, Ticket};
+use super::rates::Buckets;
 use super::work::{Admitted, Outcome, Touch, Work};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
@@ -24,103 +26,25 @@ pub const SKEW_SECONDS: u64 = 30;
 
 /// Seconds for which a request id is remembered at least: as long as what it changed, and longer than an envelope of it opens.
 pub const REQUEST_SECONDS: u64 = 7 * 86_400;
+/// How a request ends whose envelopes are not what a client makes: counted against that client, and never against the person.
+const ENVELOPE_FAULTS: [&str; 2] = ["ENVELOPE_INVALID", "TEMPLATE_INCONSISTENT"];
 
 /// Seconds for which a match shows that the person is there.
 const MATCH_SECONDS: u64 = 300;
 
-/// A genuine grant that was not admitted, or need not be.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdmitted {
-    /// The same request was answered before: this is that answer. No new use, no new entry.
-    #[error("the same request was answered before")]
-    Answered(Answer),
-    /// The same request is being worked on. Wait for its answer.
-    #[error("the same request is being worked on")]
-    RequestInFlight,
-    /// The request id stands for another request of this relying party.
-    #[error("the request id stands for another request")]
-    RequestIdReused,
-    /// The same request was answered so long ago that the answer is no longer kept. It is not done again.
-    #[error("the same request was answered, and the answer is no longer kept")]
-    AnswerExpired,
-    /// One of the node's own envelopes came with another request, or with this one before it was answered.
-    #[error("an envelope was used before")]
-    EnvelopeSpent,
-    /// The proof was used before.
-    #[error("the proof was used before")]
-    ProofReplayed,
-    /// The token allows no more uses.
-    #[error("the token is used up")]
-    TokenSpent,
-    /// The relying party asks too often.
-    #[error("too many requests of this relying party")]
-    RateLimited {
-        /// Milliseconds after which one more request would be in the rate.
-        retry_after_ms: u64,
-    },
-    /// To be enrolled, but enrolled already or just being enrolled.
-    #[error("the subject is enrolled already")]
-    SubjectExists,
-    /// Never enrolled, erased or expired: which, is not told.
-    #[error("there is no such subject")]
-    SubjectUnknown,
-    /// Locked by somebody or by too many attempts.
-    #[error("the subject is locked")]
-    SubjectLocked,
-    /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
-    #[error("no comparison has just matched")]
-    MatchMissing,
-    /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
-    #[error("the access log is halted")]
-    Halted,
-}
+/// How often an answer that is given again leaves an entry.
+const AGAIN: u32 = 3;
 
-impl NotAdmitted {
-    /// The reason code that entries and answers give; none where nothing was refused or nothing could be logged.
-    #[must_use]
-    pub const fn reason(&self) -> Option<Reason> {
-        Some(match self {
-            Self::Answered(_) | Self::Halted => return None,
-            Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
-            Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
-            Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },
-            Self::EnvelopeSpent => const { Reason::fixed("ENVELOPE_SPENT") },
-            Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
-            Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
-            Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },
-            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
-            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
-            Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
-            Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
-        })
-    }
+/// What was not admitted, and whether its proof was spent by this.
+struct Refused {
+    cause: NotAdmitted,
+    fresh: bool,
 }
 
 /// The system gives no randomness, so no entry can be salted.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no randomness")]
 struct NoRandomness;
-
-/// What is left of a relying party's burst, in requests. In memory: a restart fills it again.
-struct Bucket {
-    level: u64,
-    at: u64,
-}
-
-impl Bucket {
-    fn full(limits: &Limits, now: u64) -> Self {
-        Self { level: u64::from(limits.burst), at: now }
-    }
-
-    fn take(&mut self, limits: &Limits, now: u64) -> Result<(), NotAdmitted> {
-        let flow = u64::from(limits.requests_per_second).saturating_mul(now.saturating_sub(self.at));
-        self.level = self.level.saturating_add(flow).min(u64::from(limits.burst));
-        self.at = self.at.max(now);
-        // Time comes in whole seconds, and in the next one there is room: no limit is below one a second.
-        self.level = self.level.checked_sub(1).ok_or(NotAdmitted::RateLimited { retry_after_ms: 1000 })?;
-        Ok(())
-    }
-}
 
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
 pub struct Batch {
@@ -131,7 +55,13 @@ pub struct Batch {
     /// Nothing was ever logged.
     blank: bool,
     limits: Limits,
-    buckets: HashMap<RelyingParty, Bucket>,
+    requests: Buckets<RelyingParty>,
+    /// Of each client: envelopes that may yet fail to open.
+    envelopes: Buckets<String>,
+    under_way: UnderWay,
+    denials: Denials,
+    /// When work was last done, in unix seconds.
+    newest: u64,
     random: SystemRandom,
 }
 
@@ -144,7 +74,11 @@ impl Batch {
             next,
             blank,
             limits,
-            buckets: HashMap::new(),
+            requests: Buckets::per_second(limits.requests_per_second, limits.burst),
+            envelopes: Buckets::per_minute(limits.envelope_faults_per_minute),
+            under_way: UnderWay::default(),
+            denials: Denials::default(),
+            newest: 0,
             random: SystemRandom::new(),
         }
     }
@@ -173,6 +107,8 @@ impl Batch {
         self.outcomes.clear();
         self.entries.clear();
         let works = std::mem::take(&mut self.works);
+        self.newest = works.iter().map(Work::now).max().unwrap_or(self.newest);
+        self.tell_denials(rows).await?;
         for work in &works {
             let outcome = match work {
                 Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
@@ -187,6 +123,28 @@ impl Batch {
             self.outcomes.push(outcome);
         }
         self.works = works;
+        Ok(())
+    }
+
+    /// Whether the log is to be told something that no waiting work tells, at a moment in unix seconds.
+    pub(super) fn owes(&mut self, now: u64) -> bool {
+        self.newest = now;
+        self.denials.owes(now)
+    }
+
+    /// The same when no work comes any more.
+    pub(super) fn owes_at_the_end(&mut self) -> bool {
+        self.denials.owes_at_the_end()
+    }
+
+    /// One entry for all refusals of a token in a minute that have none of their own. It is about the first of them, and about nobody.
+    async fn tell_denials<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
+        self.denials.owes(self.newest);
+        for Owed { record, transcript, count } in self.denials.take() {
+            let until = self.newest.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
+            rows.keep_evidence(&transcript, &record.gallery, &record.evidence, until).await?;
+            self.append(rows, None, &record, transcript, Event::Unlogged(count), self.newest).await?;
+        }
         Ok(())
     }
 
@@ -213,8 +171,10 @@ impl Batch {
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
-                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
-                | (Work::Name { .. }, Outcome::NotOpen)
+                (Work::Deny { reply, .. }, Outcome::Counted) => drop(reply.send(Err(LogError::Counted))),
+                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen | Outcome::Counted)
+                | (Work::Name { .. }, Outcome::NotOpen | Outcome::Counted)
+                | (Work::Close { .. }, Outcome::Counted)
                 | (
                     Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
                     Outcome::Admitted { .. } | Outcome::Refused(_),
@@ -225,7 +185,7 @@ impl Batch {
         }
     }
 
-    /// A denied request uses its proof up: sent again, it leaves no second entry.
+    /// A denied request uses its proof up: sent again, it leaves no second entry. One of very many is counted only.
     async fn deny<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -236,6 +196,9 @@ impl Batch {
     ) -> Result<Outcome, LedgerFault> {
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Outcome::NotOpen);
+        }
+        if !self.denials.has_entry(record, spends, now) {
+            return Ok(Outcome::Counted);
         }
         self.keep_evidence(rows, record, spends, now).await?;
         let event = Event::Denied(reason.clone());
@@ -250,12 +213,9 @@ impl Batch {
         terms: &Terms,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
-        let judged = self.judge(rows, spends, record, terms, now).await?;
-        if judged.as_ref().err().is_none_or(|why| why.reason().is_some()) {
-            self.keep_evidence(rows, record, spends, now).await?;
-        }
-        match judged {
+        let why = match self.judge(rows, spends, record, terms, now).await? {
             Ok(subject) => {
+                self.keep_evidence(rows, record, spends, now).await?;
                 let kept = self.limits.request_retention_seconds.max(REQUEST_SECONDS);
                 let until = spends.token_until.max(now.saturating_add(kept)).saturating_add(SKEW_SECONDS);
                 let request = (spends.client.as_str(), &spends.transcript);
@@ -265,18 +225,28 @@ impl Batch {
                 }
                 let of = subject.map(|(record, _)| record);
                 let place = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
-                Ok(Outcome::Admitted { place, subject })
+                return Ok(Outcome::Admitted { place, subject });
             }
-            Err(why) => {
-                if let Some(reason) = why.reason() {
-                    self.append_named(rows, record, spends.transcript, Event::Denied(reason), now).await?;
-                }
-                Ok(Outcome::Refused(why))
+            Err(refused) => refused,
+        };
+        let event = match (&why.cause, why.cause.reason()) {
+            (NotAdmitted::Answered(_), _) => {
+                rows.answer_again(&record.relying_party, spends.request_id, AGAIN).await?.map(Event::Again)
             }
+            (_, Some(reason)) if why.fresh && self.denials.has_entry(record, spends, now) => {
+                Some(Event::Denied(reason))
+            }
+            // The very same bytes have their entry, or so many of one token that the rest is counted.
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.keep_evidence(rows, record, spends, now).await?;
+            self.append_named(rows, record, spends.transcript, event, now).await?;
         }
+        Ok(Outcome::Refused(why.cause))
     }
 
-    /// The checks, in order. What one of them spent stays spent if a later one refuses.
+    /// The checks, in order. What one of them spent stays spent if a later one refuses. Whatever refuses, the proof is spent.
     async fn judge<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -284,25 +254,42 @@ impl Batch {
         record: &Use,
         terms: &Terms,
         now: u64,
-    ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
+    ) -> Result<Result<Option<(RecordId, Position)>, Refused>, LedgerFault> {
         let asked = rows.asked(&record.relying_party, spends.request_id).await?;
         let again = asked.is_some();
-        if let Some(Asked { client, transcript, course, .. }) = asked {
-            match course {
-                // Two issuers may have named two clients alike: an answer is for the one that asked.
-                _ if transcript != spends.transcript || client != spends.client => {
-                    return Ok(Err(NotAdmitted::RequestIdReused));
-                }
-                Course::Answered(answer) => return Ok(Err(NotAdmitted::Answered(answer))),
-                Course::Forgotten => return Ok(Err(NotAdmitted::AnswerExpired)),
-                Course::Open => return Ok(Err(NotAdmitted::RequestInFlight)),
-                // No answer will come any more: to try again is a new use, with all checks.
-                Course::Ended => {}
+        let earlier = match asked {
+            // Two issuers may have named two clients alike: an answer is for the one that asked.
+            Some(Asked { client, transcript, .. }) if transcript != spends.transcript || client != spends.client => {
+                Some(NotAdmitted::RequestIdReused)
             }
+            Some(Asked { course: Course::Answered(answer), .. }) => {
+                return Ok(Err(Refused { cause: NotAdmitted::Answered(answer), fresh: false }));
+            }
+            Some(Asked { course: Course::Forgotten, .. }) => Some(NotAdmitted::AnswerExpired),
+            Some(Asked { course: Course::Open, .. }) => Some(NotAdmitted::RequestInFlight),
+            // No answer will come any more: to try again is a new use, with all checks.
+            Some(Asked { course: Course::Ended, .. }) | None => None,
+        };
+        let fresh = rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await?;
+        if let Some(cause) = earlier {
+            return Ok(Err(Refused { cause, fresh }));
         }
-        if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
-            return Ok(Err(NotAdmitted::ProofReplayed));
+        if !fresh {
+            return Ok(Err(Refused { cause: NotAdmitted::ProofReplayed, fresh }));
         }
+        Ok(self.judge_fresh(rows, spends, record, (terms, again), now).await?.map_err(|cause| Refused { cause, fresh }))
+    }
+
+    /// The checks of a request that is not under way and was not answered, by a proof that nobody has shown before. `again` says whether
+    /// the very same request came before, and came to nothing.
+    async fn judge_fresh<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        spends: &Spends,
+        record: &Use,
+        (terms, again): (&Terms, bool),
+        now: u64,
+    ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
         for envelope in &spends.envelopes {
             // The very same request, which came to nothing, brings what it brought.
             let spent = rows.spent_by(envelope).await?;
@@ -313,9 +300,13 @@ impl Batch {
         if rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await? > spends.max_uses {
             return Ok(Err(NotAdmitted::TokenSpent));
         }
-        let bucket = self.buckets.entry(record.relying_party.clone()).or_insert(Bucket::full(&self.limits, now));
-        if let Err(limited) = bucket.take(&self.limits, now) {
-            return Ok(Err(limited));
+        if let Err(retry_after_ms) = self.requests.take(&record.relying_party, now) {
+            return Ok(Err(NotAdmitted::RateLimited { retry_after_ms }));
+        }
+        if !record.modalities.is_empty()
+            && let Err(retry_after_ms) = self.envelopes.check(&spends.client, now)
+        {
+            return Ok(Err(NotAdmitted::EnvelopesRefused { retry_after_ms }));
         }
         // A search is about nobody yet.
         let Some(subject) = &record.subject else { return Ok(Ok(None)) };
@@ -338,7 +329,18 @@ impl Batch {
                 | Method::ReadLog,
                 None,
             ) => Ok(Err(NotAdmitted::SubjectUnknown)),
-            (Method::Verify, Some(known)) => reserve(rows, known, terms, now).await,
+            (Method::Verify, Some(known)) => {
+                match terms.attempts.map(|allowed| self.under_way.reserve(&known, &allowed, now)) {
+                    Some(Err(refused)) => {
+                        if matches!(refused, NotAdmitted::AttemptsInFlight { .. }) {
+                            // It may come again by the same token.
+                            rows.give_token_back(&spends.token).await?;
+                        }
+                        Ok(Err(refused))
+                    }
+                    Some(Ok(())) | None => Ok(Ok(Some((known.record, known.position)))),
+                }
+            }
             (Method::ListUses, Some(known)) => {
                 let earlier = match terms.after {
                     Some(after) => rows.asked(&record.relying_party, after).await?,
@@ -379,16 +381,22 @@ impl Batch {
         if !rows.close_request(relying_party, ticket.request_id, answer, matched.as_ref()).await? {
             return Ok(Outcome::NotOpen);
         }
-        if let Some(record) = ticket.subject
-            && ticket.limit > 0
-            && let Some(standing) = rows.standing_of(record).await?
-        {
-            let (attempts, locked_until) = settle(&standing, ticket, closing, now);
-            rows.set_attempts(record, attempts, locked_until).await?;
+        if let Some((record, allowed)) = ticket.attempt() {
+            self.under_way.release(record);
+            let settled = rows.standing_of(record).await?.and_then(|known| settle(&known, &allowed, closing, now));
+            if let Some((attempts, locked_until)) = settled {
+                rows.set_attempts(record, attempts, locked_until).await?;
+            }
         }
         let event = match closing {
             Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
-            Closing::Failed(reason) => Event::Failed(reason.clone()),
+            Closing::Failed(reason) | Closing::Broken(reason) => {
+                if ENVELOPE_FAULTS.contains(&reason.as_str()) {
+                    // Whether there was one to take makes no difference: there is none left.
+                    let _ = self.envelopes.take(&ticket.client, now);
+                }
+                Event::Failed(reason.clone())
+            }
         };
         let place = match ticket.subject {
             None => self.append_named(rows, &ticket.record, ticket.transcript, event, now).await?,
@@ -492,44 +500,4 @@ fn cancelled(lost: &Admitted, now: u64) -> Work {
     const CANCELLED: Reason = Reason::fixed("CANCELLED");
     let (reply, _) = oneshot::channel();
     Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
-}
-
-/// Reserves one of the subject's attempts now: comparisons that run at the same time cannot share the last one.
-async fn reserve<R: Rows>(
-    rows: &mut R,
-    known: Standing,
-    terms: &Terms,
-    now: u64,
-) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
-    if known.locked_until > now {
-        return Ok(Err(NotAdmitted::SubjectLocked));
-    }
-    // A lock that has run out gives all attempts back.
-    let attempts = if known.locked_until == 0 { known.attempts } else { 0 };
-    if terms.attempts == 0 {
-        return Ok(Ok(Some((known.record, known.position))));
-    }
-    if attempts >= terms.attempts {
-        rows.set_attempts(known.record, attempts, lock_end(now, terms.lock_seconds)).await?;
-        return Ok(Err(NotAdmitted::SubjectLocked));
-    }
-    rows.set_attempts(known.record, attempts + 1, 0).await?;
-    Ok(Ok(Some((known.record, known.position))))
-}
-
-/// Attempts and lock after a comparison. Where no bit was opened, nobody learned anything, and the attempt is given back.
-fn settle(standing: &Standing, ticket: &Ticket, closing: &Closing, now: u64) -> (u32, u64) {
-    match closing {
-        Closing::Matched => (0, standing.locked_until),
-        Closing::NotMatched if standing.attempts >= ticket.limit && standing.locked_until == 0 => {
-            (standing.attempts, lock_end(now, ticket.lock_seconds))
-        }
-        Closing::NotMatched => (standing.attempts, standing.locked_until),
-        Closing::Completed | Closing::Failed(_) => (standing.attempts.saturating_sub(1), standing.locked_until),
-    }
-}
-
-/// Never [`Standing::LOCKED`]: a lock by attempts ends.
-fn lock_end(now: u64, seconds: u64) -> u64 {
-    now.saturating_add(seconds).min(Standing::LOCKED - 1)
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::ledger::{RecordId, Standing};
 use super::outcome::{Closing, NotAdmitted};
-use crate::token::policy::Attempts;
+use crate::token::Attempts;
 
 /// Milliseconds after which a comparison that is under way has probably ended.
 const SOON_MS: u64 = 1000;

@@ -23,7 +23,7 @@ use crate::token::purpose::Use;
 pub const MAX_BYTES: usize = 1024;
 
 /// The `version` that this file writes, and the only one that it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Longest reason code, in bytes.
 const MAX_REASON: usize = 40;
@@ -108,8 +108,13 @@ pub enum Event {
     Failed(Reason),
     /// `deny`, `denied:REASON`: a request that was refused although its token is genuine.
     Denied(Reason),
+    /// `deny`, `unlogged:COUNT`: so many more requests by the same token were refused in that minute, and have no entry of their own.
+    Unlogged(u32),
     /// `candidate`, `returned`: a search named this person. Written before the name is given out.
     Candidate,
+    /// `again`, `answered:COUNT`: the answer was given once more, for the first, second or third time; then without an entry. At the
+    /// leader only, which keeps answers.
+    Again(u32),
 }
 
 impl Event {
@@ -117,8 +122,9 @@ impl Event {
         match self {
             Self::Admitted => "admit",
             Self::Completed | Self::Failed(_) => "close",
-            Self::Denied(_) => "deny",
+            Self::Denied(_) | Self::Unlogged(_) => "deny",
             Self::Candidate => "candidate",
+            Self::Again(_) => "again",
         }
     }
 
@@ -128,7 +134,9 @@ impl Event {
             Self::Completed => "completed".to_owned(),
             Self::Failed(reason) => format!("error:{}", reason.as_str()),
             Self::Denied(reason) => format!("denied:{}", reason.as_str()),
+            Self::Unlogged(count) => format!("unlogged:{count}"),
             Self::Candidate => "returned".to_owned(),
+            Self::Again(count) => format!("answered:{count}"),
         }
     }
 
@@ -139,10 +147,17 @@ impl Event {
             None if result == "returned" => Self::Candidate,
             Some(("error", code)) => Self::Failed(Reason::new(code)?),
             Some(("denied", code)) => Self::Denied(Reason::new(code)?),
+            Some(("unlogged", count)) => Self::Unlogged(counted(count)?),
+            Some(("answered", count)) => Self::Again(counted(count)?),
             _ => return Err(EntryError::Form("result")),
         };
         if event.word() == word { Ok(event) } else { Err(EntryError::Form("event")) }
     }
+}
+
+/// A count of at least one. Another spelling of it is found where the entry is written again.
+fn counted(text: &str) -> Result<u32, EntryError> {
+    text.parse().ok().filter(|&count| count > 0).ok_or(EntryError::Form("result"))
 }
 
 /// An entry that lacks its blinded handle, which is only known inside the store's transaction that counts the subject's uses.
@@ -347,7 +362,7 @@ mod tests {
              \"commitment\":\"dfc540a3cde721bb74d4c2df5a42a1ccfaa01e6be559bcf28f90b0e65f9dec14\",\
              \"event\":\"admit\",\"handle\":\"{handle}\",\"minute\":29700000,\"modalities\":[\"face\"],\"policy\":\"{policy}\",\
              \"purpose\":\"cash_withdrawal\",\"relying_party\":\"banks/b17\",\"result\":\"admitted\",\"rq\":\"{rq}\",\
-             \"salt\":\"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a\",\"version\":1}}"
+             \"salt\":\"5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a\",\"version\":2}}"
         )
     }
 
@@ -359,7 +374,15 @@ mod tests {
     #[test]
     fn every_event_comes_back_as_it_went() {
         const SPENT: Reason = Reason::fixed("TOKEN_SPENT");
-        for event in [Event::Admitted, Event::Completed, Event::Failed(SPENT), Event::Denied(SPENT), Event::Candidate] {
+        for event in [
+            Event::Admitted,
+            Event::Completed,
+            Event::Failed(SPENT),
+            Event::Denied(SPENT),
+            Event::Unlogged(u32::MAX),
+            Event::Candidate,
+            Event::Again(1),
+        ] {
             let entry = Entry::parse(&written(event.clone())).unwrap();
             assert_eq!(entry.event, event);
             assert_eq!((entry.minute.begins(), entry.handle, entry.rq), (1_782_000_000, [0xc4; 32], [7; 32]));
@@ -424,7 +447,13 @@ mod tests {
             (change("\"face\"", "\"iris\""), Schema, "an unknown modality"),
             (good.clone() + "{}", Schema, "something after it"),
             (good[..good.len() - 1].to_owned(), Schema, "cut short"),
-            (change("\"version\":1", "\"version\":2"), Form("version"), "another version"),
+            (change("\"version\":2", "\"version\":1"), Form("version"), "an older version"),
+            (change("admitted", "unlogged:7"), Form("event"), "a count of refusals that is admitted"),
+            (change("\"admit\"", "\"deny\"").replace("admitted", "unlogged:0"), Form("result"), "a count of none"),
+            (change("\"admit\"", "\"deny\"").replace("admitted", "unlogged:4294967296"), Form("result"), "too many"),
+            (change("\"admit\"", "\"deny\"").replace("admitted", "unlogged:07"), NotCanonical, "a zero in front"),
+            (change("\"admit\"", "\"again\"").replace("admitted", "answered:+7"), NotCanonical, "a sign in front"),
+            (change("\"admit\"", "\"again\"").replace("admitted", "answered"), Form("result"), "no count"),
             (change("verify", "identify"), Form("action"), "an unknown action"),
             (change("\"admit\"", "\"close\""), Form("event"), "event against result"),
             (change("admitted", "matched"), Form("result"), "an unknown result"),

@@ -33,7 +33,7 @@ pub struct Standing {
     pub live: bool,
     /// Unix seconds from which the record is no more.
     pub expires: u64,
-    /// Comparisons since the last match that did not match or are not finished.
+    /// Comparisons since the last match that did not match.
     pub attempts: u32,
     /// Unix seconds until which nothing is compared; 0 is not locked, [`LOCKED`](Self::LOCKED) is until unlocked.
     pub locked_until: u64,
@@ -180,11 +180,22 @@ pub trait Rows: Send {
         transcript: &[u8; 32],
     ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
+    /// Counts that an answered request was asked again, and says for which time, up to `most`; none from then on.
+    fn answer_again(
+        &mut self,
+        relying_party: &RelyingParty,
+        id: RequestId,
+        most: u32,
+    ) -> impl Future<Output = Result<Option<u32>, LedgerFault>> + Send;
+
     /// Inserts the id of a proof, to be kept until `until`. False if it is there already.
     fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> impl Future<Output = Result<bool, LedgerFault>> + Send;
 
     /// Counts a use of a token, to be kept until `until`, and returns how many there are now.
     fn spend_token(&mut self, token: &[u8; 32], until: u64) -> impl Future<Output = Result<u32, LedgerFault>> + Send;
+
+    /// Takes back the use of a token that [`spend_token`](Self::spend_token) just counted.
+    fn give_token_back(&mut self, token: &[u8; 32]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// The subject's record, live or pending, expired or not. None if it was never there or its key is destroyed.
     fn standing(

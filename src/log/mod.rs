@@ -18,13 +18,17 @@
 
 pub mod access;
 pub mod admission;
+mod attempts;
 pub mod cosign;
+mod denials;
 pub mod entry;
 pub mod half;
 pub mod ledger;
 pub mod merkle;
 pub mod note;
+pub mod outcome;
 mod publisher;
+mod rates;
 pub mod receipt;
 mod shown;
 pub mod tiles;

@@ -7,7 +7,7 @@ use super::ledger::{Answer, RecordId};
 use super::work::Admitted;
 use crate::name::RequestId;
 use crate::request::Method;
-use crate::token::policy::Attempts;
+use crate::token::Attempts;
 use crate::token::purpose::Use;
 
 /// A genuine grant that was not admitted, or need not be.
@@ -19,9 +19,15 @@ pub enum NotAdmitted {
     /// The same request is being worked on. Wait for its answer.
     #[error("the same request is being worked on")]
     RequestInFlight,
-    /// The request id stands for another request of this client.
+    /// The request id stands for another request of this relying party.
     #[error("the request id stands for another request")]
     RequestIdReused,
+    /// The same request was answered so long ago that the answer is no longer kept. It is not done again.
+    #[error("the same request was answered, and the answer is no longer kept")]
+    AnswerExpired,
+    /// One of the node's own envelopes came with another request, or with this one before it was answered.
+    #[error("an envelope was used before")]
+    EnvelopeSpent,
     /// The proof was used before.
     #[error("the proof was used before")]
     ProofReplayed,
@@ -78,6 +84,8 @@ impl NotAdmitted {
             Self::Answered(_) | Self::Halted => return None,
             Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
             Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
+            Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },
+            Self::EnvelopeSpent => const { Reason::fixed("ENVELOPE_SPENT") },
             Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
             Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
             Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },

@@ -2,11 +2,11 @@
 
 use tokio::sync::oneshot;
 
-use super::access::{Closing, LogError, Ticket};
-use super::admission::NotAdmitted;
+use super::access::LogError;
 use super::entry::Reason;
 use super::half::Place;
 use super::ledger::{Answer, Position, RecordId};
+use super::outcome::{Closing, NotAdmitted, Ticket};
 use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::token::purpose::{Spends, Terms, Use};
 
@@ -101,6 +101,7 @@ pub(super) enum Outcome {
     Refused(NotAdmitted),
     Written(Place),
     NotOpen,
+    Counted,
 }
 
 /// What one piece of waiting work is about.

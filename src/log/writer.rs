@@ -75,9 +75,15 @@ pub(super) async fn run<L: Ledger>(
                 if is_over {
                     break;
                 }
-                continue;
+                if !batch.owes(now) {
+                    continue;
+                }
             },
-            count = waiting.recv_many(batch.works(), GROUP) => if count == 0 && batch.works().is_empty() { break },
+            count = waiting.recv_many(batch.works(), GROUP) => {
+                if count == 0 && batch.works().is_empty() && !batch.owes_at_the_end() {
+                    break;
+                }
+            },
         }
         if batch.works().iter().all(Work::can_wait) {
             // A closed queue gives nothing more, at once.

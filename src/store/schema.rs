@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "4";
+const VERSION: &str = "5";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -69,6 +69,8 @@ CREATE TABLE requests (
     matched_record INTEGER,
     matched_purpose TEXT,
     matched_at INTEGER,
+    -- How often the answer was given again, as far as the log tells.
+    again INTEGER NOT NULL DEFAULT 0 CHECK (again >= 0),
     PRIMARY KEY (relying_party, request)
 ) STRICT;
 CREATE INDEX requests_until ON requests (until);

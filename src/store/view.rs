@@ -33,6 +33,8 @@ struct Request {
     answer_until: Option<i64>,
     until: i64,
     matched: Option<Match>,
+    /// How often its answer was given again, as far as that is written down.
+    again: u32,
     changed: bool,
 }
 
@@ -177,6 +179,7 @@ impl<'k> View<'k> {
                     answer_until: row.try_get("answer_until")?,
                     until: row.try_get("until")?,
                     matched: matched(row)?,
+                    again: row.try_get("again")?,
                     changed: false,
                 };
                 let id = array(row.try_get("request")?)?;
@@ -218,7 +221,7 @@ impl<'k> View<'k> {
         if !requests.is_empty() {
             tell.push(
                 "INSERT INTO requests (relying_party, request, client, transcript, open, answer, answer_until, until,
-                    matched_record, matched_purpose, matched_at) ",
+                    matched_record, matched_purpose, matched_at, again) ",
             );
             tell.push_values(requests, |mut row, ((relying_party, id), request)| {
                 row.push_bind(relying_party.clone()).push_bind(id.to_vec()).push_bind(request.client.clone());
@@ -228,12 +231,13 @@ impl<'k> View<'k> {
                 row.push_bind(matched.map(|matched| matched.record.0));
                 row.push_bind(matched.map(|matched| matched.purpose.to_string()));
                 row.push_bind(matched.map(|matched| column(matched.at)));
+                row.push_bind(request.again);
             });
             tell.push(" ON CONFLICT (relying_party, request) DO UPDATE");
             tell.push(" SET open = excluded.open, answer = excluded.answer, answer_until = excluded.answer_until,");
             tell.push(" until = excluded.until,");
             tell.push(" matched_record = excluded.matched_record, matched_purpose = excluded.matched_purpose,");
-            tell.push(" matched_at = excluded.matched_at;");
+            tell.push(" matched_at = excluded.matched_at, again = excluded.again;");
         }
         let proofs: Vec<_> = self.proofs.iter().filter_map(|(proof, (_, until))| Some((proof, (*until)?))).collect();
         if !proofs.is_empty() {
@@ -329,6 +333,7 @@ impl Rows for View<'_> {
             answer_until: None,
             until,
             matched: None,
+            again: 0,
             changed: true,
         });
         Ok(())
@@ -363,6 +368,19 @@ impl Rows for View<'_> {
         Ok(())
     }
 
+    async fn answer_again(
+        &mut self,
+        relying_party: &RelyingParty,
+        id: RequestId,
+        most: u32,
+    ) -> Result<Option<u32>, LedgerFault> {
+        let row = self.requests.get_mut(&(relying_party.to_string(), *id.as_bytes())).ok_or_else(not_read)?;
+        Ok(row.as_mut().filter(|request| request.again < most).map(|request| {
+            (request.again, request.changed) = (request.again + 1, true);
+            request.again
+        }))
+    }
+
     async fn spend_proof(&mut self, proof: &[u8; 32], until: u64) -> Result<bool, LedgerFault> {
         let (spent, keep) = self.proofs.get_mut(proof).ok_or_else(not_read)?;
         if !*spent {
@@ -376,6 +394,12 @@ impl Rows for View<'_> {
         *uses = uses.saturating_add(1);
         *keep = Some(until);
         Ok(*uses)
+    }
+
+    async fn give_token_back(&mut self, token: &[u8; 32]) -> Result<(), LedgerFault> {
+        let (uses, _) = self.tokens.get_mut(token).ok_or_else(not_read)?;
+        *uses = uses.saturating_sub(1);
+        Ok(())
     }
 
     async fn standing(&mut self, gallery: &GalleryName, subject: &Subject) -> Result<Option<Standing>, LedgerFault> {

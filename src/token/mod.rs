@@ -19,6 +19,7 @@
 //! | `approval` | what two officers sign before a search: [`Officers`] |
 //! | `evidence` | token, proof and approvals as presented: [`Evidence`] |
 //! | `policy` | what the operators allow: [`Policy`] |
+//! | `attempts` | how many non-matches a purpose bears: [`Attempts`] |
 //! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
 //!
@@ -26,6 +27,7 @@
 //! ledger. `jti` of token and proof are looked up there.
 
 pub mod approval;
+pub mod attempts;
 pub mod details;
 pub mod evidence;
 pub mod json;
@@ -44,6 +46,7 @@ use ring::digest::{Context, SHA256};
 use crate::name::{Modality, RelyingParty};
 use crate::request::{About, Ask, Case, Method};
 pub use approval::{Officer, Officers, OfficersError};
+pub use attempts::Attempts;
 pub use details::{Action, Details, Narrowing};
 pub use evidence::{Evidence, Part};
 pub use jws::{Algorithm, PublicKey, SigningKey};

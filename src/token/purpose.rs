@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::attempts::Attempts;
 use super::evidence::Evidence;
-use super::policy::{Attempts, Decision};
+use super::policy::Decision;
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty, RequestId, Subject};
 use crate::request::Method;
 use crate::template::model::Fmr;

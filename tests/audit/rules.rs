@@ -155,6 +155,41 @@ fn a_request_that_is_never_closed_is_worth_a_look_ten_minutes_later() {
 }
 
 #[test]
+fn an_answer_that_is_given_again_and_refusals_that_are_counted_stand_in_one_log_alone() {
+    let mut logs = Logs::of(3);
+    let cash = record("cash_withdrawal", Method::Verify);
+    for (event, party) in [
+        (Event::Again(1), Party::A),
+        (Event::Again(2), Party::A),
+        (Event::Again(3), Party::A),
+        (Event::Unlogged(137), Party::B),
+    ] {
+        let mut others = logs.clone();
+        others.push(if party == Party::A { 1 } else { 70 }, START + 7, &cash, &event);
+        *logs.at(party) = others.at(party).clone();
+    }
+    // What is older than the log goes back, too.
+    let mut others = logs.clone();
+    others.push(71, START + 8, &cash, &Event::Again(1));
+    *logs.at(Party::A) = others.at(Party::A).clone();
+    let audit = logs.later().audit();
+    assert_eq!(found(audit.all()), []);
+    let of_b: u64 =
+        audit.counts.reasons().iter().map(|((_, reason), count)| u64::from(reason == "unlogged") * count[1]).sum();
+    assert_eq!(of_b, 137);
+}
+
+#[test]
+fn an_answer_that_is_given_again_before_it_was_given() {
+    let mut logs = Logs::of(3);
+    let cash = record("cash_withdrawal", Method::Verify);
+    logs.push(50, START + 6, &cash, &Event::Admitted);
+    logs.push(50, START + 6, &cash, &Event::Again(1));
+    logs.push(50, START + 6, &cash, &Event::Completed);
+    in_all(logs, 7, Rule::RequestChanged);
+}
+
+#[test]
 fn time_that_runs_back_further_than_clocks_differ() {
     let mut logs = Logs::of(3);
     let cash = record("cash_withdrawal", Method::Verify);
@@ -211,7 +246,7 @@ fn what_is_not_in_the_schema() {
         let text = String::from_utf8(lines[2].bytes(party, 2)).unwrap();
         let denied = text.replace("admitted", "denied:NO").replace("\"admit\"", "\"deny\"");
         lines.push(super::logs::Line { raw: Some(denied.clone().into_bytes()), ..lines[2].clone() });
-        let more = denied.replace("\"version\":1", "\"subject\":\"c-0042\",\"version\":1");
+        let more = denied.replace("\"version\":2", "\"subject\":\"c-0042\",\"version\":2");
         lines.push(super::logs::Line { raw: Some(more.into_bytes()), ..lines[2].clone() });
     }
     // The handle of entry 2 is there again: a denied request has one of its own.

@@ -140,6 +140,10 @@ impl Rows for State {
         Ok(())
     }
 
+    async fn answer_again(&mut self, _: &str, _: RequestId, _: u32) -> Result<Option<u32>, LedgerFault> {
+        Ok(None)
+    }
+
     async fn spend_proof(&mut self, proof: &[u8; 32], _: u64) -> Result<bool, LedgerFault> {
         Ok(self.proofs.insert(*proof))
     }
@@ -148,6 +152,11 @@ impl Rows for State {
         let uses = self.tokens.entry(*token).or_default();
         *uses += 1;
         Ok(*uses)
+    }
+
+    async fn give_token_back(&mut self, token: &[u8; 32]) -> Result<(), LedgerFault> {
+        *self.tokens.get_mut(token).unwrap() -= 1;
+        Ok(())
     }
 
     async fn standing(&mut self, _: &GalleryName, _: &Subject) -> Result<Option<Standing>, LedgerFault> {

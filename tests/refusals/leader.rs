@@ -27,10 +27,9 @@ use crate::AT_THE_LEADER;
 use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
-    BURST, Call, DIMENSION, Installation, JUNK, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope, face,
-    finger_withdrawal, fresh_id, junk_enrolments, lock, lock_of_other_bank, malformed_sets, minute, other_bindings,
-    spoilt_envelopes,
-    stop, withdrawal,
+    BURST, Call, DIMENSION, Installation, JUNK, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope,
+    face, finger_withdrawal, fresh_id, junk_enrolments, lock, lock_of_other_bank, malformed_sets, minute,
+    other_bindings, spoilt_envelopes, stop, withdrawal,
 };
 
 type Misshape = fn(&mut v1::VerifySubjectRequest);

@@ -5,7 +5,11 @@
 (function (T) {
   const MAX_BYTES = 1024;
   const REASON = '[A-Z][A-Z0-9_]{0,39}';
+  const COUNT = '[1-9][0-9]{0,9}';
   const ACTIONS = ['enroll', 'verify', 'erase', 'lock', 'unlock', 'search', 'open_evidence', 'list_uses', 'read_log'];
+
+  /** What says how often something happened, and is no request of its own: refusals without an entry, an answer given once more. */
+  T.isCount = (entry) => entry.event === 'again' || entry.result.startsWith('unlogged:');
 
   /** What stands in one node's log alone: an auditor opened evidence at that node, a person looked at the own uses. */
   T.ALONE = new Set(['open_evidence', 'list_uses', 'read_log']);
@@ -16,8 +20,9 @@
   const EVENTS = {
     admit: /^admitted$/,
     close: new RegExp(`^(completed|error:${REASON})$`),
-    deny: new RegExp(`^denied:${REASON}$`),
+    deny: new RegExp(`^(denied:${REASON}|unlogged:${COUNT})$`),
     candidate: /^returned$/,
+    again: new RegExp(`^answered:${COUNT}$`),
   };
 
   /** The members, in the order in which RFC 8785 writes them, each with its form. */
@@ -35,7 +40,7 @@
     result: (value) => typeof value === 'string',
     rq: like(digits(32)),
     salt: like(digits(16)),
-    version: (value) => value === 1,
+    version: (value) => value === 2,
   };
 
   /**
@@ -59,7 +64,8 @@
     for (const name of names) {
       if (!Object.hasOwn(value, name) || !MEMBERS[name](value[name])) throw new Error(`no good ${name}`);
     }
-    if (!EVENTS[value.event].test(value.result)) throw new Error('a result that does not go with the event');
+    const count = /^(?:unlogged|answered):([0-9]+)$/.exec(value.result);
+    if (!EVENTS[value.event].test(value.result) || (count && !whole(Number(count[1])))) throw new Error('a result that does not go with the event');
     if (JSON.stringify(value, names) !== text) throw new Error('not canonical JSON');
     return value;
   };

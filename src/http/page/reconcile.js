@@ -27,6 +27,7 @@
     const requests = new Map();
     for (const { party, entries } of logs) {
       for (const entry of entries) {
+        if (T.isCount(entry)) continue;
         let request = requests.get(entry.rq);
         if (!request) {
           request = { rq: entry.rq, in: { A: [], B: [], C: [] } };
