@@ -17,6 +17,7 @@ use trio::{Files, GALLERY, entries, face_of, now, reason, target, template};
 use tumar::client::{Answer, Client, ClientError, Prepared};
 use tumar::log::entry::{Entry, Event};
 use tumar::log::half::Half;
+use tumar::log::note::Checkpoint;
 use tumar::log::receipt::Outcome;
 use tumar::name::RequestId;
 use tumar::party::Party;
@@ -279,6 +280,17 @@ async fn a_proof_for_one_nodes_log_opens_nothing_at_another_whatever_addresses_i
         Dialler::new(None, &door.certificate, &config.server_name).unwrap().dial(&door.address).await.unwrap()
     };
     let channels = [channels(Party::A).await, channels(Party::B).await, channels(Party::C).await];
+    // What is opened below must be published first.
+    for (channel, pin) in channels.iter().zip(&config.nodes) {
+        let mut log = AccessLogServiceClient::new(channel.clone());
+        loop {
+            let shown = log.get_checkpoint(v1::GetCheckpointRequest::default()).await.unwrap().into_inner();
+            if Checkpoint::open_half(&shown.checkpoint, &pin.log).unwrap().1.size > 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
     let token = nodes.files.token("subject_access", Method::Verify);
     let own = target("c-1", "subject_access");
     let matched = nodes.client.verify(&token, &own, &[face_of(&face(1))], 0).await.unwrap();
