@@ -179,7 +179,7 @@ async fn a_request_id_is_the_relying_partys_and_an_answer_its_clients() {
     assert_eq!(refused, NotAdmitted::RequestIdReused);
 
     // Nor may it build on a match that it did not see.
-    let about = About::Matched("c-1".parse().unwrap(), ask.request_id);
+    let about = About::Matched("c-1".parse().unwrap(), ask.request_id, Party::A);
     let own = Ask { about, ..bank.ask(Method::ListUses, "c-1") };
     let others = Ask { client: by_another.client, request_id: RequestId::from_random([8; 16]), ..own.clone() };
     let asks = async |ask: &Ask| {

@@ -14,14 +14,14 @@ use tokio::time::{Instant, timeout};
 use tonic::Request;
 use tonic::transport::Channel;
 use trio::{Files, GALLERY, entries, face_of, now, reason, target, template};
-use tumar::client::{Answer, Client, ClientError, Prepared};
+use tumar::client::{Answer, Client, ClientConfig, ClientError, Prepared};
 use tumar::log::entry::{Entry, Event};
 use tumar::log::half::Half;
 use tumar::log::note::Checkpoint;
 use tumar::log::receipt::Outcome;
 use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{Method, Minute};
 use tumar::template::Template;
 use tumar::tls::Dialler;
 use tumar::token::details::Action;
@@ -82,8 +82,13 @@ impl Nodes {
 
     /// A comparison of `c-1` with a face, to be sent.
     fn withdrawal(&self, seed: u16) -> Prepared {
-        let (config, committee) = (self.client.config(), self.client.committee());
-        Prepared::verify(config, &committee, &target("c-1", "cash_withdrawal"), &[face_of(&face(seed))], 1).unwrap()
+        self.withdrawal_by(self.client.config(), seed)
+    }
+
+    fn withdrawal_by(&self, config: &ClientConfig, seed: u16) -> Prepared {
+        let committee = self.client.committee();
+        let (target, minute) = (target("c-1", "cash_withdrawal"), Minute::of(now()));
+        Prepared::verify(config, &committee, &target, &[face_of(&face(seed))], 1, minute).unwrap()
     }
 
     /// The same by a token of its own, under way.
@@ -223,7 +228,9 @@ async fn envelopes_that_do_not_open_stop_the_client_and_nobody_else() {
     let mut request = nodes.files.token_request("b17", "cash_withdrawal", &[Method::Verify], 1);
     request.client = "banks/b17/branch-backend".to_owned();
     let other = nodes.files.issuer_of("b17").issue(&request, now()).unwrap();
-    assert_eq!(nodes.client.send(&other, &nodes.withdrawal(1)).await.unwrap().outcome, Outcome::Match);
+    let config = ClientConfig { client: request.client.parse().unwrap(), ..nodes.files.client_config() };
+    let withdrawal = nodes.withdrawal_by(&config, 1);
+    assert_eq!(nodes.client.send(&other, &withdrawal).await.unwrap().outcome, Outcome::Match);
     nodes.stop();
 }
 
@@ -333,6 +340,7 @@ fn exhibit(nodes: &Nodes, home: Party, request_id: RequestId, half: &str) -> Lon
         half: half.to_owned(),
         index: 0,
         part: v1::EvidencePart::Token.into(),
+        client: wanted.client.clone(),
     };
     let (ask, _, _) = ask_of_evidence(&asked, home).unwrap();
     let config = nodes.files.client_config();
@@ -350,6 +358,7 @@ fn uses(nodes: &Nodes, home: Party, request_id: RequestId, matched: RequestId) -
         subject: "c-1".to_owned(),
         purpose: "subject_access".to_owned(),
         verified_request_id: matched.to_string(),
+        client: nodes.files.client_config().client.to_string(),
     };
     let ask = ask_of_uses(&asked, home).unwrap();
     let config = nodes.files.client_config();
@@ -369,7 +378,7 @@ async fn one_request_sent_a_thousand_times_makes_a_handful_of_entries() {
     let relayed::Request::Verify(mut message) = answered.request().clone() else { unreachable!() };
     message.amount_kzt += 1;
     let reused = Prepared::new(relayed::Request::Verify(message)).unwrap();
-    let unknown = Prepared::lock(&target("c-9", "subject_lock")).unwrap();
+    let unknown = Prepared::lock(nodes.client.config(), &target("c-9", "subject_lock")).unwrap();
     let denied = nodes.withdrawal(1);
     let fresh = |purpose, method| nodes.files.token(purpose, method);
     let captured = [

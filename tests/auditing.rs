@@ -23,7 +23,7 @@ use tumar::log::note::Checkpoint;
 use tumar::log::receipt::Outcome;
 use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{Method, Minute};
 use tumar::template::Template;
 use tumar::tls::Dialler;
 use tumar::token::details::{Action, Details, DetailsType};
@@ -450,7 +450,7 @@ async fn nodes_cosign_each_other_and_serve_what_the_auditors_library_finds_in_or
     // Answered, and asked again: the leader alone writes that down.
     let (config, committee) = (trio.client.config(), trio.client.committee());
     let whom = target("asel", "cash_withdrawal");
-    let asked = Prepared::verify(config, &committee, &whom, &[face_of(&face(1))], 1).unwrap();
+    let asked = Prepared::verify(config, &committee, &whom, &[face_of(&face(1))], 1, Minute::of(now())).unwrap();
     let access = trio.files.token("cash_withdrawal", Method::Verify);
     for _ in 0..3 {
         assert_eq!(trio.client.send(&access, &asked).await.unwrap().outcome, Outcome::Match);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use trio::{Trio, face_of, finger_of, minute, model, reason, target, template};
+use trio::{Trio, face_of, finger_of, minute, model, now, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::log::receipt::Outcome;
 use tumar::name::ModelId;
@@ -160,7 +160,8 @@ async fn a_crafted_pattern_and_copies_of_a_person_s_own_row_match_nobody_at_thre
         for packed in [&pattern, &copies] {
             let asked = target(finger, "cash_withdrawal");
             let (config, committee) = (trio.client.config(), trio.client.committee());
-            let crafted = Prepared::danger_verify_packed(config, &committee, &asked, &[(&rows, packed)], 40_000);
+            let crafted =
+                Prepared::danger_verify_packed(config, &committee, &asked, &[(&rows, packed)], 40_000, minute());
             let token = trio.files.token("cash_withdrawal", Method::Verify);
             let outcome = trio.client.send(&token, &crafted.unwrap()).await.unwrap().outcome;
             assert_eq!(outcome, Outcome::NoMatch, "{finger}");

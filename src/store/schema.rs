@@ -8,7 +8,7 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "5";
+const VERSION: &str = "6";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "

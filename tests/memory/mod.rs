@@ -140,7 +140,7 @@ impl Rows for State {
         Ok(())
     }
 
-    async fn answer_again(&mut self, _: &str, _: RequestId, _: u32) -> Result<Option<u32>, LedgerFault> {
+    async fn answer_again(&mut self, _: &RelyingParty, _: RequestId, _: u32) -> Result<Option<u32>, LedgerFault> {
         Ok(None)
     }
 

@@ -372,7 +372,7 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     let fourth = Call::good(&withdrawal(&leader.client, "c-1", &face(1)));
     let status = leader.refused(&fourth, "ATTEMPTS_DELAYED", Party::A, "after three that are no templates").await;
     assert_eq!(status.get_error_details().retry_info().unwrap().retry_delay, Some(Duration::from_secs(30)));
-    let unlock = Prepared::unlock(&target("c-1", "subject_unlock")).unwrap();
+    let unlock = bare(&target("c-1", "subject_unlock"), Method::Unlock);
     assert_eq!(answer(&leader.client, &unlock).await.outcome, Outcome::Unlocked);
     // And whoever was refused can be enrolled, by shares made the same way.
     let taken = sealed_by_hand(&leader.client, enrolment(&leader.client, "c-2", &face(2)), &good, false);
