@@ -270,6 +270,7 @@ pub enum DialError {
 #[error("{}", words_of(.0))]
 pub struct Untrusted(rustls::Error);
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of faults has no end")]
 fn words_of(error: &rustls::Error) -> String {
     use rustls::CertificateError as Wrong;
     let rustls::Error::InvalidCertificate(wrong) = error else {

@@ -104,6 +104,7 @@ impl Site {
         self.read(self.agent.post(format!("{}{path}", self.base)).send(body))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of faults has no end")]
     fn unanswered(&self, error: ureq::Error) -> WebError {
         let fault = match &error {
             ureq::Error::Io(error) => untrusted(error),

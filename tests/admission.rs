@@ -226,7 +226,7 @@ async fn envelopes_that_do_not_open_stop_the_client_and_nobody_else() {
     assert!(heard.len() >= 4);
     // Another workload of the same bank, for the same person.
     let mut request = nodes.files.token_request("b17", "cash_withdrawal", &[Method::Verify], 1);
-    request.client = "banks/b17/branch-backend".to_owned();
+    "banks/b17/branch-backend".clone_into(&mut request.client);
     let other = nodes.files.issuer_of("b17").issue(&request, now()).unwrap();
     let config = ClientConfig { client: request.client.parse().unwrap(), ..nodes.files.client_config() };
     let withdrawal = nodes.withdrawal_by(&config, 1);
@@ -330,7 +330,7 @@ async fn a_proof_for_one_nodes_log_opens_nothing_at_another_whatever_addresses_i
 /// The regulator's request for the token behind the first entry of a node's log.
 fn exhibit(nodes: &Nodes, home: Party, request_id: RequestId, half: &str) -> Lone {
     let mut wanted = nodes.files.token_request("b17", "audit", &[Method::OpenEvidence], 1);
-    wanted.client = "auditors/regulator/desk-1".to_owned();
+    "auditors/regulator/desk-1".clone_into(&mut wanted.client);
     wanted.details.relying_party = "auditors/regulator".parse().unwrap();
     let access = nodes.files.issuer_of("regulator").issue(&wanted, now()).unwrap();
     let asked = v1::OpenEvidenceRequest {

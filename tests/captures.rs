@@ -56,7 +56,7 @@ impl Processes {
                 }
             }
         };
-        timeout(Duration::from_secs(60), linked).await.expect("three processes come up")
+        timeout(Duration::from_mins(1), linked).await.expect("three processes come up")
     }
 
     /// Lets all three end.

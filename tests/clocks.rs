@@ -29,7 +29,7 @@ type Offsets = [Arc<AtomicI64>; 3];
 struct Nodes {
     files: Files,
     offsets: Offsets,
-    nodes: Vec<Node>,
+    running: Vec<Node>,
 }
 
 impl Nodes {
@@ -48,7 +48,7 @@ impl Nodes {
             let clock = move || now().saturating_add_signed(offset.load(Ordering::Relaxed));
             nodes.push(tumar::node::start(config, Arc::new(clock)).await.unwrap());
         }
-        Self { files, offsets, nodes }
+        Self { files, offsets, running: nodes }
     }
 
     fn set(&self, party: Party, seconds: i64) {
@@ -56,7 +56,7 @@ impl Nodes {
     }
 
     async fn ready(&self) {
-        for node in &self.nodes {
+        for node in &self.running {
             timeout(Duration::from_secs(30), node.ready()).await.expect("all clocks are right, and the links come up");
         }
     }
@@ -65,16 +65,16 @@ impl Nodes {
     async fn stay_down(&self) {
         let any = async {
             tokio::select! {
-                () = self.nodes[0].ready() => {}
-                () = self.nodes[1].ready() => {}
-                () = self.nodes[2].ready() => {}
+                () = self.running[0].ready() => {}
+                () = self.running[1].ready() => {}
+                () = self.running[2].ready() => {}
             }
         };
         timeout(Duration::from_secs(3), any).await.expect_err("a node with a clock in doubt, or beside one, is ready");
     }
 
     fn swept(&self) -> Vec<u64> {
-        self.nodes.iter().map(|node| node.counters().swept_records()).collect()
+        self.running.iter().map(|node| node.counters().swept_records()).collect()
     }
 
     async fn client(&self) -> Client {
@@ -82,7 +82,7 @@ impl Nodes {
     }
 
     async fn stop(self) -> Files {
-        for node in self.nodes {
+        for node in self.running {
             node.stop().await.unwrap();
         }
         self.files
@@ -168,11 +168,15 @@ async fn all_three_clocks_leaping_together_destroy_nothing_either() {
     let nodes = Nodes::start(Files::new(), [0; 3]).await;
     nodes.ready().await;
     enrol(&nodes.files, &nodes.client().await, "ada").await;
-    Party::ALL.into_iter().for_each(|party| nodes.set(party, 1200 * DAY));
+    for party in Party::ALL {
+        nodes.set(party, 1200 * DAY);
+    }
     let told = async { while nodes.files.client().await.is_ok() {} };
     timeout(Duration::from_secs(20), told).await.expect("one server of time for all is no proof");
     nodes.stay_down().await;
-    Party::ALL.into_iter().for_each(|party| nodes.set(party, 0));
+    for party in Party::ALL {
+        nodes.set(party, 0);
+    }
     nodes.ready().await;
     assert!(verify(&nodes.files, &nodes.client().await, "ada").await.unwrap());
     assert_eq!(nodes.swept(), [0; 3]);
@@ -212,7 +216,7 @@ async fn what_has_expired_by_all_three_is_destroyed_and_counted_and_time_does_no
     nodes.ready().await;
     let swept = async {
         while nodes.swept() != [2; 3] {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(30), swept).await.expect("all three sweep as soon as they are ready");

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use prints::{Dice, Print, capture, prints, sketch};
 use ring::digest::{Context, SHA256};
+use tumar::hex::hex;
 use tumar::template::face::quantise;
 use tumar::template::finger::record::{Record, Standard, Wanted};
 use tumar::template::finger::{FingerError, Minutiae, encode_fixed, encode_rows, unit_rows, unit_vector};
@@ -174,7 +175,9 @@ fn encoded() -> Option<&'static [Encoded]> {
 /// The real prints by set.
 fn by_set(prints: &[Encoded]) -> BTreeMap<&str, Vec<&Encoded>> {
     let mut sets: BTreeMap<&str, Vec<&Encoded>> = BTreeMap::new();
-    prints.iter().for_each(|print| sets.entry(&print.set).or_default().push(print));
+    for print in prints {
+        sets.entry(&print.set).or_default().push(print);
+    }
     sets
 }
 
@@ -235,7 +238,7 @@ fn matched(crafted: &[[i8; ROW]], prints: &[Rows<'_>], but: &str) -> [[usize; 2]
 
 #[test]
 fn a_pattern_matches_nobody_at_any_rate_and_would_by_one_count_alone() {
-    let case = fingers().into_iter().filter(|case| case.contains_key("sent_nevertheless")).next_back().unwrap();
+    let case = fingers().into_iter().rfind(|case| case.contains_key("sent_nevertheless")).unwrap();
     assert_eq!(encode_rows(&minutiae(&bytes(&case["record"]))).unwrap_err().reason(), "FINGER_REPEATS");
     let crafted = unpack(&bytes(&case["sent_nevertheless"])).as_chunks::<ROW>().0.to_vec();
     let Some(prints) = encoded() else { return };
@@ -364,9 +367,10 @@ const ROWS_OF_ALL_PRINTS: &str = "0e19813c0d74ffff87e7aefc625b559e3d3a373f377076
 fn real_fingers_become_the_very_rows_of_the_encoder_s_authors() {
     let Some(prints) = encoded() else { return };
     let mut digest = Context::new(&SHA256);
-    prints.iter().for_each(|print| digest.update(&print.rows.pack()));
-    let hex: String = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!((prints.len(), hex.as_str()), (912, ROWS_OF_ALL_PRINTS));
+    for print in prints {
+        digest.update(&print.rows.pack());
+    }
+    assert_eq!((prints.len(), hex(digest.finish().as_ref()).as_str()), (912, ROWS_OF_ALL_PRINTS));
 }
 
 #[test]

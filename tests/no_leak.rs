@@ -167,12 +167,11 @@ fn secrets(files: &Files) -> Vec<(String, Vec<u8>)> {
     }
     // A key that was drawn is in no word that a node says: neither its own, nor a token's proof.
     for party in Party::ALL {
-        for key in ["store.key"] {
-            let bytes = fs::read(files.node(party).join("keys").join(key)).unwrap();
-            secrets.push((format!("{key} of {party}"), bytes.clone()));
-            secrets.push((format!("{key} of {party}"), hex(&bytes).into_bytes()));
-            secrets.push((format!("{key} of {party}"), URL_SAFE_NO_PAD.encode(&bytes).into_bytes()));
-        }
+        let name = format!("store.key of {party}");
+        let bytes = fs::read(files.node(party).join("keys/store.key")).unwrap();
+        secrets.push((name.clone(), hex(&bytes).into_bytes()));
+        secrets.push((name.clone(), URL_SAFE_NO_PAD.encode(&bytes).into_bytes()));
+        secrets.push((name, bytes));
     }
     secrets
 }

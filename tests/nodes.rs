@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use trio::{Trio, face_of, finger_of, minute, model, now, reason, target, template};
+use trio::{Trio, face_of, finger_of, minute, model, reason, target, template};
 use tumar::client::{Client, Prepared};
 use tumar::log::receipt::Outcome;
 use tumar::name::ModelId;

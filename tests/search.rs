@@ -306,15 +306,15 @@ async fn a_search_that_is_refused_hears_nothing_of_the_others_of_its_batch() {
         let searches = tokens.map(|token| {
             let trio = Arc::clone(&trio);
             tokio::spawn(async move {
-                let (mut seen, probe) = (0, face(7));
+                let (mut told, probe) = (0, face(7));
                 let (wanted, probes) = (trio.files.search(8), [face_of(&probe)]);
-                let found = trio.client.search(&token, &wanted, &probes, &mut |_| seen += 1).await;
-                (found, seen)
+                let found = trio.client.search(&token, &wanted, &probes, &mut |_| told += 1).await;
+                (found, told)
             })
         });
         for search in searches {
             match search.await.unwrap() {
-                (Ok(searched), _) => assert_eq!(searched.found.candidates.len(), 1),
+                (Ok(answer), _) => assert_eq!(answer.found.candidates.len(), 1),
                 (Err(error), seen) => {
                     assert_eq!((error.reason(), seen), ("TOKEN_SPENT", 0), "it was told how far others are");
                     refusals += 1;

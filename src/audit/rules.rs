@@ -112,13 +112,12 @@ impl<'a> Rules<'a> {
             }
             Event::Completed | Event::Failed(_) => self.close(entry, &mut broken),
             Event::Candidate => self.candidate(entry, &mut broken),
-            // Whatever was asked for, it was refused: nothing came of it.
-            Event::Denied(_) | Event::Unlogged(_) => {}
             // Only what was answered is answered again, and what is open was not.
             Event::Again(_) if self.open.contains_key(&entry.rq) => {
                 broken(Rule::RequestChanged, "an answer was given again to a request that is open".to_owned());
             }
-            Event::Again(_) => {}
+            // An answer given again is no second use; and whatever was refused, nothing came of it.
+            Event::Again(_) | Event::Denied(_) | Event::Unlogged(_) => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Arrays of numbers in NPY files, versions 1 to 3, as NumPy saves embeddings: `float16`, `float32` and `float64`, in either order of
+//! Arrays of numbers in NPY files, versions 1 to 3, as `NumPy` saves embeddings: `float16`, `float32` and `float64`, in either order of
 //! bytes and of rows.
 
 use std::path::Path;
@@ -133,11 +133,12 @@ impl Array {
         if self.big_endian {
             bytes.reverse();
         }
-        match *bytes {
-            [a, b] => of_half(u16::from_le_bytes([a, b])),
-            [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
-            [a, b, c, d, e, f, g, h] => narrowed(f64::from_le_bytes([a, b, c, d, e, f, g, h])),
-            _ => unreachable!("a number has 2, 4 or 8 bytes"),
+        if let Ok(half) = <[u8; 2]>::try_from(&*bytes) {
+            of_half(u16::from_le_bytes(half))
+        } else if let Ok(single) = <[u8; 4]>::try_from(&*bytes) {
+            f32::from_le_bytes(single)
+        } else {
+            narrowed(f64::from_le_bytes(<[u8; 8]>::try_from(&*bytes).expect("a number has 2, 4 or 8 bytes")))
         }
     }
 }

@@ -95,7 +95,6 @@ impl World {
             modality: v1::Modality::Finger.into(),
             encoding: v1::Encoding::Rows.into(),
             dimension: 140,
-            ..model.clone()
         };
         v1::GetCommitteeResponse {
             deployment: "dev".to_owned(),

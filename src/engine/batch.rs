@@ -180,7 +180,7 @@ impl Engine {
     ) -> (Option<(SessionId, u64)>, Vec<Result<Admitted, Refusal>>) {
         let verdicts: Vec<_> = admitted.iter().zip(positions).map(|(item, &given)| verdict(item, given)).collect();
         let heard = self.hear(batch, verdicts).await.map_err(|no_word| no_word.at(self.party));
-        let ready = match heard.and_then(|ready| self.together(batch.now, ready)) {
+        let ready = match heard.and_then(|ready| Self::together(batch.now, ready)) {
             Ok(ready) => ready,
             Err(reason) => {
                 let mut failed = Vec::new();
@@ -210,7 +210,7 @@ impl Engine {
     }
 
     /// The same words, if the clocks in them go with this node's.
-    fn together(&self, now: u64, ready: [wire::Ready; 3]) -> Result<[wire::Ready; 3], Refusal> {
+    fn together(now: u64, ready: [wire::Ready; 3]) -> Result<[wire::Ready; 3], Refusal> {
         let apart = Party::ALL.into_iter().find(|party| ready[party.index()].now.abs_diff(now) > APART);
         apart.map_or(Ok(ready), |party| Err(Refusal::new(party, CLOCK_IN_DOUBT)))
     }

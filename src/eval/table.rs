@@ -118,7 +118,7 @@ impl Table {
             let start = usize::try_from(start).expect("a place of a text in memory");
             let rest = text[start..].trim_start_matches(['\r', '\n']);
             let start = text.len() - rest.len();
-            number += line_of(text[at..start].as_bytes(), start - at) - 1;
+            number += line_of(&text.as_bytes()[at..start], start - at) - 1;
             at = start;
             let blank = record.len() == 1 && record.get(0) == Some("");
             (!blank).then(|| Line { number, cells: record.iter().map(str::to_owned).collect() })

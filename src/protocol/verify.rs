@@ -127,8 +127,8 @@ async fn verify_batch(
     tell(Mark::TakenIn);
 
     let scored = Scored::of(session.own(), &taken, &against);
-    let scores = [&scored.plain.scores, scored.pairs.scores(), &scored.dots.scores];
-    let halves = hand_on(session, &scores).await?;
+    let of_each = [&scored.plain.scores, scored.pairs.scores(), &scored.dots.scores];
+    let halves = hand_on(session, &of_each).await?;
     let [plain, pairs, dots] = <[Halves; 3]>::try_from(halves).expect("three were handed on");
     let bounds = Bounds::Each(scored.plain.bounds.clone());
     let plain = Group { scores: plain, bounds, width: Width::Sixteen };
@@ -384,10 +384,10 @@ impl Scored {
     /// From one bit of each side to one of each request: an AND of both, or of both flipped.
     async fn join(&self, session: &mut Session, sides: &Bits, valid: &mut Tree) -> Result<Bits, ProtocolError> {
         let own = session.own();
-        let sizes: Vec<usize> = self.requests.iter().map(|request| request.sides.len()).collect();
+        let of_each: Vec<usize> = self.requests.iter().map(|request| request.sides.len()).collect();
         let is_any: Vec<bool> =
             self.requests.iter().flat_map(|request| repeat_n(request.is_any(), request.sides.len())).collect();
-        let joined = Tree::and(sides.flip(own, |side| is_any[side]), sizes);
+        let joined = Tree::and(sides.flip(own, |side| is_any[side]), of_each);
         let joined = climb(session, Step::Join, joined, valid).await?;
         Ok(joined.flip(own, |request| self.requests[request].is_any()))
     }

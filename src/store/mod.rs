@@ -204,6 +204,7 @@ impl Store {
 }
 
 /// SQLite's own word for a file that another process has: `SQLITE_BUSY`, with or without more behind it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other fault stays what it is")]
 fn at_open(error: StoreError) -> StoreError {
     let busy = |error: &sqlx::Error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

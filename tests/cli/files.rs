@@ -111,13 +111,7 @@ fn what_is_wrong_with_a_configuration_is_told_with_its_file_and_line() {
         let refused = run(line, "");
         // The line on which the new text ends.
         let at = bad[..bad.find(to).unwrap() + to.len()].lines().count();
-        let at = if to.starts_with("colour") {
-            at - 1
-        } else if to.starts_with("[limits]") {
-            at - 1
-        } else {
-            at
-        };
+        let at = if to.starts_with("colour") || to.starts_with("[limits]") { at - 1 } else { at };
         let told = errors(&refused);
         assert_eq!((code(&refused), told.lines().count()), (2, 1), "{to}: {told}");
         let place = told.split(": ").nth(1).unwrap();

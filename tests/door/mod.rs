@@ -137,7 +137,9 @@ impl Bank {
         let drawn = u32::try_from(self.drawn.fetch_add(1, Ordering::Relaxed)).unwrap();
         random[..4].copy_from_slice(&drawn.to_be_bytes());
         let mut envelopes = [[1; 32], [2; 32], [3; 32]];
-        envelopes.iter_mut().for_each(|digest| digest[..4].copy_from_slice(&drawn.to_be_bytes()));
+        for digest in &mut envelopes {
+            digest[..4].copy_from_slice(&drawn.to_be_bytes());
+        }
         let sample = Sample { modality: Modality::Face, model: "fr512".parse().unwrap(), envelopes };
         Ask {
             method,

@@ -112,11 +112,11 @@ impl Files {
     }
 
     /// What a token of bank `b17` says that it allows.
-    fn details(&self, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
-        self.details_of("b17", purpose, methods, max_uses)
+    fn details(purpose: &str, methods: &[Method], max_uses: u32) -> Details {
+        Self::details_of("b17", purpose, methods, max_uses)
     }
 
-    fn details_of(&self, bank: &str, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
+    fn details_of(bank: &str, purpose: &str, methods: &[Method], max_uses: u32) -> Details {
         let samples = methods.iter().any(|method| matches!(method, Method::Enroll | Method::Verify | Method::Search));
         Details {
             kind: DetailsType,
@@ -133,7 +133,7 @@ impl Files {
     /// Two officers' approvals of searches by a token for so many, and the case that they are of.
     pub fn case(&self, purpose: &str, most: u32, max_uses: u32, issued: u64) -> Case {
         let digest = case_digest(b"case 17: one face, many names");
-        let details = self.details(purpose, &[Method::Search], max_uses);
+        let details = Self::details(purpose, &[Method::Search], max_uses);
         let approve = |(name, role): (&str, &str)| {
             let pkcs8 = std::fs::read(self.path(&format!("officers/{name}.pk8"))).unwrap();
             let officer = Officer::new(name, role, SigningKey::from_pkcs8(&pkcs8).unwrap()).unwrap();
@@ -170,7 +170,7 @@ impl Files {
             client: config.client.to_string(),
             jkt: config.proof_key.thumbprint(),
             certificate: None,
-            details: self.details_of(bank, purpose, methods, max_uses),
+            details: Self::details_of(bank, purpose, methods, max_uses),
             amr: ["registry_check", "mobile_auth"].map(str::to_owned).to_vec(),
             lifetime: 120,
         }

@@ -42,15 +42,15 @@ mod tests {
     #[test]
     fn every_vector_is_multiplied_by_itself_and_added_to_what_was_there() {
         let matrix = [1.0, 2.0, 3.0, 0.5, -1.0, 4.0_f32];
-        let vectors = [0_u8, 1, 2].map(|component| std::array::from_fn(|side| f64::from(component) + side as f64));
+        let number = |side: usize| f64::from(u8::try_from(side).unwrap());
+        let vectors = [0_u8, 1, 2].map(|component| std::array::from_fn(|side| f64::from(component) + number(side)));
         let mut out = zeros(2);
         out[1][3] = 100.0;
         add_product(&matrix, &vectors, &mut out);
         for (side, (first, second)) in out[0].iter().zip(out[1]).enumerate() {
-            let side_ = side as f64;
-            assert!((first - (6.0 * side_ + 8.0)).abs() < 1e-12);
+            assert!((first - (6.0 * number(side) + 8.0)).abs() < 1e-12);
             let before = if side == 3 { 100.0 } else { 0.0 };
-            assert!((second - (3.5 * side_ + 7.0 + before)).abs() < 1e-12);
+            assert!((second - (3.5 * number(side) + 7.0 + before)).abs() < 1e-12);
         }
     }
 }

@@ -41,7 +41,9 @@ impl Map for RowsMap {
         let mut hidden = super::side::zeros(HIDDEN);
         add_product(&self.hidden, cylinders, &mut hidden);
         for (unit, &bias) in hidden.iter_mut().zip(&self.hidden_bias) {
-            unit.iter_mut().for_each(|unit| *unit = (*unit + f64::from(bias)).max(0.0));
+            for unit in unit {
+                *unit = (*unit + f64::from(bias)).max(0.0);
+            }
         }
         add_product(&self.linear, cylinders, out);
         add_product(&self.output, &hidden, out);
@@ -129,8 +131,9 @@ mod tests {
 
     #[test]
     fn the_weights_are_those_that_their_readme_names() {
+        type Files<'a> = &'a [(&'a str, &'a [u8])];
         let readme = include_str!("weights/README.md");
-        let sets: [(&str, &[(&str, &[u8])]); 2] = [
+        let sets: [(&str, Files<'_>); 2] = [
             (
                 "leader-rows-3",
                 &[
