@@ -80,7 +80,8 @@ async fn trees_of_groups_of_any_size_give_their_or_and_their_and() {
             let (some, most) = (sparse_shares[own].take().unwrap(), dense_shares[own].take().unwrap());
             let sizes = sizes.clone();
             async move {
-                let (any, all) = (Tree::or(session.own(), &some, sizes.clone()), Tree::and(most, sizes));
+                let every: Vec<usize> = (0..some.lanes()).collect();
+                let (any, all) = (Tree::or(session.own(), &some, &every, &sizes), Tree::and(&most, &every, &sizes));
                 let any = climb(&mut session, Step::Tree, any, &mut Tree::none()).await.unwrap();
                 let all = climb(&mut session, Step::Tree, all, &mut Tree::none()).await.unwrap();
                 let outcome = (opened(&mut session, &any).await, opened(&mut session, &all).await);
@@ -127,8 +128,10 @@ async fn a_tree_that_goes_along_is_done_in_the_same_rounds_or_goes_on_where_it_c
             let [first, along] = shares.each_mut().map(|shares| shares[own].take().unwrap());
             let [of_first, of_along] = sizes.clone();
             async move {
-                let mut along = Tree::and(along, of_along);
-                let first = climb(&mut session, Step::Tree, Tree::and(first, of_first), &mut along).await.unwrap();
+                let tree =
+                    |bits: &Bits, sizes: &[usize]| Tree::and(bits, &(0..bits.lanes()).collect::<Vec<_>>(), sizes);
+                let (first, mut along) = (tree(&first, &of_first), tree(&along, &of_along));
+                let first = climb(&mut session, Step::Tree, first, &mut along).await.unwrap();
                 let along = climb(&mut session, Step::Tree, along, &mut Tree::none()).await.unwrap();
                 let both = (opened(&mut session, &first).await, opened(&mut session, &along).await);
                 session.settle(Ok(both)).unwrap()

@@ -178,9 +178,10 @@ async fn these_bits_make_these_trees_and_sums() {
             let slot = |party: Party| Zeroizing::new(slots[party.index()].clone());
             let own = session.own();
             let bits = Bits::from_slots(slot(own), slot(own.next()), lanes);
-            let or = Tree::or(own, &bits, sizes.clone());
+            let every: Vec<usize> = (0..lanes).collect();
+            let or = Tree::or(own, &bits, &every, sizes);
             let or = climb(&mut session, Step::Tree, or, &mut Tree::none()).await.unwrap();
-            let and = Tree::and(bits.select(&(0..lanes).collect::<Vec<_>>()), sizes.clone());
+            let and = Tree::and(&bits, &every, sizes);
             let and = climb(&mut session, Step::Tree, and, &mut Tree::none()).await.unwrap();
             let words = bits_to_words(&mut session, &bits).await.unwrap().sum(sizes.len(), |lane| group[lane]);
             let of: Vec<usize> = (0..sizes.len()).collect();

@@ -8,6 +8,8 @@
 //!
 //! Source of the AND: Araki et al. 2016/768, section 3.2.
 
+use std::ops::Range;
+
 use zeroize::Zeroizing;
 
 use super::hosted::Lane as _;
@@ -100,6 +102,19 @@ impl Bits {
         Self::from_slots(gather(&self.own), gather(&self.next), lanes.len())
     }
 
+    /// Lanes that stand side by side.
+    fn piece(&self, lanes: Range<usize>) -> Self {
+        let cut = |slot: &[u64]| {
+            let word = |place: usize| {
+                let (at, by) = ((lanes.start + 64 * place) / 64, lanes.start % 64);
+                let above = if by == 0 { 0 } else { slot.get(at + 1).map_or(0, |next| next << (64 - by)) };
+                slot[at] >> by | above
+            };
+            Zeroizing::new((0..lanes.len().div_ceil(64)).map(word).collect())
+        };
+        Self::from_slots(cut(&self.own), cut(&self.next), lanes.len())
+    }
+
     /// All lanes of all, one after the other.
     #[must_use]
     pub fn concat<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
@@ -189,25 +204,42 @@ pub async fn and(session: &mut Session, step: Step, gates: &[(&Bits, &Bits)]) ->
     Ok(products.into_iter().map(receive).collect())
 }
 
-/// Groups of lanes that stand side by side, on their way to the AND or the OR of each.
+/// Groups of lanes, on their way to the AND or the OR of each.
+///
+/// They stand crosswise: the first lanes of all groups together, then the second ones, and so on, the largest groups first. So neighbours
+/// meet word by word.
 #[derive(Debug)]
 pub struct Tree {
-    bits: Bits,
-    /// How many lanes of each group are left.
-    sizes: Vec<usize>,
+    /// Each has lanes of as many groups as are so large: of the first ones.
+    planes: Vec<Bits>,
+    /// For each group its place in the planes.
+    places: Vec<usize>,
     /// An OR is an AND of what is flipped.
     is_flipped: bool,
 }
 
 impl Tree {
-    /// To an AND: `sizes` says how many lanes belong together, at least one each.
+    /// To an AND: group after group its `lanes` of `bits`, at least one each; `sizes` says how many.
     ///
     /// # Panics
-    /// When the sizes are not all the lanes.
+    /// When the sizes are not those of all the lanes, or a lane is not there.
     #[must_use]
-    pub fn and(bits: Bits, sizes: Vec<usize>) -> Self {
-        assert_eq!(sizes.iter().sum::<usize>(), bits.lanes, "groups are all the lanes");
-        Self { bits, sizes, is_flipped: false }
+    pub fn and(bits: &Bits, lanes: &[usize], sizes: &[usize]) -> Self {
+        assert_eq!(sizes.iter().sum::<usize>(), lanes.len(), "groups are all the lanes");
+        let mut start = 0;
+        let mut groups: Vec<(usize, &[usize])> = Vec::with_capacity(sizes.len());
+        for (group, size) in sizes.iter().enumerate() {
+            groups.push((group, &lanes[start..start + size]));
+            start += size;
+        }
+        groups.sort_by_key(|(_, lanes)| std::cmp::Reverse(lanes.len()));
+        let mut places = vec![0; sizes.len()];
+        for (place, (group, _)) in groups.iter().enumerate() {
+            places[*group] = place;
+        }
+        let most = groups.first().map_or(0, |(_, lanes)| lanes.len());
+        let plane = |k: usize| groups.iter().map_while(|(_, lanes)| lanes.get(k).copied()).collect::<Vec<_>>();
+        Self { planes: (0..most).map(|k| bits.select(&plane(k))).collect(), places, is_flipped: false }
     }
 
     /// To an OR, at the party `own`; as [`Tree::and`].
@@ -215,47 +247,40 @@ impl Tree {
     /// # Panics
     /// As [`Tree::and`].
     #[must_use]
-    pub fn or(own: Party, bits: &Bits, sizes: Vec<usize>) -> Self {
-        Self { is_flipped: true, ..Self::and(bits.not(own), sizes) }
+    pub fn or(own: Party, bits: &Bits, lanes: &[usize], sizes: &[usize]) -> Self {
+        Self { is_flipped: true, ..Self::and(&bits.not(own), lanes, sizes) }
     }
 
     /// Of no groups: done.
     #[must_use]
     pub fn none() -> Self {
-        Self::and(Bits::zeros(0), Vec::new())
+        Self { planes: Vec::new(), places: Vec::new(), is_flipped: false }
     }
 
     fn is_done(&self) -> bool {
-        self.sizes.iter().all(|&size| size == 1)
+        self.planes.len() <= 1
     }
 
     /// The first and the second of each pair of neighbours in a group.
     fn pairs(&self) -> [Bits; 2] {
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        let mut start = 0;
-        for &size in &self.sizes {
-            let paired = start + size / 2 * 2;
-            left.extend((start..paired).step_by(2));
-            right.extend((start + 1..paired).step_by(2));
-            start += size;
-        }
-        [left, right].map(|lanes| self.bits.select(&lanes))
+        let pairs = self.planes.as_chunks::<2>().0;
+        let first: Vec<Bits> = pairs.iter().map(|[first, second]| first.piece(0..second.lanes)).collect();
+        [Bits::concat(&first), Bits::concat(pairs.iter().map(|[_, second]| second))]
     }
 
     /// Puts the products of the pairs in their place; an odd lane waits for the next level.
     fn join(&mut self, products: &Bits) {
-        // Products first, and behind them all lanes of before, of which the odd ones are taken.
-        let source = Bits::concat([products, &self.bits]);
-        let mut lanes = Vec::with_capacity(products.lanes + self.sizes.len());
-        let (mut taken, mut start) = (0, 0);
-        for size in &mut self.sizes {
-            lanes.extend(taken..taken + *size / 2);
-            taken += *size / 2;
-            start += *size;
-            lanes.extend((*size % 2 == 1).then_some(products.lanes + start - 1));
-            *size = size.div_ceil(2);
+        let (pairs, odd) = self.planes.as_chunks::<2>();
+        let mut start = 0;
+        let mut joined: Vec<Bits> = Vec::with_capacity(pairs.len() + 1);
+        for [first, second] in pairs {
+            let end = start + second.lanes;
+            // Smaller groups had no second one.
+            joined.push(Bits::concat([&products.piece(start..end), &first.piece(second.lanes..first.lanes)]));
+            start = end;
         }
-        self.bits = source.select(&lanes);
+        joined.extend(odd.iter().map(|odd| odd.piece(0..odd.lanes)));
+        self.planes = joined;
     }
 }
 
@@ -273,6 +298,7 @@ pub async fn climb(session: &mut Session, step: Step, mut tree: Tree, along: &mu
         tree.join(&products[0]);
         along.join(&products[1]);
     }
-    let Tree { bits, is_flipped, .. } = tree;
+    let Tree { mut planes, places, is_flipped } = tree;
+    let bits = planes.pop().map_or_else(|| Bits::zeros(0), |plane| plane.select(&places));
     Ok(if is_flipped { bits.not(session.own()) } else { bits })
 }

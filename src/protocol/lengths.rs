@@ -99,7 +99,7 @@ pub(super) fn within(own: Party, reached: &Bits, first: usize, taken: &[Taken], 
         sizes.push(lanes.len() - before);
     }
     let beyond_neither = reached.select(&lower).xor(&reached.select(&upper)).not(own);
-    Tree::and(Bits::concat([reached, &beyond_neither]).select(&lanes), sizes)
+    Tree::and(&Bits::concat([reached, &beyond_neither]), &lanes, &sizes)
 }
 
 /// Opens one bit of each request, and says whether its templates are some.

@@ -87,7 +87,7 @@ impl Pairs {
                 start = end;
             }
         }
-        let found = Tree::or(session.own(), &Bits::concat(reached).select(&lanes), sizes);
+        let found = Tree::or(session.own(), &Bits::concat(reached), &lanes, &sizes);
         let found = climb(session, Step::Tree, found, valid).await?;
         let words = bits_to_words(session, &found).await?;
         Ok(words.sum(WAYS * self.len(), |lane| of[lane]))

@@ -376,8 +376,10 @@ impl Scored {
             sides().flat_map(|(kind, lanes)| lanes.clone().map(|lane| start(*kind) + lane)).collect();
         let references: Vec<usize> = sides().map(|(kind, lanes)| lanes.len() / kind.ways()).collect();
         let ways = sides().zip(&references).flat_map(|((kind, _), &references)| repeat_n(kind.ways(), references));
-        let both = climb(session, Step::Tree, Tree::and(all.select(&lanes), ways.collect()), valid).await?;
-        let sides = climb(session, Step::Tree, Tree::or(own, &both, references), valid).await?;
+        let both = Tree::and(&all, &lanes, &ways.collect::<Vec<_>>());
+        let both = climb(session, Step::Tree, both, valid).await?;
+        let any = Tree::or(own, &both, &every(&both), &references);
+        let sides = climb(session, Step::Tree, any, valid).await?;
         self.join(session, &sides, valid).await
     }
 
@@ -387,10 +389,15 @@ impl Scored {
         let of_each: Vec<usize> = self.requests.iter().map(|request| request.sides.len()).collect();
         let is_any: Vec<bool> =
             self.requests.iter().flat_map(|request| repeat_n(request.is_any(), request.sides.len())).collect();
-        let joined = Tree::and(sides.flip(own, |side| is_any[side]), of_each);
+        let joined = Tree::and(&sides.flip(own, |side| is_any[side]), &every(sides), &of_each);
         let joined = climb(session, Step::Join, joined, valid).await?;
         Ok(joined.flip(own, |request| self.requests[request].is_any()))
     }
+}
+
+/// All lanes, in their order.
+fn every(bits: &Bits) -> Vec<usize> {
+    (0..bits.lanes()).collect()
 }
 
 /// Takes references in: those of a request become this party's point shares, or are refused together for a fault of one.
