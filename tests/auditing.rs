@@ -349,7 +349,7 @@ async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_u
     const ENTRIES: usize = 1200;
     let trio = Trio::start().await;
     let files = &trio.files;
-    let node = Arc::new(node(files, Party::B).await);
+    let node = Arc::new(desk(files, Party::B).await);
     // A refusal is an entry, and ten of one token are.
     let exhibit = Exhibit {
         gallery: GALLERY.parse().unwrap(),
