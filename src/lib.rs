@@ -9,7 +9,7 @@
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
-//!    eval/           error rates, thresholds and plots of labelled sets; three parties in one process
+//!    eval/           error rates, wolves, groups, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
 //!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use ndarray::Array2;
 use serde_json::Value;
 use tempfile::TempDir;
+use tumar::eval::draw::Draw;
 
 /// Six people with four embeddings each, near to one another, and the table of their labels.
 fn data(folder: &Path) {
@@ -52,6 +53,67 @@ fn a_report_is_written_whole_and_is_the_same_at_the_next_run() {
     }
     let page = fs::read_to_string(folder.path().join("one/report.html")).unwrap();
     assert!(page.contains("1970-01-01") && page.contains("40 random pairs"));
+}
+
+#[test]
+fn an_extractor_that_is_blind_to_one_group_shows_at_the_one_threshold() {
+    let folder = TempDir::new().unwrap();
+    let mut draw = Draw::from_seed(5);
+    let mut direction = || (0..128).map(|_| f32::from(draw.word().to_le_bytes()[0]) - 127.5).collect::<Vec<f32>>();
+    // Sixty people of three groups. Those of the last have one face, and next to nothing of their own.
+    let (one_face, mut faces, mut labels) = (direction(), Vec::new(), "row,identity,group\n".to_owned());
+    for (person, group) in (0..60).zip(["east", "west", "steppe"].into_iter().cycle()) {
+        let own = direction();
+        let person_s = |place: usize| if group == "steppe" { one_face[place] + 0.3 * own[place] } else { own[place] };
+        for _ in 0..3 {
+            labels += &format!("{},{person},{group}\n", faces.len() / 128);
+            faces.extend(direction().iter().enumerate().map(|(place, noise)| person_s(place) + 0.4 * noise));
+        }
+    }
+    ndarray_npy::write_npy(folder.path().join("faces.npy"), &Array2::from_shape_vec((180, 128), faces).unwrap())
+        .unwrap();
+    fs::write(folder.path().join("labels.csv"), &labels).unwrap();
+    let output = eval(folder.path(), &format!("{FACES} --out groups --json"));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let groups = &report["groups"];
+    let names: Vec<_> =
+        groups["groups"].as_array().unwrap().iter().map(|group| (&group["name"], &group["people"])).collect();
+    assert_eq!(names, [(&"east".into(), &20.into()), (&"steppe".into(), &20.into()), (&"west".into(), &20.into())]);
+    let of_table = |at: &&Value| at["threshold"]["source"] == "table";
+    let at: Vec<&Value> = groups["at"].as_array().unwrap().iter().filter(of_table).collect();
+    assert_eq!(at.len(), 3);
+    for at in at {
+        let fmr = |group: usize| at["rates"][group]["fmr"]["value"].as_f64().unwrap();
+        assert!(fmr(0) < 0.01 && fmr(1) > 0.99 && fmr(2) < 0.01, "{at}");
+        let ratio = &at["fmr_ratio"];
+        assert!(ratio["higher"] == "steppe" && ratio["value"].as_f64().unwrap() > 60.0, "{ratio}");
+    }
+    let page = fs::read_to_string(folder.path().join("groups/report.html")).unwrap();
+    assert!(page.contains("<h2>By group</h2>") && page.contains("(steppe over "));
+    // Without the column nothing is said of groups; with it the text has them too.
+    fs::write(folder.path().join("labels.csv"), labels.replace("group", "district")).unwrap();
+    let output = eval(folder.path(), &format!("{FACES} --out none --wolves 0 --json"));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["groups"].is_null() && report["wolves"].is_null());
+}
+
+#[test]
+fn a_report_says_what_one_probe_matches_at_worst() {
+    let folder = TempDir::new().unwrap();
+    data(folder.path());
+    let output = eval(folder.path(), &format!("{FACES} --out one --json"));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let wolves = &report["wolves"];
+    assert_eq!((wolves["strangers"].as_str(), wolves["own"]["probes"].as_u64()), (Some("6 people"), Some(24)));
+    // Three thresholds of the table, four of the set.
+    assert_eq!((wolves["thresholds"].as_array().unwrap().len(), wolves["seed"].as_u64()), (7, Some(1)));
+    assert!(wolves["all_crafted"]["probes"].as_u64().unwrap() > 20 && wolves["refused"] == 0);
+    let page = fs::read_to_string(folder.path().join("one/report.html")).unwrap();
+    assert!(page.contains("<h2>Wolves</h2>") && page.contains("all crafted probes"));
+    let output = eval(folder.path(), &format!("{FACES} --out two"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Wolves. ") && text.contains("the set's own probes") && !text.contains("By group"));
 }
 
 #[test]

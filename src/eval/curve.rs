@@ -119,7 +119,12 @@ impl Curve {
 
 /// Where no error was seen, no draw of the same people can show one: then the upper end is the rule of 3's, for so many
 /// `independent` trials.
-fn estimate(value: f64, independent: u64, replicates: &[Summary], of: impl Fn(&Summary) -> Option<f64>) -> Estimate {
+pub(super) fn estimate(
+    value: f64,
+    independent: u64,
+    replicates: &[Summary],
+    of: impl Fn(&Summary) -> Option<f64>,
+) -> Estimate {
     let mut interval = Interval::of(replicates.iter().map(of));
     if let Some(interval) = interval.as_mut().filter(|_| value <= 0.0) {
         #[expect(clippy::cast_precision_loss, reason = "a count of people or of pairs of them")]

@@ -4,24 +4,19 @@
 //! counted among those with two samples or more; its k-th sample is the k-th of either. That takes for granted that a face says
 //! nothing of a finger, which is why both are asked for, and it makes every report of it one of made-up people.
 
-use std::num::NonZeroU16;
-
 use super::compare::{FUSED, in_levels, unit};
 use super::crowd::{Crowd, Kind};
 use super::curve::{Curve, Resampling};
 use super::parallel;
-use super::rates::{Level, TARGETS, Totals, summarise, trade_off};
+use super::rates::TARGETS;
 use super::report::Rule;
 use super::samples::Samples;
-use super::scores::{Histogram, Scores, Unit};
+use super::scores::{Scores, Unit};
 use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
 use crate::protocol::Joint;
 use crate::template::model::{Encoding, Fmr, Fusion, Model};
 use crate::template::{Shape, Template};
-
-/// Finger weights that are tried, this many for each doubling.
-const TRIES_PER_DOUBLING: i32 = 4;
 
 /// Chimeric people.
 #[derive(Debug)]
@@ -198,53 +193,6 @@ impl Compared<'_> {
             }
         }
         rules
-    }
-
-    /// The weight of a finger's rows with the lowest FNMR at FMR 1e-4 on these very pairs; of equals the one with the lowest EER.
-    /// For vectors see [`Independent::fit`](super::independent::Independent::fit).
-    ///
-    /// In-sample: on other people the fused rates are worse than those of the pairs that the weight was chosen on.
-    #[must_use]
-    pub fn fit(&self, fusion: &Fusion) -> Fusion {
-        // From 2^8 to 2^16, in even steps of the logarithm.
-        let weights: Vec<NonZeroU16> = (0..8 * TRIES_PER_DOUBLING)
-            .filter_map(|place| {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "2^8 to 2^16")]
-                let weight = (256.0 * 2_f64.powf(f64::from(place) / f64::from(TRIES_PER_DOUBLING))) as u16;
-                NonZeroU16::new(weight)
-            })
-            .collect();
-        let of_face = NonZeroU16::new(fusion.face_weight()).unwrap_or(NonZeroU16::MIN);
-        let tried: Vec<Fusion> =
-            weights.into_iter().map(|weight| fusion.clone().with_weights(of_face, weight)).collect();
-        let rates = parallel::map(tried.len(), |place| self.rate(&tried[place]));
-        let better =
-            |a: &([f64; 2], Fusion), b: &([f64; 2], Fusion)| a.0[0].total_cmp(&b.0[0]).then(a.0[1].total_cmp(&b.0[1]));
-        rates.into_iter().zip(tried).min_by(better).map_or_else(|| fusion.clone(), |(_, best)| best)
-    }
-
-    /// FNMR at FMR 1e-4, and EER.
-    fn rate(&self, fusion: &Fusion) -> [f64; 2] {
-        let (mut genuine, mut impostor) = (Histogram::default(), Histogram::default());
-        for (reference, probe, kind) in self.compared() {
-            let counts = match kind {
-                Kind::Genuine => &mut genuine,
-                Kind::Impostor => &mut impostor,
-            };
-            counts.add(self.sum(fusion, reference, probe), 1);
-        }
-        let totals = Totals { genuine: genuine.total(), impostor: impostor.total() };
-        let genuine = genuine.descending().map(|(level, genuine)| Level { level, genuine, impostor: 0 });
-        let impostor = impostor.descending().map(|(level, impostor)| Level { level, genuine: 0, impostor });
-        let mut levels: Vec<Level> = genuine.chain(impostor).collect();
-        levels.sort_by_key(|level| std::cmp::Reverse(level.level));
-        let merged = levels.chunk_by(|a, b| a.level == b.level).map(|same| Level {
-            level: same[0].level,
-            genuine: same.iter().map(|level| level.genuine).sum(),
-            impostor: same.iter().map(|level| level.impostor).sum(),
-        });
-        let summary = summarise(trade_off(merged, totals), [None; 4]);
-        [summary.at[2].map_or(1.0, |rates| rates.fnmr), summary.eer.unwrap_or(1.0)]
     }
 }
 

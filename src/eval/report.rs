@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::bootstrap::Interval;
-use super::curve::{Curve, Estimate, Point, Resampling};
+use super::curve::{Curve, Point, Resampling};
+use super::groups::Groups;
 use super::plot::{det, histogram, per_cent};
-use super::rates::{Support, TARGETS};
+use super::rates::TARGETS;
 use super::search::Searches;
+use super::text::{in_per_cent, sign};
+use super::wolves::Wolves;
 use crate::drawing::page::{self, table};
 use crate::drawing::svg::escape;
 
@@ -29,6 +31,10 @@ pub struct Report {
     pub rules: Vec<Rule>,
     /// Searches of a gallery, for comparators of vectors.
     pub searches: Vec<Searches>,
+    /// The rates of each demographic group, where the labels have any.
+    pub groups: Option<Groups>,
+    /// What one probe matches at worst, if it was asked for.
+    pub wolves: Option<Wolves>,
     /// The comparison on shares, if it was asked for.
     pub shared: Option<Shared>,
     /// Thresholds for a table of models.
@@ -90,29 +96,6 @@ pub fn common_method(resampling: Resampling) -> Vec<String> {
          for independent comparisons; those of one person are not independent, so the marks are lenient)."
             .into(),
     ]
-}
-
-/// An estimate in per cent, with its interval.
-#[must_use]
-pub fn in_per_cent(Estimate { value, interval }: Estimate) -> String {
-    let value = per_cent(value);
-    interval.map_or_else(
-        || value.clone(),
-        |Interval { low, high }| {
-            let number = |rate| per_cent(rate).trim_end_matches(" %").to_owned();
-            format!("{value} [{}, {}]", number(low), number(high))
-        },
-    )
-}
-
-/// The sign of a target that has too few comparisons.
-#[must_use]
-pub const fn sign(support: Support) -> &'static str {
-    match support {
-        Support::Thirty => "",
-        Support::Few => " \u{2020}",
-        Support::Unsupported => " \u{2021}",
-    }
 }
 
 impl Report {
@@ -232,6 +215,14 @@ impl Report {
             let (head, rows) = self.search_table();
             let _ = writeln!(page, "<h2>As a search</h2>\n<p>{}</p>\n{}", escape(&note), table(&head, &rows));
         }
+        if let Some(groups) = &self.groups {
+            let (head, rows) = groups.table();
+            let _ = writeln!(page, "<h2>By group</h2>\n<p>{}</p>\n{}", escape(&groups.note()), table(&head, &rows));
+        }
+        if let Some(wolves) = &self.wolves {
+            let (head, rows) = wolves.table();
+            let _ = writeln!(page, "<h2>Wolves</h2>\n<p>{}</p>\n{}", escape(&wolves.note()), table(&head, &rows));
+        }
         if let Some(Shared { pairs, disagreements, matches, rounds }) = self.shared {
             let _ = writeln!(
                 page,
@@ -299,6 +290,8 @@ mod tests {
             curves: vec![curve],
             rules: vec![Rule { name: "any".to_owned(), fmr: 0.001, fnmr: 0.01 }],
             searches: vec![Searches::measure("a & b", scores.crowd(), [60, 70, 80], level)],
+            groups: None,
+            wolves: None,
             shared: Some(Shared { pairs: 10, disagreements: 0, matches: 5, rounds: 11 }),
             models_toml: "id = \"x\"\n".to_owned(),
         }

@@ -2,16 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::compare::{level, unit};
+use super::compare::{in_levels, unit};
 use super::crowd::Crowd;
 use super::curve::{Curve, Resampling};
+use super::groups::Groups;
+use super::quick::Quick;
 use super::rates::TARGETS;
 use super::scores::Scores;
 use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
+use super::thresholds::Threshold;
+use super::wolves::{Labelled, Wolves};
 use crate::protocol::Joint;
 use crate::template::Template;
-use crate::template::model::{Encoding, Fmr, Model};
+use crate::template::model::{Encoding, Fmr, Fusion, Model};
 
 /// A sample that gave a template.
 #[derive(Debug)]
@@ -44,11 +48,18 @@ impl Samples {
         Crowd::of(self.list.iter().map(|sample| (sample.set.as_str(), sample.person.as_str())))
     }
 
+    /// The level of two samples, reference and probe.
+    fn levels(&self) -> impl Fn(usize, usize) -> i32 + Sync {
+        let quick: Vec<Quick> = self.list.iter().map(|sample| Quick::of(&sample.template)).collect();
+        move |reference, probe| {
+            let [reference, probe] = [reference, probe].map(|place: usize| &quick[place]);
+            in_levels(&self.model, probe.score(reference), probe.shape(), reference.shape())
+        }
+    }
+
     /// Compares all pairs; see [`Scores::of_all_pairs`].
     pub fn scores(&self, progress: impl Fn(u64) + Sync) -> Scores {
-        let template = |place: usize| &self.list[place].template;
-        let score = |reference, probe| level(&self.model, template(probe), template(reference));
-        Scores::of_all_pairs(self.crowd(), score, progress)
+        Scores::of_all_pairs(self.crowd(), self.levels(), progress)
     }
 
     /// These pairs as comparisons on shares, at the model's threshold for each rate in turn.
@@ -71,6 +82,31 @@ impl Samples {
         let least = levels(|rate| self.model.threshold(rate, shape, shape));
         let score = |reference, probe| template(probe).score_vartime(template(reference));
         Some(Searches::measure(self.model.id().as_str(), &self.crowd(), least, score))
+    }
+
+    /// The rates of each demographic group, at the model's thresholds and at those of this curve; `None` without groups.
+    #[must_use]
+    pub fn groups(&self, curve: &Curve, by: Resampling) -> Option<Groups> {
+        let labels: Vec<(&str, &str, Option<&str>)> =
+            self.list.iter().map(|one| (one.set.as_str(), one.person.as_str(), one.group.as_deref())).collect();
+        Groups::measure(self.model.id().as_str(), &labels, self.levels(), &Threshold::all(&self.model, curve), by)
+    }
+
+    /// What one probe matches at worst; see [`Wolves::measure`].
+    pub fn wolves(&self, curve: &Curve, effort: usize, seed: u64, progress: impl Fn(u64) + Sync) -> Option<Wolves> {
+        let thresholds = Threshold::all(&self.model, curve);
+        Wolves::measure(&self.labelled(&self.crowd()), thresholds, effort, seed, progress)
+    }
+
+    /// What a face and a finger of these sets match together at worst; see [`Wolves::of_two`].
+    #[must_use]
+    pub fn wolves_with(&self, fingers: &Self, fusion: &Fusion, effort: usize, seed: u64) -> Option<Wolves> {
+        let crowds = [self.crowd(), fingers.crowd()];
+        Wolves::of_two(&self.labelled(&crowds[0]), &fingers.labelled(&crowds[1]), fusion, effort, seed)
+    }
+
+    fn labelled<'a>(&'a self, crowd: &'a Crowd) -> Labelled<'a> {
+        Labelled { model: &self.model, crowd, templates: self.list.iter().map(|sample| &sample.template).collect() }
     }
 
     /// Measures the model on all pairs.

@@ -78,6 +78,19 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
+    /// The least level from which on there are no more than this share of all.
+    #[must_use]
+    pub fn least(&self, rate: f64) -> i32 {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a count of pairs, far below 2^52"
+        )]
+        let most = (rate * self.total() as f64 + 1e-9).floor() as u64;
+        self.cut(most)
+    }
+
     /// The least level from which on there are no more than this many.
     fn cut(&self, most: u64) -> i32 {
         let mut above = 0;

@@ -7,6 +7,7 @@
 //!
 //! Only a terminal holds a [`Template`]. The plain comparison here is the oracle that the protocol is tested against.
 
+mod crafted;
 pub mod face;
 pub mod finger;
 pub mod model;

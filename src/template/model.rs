@@ -121,6 +121,12 @@ impl Model {
         self.encoding.shape(self.dimension, components)
     }
 
+    /// What a score must be above at this rate, as the table has it: a cosine, or a count over `sqrt(n'_P n'_R)`.
+    #[must_use]
+    pub const fn bound(&self, rate: Fmr) -> f64 {
+        self.thresholds.at(rate)
+    }
+
     /// The least score of a probe against a reference that is a match at this rate, in units of
     /// [`Template::score_vartime`](super::Template::score_vartime).
     ///
@@ -422,8 +428,8 @@ mod tests {
         let (vector, set) = (Shape::vector(1024).unwrap(), |rows| Shape::set(rows).unwrap());
         assert_eq!(fusion("leader-fixed-1").finger_weight(vector, vector), 2);
         let rows = fusion("leader-rows-3");
-        // 3500 / 20 = 175, 3500 / 40 = 87.5
-        assert_eq!([4, 20, 40].map(|count| rows.finger_weight(set(count), set(count))), [175, 175, 87]);
+        // 3444 / 20 = 172.2, 3444 / 40 = 86.1
+        assert_eq!([4, 20, 40].map(|count| rows.finger_weight(set(count), set(count))), [172, 172, 86]);
     }
 
     #[test]

@@ -12,11 +12,11 @@ use tumar::eval::curve::{Curve, Resampling};
 use tumar::eval::fused::{Chimeras, fusion_toml};
 use tumar::eval::independent::Independent;
 use tumar::eval::report::{Report, Rule, Shared, common_method, fte};
-use tumar::eval::samples::{Samples, model_toml, thresholds_toml};
-use tumar::eval::search::Searches;
+use tumar::eval::samples::{Samples, model_toml};
 use tumar::eval::shared::{self, Comparison};
+use tumar::eval::wolves::Wolves;
 use tumar::name::{Modality, ModelId};
-use tumar::template::model::{Encoding, Models};
+use tumar::template::model::{Encoding, Fusion, Models};
 
 use super::failure::Failure;
 use super::{files, print_json, table};
@@ -86,6 +86,9 @@ struct How {
     /// Where all random choices begin; the same seed gives the same report
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How hard to look for probes that match many strangers: 0 not at all, 2 twice as many starts as 1
+    #[arg(long, default_value_t = 1, value_name = "EFFORT", value_parser = clap::value_parser!(u8).range(0..=20))]
+    wolves: u8,
     /// Compare this many random pairs on shares too, among three parties in this process
     #[arg(long, default_value_t = 0, value_name = "PAIRS")]
     shared: usize,
@@ -130,7 +133,7 @@ impl How {
         Resampling { replicates: self.replicates, seed: self.seed }
     }
 
-    fn single(self, what: &str, samples: &Samples, json: bool) -> Result<ExitCode, Failure> {
+    fn single(&self, what: &str, samples: &Samples, json: bool) -> Result<ExitCode, Failure> {
         let pairs = bar("pairs", samples.crowd().pairs());
         let curve = samples.measure(self.resampling(), |done| pairs.inc(done));
         pairs.finish_and_clear();
@@ -142,14 +145,24 @@ impl How {
                 .to_owned(),
         }];
         method.extend(common_method(self.resampling()));
-        let models_toml = model_toml(&samples.model, &curve);
-        let title = format!("{what}: {}", samples.model.id());
-        let searches = samples.searches().into_iter().collect();
-        self.finish(title, method, vec![curve], Vec::new(), searches, shared, models_toml, json)
+        let report = Report {
+            title: format!("{what}: {}", samples.model.id()),
+            date: self.date.clone(),
+            method,
+            resampling: self.resampling(),
+            rules: Vec::new(),
+            searches: samples.searches().into_iter().collect(),
+            groups: samples.groups(&curve, self.resampling()),
+            wolves: self.wolves(samples, &curve),
+            shared,
+            models_toml: model_toml(&samples.model, &curve),
+            curves: vec![curve],
+        };
+        self.finish(&report, json)
     }
 
     fn fused(
-        self,
+        &self,
         models: &Models,
         faces: &Samples,
         fingers: &Samples,
@@ -171,35 +184,66 @@ impl How {
             format!("{} face and {} finger samples gave no template and were left out.", faces.failures, fingers.failures),
         ];
         if fit {
-            fusion = match &independent {
-                Some(all) => all.fit(&fusion, [faces, fingers].map(|samples| samples.model.dimension())),
-                None => compared.fit(&fusion),
-            };
+            fusion = independent.fit(&fusion, [&faces.model, &fingers.model]);
             let (face, finger) = (fusion.face_weight(), fusion.finger_weight_of_one());
             method.push(format!(
                 "The weights, {face} of the face and {finger} of the finger, were chosen on these very samples for the lowest FNMR at \
-                 FMR {}: the fused rates are in-sample, and better than those of other people will be.",
-                if independent.is_some() { "1e-5" } else { "1e-4" }
+                 FMR 1e-5: the fused rates are in-sample, and better than those of other people will be."
             ));
         }
         method.extend(common_method(self.resampling()));
         let curves = compared.measure(&fusion, self.resampling());
         let (mut rules, weights) = (compared.rules(), [fusion.face_weight(), fusion.finger_weight_of_one()]);
-        let thresholds =
-            independent.as_ref().map_or_else(|| thresholds_toml(&curves[2]), |all| all.thresholds_toml(weights));
-        if let Some(all) = &independent {
-            rules.extend(all.rules(weights));
+        rules.extend(independent.rules(weights));
+        method.push(
+            "Rates of all faces with all fingers, and the thresholds for the table of models, are those of the convolution of both \
+             score distributions over all pairs of either set: of every pair of faces with every pair of fingers, as if a face said \
+             nothing of a finger."
+                .to_owned(),
+        );
+        if fingers.model.encoding() == Encoding::Rows {
             method.push(
-                "Rates of all faces with all fingers, and the thresholds for the table of models, are those of the convolution of \
-                 both score distributions over all pairs of either set: of every pair of faces with every pair of fingers, as \
-                 if a face said nothing of a finger."
+                "In it the scores of strangers' rows are raised where this set's thresholds are below the table's, as they are if the \
+                 encoder was learned on these fingers: FMR and thresholds are those of strangers whom it never saw, FNMR is not."
                     .to_owned(),
             );
         }
-        let models_toml = fusion_toml(&fusion, &thresholds);
-        let searches = compared.searches(&fusion);
-        let title = format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id());
-        self.finish(title, method, curves.into(), rules, searches, shared, models_toml, json)
+        let thresholds = independent.thresholds_toml(weights);
+        let report = Report {
+            title: format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id()),
+            date: self.date.clone(),
+            method,
+            resampling: self.resampling(),
+            curves: curves.into(),
+            rules,
+            searches: compared.searches(&fusion),
+            // Nobody has both, and so no group.
+            groups: None,
+            wolves: self.wolves_of_two(faces, fingers, &fusion),
+            shared,
+            models_toml: fusion_toml(&fusion, &thresholds),
+        };
+        self.finish(&report, json)
+    }
+
+    fn wolves(&self, samples: &Samples, curve: &Curve) -> Option<Wolves> {
+        if self.wolves == 0 {
+            return None;
+        }
+        let steps = bar("wolves", Wolves::steps(samples.list.len()));
+        let wolves = samples.wolves(curve, self.wolves.into(), self.seed, |done| steps.inc(done));
+        steps.finish_and_clear();
+        wolves
+    }
+
+    fn wolves_of_two(&self, faces: &Samples, fingers: &Samples, fusion: &Fusion) -> Option<Wolves> {
+        if self.wolves == 0 {
+            return None;
+        }
+        let waiting = bar("wolves", 1);
+        let wolves = faces.wolves_with(fingers, fusion, self.wolves.into(), self.seed);
+        waiting.finish_and_clear();
+        wolves
     }
 
     fn on_shares<'a>(
@@ -217,21 +261,7 @@ impl How {
         Ok(Some(shared))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of a report")]
-    fn finish(
-        self,
-        title: String,
-        method: Vec<String>,
-        curves: Vec<Curve>,
-        rules: Vec<Rule>,
-        searches: Vec<Searches>,
-        shared: Option<Shared>,
-        models_toml: String,
-        json: bool,
-    ) -> Result<ExitCode, Failure> {
-        let resampling = self.resampling();
-        let report =
-            Report { title, date: self.date, method, resampling, curves, rules, searches, shared, models_toml };
+    fn finish(&self, report: &Report, json: bool) -> Result<ExitCode, Failure> {
         files::make_folder(&self.out)?;
         for file in report.files() {
             files::write(&self.out.join(file.name), file.text.as_bytes())?;
@@ -239,7 +269,7 @@ impl How {
         if json {
             print_json(&report.to_json());
         } else {
-            print(&report);
+            print(report);
             println!("\nThe report: {}", self.out.join("report.html").display());
         }
         let agree = report.shared.is_none_or(|shared| shared.disagreements == 0);
@@ -247,15 +277,12 @@ impl How {
     }
 }
 
-/// All pairs of either set, where both are of vectors.
-fn independent(faces: &Samples, fingers: &Samples) -> Option<Independent> {
-    if fingers.model.encoding() != Encoding::Vector {
-        return None;
-    }
+/// All pairs of either set.
+fn independent(faces: &Samples, fingers: &Samples) -> Independent {
     let pairs = bar("all pairs", faces.crowd().pairs() + fingers.crowd().pairs());
-    let [faces, fingers] = [faces, fingers].map(|samples| samples.scores(|done| pairs.inc(done)));
+    let [of_faces, of_fingers] = [faces, fingers].map(|samples| samples.scores(|done| pairs.inc(done)));
     pairs.finish_and_clear();
-    Some(Independent::of(&faces, &fingers))
+    Independent::of(&of_faces, &of_fingers, &fingers.model)
 }
 
 fn bar(what: &'static str, length: u64) -> ProgressBar {
@@ -289,6 +316,14 @@ fn print(report: &Report) {
     if let Some(note) = report.search_note() {
         println!("\nAs a search. {note}");
         print_table(&report.search_table());
+    }
+    if let Some(groups) = &report.groups {
+        println!("\nBy group. {}", groups.note());
+        print_table(&groups.table());
+    }
+    if let Some(wolves) = &report.wolves {
+        println!("\nWolves. {}", wolves.note());
+        print_table(&wolves.table());
     }
     if let Some(Shared { pairs, disagreements, matches, rounds }) = report.shared {
         println!("\nOn shares: {pairs} pairs, {matches} matches, {rounds} rounds, {disagreements} wrong bits");
