@@ -180,7 +180,7 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
         .add_service(older_reflection)
         .serve_with_incoming_shutdown(crate::tls::accept(public_listener, public_tls), stopped(stopping.clone()));
 
-    engine.connect(Arc::clone(&peers), proposals);
+    engine.connect(&peers, proposals);
     Arc::clone(&peers).dial(&peer_identity)?;
     let mut servers = vec![serve(public_server), serve(peer_server)];
     servers.extend(auditors.map(|port| port.open(&log, &stopping)));

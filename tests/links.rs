@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use trio::{Files, Trio, face_of, reason, target, template};
@@ -80,4 +81,16 @@ async fn the_committee_is_whole_only_while_the_helpers_are_linked_to_each_other(
         assert!(verify(&trio.files, &client).await.unwrap(), "at once, at every node");
     }
     trio.stop().await;
+}
+
+#[test]
+fn a_node_that_is_torn_down_lets_go_of_its_store() {
+    let files = Files::new();
+    for _ in 0..2 {
+        let runtime = Runtime::new().unwrap();
+        // The second one finds the store free, or does not start.
+        let node = runtime.block_on(files.start(Party::B));
+        runtime.shutdown_timeout(Duration::from_secs(20));
+        drop(node);
+    }
 }

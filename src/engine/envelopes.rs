@@ -74,7 +74,7 @@ impl Engine {
     /// The other node whose envelope of a sample is sealed to a key that it does not tell of. The leader alone looks: what a helper
     /// would refuse uses nothing up then, and the client may seal it anew.
     fn unknown_elsewhere(&self, envelopes: &[&[u8]; 3]) -> Option<Party> {
-        let peers = self.peers.get().filter(|_| self.party == Party::LEADER)?;
+        let peers = self.linked().filter(|_| self.party == Party::LEADER)?;
         let is_unknown = |party: &Party| {
             let id = envelopes[party.index()].get(..KeyId::LEN).unwrap_or_default();
             // Of a node that is not linked nothing is known, and nothing will run.

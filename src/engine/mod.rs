@@ -30,7 +30,7 @@ mod stopwatch;
 mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -195,7 +195,8 @@ pub struct Engine {
     searcher: Scanner,
     /// For what waits in the queue, in KiB.
     room: Arc<Semaphore>,
-    peers: OnceLock<Arc<Peers>>,
+    /// Weak, since the links hold the engine: a circle would keep a node's store and galleries after its end.
+    peers: OnceLock<Weak<Peers>>,
     counters: Counters,
     random: SystemRandom,
 }
@@ -259,9 +260,9 @@ impl Engine {
     }
 
     /// Connects the engine with its links, and serves what the leader proposes over them.
-    pub fn connect(self: &Arc<Self>, peers: Arc<Peers>, mut proposals: mpsc::Receiver<Proposed>) {
+    pub fn connect(self: &Arc<Self>, peers: &Arc<Peers>, mut proposals: mpsc::Receiver<Proposed>) {
         // A second call would be a second wiring of one node: the first stays.
-        let _ = self.peers.set(peers);
+        let _ = self.peers.set(Arc::downgrade(peers));
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             let slots = Arc::new(Semaphore::new(4 * engine.limits.in_flight));
@@ -282,7 +283,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the store failed; the next sweep takes up what is left.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        if !self.peers.get().is_some_and(|peers| peers.is_ready()) {
+        if !self.linked().is_some_and(|peers| peers.is_ready()) {
             return Ok(());
         }
         let Ok(now) = self.clocks.least() else { return Ok(()) };
@@ -309,13 +310,13 @@ impl Engine {
 
     /// A run broke: why what ran in it ends. After too many, that the peer who broke them is not served with any more.
     fn broken(&self, error: &ProtocolError) -> Refusal {
-        let distrusted = self.peers.get().and_then(|peers| peers.broke(error));
+        let distrusted = self.linked().and_then(|peers| peers.broke(error));
         distrusted.map_or_else(|| error.at(self.party), |peer| Refusal::new(self.party, refusal::distrusted(peer)))
     }
 
     /// A run came to its end.
     fn unbroken(&self) {
-        if let Some(peers) = self.peers.get() {
+        if let Some(peers) = self.linked() {
             peers.ended();
         }
     }
@@ -349,8 +350,13 @@ impl Engine {
         &self.counters
     }
 
-    fn peers(&self) -> Result<&Arc<Peers>, Refusal> {
-        self.peers.get().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
+    /// The links, while the node has any.
+    fn linked(&self) -> Option<Arc<Peers>> {
+        self.peers.get().and_then(Weak::upgrade)
+    }
+
+    fn peers(&self) -> Result<Arc<Peers>, Refusal> {
+        self.linked().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
     }
 
     /// A signed receipt for an entry of the log.
