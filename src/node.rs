@@ -34,7 +34,7 @@ use crate::service::{Auditing, MAX_REQUEST, Matching};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, TlsError};
-use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Verifier};
+use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Unused, Verifier};
 use crate::web::WebError;
 use crate::wire::DESCRIPTORS;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
@@ -81,8 +81,11 @@ pub enum NodeError {
     /// The policy.
     #[error("{}", .0.display())]
     Policy(PathBuf, #[source] PolicyError),
-    /// The issuers of tokens.
-    #[error("the issuers are not valid")]
+    /// The keys of an issuer of tokens.
+    #[error("{}", .0.display())]
+    Issuer(PathBuf, #[source] TrustError),
+    /// Whose tokens are believed, for calls by which address.
+    #[error("issuers and bases")]
     Trust(#[from] TrustError),
     /// The officers.
     #[error("{}", .0.display())]
@@ -328,7 +331,25 @@ fn verifier(config: &Config) -> Result<Verifier, NodeError> {
         }
         None => Officers::default(),
     };
-    Ok(Verifier::new(&config.deployment, &issuers, config.bases.clone(), officers)?)
+    let verifier = Verifier::new(&config.deployment, &issuers, config.bases.clone(), officers).map_err(|error| {
+        let of = |name: &String| config.issuers.iter().find(|issuer| issuer.name == *name);
+        match &error {
+            TrustError::Keys { issuer, .. } => match of(issuer) {
+                Some(at) => NodeError::Issuer(config.path(&at.jwks), error),
+                None => error.into(),
+            },
+            TrustError::NoIssuer
+            | TrustError::IssuerName
+            | TrustError::IssuerTwice
+            | TrustError::RelyingParties
+            | TrustError::NoBase
+            | TrustError::Base => error.into(),
+        }
+    })?;
+    for (issuer, Unused { kid, why }) in verifier.unused() {
+        tracing::warn!(%issuer, %kid, why, "a key of this issuer is not used");
+    }
+    Ok(verifier)
 }
 
 /// Equal at all three nodes, or they do not connect.

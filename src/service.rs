@@ -160,6 +160,9 @@ fn status(refusal: &Refusal) -> Status {
     if let Some(field) = refusal.field {
         metadata.insert("field".to_owned(), field.to_owned());
     }
+    if let Some(claim) = refusal.claim {
+        metadata.insert("claim".to_owned(), claim.to_owned());
+    }
     let mut details = ErrorDetails::with_error_info(row.code, DOMAIN, metadata);
     if let Some(wait) = refusal.retry_after_ms {
         details.set_retry_info(Some(Duration::from_millis(wait)));
@@ -215,7 +218,7 @@ impl Matching {
 
 /// Token, proof, and the certificate that the caller showed.
 fn proven<T>(engine: &Engine, request: &Request<T>) -> Result<Token, Status> {
-    let access = metadata(request, "authorization").and_then(|value| value.strip_prefix("DPoP "));
+    let access = metadata(request, "authorization").and_then(|value| credentials(value, "DPoP"));
     let access = access.ok_or_else(|| refuse(engine, "TOKEN_ABSENT"))?;
     let proof = metadata(request, "dpop").ok_or_else(|| refuse(engine, "PROOF_ABSENT"))?;
     let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
@@ -225,7 +228,13 @@ fn proven<T>(engine: &Engine, request: &Request<T>) -> Result<Token, Status> {
 
 /// A token without a proof.
 fn bearer<T>(request: &Request<T>) -> Option<&str> {
-    metadata(request, "authorization").and_then(|value| value.strip_prefix("Bearer "))
+    metadata(request, "authorization").and_then(|value| credentials(value, "Bearer"))
+}
+
+/// What follows a scheme, whose name has no case (RFC 9110 11.1).
+fn credentials<'v>(value: &'v str, wanted: &str) -> Option<&'v str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(wanted).then_some(token.trim_matches(' '))
 }
 
 fn metadata<'r, T>(request: &'r Request<T>, name: &str) -> Option<&'r str> {

@@ -13,15 +13,16 @@ use drafts::{
     Refused, SERVED, STRANGER, VERIFIER, ask, details, draw, relying_parties, sample, verifier,
 };
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use tumar::name::Modality;
 use tumar::request::{Ask, Method, Minute};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
 use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
 use tumar::token::{
-    ALL_REASONS, Algorithm, Attempts, Class, Decision, Details, Issuer, Narrowing, Officers, Policy, ProofKey,
-    PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Verifier, json, policy,
+    ALL_REASONS, Algorithm, Attempts, Class, Decision, Details, Issuer, KeysFault, Narrowing, Officers, Policy,
+    ProofKey, PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier,
+    json, policy,
 };
 
 #[test]
@@ -89,9 +90,23 @@ fn of_two_faults_the_one_that_is_checked_first_is_told() {
 
 #[test]
 fn limits_are_inclusive_where_they_say_so() {
-    let at_the_limit: [Change; 16] = [
+    let at_the_limit: [Change; 26] = [
         |d| d.claims["aud"] = json!(["urn:tumar:kz-test"]),
         |d| d.header["typ"] = json!("application/at+jwt"),
+        |d| d.header["typ"] = json!("AT+JWT"),
+        |d| d.header["alg"] = json!("Ed25519"),
+        // As Keycloak and others write them.
+        |d| drop(d.claims.as_object_mut().unwrap().remove("nbf")),
+        |d| d.claims["nbf"] = json!(0),
+        |d| d.claims["jti"] = json!("trrtcc:0d9e0a2f-8a38-4f0d-8f54-7c1b1e1b6c11"),
+        |d| d.claims["jti"] = json!("t".repeat(16)),
+        |d| {
+            d.claims["iat"] = json!(u32::try_from(NOW).map(f64::from).unwrap() + 0.75);
+            d.claims["exp"] = json!(u32::try_from(NOW).map(f64::from).unwrap() + 300.5);
+        },
+        |d| d.proof["jti"] = json!("p".repeat(16)),
+        |d| d.proof_header["kid"] = json!("a name of the key"),
+        |d| d.proof_header["typ"] = json!("application/dpop+jwt"),
         |d| {
             d.claims["iat"] = json!(NOW + 30);
             d.claims["nbf"] = json!(NOW + 30);
@@ -134,6 +149,42 @@ fn limits_are_inclusive_where_they_say_so() {
         let mut draft = Draft::good();
         change(&mut draft);
         assert_eq!(draft.outcome(), "OK", "change {place}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_claim_that_is_at_fault() {
+    let claims: [(&str, &str, Change); 24] = [
+        ("TOKEN_TYPE", "typ", |d| d.header["typ"] = json!("JWT")),
+        ("TOKEN_ALG", "alg", |d| d.header["alg"] = json!("RS256")),
+        ("TOKEN_HEADER", "x5t", |d| d.header["x5t"] = json!("AAAA")),
+        ("TOKEN_HEADER", "a member of the header", |d| d.header["more"] = json!("AAAA")),
+        ("TOKEN_KID_UNKNOWN", "kid", |d| d.header["kid"] = json!("other")),
+        ("TOKEN_CLAIMS", "iss", |d| d.claims["iss"] = json!(7)),
+        ("TOKEN_CLAIMS", "aud", |d| d.claims["aud"] = json!([7])),
+        ("TOKEN_CLAIMS", "client_id", |d| drop(d.claims.as_object_mut().unwrap().remove("client_id"))),
+        ("TOKEN_CLAIMS", "sub", |d| d.claims["sub"] = json!("a b")),
+        ("TOKEN_CLAIMS", "iat", |d| d.claims["iat"] = json!("1")),
+        ("TOKEN_CLAIMS", "nbf", |d| d.claims["nbf"] = json!("1")),
+        ("TOKEN_CLAIMS", "exp", |d| d.claims["exp"] = json!(NOW.to_string())),
+        ("TOKEN_CLAIMS", "jti", |d| d.claims["jti"] = json!(7)),
+        ("TOKEN_CLAIMS", "cnf", |d| d.claims["cnf"]["kid"] = json!("x")),
+        ("TOKEN_CLAIMS", "cnf", |d| d.claims["cnf"] = json!([d.claims["cnf"]["jkt"]])),
+        ("TOKEN_CLAIMS", "amr", |d| d.claims["amr"] = json!("pin")),
+        ("TOKEN_JTI", "jti", |d| d.claims["jti"] = json!("short")),
+        ("TOKEN_DETAILS", "authorization_details", |d| d.claims["authorization_details"] = json!("[]")),
+        ("TOKEN_AUDIENCE", "aud", |d| d.claims["aud"] = json!(["urn:tumar:kz-test", "account"])),
+        ("TOKEN_NOT_YET_VALID", "nbf", |d| d.claims["nbf"] = json!(NOW + 31)),
+        ("TOKEN_TOO_LONG_LIVED", "exp", |d| d.claims["exp"] = json!(NOW + 301)),
+        ("PROOF_HEADER", "x5c", |d| d.proof_header["x5c"] = json!([])),
+        ("PROOF_CLAIMS", "ath", |d| d.proof["ath"] = json!(7)),
+        ("PROOF_HTU", "htu", |d| d.proof["htu"] = json!("https://evil.example")),
+    ];
+    for (reason, claim, change) in claims {
+        let mut draft = Draft::good();
+        change(&mut draft);
+        let Err(Refused::Token(fault)) = draft.granted::<Verify>() else { panic!("{reason} of {claim}") };
+        assert_eq!((fault.reason(), fault.claim), (reason, Some(claim)));
     }
 }
 
@@ -254,22 +305,58 @@ fn what_issuer_and_client_make_is_taken_with_either_algorithm() {
 fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
     let good = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "1", "x": to_base64(&[1; 32]) }] });
     assert!(verifier(&good.to_string()).is_ok());
-    let mut without_kid = good.clone();
-    without_kid["keys"][0]["kid"] = json!(null);
-    let mut private = good.clone();
-    private["keys"][0]["d"] = json!(to_base64(&[1; 32]));
-    let mut twice = good.clone();
-    twice["keys"] = json!([good["keys"][0], good["keys"][0]]);
-    for (jwks, error) in [
-        ("{}".to_owned(), TrustError::Keys),
-        (r#"{"keys":[]}"#.to_owned(), TrustError::Keys),
-        (r#"{"keys":[],"keys":[]}"#.to_owned(), TrustError::Keys),
-        (without_kid.to_string(), TrustError::KeyId),
-        (twice.to_string(), TrustError::KeyId),
-        (private.to_string(), TrustError::Key(jws::JwsError::Private)),
-        (r#"{"keys":[{"kid":"1","kty":"oct","crv":"","k2":""}]}"#.to_owned(), TrustError::Key(jws::JwsError::Key)),
+    let key = &good["keys"][0];
+    let other = json!({ "kty": "EC", "crv": "P-256", "kid": "2", "x": to_base64(&[2; 32]), "y": to_base64(&[3; 32]) });
+    let with = |from: &Value, member: &str, value: Value| {
+        let mut changed = from.clone();
+        changed[member] = value;
+        changed
+    };
+    let rsa = json!({ "kty": "RSA", "kid": "r", "alg": "RS256", "use": "sig", "n": "AQAB", "e": "AQAB" });
+    let set = |keys: &[&Value]| json!({ "keys": keys }).to_string();
+    let unused = |kid: &str, why| Unused { kid: kid.to_owned(), why };
+    let at = |kid: &str, fault| KeysFault::Key { kid: kid.to_owned(), fault };
+    let (kind, purpose) = ("it is not an Ed25519 or P-256 key", "it is not for signatures");
+    for (jwks, fault) in [
+        ("{}".to_owned(), KeysFault::Form),
+        (json!([key]).to_string(), KeysFault::Form),
+        (key.to_string(), KeysFault::Form),
+        (r#"{"keys":[]}"#.to_owned(), KeysFault::Empty),
+        (r#"{"keys":[],"keys":[]}"#.to_owned(), KeysFault::Form),
+        (set(&[key, key]), KeysFault::Twice("1".to_owned())),
+        (set(&[&with(key, "d", json!(to_base64(&[1; 32])))]), at("1", jws::JwsError::Private)),
+        (set(&[key, &with(&rsa, "d", json!("AQAB"))]), at("r", jws::JwsError::Private)),
+        (set(&[key, &with(&other, "x", json!(to_base64(&[2; 31])))]), at("2", jws::JwsError::Key)),
+        (set(&[&rsa]), KeysFault::NoneOfUse(vec![unused("r", kind)])),
     ] {
-        assert_eq!(verifier(&jwks).err(), Some(error), "{jwks}");
+        let expected = TrustError::Keys { issuer: ISSUER.to_owned(), fault };
+        assert_eq!(verifier(&jwks).err(), Some(expected), "{jwks}");
+    }
+    // What is for others does not matter, and is told.
+    let mut nameless = other.clone();
+    nameless.as_object_mut().unwrap().remove("kid");
+    for (jwk, told) in [
+        (&rsa, unused("r", kind)),
+        (&json!({ "kty": "EC", "crv": "P-384", "kid": "p", "x": "AA", "y": "AA" }), unused("p", kind)),
+        (&json!({ "kty": "OKP", "crv": "X25519", "kid": "x", "x": "AA" }), unused("x", kind)),
+        (&json!({ "kty": "AKP", "kid": "pq", "pub": "AA" }), unused("pq", kind)),
+        (&json!({}), unused("without kid", kind)),
+        (&with(&other, "use", json!("enc")), unused("2", purpose)),
+        (&with(&other, "key_ops", json!(["sign"])), unused("2", purpose)),
+        (&with(&other, "alg", json!("ECDH-ES")), unused("2", "its alg is neither EdDSA nor ES256")),
+        (&nameless, unused("without kid", "a token could not name it")),
+        // Under the name of one that is used.
+        (&with(&with(&other, "kid", json!("1")), "use", json!("enc")), unused("1", purpose)),
+    ] {
+        let trusts = verifier(&set(&[jwk, key])).unwrap();
+        assert_eq!(trusts.unused(), [(ISSUER.to_owned(), told)], "{jwk}");
+    }
+    for jwk in [
+        with(key, "alg", json!("Ed25519")),
+        with(key, "alg", json!("EdDSA")),
+        with(&with(&other, "use", json!("sig")), "key_ops", json!(["verify"])),
+    ] {
+        assert_eq!(verifier(&format!("\u{feff}{}", set(&[&jwk]))).unwrap().unused(), []);
     }
     let deployment = "kz-test".parse().unwrap();
     let jwks = good.to_string();

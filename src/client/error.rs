@@ -67,6 +67,9 @@ pub enum InputError {
     /// The configuration does not say how this node is called.
     #[error("client.toml has no address, base and certificate of node {0}")]
     NoAddress(Party),
+    /// Bytes that no request was kept as, or none of this version.
+    #[error("the bytes are no request as this version keeps it")]
+    Saved,
     /// A token holds characters that no header takes.
     #[error("the token is not one line of visible characters")]
     Token,
@@ -95,7 +98,7 @@ impl From<NoRandomness> for ClientError {
 
 /// A refusal in the service's own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}: {message}", .node.map(|node| format!(" (node {node})")).unwrap_or_default())]
+#[error("{reason}{}: {message}{}", .node.map(|node| format!(" (node {node})")).unwrap_or_default(), at_fault(.field.as_deref()))]
 pub struct Refusal {
     /// The gRPC status code.
     pub code: Code,
@@ -105,8 +108,14 @@ pub struct Refusal {
     pub node: Option<Party>,
     /// A sentence for people.
     pub message: String,
+    /// The claim of the token, or the field of the request, that is at fault.
+    pub field: Option<String>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+}
+
+fn at_fault(field: Option<&str>) -> String {
+    field.map(|field| format!(" ({field})")).unwrap_or_default()
 }
 
 impl Refusal {
@@ -120,6 +129,7 @@ impl Refusal {
             reason: info.reason.clone(),
             node: info.metadata.get("node").and_then(|node| node.parse().ok()),
             message: status.message().to_owned(),
+            field: info.metadata.get("claim").or_else(|| info.metadata.get("field")).cloned(),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
         })
     }
@@ -176,7 +186,8 @@ impl ClientError {
     }
 
     /// Whether a node has retired the key that an envelope was sealed to: worth asking for the new one.
-    pub(super) fn wants_new_keys(&self) -> bool {
+    #[must_use]
+    pub fn wants_new_keys(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.reason == "ENVELOPE_KEY_UNKNOWN")
     }
 }

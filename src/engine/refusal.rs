@@ -12,7 +12,7 @@ use crate::peer::NoWord;
 use crate::protocol::{Invalid, ProtocolError};
 use crate::seal::OpenError;
 use crate::store::StoreError;
-use crate::token::{Denied, NotReader, TokenError};
+use crate::token::{Denied, NotReader, TokenFault};
 use crate::wire::RequestError;
 
 /// A request that was refused, or failed, at one node. Holds nothing about the subject.
@@ -24,6 +24,8 @@ pub struct Refusal {
     pub node: Party,
     /// The field at fault, for a request that is not well formed.
     pub field: Option<&'static str>,
+    /// The member at fault, for a token that is not genuine.
+    pub claim: Option<&'static str>,
     /// When to try again, for a refusal that passes.
     pub retry_after_ms: Option<u64>,
     /// The stored answer, where the same request was answered before: no refusal at all.
@@ -34,7 +36,7 @@ impl Refusal {
     /// A refusal for a reason, at a node.
     #[must_use]
     pub const fn new(node: Party, reason: Reason) -> Self {
-        Self { reason, node, field: None, retry_after_ms: None, answer: None }
+        Self { reason, node, field: None, claim: None, retry_after_ms: None, answer: None }
     }
 
     /// A request that is not well formed.
@@ -71,19 +73,18 @@ impl Cause for RequestError {
     }
 }
 
-impl Cause for TokenError {
+impl Cause for TokenFault {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, Reason::fixed(self.reason()))
+        Refusal { claim: self.claim, ..Refusal::new(node, Reason::fixed(self.reason())) }
     }
 }
 
 impl Cause for NotReader {
     fn at(self, node: Party) -> Refusal {
-        let reason = match self {
-            Self::Token(error) => error.reason(),
-            Self::Denied(denial) => denial.reason(),
-        };
-        Refusal::new(node, Reason::fixed(reason))
+        match self {
+            Self::Token(fault) => fault.at(node),
+            Self::Denied(denial) => Refusal::new(node, Reason::fixed(denial.reason())),
+        }
     }
 }
 

@@ -60,10 +60,15 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of an `alg` header; `None` for every other one, `none` and `HS256` among them.
+    /// The algorithm of an `alg` header, where Ed25519 has a newer name as well (RFC 9864); `None` for every other one, `none` and
+    /// `HS256` among them.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::EdDsa, Self::Es256].into_iter().find(|algorithm| algorithm.as_str() == name)
+        match name {
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
+            "ES256" => Some(Self::Es256),
+            _ => None,
+        }
     }
 }
 
@@ -198,7 +203,7 @@ impl PublicKey {
     /// # Errors
     /// [`JwsError::Private`] if it has a member of a private or symmetric key, [`JwsError::Key`] for another kind, form or `alg`.
     pub fn from_jwk(jwk: &Value) -> Result<Self, JwsError> {
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|name| jwk.get(name).is_some()) {
+        if is_private(jwk) {
             return Err(JwsError::Private);
         }
         let text = |name: &str| jwk.get(name).and_then(Value::as_str).ok_or(JwsError::Key);
@@ -209,9 +214,34 @@ impl PublicKey {
             _ => return Err(JwsError::Key),
         };
         match jwk.get("alg") {
-            Some(named) if named != key.algorithm().as_str() => Err(JwsError::Key),
+            Some(named) if named.as_str().and_then(Algorithm::named) != Some(key.algorithm()) => Err(JwsError::Key),
             _ => Ok(key),
         }
+    }
+
+    /// Reads a key of an issuer's set (RFC 7517 5). A key that is none of ours, or is for something else than signatures, is there
+    /// for others: then why it is not used.
+    ///
+    /// # Errors
+    /// As [`from_jwk`](Self::from_jwk), for one that is ours by its kind.
+    pub(super) fn from_set(jwk: &Value) -> Result<Result<Self, &'static str>, JwsError> {
+        if is_private(jwk) {
+            return Err(JwsError::Private);
+        }
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let algorithm = match (text("kty"), text("crv")) {
+            (Some("OKP"), Some("Ed25519")) => Algorithm::EdDsa,
+            (Some("EC"), Some("P-256")) => Algorithm::Es256,
+            _ => return Ok(Err("it is not an Ed25519 or P-256 key")),
+        };
+        let verifies = |operations: &Value| operations.as_array().is_some_and(|all| all.contains(&json!("verify")));
+        if jwk.get("use").is_some_and(|wanted| wanted != "sig") || !jwk.get("key_ops").is_none_or(verifies) {
+            return Ok(Err("it is not for signatures"));
+        }
+        if jwk.get("alg").is_some() && text("alg").and_then(Algorithm::named) != Some(algorithm) {
+            return Ok(Err("its alg is neither EdDSA nor ES256"));
+        }
+        Self::from_jwk(jwk).map(Ok)
     }
 
     /// As JWK: the required members only.
@@ -238,6 +268,11 @@ impl PublicKey {
             ])),
         }
     }
+}
+
+/// Whether it has a member of a private or symmetric key.
+fn is_private(jwk: &Value) -> bool {
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|name| jwk.get(name).is_some())
 }
 
 /// A key that signs: an issuer's, or a client's for its proofs.

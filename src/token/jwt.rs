@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value, json};
 
 use super::approval::Officers;
 use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, to_base64};
-use super::refusal::TokenError;
+use super::refusal::{TokenError, TokenFault};
 use super::{SKEW, json};
+use crate::form::is_base;
 use crate::name::{Deployment, RelyingParty};
 use crate::request::Method;
 
 /// Why a node's trust settings are none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
     /// No issuer is named, so no token could ever be genuine.
     #[error("no token issuer is configured")]
@@ -29,21 +29,55 @@ pub enum TrustError {
     /// An issuer speaks for nobody, or for somebody twice.
     #[error("relying_parties must name those that an issuer gives tokens to, at least one, and each once")]
     RelyingParties,
-    /// Not a JWK set, or an empty one.
-    #[error("an issuer's keys are not a JWK set with at least one key")]
-    Keys,
-    /// A key of another kind, or a private one.
-    #[error("an issuer's key: {0}")]
-    Key(#[from] JwsError),
-    /// A key without a `kid`, or with that of another key, of any issuer.
-    #[error("every issuer key needs a kid of its own")]
-    KeyId,
+    /// What is wrong with the keys of one.
+    #[error("the keys of issuer {issuer}: {fault}")]
+    Keys {
+        /// Which.
+        issuer: String,
+        /// What.
+        fault: KeysFault,
+    },
     /// No address, so no proof could ever fit.
     #[error("no public address is configured")]
     NoBase,
     /// Not `https://` with host and port only.
     #[error("a public address must be https://HOST[:PORT] and nothing after it")]
     Base,
+}
+
+/// Why a text is no JWK set that tokens could be verified by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeysFault {
+    /// Not JSON without double keys, or not an object with a list of `keys`.
+    #[error("not a JWK set: {{\"keys\": [..]}}, in JSON without double keys")]
+    Form,
+    /// There is no key in it.
+    #[error("there is no key in the set")]
+    Empty,
+    /// None of them is one of ours.
+    #[error("none of these keys verifies tokens here: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NoneOfUse(Vec<Unused>),
+    /// A key of ours that is malformed, or any private one.
+    #[error("key {kid}: {fault}")]
+    Key {
+        /// Its `kid`.
+        kid: String,
+        /// What.
+        fault: JwsError,
+    },
+    /// Two keys under one `kid`, of this issuer or of another: a token would not say whose it is.
+    #[error("key {0}: another key has this kid")]
+    Twice(String),
+}
+
+/// A key of an issuer that no token is verified by. It is there for others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key {kid}: {why}")]
+pub struct Unused {
+    /// Its `kid`, or `without kid`.
+    pub kid: String,
+    /// Why it is none of ours.
+    pub why: &'static str,
 }
 
 /// Whose tokens are believed, and of whom.
@@ -54,7 +88,7 @@ pub struct TrustedIssuer<'a> {
     /// The relying parties that it speaks for: a bank's authorisation server for that bank, the regulator's for the regulator. It is
     /// believed of no other, whatever it signs.
     pub relying_parties: &'a [RelyingParty],
-    /// Its public keys, a JWK set (RFC 7517 5), each with a `kid`.
+    /// Its public keys, a JWK set (RFC 7517 5). Those of other kinds, for other uses, or without a `kid` are not used.
     pub jwks: &'a str,
 }
 
@@ -69,6 +103,7 @@ struct Known {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     keys: BTreeMap<String, (Arc<Known>, PublicKey)>,
+    unused: Vec<(String, Unused)>,
     audience: String,
     bases: Vec<String>,
     officers: Officers,
@@ -86,7 +121,7 @@ impl Verifier {
         bases: Vec<String>,
         officers: Officers,
     ) -> Result<Self, TrustError> {
-        let mut keys = BTreeMap::new();
+        let (mut keys, mut all_unused) = (BTreeMap::new(), Vec::new());
         let mut names = BTreeSet::new();
         for TrustedIssuer { issuer, relying_parties, jwks } in issuers {
             if !is_visible(issuer, 200) {
@@ -100,11 +135,15 @@ impl Verifier {
                 return Err(TrustError::RelyingParties);
             }
             let known = Arc::new(Known { name: (*issuer).to_owned(), relying_parties: relying_parties.to_vec() });
-            for (kid, key) in read_keys(jwks)? {
-                if keys.insert(kid, (Arc::clone(&known), key)).is_some() {
-                    return Err(TrustError::KeyId);
+            let wrong = |fault| TrustError::Keys { issuer: (*issuer).to_owned(), fault };
+            let (used, unused) = read_keys(jwks).map_err(wrong)?;
+            for (kid, key) in used {
+                if keys.contains_key(&kid) {
+                    return Err(wrong(KeysFault::Twice(kid)));
                 }
+                keys.insert(kid, (Arc::clone(&known), key));
             }
+            all_unused.extend(unused.into_iter().map(|unused| ((*issuer).to_owned(), unused)));
         }
         if keys.is_empty() {
             return Err(TrustError::NoIssuer);
@@ -112,14 +151,16 @@ impl Verifier {
         if bases.is_empty() {
             return Err(TrustError::NoBase);
         }
-        let is_base = |base: &String| {
-            base.strip_prefix("https://")
-                .is_some_and(|host| is_visible(host, 260) && !host.contains(['/', '?', '#', '@']))
-        };
-        if !bases.iter().all(is_base) {
+        if !bases.iter().all(|base| is_base(base)) {
             return Err(TrustError::Base);
         }
-        Ok(Self { keys, audience: audience(deployment), bases, officers })
+        Ok(Self { keys, unused: all_unused, audience: audience(deployment), bases, officers })
+    }
+
+    /// Keys of issuers that are not used, each with its issuer's name.
+    #[must_use]
+    pub fn unused(&self) -> &[(String, Unused)] {
+        &self.unused
     }
 
     /// Who may approve searches.
@@ -140,77 +181,103 @@ impl Verifier {
     }
 
     /// Typ, alg, kid; signature; form of the claims; issuer, and whether it speaks for the relying party; audience; times.
-    pub(super) fn access(&self, jws: &Jws<'_>, claims: Map<String, Value>, now: u64) -> Result<Access, TokenError> {
+    pub(super) fn access(&self, jws: &Jws<'_>, claims: Map<String, Value>, now: u64) -> Result<Access, TokenFault> {
         let issuer = self.signer_of(jws)?;
-        let claims = Claims::deserialize(Value::Object(claims)).map_err(|_| TokenError::Claims)?;
-        if claims.exp <= claims.iat || !is_visible(&claims.client_id, 128) || !is_visible(&claims.sub, 128) {
-            return Err(TokenError::Claims);
+        let claims = Said::read(Claims(claims)).map_err(|claim| TokenError::Claims.of(claim))?;
+        if !is_id(&claims.id) {
+            return Err(TokenError::Id.into());
         }
-        let jkt = from_base64_32(&claims.cnf.jkt).map_err(|_| TokenError::Claims)?;
-        let certificate =
-            claims.cnf.certificate.as_deref().map(from_base64_32).transpose().map_err(|_| TokenError::Claims)?;
-        if !is_id(&claims.jti) {
-            return Err(TokenError::Id);
-        }
-        let details = Details::read(&claims.authorization_details).ok_or(TokenError::Details)?;
-        if claims.iss != issuer.name {
-            return Err(TokenError::Issuer);
+        let details = claims.details.as_ref().and_then(Details::read).ok_or(TokenError::Details)?;
+        if claims.issuer != issuer.name {
+            return Err(TokenError::Issuer.into());
         }
         if !issuer.relying_parties.contains(&details.relying_party) {
-            return Err(TokenError::IssuerRelyingParty);
+            return Err(TokenError::IssuerRelyingParty.into());
         }
-        if claims.aud.only() != Some(self.audience.as_str()) {
-            return Err(TokenError::Audience);
+        if claims.audience.as_deref() != Some(self.audience.as_str()) {
+            return Err(TokenError::Audience.into());
         }
-        if claims.iat.max(claims.nbf) > now.saturating_add(SKEW) {
-            return Err(TokenError::NotYetValid);
+        let latest = now.saturating_add(SKEW);
+        for (claim, from) in [("iat", Some(claims.issued)), ("nbf", claims.not_before)] {
+            if from.is_some_and(|from| from > latest) {
+                return Err(TokenError::NotYetValid.of(claim));
+            }
         }
-        if now >= claims.exp.saturating_add(SKEW) {
-            return Err(TokenError::Expired);
+        if now >= claims.expires.saturating_add(SKEW) {
+            return Err(TokenError::Expired.into());
         }
-        if claims.exp - claims.iat > details.longest_life() {
-            return Err(TokenError::TooLongLived);
+        if claims.expires - claims.issued > details.longest_life() {
+            return Err(TokenError::TooLongLived.into());
         }
         Ok(Access {
-            issuer: claims.iss,
-            client: claims.client_id,
-            id: claims.jti,
-            expires: claims.exp,
+            issuer: claims.issuer,
+            client: claims.client,
+            id: claims.id,
+            expires: claims.expires,
             details,
             amr: claims.amr,
-            jkt,
-            certificate,
+            jkt: claims.jkt,
+            certificate: claims.certificate,
         })
     }
 
     /// The issuer whose key signed it.
-    fn signer_of(&self, jws: &Jws<'_>) -> Result<&Known, TokenError> {
-        if !matches!(jws.header_text("typ"), Some("at+jwt" | "application/at+jwt")) {
-            return Err(TokenError::Type);
+    fn signer_of(&self, jws: &Jws<'_>) -> Result<&Known, TokenFault> {
+        if !is_type(jws, "at+jwt") {
+            return Err(TokenError::Type.into());
         }
         let algorithm = jws.header_text("alg").and_then(Algorithm::named).ok_or(TokenError::Algorithm)?;
         // A header is not asked for its keys (jwk, jku, x5u, x5c), and what it holds to be critical we do not know.
-        if jws.header().keys().any(|name| !matches!(name.as_str(), "typ" | "alg" | "kid")) {
-            return Err(TokenError::Header);
+        if let Some(fault) = unknown_member(jws, &["typ", "alg", "kid"]) {
+            return Err(TokenError::Header.of(fault));
         }
         let kid = jws.header_text("kid").ok_or(TokenError::KeyUnknown)?;
         let (issuer, key) = self.keys.get(kid).ok_or(TokenError::KeyUnknown)?;
         if key.algorithm() != algorithm {
-            return Err(TokenError::KeyAlgorithm);
+            return Err(TokenError::KeyAlgorithm.into());
         }
         jws.verify(key).map_err(|_| TokenError::Signature)?;
         Ok(issuer)
     }
 }
 
-fn read_keys(jwks: &str) -> Result<Vec<(String, PublicKey)>, TrustError> {
-    let set = json::object(jwks.as_bytes()).map_err(|_| TrustError::Keys)?;
-    let keys = set.get("keys").and_then(Value::as_array).filter(|keys| !keys.is_empty()).ok_or(TrustError::Keys)?;
-    let read = |jwk: &Value| {
-        let kid = jwk.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty()).ok_or(TrustError::KeyId)?;
-        Ok((kid.to_owned(), PublicKey::from_jwk(jwk)?))
-    };
-    keys.iter().map(read).collect()
+/// Keys that verify, by `kid`, and those that do not.
+type Set = (Vec<(String, PublicKey)>, Vec<Unused>);
+
+/// A set is published for everybody who takes an issuer's tokens, and most have keys that are not for us (RFC 7517 5).
+fn read_keys(jwks: &str) -> Result<Set, KeysFault> {
+    // Some editors begin a text with a mark of its encoding.
+    let text = jwks.strip_prefix('\u{feff}').unwrap_or(jwks);
+    let set = json::object(text.as_bytes()).map_err(|_| KeysFault::Form)?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(KeysFault::Form)?;
+    if keys.is_empty() {
+        return Err(KeysFault::Empty);
+    }
+    let (mut used, mut unused) = (Vec::new(), Vec::new());
+    for jwk in keys {
+        let kid = jwk.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty());
+        let name = || kid.unwrap_or("without kid").to_owned();
+        match (PublicKey::from_set(jwk), kid) {
+            (Err(fault), _) => return Err(KeysFault::Key { kid: name(), fault }),
+            (Ok(Err(why)), _) => unused.push(Unused { kid: name(), why }),
+            (Ok(Ok(_)), None) => unused.push(Unused { kid: name(), why: "a token could not name it" }),
+            (Ok(Ok(key)), Some(kid)) => used.push((kid.to_owned(), key)),
+        }
+    }
+    if used.is_empty() { Err(KeysFault::NoneOfUse(unused)) } else { Ok((used, unused)) }
+}
+
+/// Whether a header's `typ` is this media type, which has no case and may have `application/` in front (RFC 7515 4.1.9).
+pub(super) fn is_type(jws: &Jws<'_>, wanted: &str) -> bool {
+    let typ = jws.header_text("typ").unwrap_or_default().to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ) == wanted
+}
+
+/// The first member of a header beyond these; by its name, if others know it too.
+pub(super) fn unknown_member(jws: &Jws<'_>, known: &[&str]) -> Option<&'static str> {
+    const REGISTERED: [&str; 10] = ["jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "cty", "crit", "b64"];
+    let unknown = jws.header().keys().find(|name| !known.contains(&name.as_str()))?;
+    Some(REGISTERED.into_iter().find(|name| name == unknown).unwrap_or("a member of the header"))
 }
 
 /// The one audience of a deployment's tokens and approvals.
@@ -222,61 +289,110 @@ fn is_visible(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// 22 characters of base64url hold 128 bits. Whether they are random, only the issuer knows.
+/// What an issuer or a client gives a token or proof to tell it from all others, in any form: a UUID, one with a prefix, base64url.
+/// Whether it is random, only they know.
 pub(super) fn is_id(id: &str) -> bool {
-    (22..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    id.len() >= 16 && is_visible(id, 128)
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    aud: Audience,
-    client_id: String,
-    sub: String,
-    iat: u64,
-    nbf: u64,
-    exp: u64,
-    jti: String,
-    #[serde(deserialize_with = "object")]
-    cnf: Confirmation,
-    #[serde(default)]
-    authorization_details: Value,
-    #[serde(default)]
-    amr: Vec<String>,
-}
+/// Claims as they came, each read as what it must be.
+pub(super) struct Claims(pub(super) Map<String, Value>);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    List(Vec<String>),
-}
+impl Claims {
+    pub(super) fn get(&self, claim: &str) -> Option<&Value> {
+        self.0.get(claim)
+    }
 
-impl Audience {
-    fn only(&self) -> Option<&str> {
-        match self {
-            Self::One(name) => Some(name),
-            Self::List(list) => match list.as_slice() {
-                [name] => Some(name),
-                _ => None,
-            },
+    /// Takes a text out.
+    pub(super) fn text(&mut self, claim: &str) -> Option<String> {
+        match self.0.remove(claim) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
         }
+    }
+
+    /// Unix seconds, of which the fraction is cut off (RFC 7519 2).
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was looked at")]
+    pub(super) fn time(&self, claim: &str) -> Option<u64> {
+        let number = self.0.get(claim)?;
+        // Above, there are no seconds any more.
+        const END: f64 = 9_007_199_254_740_992.0;
+        number.as_u64().or_else(|| number.as_f64().filter(|at| (0.0..END).contains(at)).map(|at| at as u64))
     }
 }
 
-/// From an object only: serde would take an array of the members in order as well.
-fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Confirmation, D::Error> {
-    let members = Map::deserialize(from)?;
-    Confirmation::deserialize(Value::Object(members)).map_err(de::Error::custom)
+/// What a token says, in its form.
+struct Said {
+    issuer: String,
+    /// If there is exactly one.
+    audience: Option<String>,
+    client: String,
+    issued: u64,
+    not_before: Option<u64>,
+    expires: u64,
+    id: String,
+    jkt: [u8; 32],
+    certificate: Option<[u8; 32]>,
+    details: Option<Value>,
+    amr: Vec<String>,
 }
 
-/// A way of binding that we do not know we can not check: it is a refusal.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirmation {
-    jkt: String,
-    #[serde(rename = "x5t#S256")]
-    certificate: Option<String>,
+impl Said {
+    /// Or the claim that is missing or has not its form.
+    fn read(mut claims: Claims) -> Result<Self, &'static str> {
+        let (jkt, certificate) = bound_to(claims.get("cnf")).ok_or("cnf")?;
+        let audience = match claims.0.remove("aud") {
+            Some(Value::String(name)) => Some(name),
+            Some(list) => {
+                let list = texts(&list).ok_or("aud")?;
+                <[String; 1]>::try_from(list).ok().map(|[name]| name)
+            }
+            None => return Err("aud"),
+        };
+        let not_before = match claims.get("nbf") {
+            Some(_) => Some(claims.time("nbf").ok_or("nbf")?),
+            None => None,
+        };
+        let amr = match claims.0.remove("amr") {
+            Some(list) => texts(&list).ok_or("amr")?,
+            None => Vec::new(),
+        };
+        let said = Self {
+            issuer: claims.text("iss").ok_or("iss")?,
+            audience,
+            client: claims.text("client_id").filter(|name| is_visible(name, 128)).ok_or("client_id")?,
+            issued: claims.time("iat").ok_or("iat")?,
+            not_before,
+            expires: claims.time("exp").ok_or("exp")?,
+            id: claims.text("jti").ok_or("jti")?,
+            jkt,
+            certificate,
+            details: claims.0.remove("authorization_details"),
+            amr,
+        };
+        claims.text("sub").filter(|name| is_visible(name, 128)).ok_or("sub")?;
+        if said.expires > said.issued { Ok(said) } else { Err("exp") }
+    }
+}
+
+/// A list of texts.
+fn texts(list: &Value) -> Option<Vec<String>> {
+    list.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
+}
+
+/// The key that a token is bound to, and the certificate, if to one as well. A way of binding that we do not know we can not check: it
+/// is a refusal.
+fn bound_to(confirmation: Option<&Value>) -> Option<([u8; 32], Option<[u8; 32]>)> {
+    let members = confirmation?.as_object()?;
+    if members.keys().any(|name| !matches!(name.as_str(), "jkt" | "x5t#S256")) {
+        return None;
+    }
+    let digest = |value: &Value| from_base64_32(value.as_str()?).ok();
+    let certificate = match members.get("x5t#S256") {
+        Some(value) => Some(digest(value)?),
+        None => None,
+    };
+    Some((digest(members.get("jkt")?)?, certificate))
 }
 
 /// A genuine access token's content.

@@ -50,10 +50,10 @@ pub use attempts::Attempts;
 pub use details::{Action, Details, Narrowing};
 pub use evidence::{Evidence, Part};
 pub use jws::{Algorithm, PublicKey, SigningKey};
-pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
+pub use jwt::{Issuer, KeysFault, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier};
 pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
-pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError};
+pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError, TokenFault};
 
 use jws::Jws;
 use policy::{Purpose, Rule};
@@ -123,13 +123,13 @@ impl Token {
     /// `now` is in Unix seconds.
     ///
     /// # Errors
-    /// [`TokenError`]: the first check that fails, in the order of DESIGN 6.
-    pub fn verify<'a>(self, verifier: &'a Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenError> {
+    /// [`TokenFault`]: the first check that fails, in the order of DESIGN 6.
+    pub fn verify<'a>(self, verifier: &'a Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenFault> {
         if self.access.len() > MAX_BYTES {
-            return Err(TokenError::TooLarge);
+            return Err(TokenError::TooLarge.into());
         }
         if self.proof.len() > MAX_BYTES {
-            return Err(TokenError::ProofTooLarge);
+            return Err(TokenError::ProofTooLarge.into());
         }
         let access = Jws::parse(&self.access).map_err(|_| TokenError::Malformed)?;
         let claims = access.claims().map_err(|_| TokenError::Malformed)?;
@@ -177,10 +177,11 @@ impl Token {
 /// [`NotReader`]: the first check that fails, as at every door.
 pub fn reader(access: &str, verifier: &Verifier, policy: &Policy, now: u64) -> Result<RelyingParty, NotReader> {
     if access.len() > MAX_BYTES {
-        return Err(TokenError::TooLarge.into());
+        return Err(TokenFault::from(TokenError::TooLarge).into());
     }
-    let access = Jws::parse(access).map_err(|_| TokenError::Malformed)?;
-    let claims = access.claims().map_err(|_| TokenError::Malformed)?;
+    let malformed = || TokenFault::from(TokenError::Malformed);
+    let access = Jws::parse(access).map_err(|_| malformed())?;
+    let claims = access.claims().map_err(|_| malformed())?;
     let details = verifier.access(&access, claims, now)?.details;
     let purpose = policy.purpose(&details.purpose).ok_or(Denial::PurposeUnknown)?;
     let reads = Action(Method::ReadLog);

@@ -1,27 +1,15 @@
 //! The proof: a client signs with its own key that it wants this request, now, by this token (RFC 9449), and the
 //! request's hash `rqh`, which RFC 9449 does not have, makes it this request and no other.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::details::Narrowing;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, sha256, to_base64};
-use super::jwt::is_id;
-use super::refusal::TokenError;
+use super::jwt::{Claims, is_id, is_type, unknown_member};
+use super::refusal::{TokenError, TokenFault};
 use super::{MAX_PROOF_AGE, SKEW};
 use crate::request::Ask;
-
-#[derive(Deserialize)]
-struct Claims {
-    htm: String,
-    htu: String,
-    iat: u64,
-    jti: String,
-    ath: String,
-    rqh: String,
-    authorization_details: Option<Value>,
-}
 
 /// A proof whose own key signed it, at the right address and time.
 pub(super) struct Proof {
@@ -39,43 +27,48 @@ pub(super) fn check(
     claims: Map<String, Value>,
     addresses: &[String],
     now: u64,
-) -> Result<Proof, TokenError> {
+) -> Result<Proof, TokenFault> {
     let key = signer_of(jws)?;
-    let claims = Claims::deserialize(Value::Object(claims)).map_err(|_| TokenError::ProofClaims)?;
-    if claims.htm != "POST" {
-        return Err(TokenError::ProofMethod);
+    let mut claims = Claims(claims);
+    let wrong = |claim| TokenError::ProofClaims.of(claim);
+    let mut text = |claim| claims.text(claim).ok_or(wrong(claim));
+    let (htm, htu, id, ath, rqh) = (text("htm")?, text("htu")?, text("jti")?, text("ath")?, text("rqh")?);
+    let issued = claims.time("iat").ok_or(wrong("iat"))?;
+    if htm != "POST" {
+        return Err(TokenError::ProofMethod.into());
     }
-    if !addresses.contains(&claims.htu) {
-        return Err(TokenError::ProofUri);
+    if !addresses.contains(&htu) {
+        return Err(TokenError::ProofUri.into());
     }
-    if claims.iat > now.saturating_add(SKEW) {
-        return Err(TokenError::ProofNotYetValid);
+    if issued > now.saturating_add(SKEW) {
+        return Err(TokenError::ProofNotYetValid.into());
     }
-    if now > claims.iat.saturating_add(MAX_PROOF_AGE) {
-        return Err(TokenError::ProofExpired);
+    if now > issued.saturating_add(MAX_PROOF_AGE) {
+        return Err(TokenError::ProofExpired.into());
     }
-    if !is_id(&claims.jti) {
-        return Err(TokenError::ProofId);
+    if !is_id(&id) {
+        return Err(TokenError::ProofId.into());
     }
-    let narrowing = match &claims.authorization_details {
+    let narrowing = match claims.get("authorization_details").filter(|details| !details.is_null()) {
         Some(array) => Some(Narrowing::read(array).ok_or(TokenError::ProofDetails)?),
         None => None,
     };
-    Ok(Proof { key, id: claims.jti, issued: claims.iat, narrowing, ath: claims.ath, rqh: claims.rqh })
+    Ok(Proof { key, id, issued, narrowing, ath, rqh })
 }
 
-fn signer_of(jws: &Jws<'_>) -> Result<PublicKey, TokenError> {
-    if jws.header_text("typ") != Some("dpop+jwt") {
-        return Err(TokenError::ProofType);
+fn signer_of(jws: &Jws<'_>) -> Result<PublicKey, TokenFault> {
+    if !is_type(jws, "dpop+jwt") {
+        return Err(TokenError::ProofType.into());
     }
     let algorithm = jws.header_text("alg").and_then(Algorithm::named).ok_or(TokenError::ProofAlgorithm)?;
-    if jws.header().keys().any(|name| !matches!(name.as_str(), "typ" | "alg" | "jwk")) {
-        return Err(TokenError::ProofHeader);
+    // A kid names the key that stands in full beside it, and is not looked at.
+    if let Some(fault) = unknown_member(jws, &["typ", "alg", "jwk", "kid"]) {
+        return Err(TokenError::ProofHeader.of(fault));
     }
     let jwk = jws.header().get("jwk").ok_or(TokenError::ProofKey)?;
     let key = PublicKey::from_jwk(jwk).map_err(|_| TokenError::ProofKey)?;
     if key.algorithm() != algorithm {
-        return Err(TokenError::ProofKeyAlgorithm);
+        return Err(TokenError::ProofKeyAlgorithm.into());
     }
     jws.verify(&key).map_err(|_| TokenError::ProofSignature)?;
     Ok(key)

@@ -68,7 +68,7 @@ refusals! {
         KeyAlgorithm = Unauthenticated "TOKEN_ALG_OF_KEY" "The access token's alg is not that of the key it names.",
         Signature = Unauthenticated "TOKEN_SIGNATURE" "The access token's signature does not verify.",
         Claims = Unauthenticated "TOKEN_CLAIMS" "A claim of the access token is missing or has the wrong form.",
-        Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 22 to 128 characters of base64url.",
+        Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 16 to 128 visible ASCII characters.",
         Details = Unauthenticated "TOKEN_DETAILS" "The access token's authorization_details are not one known element with known members.",
         Issuer = Unauthenticated "TOKEN_ISSUER" "The access token's iss is not the issuer whose key signed it.",
         IssuerRelyingParty = Unauthenticated "ISSUER_RELYING_PARTY" "The access token's relying party is not one that its issuer speaks for.",
@@ -78,7 +78,7 @@ refusals! {
         TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds, than 120 where it allows searches, or than 3600 where it allows nothing but to read logs.",
         ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
         ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
-        ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg and jwk.",
+        ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg, jwk and kid.",
         ProofKey = Unauthenticated "PROOF_KEY" "The proof's jwk is not a public Ed25519 or P-256 key.",
         ProofKeyAlgorithm = Unauthenticated "PROOF_ALG_OF_KEY" "The proof's alg is not that of its key.",
         ProofSignature = Unauthenticated "PROOF_SIGNATURE" "The proof's signature does not verify.",
@@ -87,7 +87,7 @@ refusals! {
         ProofUri = Unauthenticated "PROOF_HTU" "The proof's htu is not the address of this call.",
         ProofNotYetValid = Unauthenticated "PROOF_NOT_YET_VALID" "The proof's iat lies in the future.",
         ProofExpired = Unauthenticated "PROOF_EXPIRED" "The proof is older than 60 seconds.",
-        ProofId = Unauthenticated "PROOF_JTI" "The proof's jti is not 22 to 128 characters of base64url.",
+        ProofId = Unauthenticated "PROOF_JTI" "The proof's jti is not 16 to 128 visible ASCII characters.",
         ProofDetails = Unauthenticated "PROOF_DETAILS" "The proof's authorization_details are not one known element with known members.",
         ProofToken = Unauthenticated "PROOF_ATH" "The proof's ath is not the hash of this access token.",
         ProofRequest = Unauthenticated "PROOF_RQH" "The proof's rqh is not the hash of this request.",
@@ -136,6 +136,70 @@ refusals! {
     }
 }
 
+impl TokenError {
+    /// The member of token or proof that it is about, where there is one and always the same.
+    #[must_use]
+    pub const fn claim(self) -> Option<&'static str> {
+        match self {
+            Self::Type | Self::ProofType => Some("typ"),
+            Self::Algorithm | Self::KeyAlgorithm | Self::ProofAlgorithm | Self::ProofKeyAlgorithm => Some("alg"),
+            Self::KeyUnknown => Some("kid"),
+            Self::Id | Self::ProofId => Some("jti"),
+            Self::Details | Self::ProofDetails | Self::IssuerRelyingParty => Some("authorization_details"),
+            Self::Issuer => Some("iss"),
+            Self::Audience => Some("aud"),
+            Self::Expired | Self::TooLongLived => Some("exp"),
+            Self::ProofKey => Some("jwk"),
+            Self::ProofMethod => Some("htm"),
+            Self::ProofUri => Some("htu"),
+            Self::ProofNotYetValid | Self::ProofExpired => Some("iat"),
+            Self::ProofToken => Some("ath"),
+            Self::ProofRequest => Some("rqh"),
+            Self::Binding | Self::Certificate => Some("cnf"),
+            Self::TooLarge
+            | Self::ProofTooLarge
+            | Self::Malformed
+            | Self::ProofMalformed
+            | Self::Header
+            | Self::Signature
+            | Self::Claims
+            | Self::NotYetValid
+            | Self::ProofHeader
+            | Self::ProofSignature
+            | Self::ProofClaims => None,
+        }
+    }
+
+    /// The same, where the member is this one.
+    pub(super) const fn of(self, claim: &'static str) -> TokenFault {
+        TokenFault { error: self, claim: Some(claim) }
+    }
+}
+
+/// Why a token is not genuine, and by which of its members, as [`Jws`](super::jws::Jws) has them in header and claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct TokenFault {
+    /// Why.
+    pub error: TokenError,
+    /// The member at fault; none where it is all of it.
+    pub claim: Option<&'static str>,
+}
+
+impl From<TokenError> for TokenFault {
+    fn from(error: TokenError) -> Self {
+        Self { error, claim: error.claim() }
+    }
+}
+
+impl TokenFault {
+    /// Its code.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        self.error.reason()
+    }
+}
+
 /// Every code of this module: the README's table, and the service's.
 pub const ALL_REASONS: [Reason; TokenError::REASONS.len() + Denial::REASONS.len()] = {
     let mut all = [TokenError::REASONS[0]; TokenError::REASONS.len() + Denial::REASONS.len()];
@@ -176,7 +240,7 @@ impl Denied {
 pub enum NotReader {
     /// It is not genuine, not for us, or not now.
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(#[from] TokenFault),
     /// It is genuine, and does not allow it.
     #[error(transparent)]
     Denied(#[from] Denial),

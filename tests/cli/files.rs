@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{Deployment, code, errors, init, json, records, run, tumar};
@@ -171,6 +172,48 @@ fn base64(bytes: &[u8]) -> String {
     let url = tumar::token::jws::to_base64(bytes);
     // 48 bytes: no padding.
     url.replace('-', "+").replace('_', "/")
+}
+
+#[test]
+fn keys_of_an_issuer_that_are_for_others_are_passed_over_and_one_that_is_wrong_is_named() {
+    let folder = TempDir::new().unwrap();
+    let (dir, _) = init(&folder);
+    let node = fs::read_to_string(dir.join("a/node.toml")).unwrap();
+    let jwks = node.lines().find_map(|line| line.strip_prefix("jwks = \"")).unwrap().trim_end_matches('"');
+    let jwks = dir.join("a").join(jwks);
+    let good: Value = serde_json::from_str(&fs::read_to_string(&jwks).unwrap()).unwrap();
+    let key = &good["keys"][0];
+    let rsa =
+        serde_json::json!({ "kty": "RSA", "kid": "r1", "use": "enc", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB" });
+    let mut private = rsa.clone();
+    private["d"] = "AQAB".into();
+    // So that it ends after it has read its issuers' keys.
+    fs::write(dir.join("a/keys/identity.pk8"), "none").unwrap();
+    for (keys, says) in [
+        (serde_json::json!([key, rsa]), None),
+        (serde_json::json!([rsa]), Some("none of these keys verifies tokens here: key r1: it is not")),
+        (serde_json::json!([key, private]), Some("key r1: a private key where a public one belongs")),
+        (serde_json::json!([key, key]), Some("another key has this kid")),
+    ] {
+        fs::write(&jwks, serde_json::json!({ "keys": keys }).to_string()).unwrap();
+        let ended = run(&format!("node --config {}/a/node.toml", dir.display()), "");
+        let told = errors(&ended);
+        let last = told.lines().last().unwrap();
+        assert_eq!(code(&ended), 2);
+        match says {
+            None => assert!(
+                last.contains("identity.pk8")
+                    && told.contains("a key of this issuer is not used")
+                    && told.contains("r1"),
+                "{told}"
+            ),
+            Some(says) => {
+                let place = last.split(": ").nth(1).unwrap();
+                assert_eq!(fs::canonicalize(place).unwrap(), fs::canonicalize(&jwks).unwrap(), "{told}");
+                assert!(last.contains(says) && last.contains("the keys of issuer https://issuer."), "{told}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, ListUses, Lock, OpenEvidence, Search, Unlock, Verify};
 use tumar::token::{
-    Algorithm, Denied, Officers, Policy, SigningKey, Thresholds, Token, TokenError, TrustError, TrustedIssuer,
+    Algorithm, Denied, Officers, Policy, SigningKey, Thresholds, Token, TokenFault, TrustError, TrustedIssuer,
     Verifier, policy,
 };
 
@@ -373,6 +373,6 @@ impl Draft {
 
 #[derive(Debug)]
 pub(crate) enum Refused {
-    Token(TokenError),
+    Token(TokenFault),
     Denied(Denied),
 }
