@@ -9,6 +9,7 @@
 #[path = "../tests/trio/mod.rs"]
 mod trio;
 
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -84,12 +85,21 @@ async fn fill(config: Config, rows: u64) {
     store.close().await.unwrap();
 }
 
-async fn connected(files: &Files) -> Client {
-    let deadline = Instant::now() + Duration::from_mins(10);
+/// Waits for nodes that load so many rows, and says so; after a minute, and one more for each million, with what the nodes said.
+async fn connected(files: &Files, nodes: &mut [Child; 3], rows: u64) -> Client {
+    let begun = Instant::now();
+    let patience = Duration::from_secs(60 + 60 * rows / 1_000_000);
+    eprintln!("waiting for three nodes that load {rows} rows each, {} s at most", patience.as_secs());
     loop {
-        match files.client().await {
+        let error = match files.client().await {
             Ok(client) => return client,
-            Err(error) => assert!(Instant::now() < deadline, "the nodes do not come up: {error}"),
+            Err(error) => error,
+        };
+        let ended = nodes.iter_mut().any(|node| node.try_wait().unwrap().is_some());
+        if ended || begun.elapsed() > patience {
+            nodes.iter_mut().for_each(|node| drop(node.kill()));
+            let said = Party::ALL.map(|party| format!("{party} said: {}", files.said(party)));
+            panic!("the nodes do not come up: {error}\n{}", said.join("\n"));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -137,7 +147,7 @@ async fn measure(rows: u64) {
     }
     let mut nodes = Party::ALL.map(|party| files.spawn(party));
     let files = Arc::new(files);
-    let client = Arc::new(connected(&files).await);
+    let client = Arc::new(connected(&files, &mut nodes, rows).await);
     let people = [90_000, 90_001, 90_002];
     for person in people {
         let token = files.token("enrolment", Method::Enroll);

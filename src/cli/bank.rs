@@ -1,7 +1,10 @@
 //! A relying party with a token issuer of its own: all that the demo and the load need to call.
 
 use std::path::Path;
+use std::time::Duration;
 
+use tokio::time::Instant;
+use tonic::Code;
 use tumar::client::{Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{GalleryName, RelyingParty, Subject};
 use tumar::request::{Case, Method};
@@ -83,6 +86,56 @@ impl Bank {
         let amr = wanted.amr.iter().map(|&evidence| evidence.to_owned()).collect();
         Ok(self.issuer.issue(&token::request(self.client.config(), details, amr, 120), now)?)
     }
+}
+
+/// How long nodes may not answer while people are enrolled.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long it takes until they are asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What passes by itself while people are enrolled: nodes that find each other again, a queue that is full, a call that was lost.
+#[derive(Default)]
+pub(super) struct Outage(Option<Instant>);
+
+impl Outage {
+    /// Waits, and says why the first time; any other error is one, and so is one that lasts. Of somebody who `exists` already the
+    /// answer was lost, and nothing else: nobody else has such handles.
+    pub(super) async fn wait(&mut self, error: ClientError) -> Result<Found, Failure> {
+        let passes = match &error {
+            ClientError::Refused(refusal) => match refusal.reason.as_str() {
+                "SUBJECT_EXISTS" if self.0.is_some() => return Ok(Found::There),
+                "RATE_LIMITED" => return wait_or_give_up(error).await.map(|()| Found::Again),
+                _ => matches!(
+                    refusal.code,
+                    Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted
+                ),
+            },
+            ClientError::Unreachable(_) | ClientError::Unanswered(_) => true,
+            ClientError::Untrusted { .. }
+            | ClientError::Committee(_)
+            | ClientError::Receipt(_)
+            | ClientError::Input(_)
+            | ClientError::Tls(_) => false,
+        };
+        let since = *self.0.get_or_insert_with(Instant::now);
+        if !passes || since.elapsed() > PATIENCE {
+            return Err(error.into());
+        }
+        if since.elapsed() < PAUSE {
+            eprintln!("tumar: enrolling waits for the nodes: {}", Failure::from(error));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(Found::Again)
+    }
+}
+
+/// What an enrolment that brought no answer came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is to be tried again.
+    Again,
+    /// It was made, and its answer was lost.
+    There,
 }
 
 /// Waits where a node says for how long, since people are enrolled faster than a policy may let one bank; any other error is one.

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tumar::client::NodePin;
@@ -14,6 +15,9 @@ use tumar::token::policy;
 use super::bank::Bank;
 use super::failure::Failure;
 use super::{init, node};
+
+/// How long nodes may take to find each other.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What its bank's handles for people begin with.
 const PEOPLE: &str = "person";
@@ -59,8 +63,9 @@ impl World {
         for party in Party::ALL {
             nodes.push(node::start(&init::node_config(folder.path(), party)).await?);
         }
-        for node in &nodes {
-            node.ready().await;
+        for (node, party) in nodes.iter().zip(Party::ALL) {
+            let linked = tokio::time::timeout(PATIENCE, node.ready()).await;
+            linked.map_err(|_| Failure::NodeEnded(party))?;
         }
         let bank = Bank::connect(&init::client_config(folder.path()), folder.path(), PEOPLE).await?;
         Ok(Self { folder, nodes, bank })

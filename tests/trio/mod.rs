@@ -7,7 +7,7 @@ mod ports;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ports::free_ports;
 use tempfile::TempDir;
@@ -195,9 +195,18 @@ impl Files {
             .args(more)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::OpenOptions::new().create(true).append(true).open(self.words(party)).unwrap())
             .spawn()
             .unwrap()
+    }
+
+    fn words(&self, party: Party) -> PathBuf {
+        self.node(party).join("words")
+    }
+
+    /// What a node that was spawned said so far.
+    pub fn said(&self, party: Party) -> String {
+        std::fs::read_to_string(self.words(party)).unwrap_or_default()
     }
 
     pub async fn client(&self) -> Result<Client, ClientError> {
@@ -227,8 +236,9 @@ impl Trio {
         for party in Party::ALL {
             nodes.push(files.start(party).await);
         }
-        for node in &nodes {
-            node.ready().await;
+        for (node, party) in nodes.iter().zip(Party::ALL) {
+            let linked = tokio::time::timeout(Duration::from_mins(1), node.ready()).await;
+            assert!(linked.is_ok(), "node {party} has not found the two others in a minute");
         }
         let client = files.client().await.unwrap();
         Self { files, nodes, client }

@@ -15,7 +15,7 @@ use super::figures::{Answer, Figures, Says, Verdict, Window};
 use super::mix::{Action, Mix};
 use super::open_loop::Traffic;
 use super::search::{Looking, Searches};
-use crate::cli::bank::{Bank, Wanted, wait_or_give_up};
+use crate::cli::bank::{Bank, Found, Outage, Wanted};
 use crate::cli::failure::Failure;
 use crate::cli::people::{By, People};
 
@@ -105,10 +105,10 @@ impl Calls {
     /// Enrols all people, one after the other; for searches, once more where they look.
     pub(super) async fn enrol_all(&self, bar: &ProgressBar) -> Result<(), Failure> {
         for person in 0..self.people.count() {
-            loop {
-                match self.enrol(&self.banks[0], person).await? {
-                    Ok(_) => break,
-                    Err(error) => wait_or_give_up(error).await?,
+            let mut outage = Outage::default();
+            while let Err(error) = self.enrol(&self.banks[0], person).await? {
+                if outage.wait(error).await? == Found::There {
+                    break;
                 }
             }
             bar.inc(1);

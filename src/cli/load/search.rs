@@ -13,7 +13,7 @@ use tumar::template::model::Fmr;
 use tumar::token::Officer;
 
 use super::desk::ATTEMPTS;
-use crate::cli::bank::{Bank, Wanted, wait_or_give_up};
+use crate::cli::bank::{Bank, Found as Came, Outage, Wanted};
 use crate::cli::failure::Failure;
 use crate::cli::init;
 use crate::cli::people::{By, People};
@@ -55,13 +55,15 @@ impl Searches {
     /// Takes everybody in by one face.
     pub(super) async fn enrol_all(&self, bank: &Bank, people: &People, bar: &ProgressBar) -> Result<(), Failure> {
         for person in 0..people.count() {
+            let mut outage = Outage::default();
             loop {
                 let wanted = Wanted { purpose: "enrolment", method: Method::Enroll, amr: &["registry_check"] };
                 let token = bank.token_for(&wanted, self.gallery.clone(), crate::cli::clock::now())?;
                 let target = Target { gallery: self.gallery.clone(), ..bank.target(person, "enrolment")? };
-                match bank.client.enroll(&token, &target, &[people.face_of(person)]).await {
-                    Ok(_) => break,
-                    Err(error) => wait_or_give_up(error).await?,
+                let enrolled = bank.client.enroll(&token, &target, &[people.face_of(person)]).await;
+                let Err(error) = enrolled else { break };
+                if outage.wait(error).await? == Came::There {
+                    break;
                 }
             }
             bar.inc(1);
