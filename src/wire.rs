@@ -486,3 +486,19 @@ pub fn answer_from(bytes: &[u8]) -> Option<([Receipt; 3], Option<Found>)> {
     let searched = receipts[0].body.outcome == Outcome::Searched;
     Some((receipts, searched.then_some(found)))
 }
+
+/// A request as bytes, to be kept.
+#[must_use]
+pub fn request_to_bytes(request: &peer::v1::relayed::Request) -> Vec<u8> {
+    let relayed = peer::v1::Relayed { request: Some(request.clone()), ..peer::v1::Relayed::default() };
+    prost::Message::encode_to_vec(&relayed)
+}
+
+/// And from them, if there is nothing else in them.
+#[must_use]
+pub fn request_from_bytes(bytes: &[u8]) -> Option<peer::v1::relayed::Request> {
+    let relayed = <peer::v1::Relayed as prost::Message>::decode(bytes).ok()?;
+    let request = relayed.request?;
+    // What would be lost when it is written again is not what was kept.
+    (request_to_bytes(&request) == bytes).then_some(request)
+}

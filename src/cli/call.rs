@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tumar::client::{Client, ClientConfig, ErasureCertificate, Receipts, Target};
+use tumar::client::{
+    Answer, Client, ClientConfig, ClientError, ErasureCertificate, ReceiptFault, Receipts, SubjectKey, Target,
+};
 use tumar::name::{GalleryName, PurposeName, Subject};
 use tumar::party::Party;
+use tumar::request::{Method, Minute};
 
-use super::captures::{Captures, ROWS, VECTOR};
+use super::captures::{Captures, ROWS, Read, VECTOR};
 use super::failure::Failure;
 use super::files::Reserved;
+use super::kept::Pending;
 use super::{clock, files, output, print_json, token};
 
 /// Who calls, and where.
@@ -101,38 +105,88 @@ pub(super) struct Enroll {
     /// A new file for the person's key to their own log entries; SUBJECT.key if not given
     #[arg(long)]
     key_out: Option<PathBuf>,
+    /// Ask for the very same again, after an enrolment whose end is not known; it stands beside the key, as FILE.request
+    #[arg(long)]
+    resume: bool,
 }
 
 impl Enroll {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let fingers: &[&str] = if self.unsearchable { &[ROWS] } else { &[ROWS, VECTOR] };
-        let read = self.captures.read(fingers)?;
         let key_file = self.key_out.unwrap_or_else(|| PathBuf::from(format!("{}.key", self.whom.subject)));
-        // Found out now, since a key that can not be written after the enrolment would be lost.
-        if key_file.exists() {
-            let source = std::io::ErrorKind::AlreadyExists.into();
-            return Err(Failure::File { path: key_file, source });
-        }
-        let line = self.whom.connect(self.purpose).await?;
-        let enrolled = line.client.enroll(&line.token, &line.target, &read.captures()).await?;
-        files::write_secret(&key_file, enrolled.subject_key.to_text().as_bytes())?;
+        let mut pending = Pending::beside(&key_file);
+        let (line, answer) = if self.resume {
+            let prepared = pending.read(Method::Enroll, &self.whom.subject)?;
+            let _: SubjectKey = files::read_text(&key_file)?.parse().map_err(|_| Failure::SubjectKey)?;
+            let line = self.whom.connect(self.purpose).await?;
+            let answered = pending.answer(line.client.send(&line.token, &prepared)).await?;
+            (line, answered?)
+        } else {
+            let fingers: &[&str] = if self.unsearchable { &[ROWS] } else { &[ROWS, VECTOR] };
+            let read = self.captures.read(fingers)?;
+            pending.is_none()?;
+            let line = self.whom.connect(self.purpose).await?;
+            let answer = anew(&line, &read, &key_file, &mut pending).await?;
+            (line, answer)
+        };
+        pending.end();
         if json {
             print_json(&json!({
                 "outcome": "enrolled",
                 "subject": line.target.subject,
-                "receipts": places(&enrolled.receipts),
+                "receipts": places(&answer.receipts),
                 "subject_key_file": key_file,
             }));
         } else {
             println!(
                 "Enrolled {}. Receipts checked; log places {}. The person's key: {}",
                 line.target.subject,
-                places_in_words(indices(&enrolled.receipts)),
+                places_in_words(indices(&answer.receipts)),
                 key_file.display()
             );
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Draws the person's key, and keeps it and the request before it is sent. Both go again if nothing came of it for sure.
+async fn anew(line: &Line, read: &Read, key_file: &Path, pending: &mut Pending) -> Result<Answer, Failure> {
+    let key = SubjectKey::generate().map_err(|_| Failure::Randomness)?;
+    let references = read.captures();
+    let captured = Minute::of(clock::now());
+    let prepare = async || {
+        let prepared = line.client.prepare_enrolment(&line.target, &references, captured, &key).await;
+        prepared.map_err(ClientError::from)
+    };
+    let mut prepared = prepare().await?;
+    files::write_secret(key_file, key.to_text().as_bytes())?;
+    let sent = async {
+        pending.keep(&prepared)?;
+        let answered = pending.answer(line.client.send(&line.token, &prepared)).await?;
+        match answered {
+            Err(error) if error.wants_new_keys() => {
+                pending.answer(line.client.refresh()).await??;
+                prepared = prepare().await?;
+                pending.keep(&prepared)?;
+                pending.answer(line.client.send(&line.token, &prepared)).await
+            }
+            answered => Ok(answered),
+        }
+    };
+    let sent = sent.await;
+    match sent {
+        Ok(Ok(answer)) => Ok(answer),
+        Err(unsure @ Failure::Unsure { .. }) => Err(unsure),
+        Ok(Err(error)) => Err(forget(key_file, pending, error.into())),
+        Err(failure) => Err(forget(key_file, pending, failure)),
+    }
+}
+
+/// Nobody was enrolled: the key is of no use.
+fn forget(key_file: &Path, pending: &Pending, failure: Failure) -> Failure {
+    pending.end();
+    // One that stays is refused by the next enrolment into the same file, which says so.
+    let _ = std::fs::remove_file(key_file);
+    failure
 }
 
 /// Arguments of `tumar verify`.
@@ -184,6 +238,10 @@ pub(super) struct Erase {
     /// A new file for the certificate; it is printed if none is given
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Ask for the very same again, after an erasure whose end is not known; it stands beside the certificate, as FILE.request, or
+    /// as SUBJECT.erased.json.request
+    #[arg(long)]
+    resume: bool,
 }
 
 /// Bytes that a certificate takes, and more.
@@ -191,34 +249,71 @@ const CERTIFICATE: usize = 32 * 1024;
 
 impl Erase {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        // An erasure can not be asked for twice, and the certificate is all that is left of the person.
+        let mut pending = match &self.out {
+            Some(out) => Pending::beside(out),
+            None => Pending::beside(&printed(&self.whom.subject)),
+        };
+        let saved = if self.resume { Some(pending.read(Method::Erase, &self.whom.subject)?) } else { None };
+        if saved.is_none() {
+            pending.is_none()?;
+        }
+        // An erasure can not be undone, and the certificate is all that is left of the person.
         let reserved = self.out.as_deref().map(|out| Reserved::new(out, 0o644, CERTIFICATE)).transpose()?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
-        let certificate = client.erase(&token, &target).await?;
-        let is_in_file = reserved.is_some();
-        if let Some(failure) = reserved.and_then(|file| file.keep(certificate.to_json().as_bytes()).err()) {
-            eprintln!("tumar: {failure}: {} is erased, and the certificate is printed instead", target.subject);
-            keep_elsewhere(&certificate, &target.subject)?;
-            return Ok(failure.exit_code());
-        }
-        let words = format!(
-            "Erased {}. Certificate checked; log places {}.",
-            target.subject,
-            places_in_words(certificate.log_places())
-        );
-        if json {
-            let told = json!({ "outcome": "erased", "subject": target.subject, "certificate": certificate });
-            if let Err(error) = output::write(&format!("{told:#}\n")) {
-                keep_in_a_file(&certificate, &target.subject, error)?;
+        let prepared = match saved {
+            Some(prepared) => prepared,
+            None => client.prepare_erasure(&target).map_err(ClientError::from)?,
+        };
+        pending.keep(&prepared)?;
+        let answer = match pending.answer(client.send(&token, &prepared)).await? {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Of what was begun before, this refusal says nothing.
+                if !self.resume {
+                    pending.end();
+                }
+                return Err(error.into());
             }
-        } else if is_in_file {
-            println!("{words}");
-        } else {
-            keep_elsewhere(&certificate, &target.subject)?;
-            eprintln!("{words}");
-        }
-        Ok(ExitCode::SUCCESS)
+        };
+        let certificate = client.certificate(&prepared, &answer).ok_or(ClientError::from(ReceiptFault::Decision))?;
+        let code = deliver(&certificate, &target.subject, reserved, json)?;
+        pending.end();
+        Ok(code)
     }
+}
+
+/// The file of a certificate that was to be printed.
+fn printed(subject: &Subject) -> PathBuf {
+    PathBuf::from(format!("{subject}.erased.json"))
+}
+
+/// Gives a certificate out: into its file, or printed; and if that can not be, elsewhere, and says where.
+fn deliver(
+    certificate: &ErasureCertificate,
+    subject: &Subject,
+    reserved: Option<Reserved>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let is_in_file = reserved.is_some();
+    if let Some(failure) = reserved.and_then(|file| file.keep(certificate.to_json().as_bytes()).err()) {
+        eprintln!("tumar: {failure}: {subject} is erased, and the certificate is printed instead");
+        keep_elsewhere(certificate, subject)?;
+        return Ok(failure.exit_code());
+    }
+    let places = places_in_words(certificate.log_places());
+    let words = format!("Erased {subject}. Certificate checked; log places {places}.");
+    if json {
+        let told = json!({ "outcome": "erased", "subject": subject, "certificate": certificate });
+        if let Err(error) = output::write(&format!("{told:#}\n")) {
+            keep_in_a_file(certificate, subject, error)?;
+        }
+    } else if is_in_file {
+        println!("{words}");
+    } else {
+        keep_elsewhere(certificate, subject)?;
+        eprintln!("{words}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints it; or, if nobody takes it, puts it into a file.
@@ -231,7 +326,7 @@ fn keep_elsewhere(certificate: &ErasureCertificate, subject: &Subject) -> Result
 
 /// In the folder that the command runs in; if that can not be either, it goes to standard error.
 fn keep_in_a_file(certificate: &ErasureCertificate, subject: &Subject, error: std::io::Error) -> Result<(), Failure> {
-    let (text, file) = (certificate.to_json(), PathBuf::from(format!("{subject}.erased.json")));
+    let (text, file) = (certificate.to_json(), printed(subject));
     let written = files::write(&file, text.as_bytes());
     match &written {
         Ok(()) => eprintln!("tumar: standard output: {error}: the certificate of erasure is in {}", file.display()),

@@ -188,6 +188,24 @@ pub(super) enum Failure {
     /// A signal, while a search was under way.
     #[error("interrupted: the search was ended, at the nodes as well")]
     Interrupted,
+    /// A call that changes who is enrolled was begun before.
+    #[error("{}: this was begun before, and how it ended is not known: --resume asks for the very same again", .0.display())]
+    Begun(PathBuf),
+    /// Not a request that was kept, or one of another call or about another person.
+    #[error("{}: no request of this call about this person, as this version keeps it", .0.display())]
+    NotBegun(PathBuf),
+    /// A call that changes who is enrolled had no answer that can be believed.
+    #[error(
+        "{}: whether it was done is not known, and will be: --resume asks for the very same again ({})",
+        cause.as_ref().map_or_else(|| "interrupted".to_owned(), |cause| format!("{}{}", reason_of(cause), with_causes(cause))),
+        request.display()
+    )]
+    Unsure {
+        /// Where the request is kept.
+        request: PathBuf,
+        /// Why; none if it was ended by SIGINT.
+        cause: Option<ClientError>,
+    },
     /// A node that was started here ended, or did not end or get ready in time.
     #[error("node {0} ended by itself, or did not start or stop in time")]
     NodeEnded(Party),
@@ -248,7 +266,8 @@ impl Failure {
     /// As `--help` lists them.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::Unsure { cause: None, .. } => 130,
+            Self::Unsure { cause: Some(error), .. } => of_client(error),
             Self::Client(error) => of_client(error),
             Self::Fetch(FetchError::Token(_)) | Self::TokenExpired { .. } => 3,
             Self::Fetch(FetchError::Web(WebError::Untrusted(..)))
@@ -284,6 +303,8 @@ impl Failure {
             | Self::Certificate(_)
             | Self::Randomness
             | Self::Runtime(_)
+            | Self::Begun(_)
+            | Self::NotBegun(_)
             | Self::NodeEnded(_)
             | Self::People { .. }
             | Self::NoPairs { .. }

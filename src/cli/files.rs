@@ -53,6 +53,15 @@ pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write_new(path, bytes, 0o600)
 }
 
+/// Writes a file that only its owner may read, in place of an earlier one, whole or not at all.
+pub(super) fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
+    file.persist(path).map_err(|error| at(path)(error.error))?;
+    Ok(())
+}
+
 /// A new file that takes what is still to come: made, and given room on the disk, before something is done that can not be undone.
 /// Dropped before it is kept, it is removed.
 pub(super) struct Reserved {
@@ -64,7 +73,11 @@ pub(super) struct Reserved {
 impl Reserved {
     /// Room for so many bytes.
     pub(super) fn new(path: &Path, mode: u32, room: usize) -> Result<Self, Failure> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(at(path))?;
+        // Room that a command which was ended had made is empty still.
+        let is_room = fs::read(path).is_ok_and(|left| !left.is_empty() && left.iter().all(|&byte| byte == b' '));
+        let mut how = OpenOptions::new();
+        how.write(true).create_new(!is_room).mode(mode);
+        let file = how.open(path).map_err(at(path))?;
         let mut reserved = Self { path: path.to_owned(), file, is_kept: false };
         reserved.file.write_all(&vec![b' '; room]).and_then(|()| reserved.file.sync_all()).map_err(at(path))?;
         Ok(reserved)

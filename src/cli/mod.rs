@@ -14,6 +14,7 @@ mod eval;
 mod failure;
 mod files;
 mod init;
+mod kept;
 mod lines;
 mod load;
 mod logs;
@@ -40,7 +41,7 @@ const EXIT_CODES: &str = "Exit codes:
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
   5  not trusted: keys, receipts or a certificate do not hold; audit: a fork
-130  search: ended by SIGINT
+130  ended by SIGINT: a search, at the nodes as well; enroll and erase can be asked for again by --resume
 141  whoever read standard output has gone, as with `| head`";
 
 /// Matches faces and fingerprints among three nodes of which none ever holds a template.

@@ -193,17 +193,32 @@ impl Client {
     ) -> Result<Enrolled, ClientError> {
         let subject_key = SubjectKey::generate()?;
         let captured = self.now();
-        let committee = self.current().await;
-        let prepared = Prepared::enroll(&self.config, &committee, target, references, captured, &subject_key)?;
+        let prepared = self.prepare_enrolment(target, references, captured, &subject_key).await?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
-                let committee = self.refresh().await?;
-                let again = Prepared::enroll(&self.config, &committee, target, references, captured, &subject_key)?;
+                self.refresh().await?;
+                let again = self.prepare_enrolment(target, references, captured, &subject_key).await?;
                 self.send(access, &again).await
             }
             first => first,
         }?;
         Ok(Enrolled { receipts: answer.receipts, timings: answer.timings, subject_key })
+    }
+
+    /// The request of [`enroll`](Self::enroll), to be kept before it is [sent](Self::send): with it and the key, which the caller
+    /// drew and keeps as well, nothing is lost that was made. `captured` is when the person stood there. An error that
+    /// [wants new keys](ClientError::wants_new_keys) asks for [`refresh`](Self::refresh) and another one.
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub async fn prepare_enrolment(
+        &self,
+        target: &Target,
+        references: &[Capture<'_>],
+        captured: Minute,
+        key: &SubjectKey,
+    ) -> Result<Prepared, InputError> {
+        Prepared::enroll(&self.config, &self.current().await, target, references, captured, key)
     }
 
     /// Compares one probe, or two of different modalities, captured just now, with a person's references. `amount_kzt` is whole
@@ -275,9 +290,25 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn erase(&self, access: &str, target: &Target) -> Result<ErasureCertificate, ClientError> {
-        let prepared = Prepared::erase(&self.config, target)?;
+        let prepared = self.prepare_erasure(target)?;
         let answer = self.send(access, &prepared).await?;
-        Ok(ErasureCertificate::new(self.deployment(), prepared.ask(), &target.subject, &answer.receipts))
+        Ok(self.certificate(&prepared, &answer).ok_or(ReceiptFault::Decision)?)
+    }
+
+    /// The request of [`erase`](Self::erase), to be kept before it is [sent](Self::send).
+    ///
+    /// # Errors
+    /// [`InputError`].
+    pub fn prepare_erasure(&self, target: &Target) -> Result<Prepared, InputError> {
+        Prepared::erase(&self.config, target)
+    }
+
+    /// What shows that somebody was erased; none of a request that was not to erase.
+    #[must_use]
+    pub fn certificate(&self, prepared: &Prepared, answer: &Answer) -> Option<ErasureCertificate> {
+        let ask = prepared.ask();
+        let subject = ask.subject().filter(|_| answer.outcome == Outcome::Erased)?;
+        Some(ErasureCertificate::new(self.deployment(), ask, subject, &answer.receipts))
     }
 
     /// Stops every use of a person's reference.

@@ -13,13 +13,16 @@ use crate::seal::{Binding, random};
 use crate::share::{Masks, Summands, split};
 use crate::template::{MOST_ROWS, ROW, Template};
 use crate::wire::peer::v1::relayed::Request;
-use crate::wire::{RequestError, ask_of, samples_taken, v1};
+use crate::wire::{RequestError, ask_of, request_from_bytes, request_to_bytes, samples_taken, v1};
 
 /// Bytes of what a node blinds a person's log entries with.
 const NODE_KEY: usize = 32;
 
 /// Components of the largest template: a full set of rows.
 const MOST_COMPONENTS: usize = MOST_ROWS * ROW;
+
+/// What a kept request begins with.
+const SAVED: &[u8] = b"tumar saved request v1\n";
 
 /// Whom a call is about, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,22 @@ impl Prepared {
     #[must_use]
     pub const fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// As bytes, to be kept on a disk before it is sent: with [`from_bytes`](Self::from_bytes) the very same request can be sent
+    /// again after a crash, with a new token if need be. They hold no secret, and say whom it is about.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [SAVED, &request_to_bytes(&self.request)].concat()
+    }
+
+    /// From what [`to_bytes`](Self::to_bytes) gave.
+    ///
+    /// # Errors
+    /// [`InputError::Saved`] for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InputError> {
+        let request = bytes.strip_prefix(SAVED).and_then(request_from_bytes);
+        Self::new(request.ok_or(InputError::Saved)?)
     }
 
     /// The message, to be changed.

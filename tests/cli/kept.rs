@@ -1,6 +1,7 @@
 //! What was made is not lost: a certificate of erasure, and a node whose log nobody reads any more.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::{Deployment, Node, code, errors, init, json, run, tumar};
@@ -66,6 +67,102 @@ fn nobody_is_erased_whose_certificate_can_not_be_kept() {
         }
         assert!(errors(&world.verify(0)).contains("SUBJECT_UNKNOWN"));
     }
+}
+
+impl Deployment {
+    /// Sends a signal to node B.
+    fn signal_b(&self, signal: &str) {
+        let id = self.nodes[1].0.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Begins a call while B is frozen, and ends it by Ctrl-C once its request is kept; what it said.
+    fn interrupted(&self, token: &str, line: &str, request: &Path) -> std::process::Output {
+        let given = run(&format!("token --dir {} {token} --out {}.token", self.dir.display(), request.display()), "");
+        assert_eq!(code(&given), 0, "{}", errors(&given));
+        self.signal_b("-STOP");
+        let mut command = tumar();
+        command.args(line.split(' ')).arg("--token").arg(format!("{}.token", request.display()));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id().to_string();
+        // It is kept before it is sent, and sent before it can be answered.
+        while !request.exists() {
+            assert!(Path::new(&format!("/proc/{id}")).exists());
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        self.signal_b("-CONT");
+        ended
+    }
+}
+
+#[test]
+fn what_was_begun_and_interrupted_is_asked_for_again_with_the_very_same_bytes() {
+    let world = Deployment::start();
+    let (dir, client, faces) = (world.dir.display(), world.client(), world.faces.display());
+    let enrolment = "--purpose enrolment --action enroll --amr registry_check";
+    let enrol = format!("enroll --client {} --subject p1 --key-out {dir}/p1.key", client.display());
+    let request = world.dir.join("p1.key.request");
+    let ended = world.interrupted(enrolment, &format!("{enrol} --face {faces}:0"), &request);
+    let told = errors(&ended);
+    assert_eq!((code(&ended), told.lines().count()), (130, 1), "{told}");
+    assert!(
+        told.starts_with("tumar: interrupted: whether it was done is not known") && told.contains("--resume"),
+        "{told}"
+    );
+    let (key, bytes) = (fs::read(world.dir.join("p1.key")).unwrap(), fs::read(&request).unwrap());
+
+    // Nothing is begun anew over it, and it is nobody else's.
+    let anew = world.call(enrolment, "enroll", &format!(" --face {faces}:0 --key-out {dir}/p1.key"));
+    assert!(code(&anew) == 2 && errors(&anew).contains("--resume asks for the very same again"), "{}", errors(&anew));
+    let other = world.call_any(enrolment, "enroll", &format!(" --subject p2 --resume --key-out {dir}/p1.key"));
+    assert!(code(&other) == 2 && errors(&other).contains("no request of this call about this person"));
+    assert_eq!(fs::read(&request).unwrap(), bytes);
+
+    // Until the links are up again, and once more: the answer is the same.
+    let resume = || world.call(enrolment, "enroll", &format!(" --resume --key-out {dir}/p1.key"));
+    let mut last = resume();
+    for _ in 0..200 {
+        if code(&last) == 0 {
+            break;
+        }
+        assert!(request.exists() && [3, 4].contains(&code(&last)), "{}", errors(&last));
+        last = resume();
+    }
+    assert_eq!(code(&last), 0, "{}", errors(&last));
+    assert!(!request.exists() && fs::read(world.dir.join("p1.key")).unwrap() == key);
+    fs::write(&request, &bytes).unwrap();
+    let again = resume();
+    assert_eq!((code(&again), &again.stdout), (0, &last.stdout), "{}", errors(&again));
+    assert_eq!(code(&world.verify(0)), 0);
+
+    let erase = format!("erase --client {} --subject p1 --out {dir}/c.json", client.display());
+    let request = world.dir.join("c.json.request");
+    let erasure = "--purpose erasure --action erase";
+    let ended = world.interrupted(erasure, &erase, &request);
+    assert_eq!((code(&ended), world.dir.join("c.json").exists()), (130, false), "{}", errors(&ended));
+    let resume = || world.call(erasure, "erase", &format!(" --resume --out {dir}/c.json"));
+    assert!((0..200).any(|_| code(&resume()) == 0), "{}", errors(&resume()));
+    assert!(!request.exists());
+    assert_eq!(code(&run(&format!("certificate {dir}/c.json --client {}", client.display()), "")), 0);
+}
+
+#[test]
+fn an_enrolment_that_is_refused_leaves_neither_a_key_nor_a_request() {
+    let world = Deployment::start();
+    let (dir, faces) = (world.dir.display(), world.faces.display());
+    let rest = format!(" --face {faces}:0 --key-out {dir}/p1.key");
+    let refused = world.call("--purpose enrolment --action enroll", "enroll", &rest);
+    assert!(code(&refused) == 3 && errors(&refused).contains("EVIDENCE_MISSING"), "{}", errors(&refused));
+    assert!(!world.dir.join("p1.key").exists() && !world.dir.join("p1.key.request").exists());
+    // A claim that is at fault is named.
+    let line = format!("enroll --client {} --token - --subject p1{rest}", world.client().display());
+    let given = run(&format!("token --dir {dir} --purpose enrolment --action enroll --lifetime 301"), "");
+    let refused = run(&line, &String::from_utf8(given.stdout).unwrap());
+    assert!(
+        errors(&refused).starts_with("tumar: TOKEN_TOO_LONG_LIVED (node A): ") && errors(&refused).contains(" (exp)")
+    );
 }
 
 #[test]
