@@ -2,6 +2,8 @@
 //!
 //! What prost decodes is not wiped: shares cross it only inside envelopes.
 
+mod saved;
+
 use std::ops::RangeInclusive;
 
 use ring::digest::{SHA256, digest};
@@ -17,6 +19,7 @@ use crate::token::Part;
 use peer::v1::Kept;
 use peer::v1::relayed::Request;
 use prost::Message as _;
+pub use saved::{request_from_bytes, request_to_bytes};
 
 /// `tumar.v1`: what clients call.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic)]
@@ -485,20 +488,4 @@ pub fn answer_from(bytes: &[u8]) -> Option<([Receipt; 3], Option<Found>)> {
     let found = Found { candidates: candidates.ok()?, truncated };
     let searched = receipts[0].body.outcome == Outcome::Searched;
     Some((receipts, searched.then_some(found)))
-}
-
-/// A request as bytes, to be kept.
-#[must_use]
-pub fn request_to_bytes(request: &peer::v1::relayed::Request) -> Vec<u8> {
-    let relayed = peer::v1::Relayed { request: Some(request.clone()), ..peer::v1::Relayed::default() };
-    prost::Message::encode_to_vec(&relayed)
-}
-
-/// And from them, if there is nothing else in them.
-#[must_use]
-pub fn request_from_bytes(bytes: &[u8]) -> Option<peer::v1::relayed::Request> {
-    let relayed = <peer::v1::Relayed as prost::Message>::decode(bytes).ok()?;
-    let request = relayed.request?;
-    // What would be lost when it is written again is not what was kept.
-    (request_to_bytes(&request) == bytes).then_some(request)
 }

@@ -11,6 +11,7 @@
 //! | `config` | [`ClientConfig`]: whom to call, and the keys that are pinned |
 //! | `committee` | [`Committee`]: the nodes' envelope keys, signed by the pinned identities |
 //! | `prepare` | [`Prepared`]: one request with its shares sealed |
+//! | `keeping` | requests that are kept before they are sent, so that nothing is lost that was made |
 //! | `node` | [`NodeClient`]: one node, about its own log |
 //! | `receipts` | [`Receipts`], [`ErasureCertificate`]: what is believed of an answer |
 //! | `subject_key` | [`SubjectKey`]: the person's, to find the own log entries by |
@@ -22,6 +23,7 @@
 mod committee;
 mod config;
 mod error;
+mod keeping;
 mod node;
 mod prepare;
 mod receipts;
@@ -205,22 +207,6 @@ impl Client {
         Ok(Enrolled { receipts: answer.receipts, timings: answer.timings, subject_key })
     }
 
-    /// The request of [`enroll`](Self::enroll), to be kept before it is [sent](Self::send): with it and the key, which the caller
-    /// drew and keeps as well, nothing is lost that was made. `captured` is when the person stood there. An error that
-    /// [wants new keys](ClientError::wants_new_keys) asks for [`refresh`](Self::refresh) and another one.
-    ///
-    /// # Errors
-    /// [`InputError`].
-    pub async fn prepare_enrolment(
-        &self,
-        target: &Target,
-        references: &[Capture<'_>],
-        captured: Minute,
-        key: &SubjectKey,
-    ) -> Result<Prepared, InputError> {
-        Prepared::enroll(&self.config, &self.current().await, target, references, captured, key)
-    }
-
     /// Compares one probe, or two of different modalities, captured just now, with a person's references. `amount_kzt` is whole
     /// tenge; 0 where none are at stake. What was captured earlier: [`Prepared::verify`] and [`send`](Self::send).
     ///
@@ -293,22 +279,6 @@ impl Client {
         let prepared = self.prepare_erasure(target)?;
         let answer = self.send(access, &prepared).await?;
         Ok(self.certificate(&prepared, &answer).ok_or(ReceiptFault::Decision)?)
-    }
-
-    /// The request of [`erase`](Self::erase), to be kept before it is [sent](Self::send).
-    ///
-    /// # Errors
-    /// [`InputError`].
-    pub fn prepare_erasure(&self, target: &Target) -> Result<Prepared, InputError> {
-        Prepared::erase(&self.config, target)
-    }
-
-    /// What shows that somebody was erased; none of a request that was not to erase.
-    #[must_use]
-    pub fn certificate(&self, prepared: &Prepared, answer: &Answer) -> Option<ErasureCertificate> {
-        let ask = prepared.ask();
-        let subject = ask.subject().filter(|_| answer.outcome == Outcome::Erased)?;
-        Some(ErasureCertificate::new(self.deployment(), ask, subject, &answer.receipts))
     }
 
     /// Stops every use of a person's reference.

@@ -14,6 +14,7 @@
 //! | `json` | strict JSON |
 //! | `jws` | signed JSON, keys, thumbprints |
 //! | `jwt` | the access token: what [`Verifier`] trusts, and [`Issuer`] |
+//! | `keys` | the keys of an issuer, among those that are for others |
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
 //! | `details` | what a token allows, and what a proof narrows it to |
 //! | `approval` | what two officers sign before a search: [`Officers`] |
@@ -33,6 +34,7 @@ pub mod evidence;
 pub mod json;
 pub mod jws;
 pub mod jwt;
+pub mod keys;
 pub mod policy;
 pub mod proof;
 pub mod purpose;
@@ -50,7 +52,8 @@ pub use attempts::Attempts;
 pub use details::{Action, Details, Narrowing};
 pub use evidence::{Evidence, Part};
 pub use jws::{Algorithm, PublicKey, SigningKey};
-pub use jwt::{Issuer, KeysFault, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier};
+pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
+pub use keys::{KeysFault, Unused};
 pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError, TokenFault};
@@ -142,7 +145,7 @@ impl Token {
         access.is_bound_to(&proof.key, self.certificate.as_ref())?;
         // In the transcript and in the envelopes it stands as the request names it.
         if access.client != ask.client.as_str() {
-            return Err(TokenError::Client);
+            return Err(TokenError::Client.into());
         }
 
         let spends = Spends {

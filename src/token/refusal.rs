@@ -147,6 +147,7 @@ impl TokenError {
             Self::Id | Self::ProofId => Some("jti"),
             Self::Details | Self::ProofDetails | Self::IssuerRelyingParty => Some("authorization_details"),
             Self::Issuer => Some("iss"),
+            Self::Client => Some("client_id"),
             Self::Audience => Some("aud"),
             Self::Expired | Self::TooLongLived => Some("exp"),
             Self::ProofKey => Some("jwk"),
