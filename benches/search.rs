@@ -97,7 +97,9 @@ async fn connected(files: &Files, nodes: &mut [Child; 3], rows: u64) -> Client {
         };
         let ended = nodes.iter_mut().any(|node| node.try_wait().unwrap().is_some());
         if ended || begun.elapsed() > patience {
-            nodes.iter_mut().for_each(|node| drop(node.kill()));
+            for node in nodes.iter_mut() {
+                drop(node.kill());
+            }
             let said = Party::ALL.map(|party| format!("{party} said: {}", files.said(party)));
             panic!("the nodes do not come up: {error}\n{}", said.join("\n"));
         }

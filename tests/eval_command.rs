@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -66,7 +67,7 @@ fn an_extractor_that_is_blind_to_one_group_shows_at_the_one_threshold() {
         let own = direction();
         let person_s = |place: usize| if group == "steppe" { one_face[place] + 0.3 * own[place] } else { own[place] };
         for _ in 0..3 {
-            labels += &format!("{},{person},{group}\n", faces.len() / 128);
+            writeln!(labels, "{},{person},{group}", faces.len() / 128).unwrap();
             faces.extend(direction().iter().enumerate().map(|(place, noise)| person_s(place) + 0.4 * noise));
         }
     }

@@ -303,8 +303,8 @@ fn copies_of_the_most_popular_rows_match_nobody_and_of_their_means_next_to_nobod
         }
     }
     println!("most of {} prints, one way and both: copies of rows {of_rows:?}, of means {of_means:?}", rows.len());
-    // Counted one way alone, forty copies match one stranger in thirty and more, at any rate.
-    assert!(of_rows.iter().chain(&of_means).all(|[one_way, _]| *one_way > rows.len() / 40));
+    // Counted one way alone, forty copies match one stranger in fifty and more, at any rate.
+    assert!(of_rows.iter().chain(&of_means).all(|[one_way, _]| *one_way > rows.len() / 50));
     let both_ways = |found: [[usize; 2]; 4]| found.map(|[_, both_ways]| both_ways);
     assert_eq!(both_ways(of_rows)[1..], [0, 0, 0]);
     assert!(both_ways(of_means)[1] <= rows.len() / 200);

@@ -267,8 +267,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupted | Self::Unsure { cause: None, .. } => 130,
-            Self::Unsure { cause: Some(error), .. } => of_client(error),
-            Self::Client(error) => of_client(error),
+            Self::Unsure { cause: Some(error), .. } | Self::Client(error) => of_client(error),
             Self::Fetch(FetchError::Token(_)) | Self::TokenExpired { .. } => 3,
             Self::Fetch(FetchError::Web(WebError::Untrusted(..)))
             | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,

@@ -254,9 +254,9 @@ impl Claims {
     /// Unix seconds, of which the fraction is cut off (RFC 7519 2).
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was looked at")]
     pub(super) fn time(&self, claim: &str) -> Option<u64> {
-        let number = self.0.get(claim)?;
         // Above, there are no seconds any more.
         const END: f64 = 9_007_199_254_740_992.0;
+        let number = self.0.get(claim)?;
         number.as_u64().or_else(|| number.as_f64().filter(|at| (0.0..END).contains(at)).map(|at| at as u64))
     }
 }

@@ -17,7 +17,9 @@ static WRONG: [AtomicI64; 3] = [const { AtomicI64::new(0) }; 3];
 /// A new run begins with the machine's clock.
 pub(crate) fn reset() {
     PASSED.store(0, Ordering::SeqCst);
-    Party::ALL.into_iter().for_each(|party| set_wrong(party, 0));
+    for party in Party::ALL {
+        set_wrong(party, 0);
+    }
 }
 
 /// Lets so many seconds pass, for everybody. Nodes that run would take it for a jump of their clocks.

@@ -10,6 +10,12 @@
 //! `TUMAR_MODEL_STEPS` says how many steps (.ci/full: 10 000), `TUMAR_MODEL_SEED` which; without it, others each time. A run that
 //! fails prints its seed and the few steps that it takes.
 
+#![allow(
+    clippy::similar_names,
+    clippy::wildcard_enum_match_arm,
+    clippy::unused_self,
+    reason = "a test that reads like its table of steps"
+)]
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
@@ -123,5 +129,7 @@ fn what_receipts_say_is_so() {
     }
     let seconds = begin.elapsed().as_secs_f64();
     println!("{count} steps in {seconds:.1} s");
-    heard.iter().for_each(|(what, times)| println!("{times:6}  {what}"));
+    for (what, times) in &heard {
+        println!("{times:6}  {what}");
+    }
 }

@@ -93,6 +93,8 @@ impl Nodes {
 /// A test that failed leaves no node behind.
 impl Drop for Nodes {
     fn drop(&mut self) {
-        Party::ALL.into_iter().for_each(|party| self.kill(party));
+        for party in Party::ALL {
+            self.kill(party);
+        }
     }
 }

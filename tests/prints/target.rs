@@ -25,9 +25,12 @@ pub fn read_and_encode(bytes: &[u8]) {
     for view in Record::read(bytes).expect("it was read before").views() {
         let minutiae = view.minutiae();
         assert_eq!(minutiae.count(), view.count());
-        let (rows, fixed) = (encode_rows(&minutiae), encode_fixed(&minutiae));
-        if let Ok(rows) = rows {
-            assert!(rows.shape().is_set() && fixed.is_ok_and(|fixed| fixed.shape().components() == 1024));
+        // Each by weights of its own: what repeats itself to one need not to the other.
+        if let Ok(rows) = encode_rows(&minutiae) {
+            assert!(rows.shape().is_set());
+        }
+        if let Ok(fixed) = encode_fixed(&minutiae) {
+            assert_eq!(fixed.shape().components(), 1024);
         }
     }
 }

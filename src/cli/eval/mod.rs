@@ -11,7 +11,7 @@ use tumar::eval::crowd::Crowd;
 use tumar::eval::curve::{Curve, Resampling};
 use tumar::eval::fused::{Chimeras, fusion_toml};
 use tumar::eval::independent::Independent;
-use tumar::eval::report::{Report, Rule, Shared, common_method, fte};
+use tumar::eval::report::{Report, Shared, common_method, fte};
 use tumar::eval::samples::{Samples, model_toml};
 use tumar::eval::shared::{self, Comparison};
 use tumar::eval::wolves::Wolves;
