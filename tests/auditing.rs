@@ -349,7 +349,7 @@ async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_u
     const ENTRIES: usize = 1200;
     let trio = Trio::start().await;
     let files = &trio.files;
-    let node = Arc::new(desk(files, Party::B).await);
+    let desk = Arc::new(desk(files, Party::B).await);
     // A refusal is an entry, and ten of one token are.
     let exhibit = Exhibit {
         gallery: GALLERY.parse().unwrap(),
@@ -359,10 +359,10 @@ async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_u
     };
     let refused = (0..ENTRIES / 10).map(|_| {
         let token = auditor(files, |token| token.details.actions.truncate(1));
-        let (node, exhibit) = (Arc::clone(&node), exhibit.clone());
+        let (desk, exhibit) = (Arc::clone(&desk), exhibit.clone());
         tokio::spawn(async move {
             for _ in 0..10 {
-                assert_eq!(reason(node.open_evidence(&token, &exhibit).await), "ACTION_NOT_GRANTED");
+                assert_eq!(reason(desk.open_evidence(&token, &exhibit).await), "ACTION_NOT_GRANTED");
             }
         })
     });
@@ -382,11 +382,12 @@ async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_u
     assert_eq!(reason(ninth), "OVERLOADED");
     let token = files.token("subject_access", Method::ListUses);
     let nobody = RequestId::from_random([9; 16]);
-    assert_eq!(reason(node.list_uses(&token, &target("asel", "subject_access"), nobody).await), "OVERLOADED");
+    let person = node(files, Party::B).await;
+    assert_eq!(reason(person.list_uses(&token, &target("asel", "subject_access"), nobody).await), "OVERLOADED");
     // When one of them has gone, there is room again.
     drop(readers.pop());
     loop {
-        match reason(node.list_uses(&token, &target("asel", "subject_access"), nobody).await).as_str() {
+        match reason(person.list_uses(&token, &target("asel", "subject_access"), nobody).await).as_str() {
             "OVERLOADED" => tokio::task::yield_now().await,
             other => break assert_eq!(other, "SUBJECT_UNKNOWN"),
         }
