@@ -234,7 +234,7 @@ fn bearer<T>(request: &Request<T>) -> Option<&str> {
 /// What follows a scheme, whose name has no case (RFC 9110 11.1).
 fn credentials<'v>(value: &'v str, wanted: &str) -> Option<&'v str> {
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(wanted).then_some(token.trim_matches(' '))
+    scheme.eq_ignore_ascii_case(wanted).then_some(token)
 }
 
 fn metadata<'r, T>(request: &'r Request<T>, name: &str) -> Option<&'r str> {

@@ -7,7 +7,7 @@ use crate::request::Minute;
 impl Client {
     /// The request of [`enroll`](Self::enroll), to be kept before it is [sent](Self::send): with it and the key, which the caller
     /// drew and keeps as well, nothing is lost that was made. `captured` is when the person stood there. An error that
-    /// [wants new keys](ClientError::wants_new_keys) asks for [`refresh`](Self::refresh) and another one.
+    /// [wants new keys](super::ClientError::wants_new_keys) asks for [`refresh`](Self::refresh) and another one.
     ///
     /// # Errors
     /// [`InputError`].

@@ -549,6 +549,7 @@ pub(crate) fn junk_enrolments(client: &Client) -> Vec<Relayed> {
         draft.ask.request_id = RequestId::from_random(random);
         draft.claims["amr"] = json!(["registry_check"]);
         (draft.claims["client_id"], draft.claims["sub"]) = (json!("b1-junk"), json!("b1-junk"));
+        draft.ask.client = "b1-junk".parse().unwrap();
         (draft.claims["jti"], draft.proof["jti"]) = (json!(fresh_id()), json!(fresh_id()));
         relayed(&mut draft, &envelopes)
     };
