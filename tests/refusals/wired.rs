@@ -535,8 +535,9 @@ pub(crate) fn lock_of_other_bank(subject: &str) -> (Draft, Prepared) {
 
 /// One more enrolment than a client may spoil, of envelopes that open nowhere, by a client and a bank that do nothing else.
 pub(crate) fn junk_enrolments(client: &Client) -> Vec<Relayed> {
-    let envelopes = shut_envelopes(client, Method::Enroll);
     let relayed_one = |number: usize| {
+        // Each envelope is taken once.
+        let envelopes = shut_envelopes(client, Method::Enroll);
         let mut draft = Draft::good();
         draft.purpose("enrolment");
         draft.method(Method::Enroll);
