@@ -159,10 +159,10 @@ impl Helpers {
         });
         self.both_refuse(&galleries, &["BATCH_MIXED"; 2], "searches of two galleries").await;
 
-        // Thirteen of the largest make 8 MB, which is what a batch takes. These open nowhere.
+        // Twelve of the largest make 8 MB, which is what a batch takes. These open nowhere.
         let large = (0..14).map(|number| largest_enrolment(&self.client, &format!("large-{number}")));
         let large: Vec<_> = large.map(|prepared| relay(&draft_of(prepared.ask()), &prepared)).collect();
-        let expected: Vec<_> = (0..14).map(|n| if n < 13 { "ENVELOPE_INVALID" } else { "OVERLOADED" }).collect();
+        let expected: Vec<_> = (0..14).map(|n| if n < 12 { "ENVELOPE_INVALID" } else { "OVERLOADED" }).collect();
         self.both_refuse(&large, &expected, "too much at once").await;
 
         let mut round = self.rogue.propose(&HELPERS, &[relay(&draft_of(lock.ask()), &lock)]).await;
