@@ -31,9 +31,10 @@ async fn try_open(directory: &Path, deployment: &str, party: Party, key: [u8; 32
 
 /// A face and two fingers, each in words of its own.
 fn references(holder: Party) -> Vec<Reference> {
-    let reference = |model: &str, shape: Shape, text: &[u8; 16]| Reference {
-        model: model.parse().unwrap(),
-        share: PointShare::from_unsealed_bytes(holder, shape, &text.repeat(shape.components() / 8)).unwrap(),
+    let reference = |model: &str, shape: Shape, text: &[u8; 16]| {
+        let words = text.repeat(shape.components().div_ceil(8));
+        let share = PointShare::from_unsealed_bytes(holder, shape, &words[..2 * shape.components()]).unwrap();
+        Reference { model: model.parse().unwrap(), share }
     };
     let (face, fingers) = (Shape::vector(512).unwrap(), [7, 40].map(|rows| Shape::set(rows).unwrap()));
     vec![
