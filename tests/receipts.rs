@@ -98,7 +98,7 @@ async fn an_old_request_to_lock_or_unlock_that_comes_again_does_so() {
     let trio = Trio::start().await;
     let (files, client) = (&trio.files, &trio.client);
     let lock = Prepared::lock(client.config(), &target("ada", "subject_lock")).unwrap();
-    let unlock = Prepared::unlock(client.config(), &target("ada", "subject_lock")).unwrap();
+    let unlock = Prepared::unlock(client.config(), &target("ada", "subject_unlock")).unwrap();
     assert_eq!(send(files, client, &enrolment(client, "ada")).await, Ok(Outcome::Enrolled));
     assert_eq!(send(files, client, &lock).await, Ok(Outcome::Locked));
     assert_eq!(send(files, client, &unlock).await, Ok(Outcome::Unlocked));
@@ -139,7 +139,7 @@ async fn changes_of_one_person_at_the_same_time_take_their_turns_at_all_three_no
         running.join_all().await;
         // All three nodes agree on who stands, and whether locked: else this is out of step, or half refused.
         let (files, client) = (&trio.files, &trio.client);
-        let unlock = Prepared::unlock(client.config(), &target("ada", "subject_lock")).unwrap();
+        let unlock = Prepared::unlock(client.config(), &target("ada", "subject_unlock")).unwrap();
         match send(files, client, &unlock).await {
             Ok(_) => assert_eq!(matches(files, client, "ada").await, Ok(true), "round {round}"),
             Err(reason) => assert_eq!(reason, "SUBJECT_UNKNOWN", "round {round}"),
