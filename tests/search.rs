@@ -51,7 +51,7 @@ async fn names(trio: &Trio, probe: &Template) -> Vec<String> {
 }
 
 async fn enrol_all(trio: &Arc<Trio>, references: &Arc<Vec<Template>>) {
-    let at_once = Arc::new(Semaphore::new(64));
+    let at_once = Arc::new(Semaphore::new(24));
     let mut tasks = Vec::new();
     for row in 0..references.len() {
         let turn = Arc::clone(&at_once).acquire_owned().await.unwrap();

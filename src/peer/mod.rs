@@ -23,7 +23,7 @@ mod trust;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tonic::Status;
 
@@ -178,6 +178,8 @@ pub struct Peers {
     own: Own,
     /// This node's keys for clients, as they are told now.
     node: watch::Sender<Node>,
+    /// Some node, this one or a peer, told of other keys for clients.
+    told: Notify,
     remotes: [Remote; 2],
     up: [watch::Sender<Option<Arc<Connection>>>; 3],
     mailroom: Arc<Mailroom>,
@@ -211,6 +213,7 @@ impl Peers {
         Arc::new(Self {
             own,
             node,
+            told: Notify::new(),
             remotes,
             up,
             mailroom,
@@ -452,6 +455,7 @@ impl Peers {
                 let remote = self.remotes.iter().find(|remote| remote.party == peer).ok_or(LinkError::OutOfPlace)?;
                 self.believe(&node, remote)?;
                 from.set_node(node);
+                self.told.notify_waiters();
             }
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
             Kind::Eligible(eligible) => {

@@ -119,7 +119,7 @@ impl Peers {
     /// The keys for clients, as [`nodes`](Self::nodes) has them; where a link went down a moment ago, once it is up again.
     pub async fn nodes_soon(&self) -> Option<Vec<Node>> {
         self.soon().await;
-        self.nodes()
+        self.living_nodes().await
     }
 
     /// Returns when all three links are up, or one has been down for longer than it takes to shake it anew.

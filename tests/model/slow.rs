@@ -33,7 +33,10 @@ impl Run {
         if party == Party::LEADER {
             self.desks.clear();
             let now = clocks::now();
-            self.sent.iter_mut().filter(|sent| sent.at + 2 >= now).for_each(|sent| sent.unsure = true);
+            self.sent
+                .iter_mut()
+                .filter(|sent| sent.answer.is_some() && sent.at + 2 >= now)
+                .for_each(|sent| sent.unsure = true);
         }
     }
 
