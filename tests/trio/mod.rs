@@ -189,15 +189,16 @@ impl Files {
 
     /// The same, with more on its command line.
     pub fn spawn_with(&self, party: Party, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_tumar"))
-            .args(["node", "--config"])
-            .arg(self.node(party).join("node.toml"))
-            .args(more)
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::null())
-            .stderr(std::fs::OpenOptions::new().create(true).append(true).open(self.words(party)).unwrap())
-            .spawn()
-            .unwrap()
+        self.command(party).args(more).spawn().unwrap()
+    }
+
+    /// What starts a node as a process of its own; it writes down what it says.
+    pub fn command(&self, party: Party) -> Command {
+        let words = std::fs::OpenOptions::new().create(true).append(true).open(self.words(party)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
+        command.args(["node", "--config"]).arg(self.node(party).join("node.toml"));
+        command.env("RUST_LOG", "warn").stdout(Stdio::null()).stderr(words);
+        command
     }
 
     fn words(&self, party: Party) -> PathBuf {
