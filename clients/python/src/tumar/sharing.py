@@ -55,9 +55,9 @@ class PersonKey:
 
     @classmethod
     def from_text(cls, text: str) -> "PersonKey":
-        """From 64 digits of lower-case hex, and at most a line end behind them."""
+        """From 64 digits of lower-case hex; white space around them does not matter."""
         try:
-            return cls(from_hex(text.removesuffix("\n"), 32))
+            return cls(from_hex(text.strip(), 32))
         except ValueError as error:
             raise InputError("a person's key is 64 digits of lower-case hex") from error
 
