@@ -4,7 +4,7 @@
     make.py            writes them
     make.py --check    says which of them are not as they would be written
 
-Needs Python 3.11, `cryptography` (48 or later), `kyber-py` and `numpy`. It shares no code with the nodes or with any client, and draws
+Needs Python 3.11, `cryptography` (50 or later), `kyber-py` and `numpy`. It shares no code with the nodes or with any client, and draws
 nothing: every run writes the same. README.md beside it says what each file is.
 """
 

@@ -68,7 +68,7 @@ class PersonKey:
     def for_node(self, party: str) -> bytearray:
         """What one node blinds its entries about the person with: HKDF-SHA256 without salt, 32 bytes."""
         made = bytearray(32)
-        HKDF(hashes.SHA256(), 32, None, b"tumar subject key v1" + party.encode()).derive_into(bytes(self._key), made)
+        HKDF(hashes.SHA256(), 32, None, b"tumar subject key v1" + party.encode()).derive_into(self._key, made)
         return made
 
     def handle(self, party: str, counter: int) -> bytes:
