@@ -221,6 +221,7 @@ impl Engine {
     fn absent(&self, error: &LogError) -> Refusal {
         match error {
             LogError::Halted => LogError::Halted.at(self.party),
+            LogError::Behind => LogError::Behind.at(self.party),
             LogError::Ledger(_)
             | LogError::Published(_)
             | LogError::Lost { .. }

@@ -126,6 +126,9 @@ impl Cause for OpenError {
 
 impl Cause for NotAdmitted {
     fn at(self, node: Party) -> Refusal {
+        if self == Self::Behind {
+            return LogError::Behind.at(node);
+        }
         let reason = self.reason().unwrap_or(const { Reason::fixed("LOG_HALTED") });
         let mut refusal = Refusal::new(node, reason);
         match self {
@@ -144,6 +147,7 @@ impl Cause for NotAdmitted {
             | Self::SubjectUnknown
             | Self::SubjectLocked
             | Self::MatchMissing
+            | Self::Behind
             | Self::Halted => {}
         }
         refusal
@@ -209,7 +213,20 @@ impl Cause for ProtocolError {
 
 impl Cause for LogError {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("LOG_HALTED") })
+        match self {
+            Self::Behind => {
+                Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, const { Reason::fixed("LOG_BEHIND") }) }
+            }
+            Self::Ledger(_)
+            | Self::Published(_)
+            | Self::Lost { .. }
+            | Self::Forked { .. }
+            | Self::Halted
+            | Self::NotOpen
+            | Self::Replayed
+            | Self::Counted
+            | Self::Beyond => Refusal::new(node, const { Reason::fixed("LOG_HALTED") }),
+        }
     }
 }
 

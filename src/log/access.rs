@@ -61,6 +61,9 @@ pub enum LogError {
     /// A commit failed earlier, so what the ledger holds is not known. The node must be started again.
     #[error("the access log is halted")]
     Halted,
+    /// Too many entries could not be published yet. Nothing is admitted until they are.
+    #[error("too many entries of the access log wait to be published")]
+    Behind,
     /// The request was closed before, or was never admitted in this run of the node.
     #[error("the request is not open")]
     NotOpen,
@@ -247,8 +250,12 @@ impl AccessLog {
     /// Whoever stops waiting has spent the grant all the same; what was admitted then is closed as `error:CANCELLED`.
     ///
     /// # Errors
-    /// [`NotAdmitted`] for whatever stands against it. What was spent stays spent, and the grant is gone.
+    /// [`NotAdmitted`] for whatever stands against it. What was spent stays spent, and the grant is gone; of
+    /// [`Behind`](NotAdmitted::Behind) and [`Halted`](NotAdmitted::Halted) nothing is spent.
     pub async fn admit<P: For>(&self, grant: Grant<P>, now: u64) -> Result<Permit<P>, NotAdmitted> {
+        if self.is_behind() {
+            return Err(NotAdmitted::Behind);
+        }
         let (spends, record, terms) = grant.into_parts();
         let (reply, told) = oneshot::channel();
         let work = Work::Admit { spends, record, terms, now, reply };
@@ -260,8 +267,11 @@ impl AccessLog {
     ///
     /// # Errors
     /// [`LogError::Replayed`] if the proof was used before, [`LogError::Counted`] if it is one of very many, and then there is no new
-    /// entry; [`LogError::Halted`].
+    /// entry; [`LogError::Behind`], [`LogError::Halted`].
     pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<Place, LogError> {
+        if self.is_behind() {
+            return Err(LogError::Behind);
+        }
         let (reply, told) = oneshot::channel();
         self.write(Work::Deny { record, spends, reason, now, reply }, told).await
     }
@@ -314,6 +324,18 @@ impl AccessLog {
     async fn write(&self, work: Work, told: oneshot::Receiver<Result<Place, LogError>>) -> Result<Place, LogError> {
         self.queue.send(work).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
+    }
+
+    /// Whether so much waits to be published that nothing is admitted or denied until it is.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.standing.is_behind()
+    }
+
+    /// The same, whenever it changes.
+    #[must_use]
+    pub fn behind(&self) -> watch::Receiver<bool> {
+        self.standing.behind()
     }
 
     /// The half-year that is written, its number of durable entries, and a signed checkpoint of them.

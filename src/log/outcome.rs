@@ -71,6 +71,9 @@ pub enum NotAdmitted {
     /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
     #[error("no comparison has just matched")]
     MatchMissing,
+    /// Too many entries wait to be published: nothing is admitted until they are.
+    #[error("too many entries of the access log wait to be published")]
+    Behind,
     /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
     #[error("the access log is halted")]
     Halted,
@@ -81,7 +84,7 @@ impl NotAdmitted {
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Answered(_) | Self::Halted => return None,
+            Self::Answered(_) | Self::Behind | Self::Halted => return None,
             Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
             Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
             Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },

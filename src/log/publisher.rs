@@ -21,8 +21,8 @@ use super::tiles::{self, TilesError};
 /// Half of the second that was promised: the other half is for the disk.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Entries that may wait while files cannot be written; then the log halts, for it must not go on unseen.
-const BACKLOG: usize = 65_536;
+/// Entries that may wait while files cannot be written; then nothing is admitted until they are, for nothing must go on unseen.
+pub(super) const BACKLOG: u64 = 65_536;
 
 /// What stands in the folders: a checkpoint may be replaced by the same one with more signatures, and by nothing else.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Standing {
     notes: Mutex<BTreeMap<Half, String>>,
     published: watch::Sender<Option<String>>,
     ended: watch::Sender<Option<String>>,
+    /// Whether more waits to be published than may.
+    behind: watch::Sender<bool>,
 }
 
 impl Standing {
@@ -41,7 +43,34 @@ impl Standing {
     pub(super) fn new(directory: &Path) -> Arc<Self> {
         let (published, ended) = (watch::Sender::new(None), watch::Sender::new(None));
         let (writing, notes) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { directory: directory.to_owned(), writing, notes, published, ended })
+        let behind = watch::Sender::new(false);
+        Arc::new(Self { directory: directory.to_owned(), writing, notes, published, ended, behind })
+    }
+
+    pub(super) fn behind(&self) -> watch::Receiver<bool> {
+        self.behind.subscribe()
+    }
+
+    /// Whether nothing may be admitted, since too much waits to be published.
+    pub(super) fn is_behind(&self) -> bool {
+        *self.behind.borrow()
+    }
+
+    /// Looks anew at how much waits to be published.
+    pub(super) fn weigh(&self, shown: &Shown) {
+        let notes = self.notes();
+        let published = |half: &Half| notes.get(half).map_or(0, |note| tiles::size_of(note));
+        let unseen: u64 =
+            shown.logs.iter().map(|(half, shard)| shard.tree.size().saturating_sub(published(half))).sum();
+        drop(notes);
+        let now = unseen > BACKLOG;
+        if self.behind.send_if_modified(|behind| std::mem::replace(behind, now) != now) {
+            if now {
+                tracing::error!(unseen, "too many entries of the access log wait to be published: nothing is admitted");
+            } else {
+                tracing::info!("the access log is published again: requests are admitted");
+            }
+        }
     }
 
     pub(super) fn published(&self) -> watch::Receiver<Option<String>> {
@@ -291,10 +320,9 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             };
             publisher = back;
             behind = written.is_err();
+            publisher.standing.weigh(&shown(&shared));
             if let Err(error) = written {
                 tracing::error!(error = &error as &dyn std::error::Error, "the access log could not be published");
-                let unseen = publisher.waiting.len() + publisher.tail.len();
-                shown(&shared).halted |= unseen > BACKLOG;
             }
         }
         if last {

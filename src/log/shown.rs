@@ -13,7 +13,7 @@ pub(super) struct Shown {
     pub(super) logs: BTreeMap<Half, Shard>,
     /// Durable entries that the publisher has not taken yet.
     pub(super) unpublished: Vec<(Half, Vec<u8>)>,
-    /// The publisher has failed for good: what is not seen must not go on.
+    /// The publisher has come to its end by a fault of its own: what is not seen must not go on.
     pub(super) halted: bool,
     signer: NoteSigner,
 }

@@ -103,6 +103,7 @@ pub(super) async fn run<L: Ledger>(
                 shown.begin(place.half);
                 shown.push(place.half, entry);
             }
+            keeper.standing.weigh(&shown);
         }
         batch.answer();
     }
