@@ -5,7 +5,8 @@
 //! One task a witness, and so at most one request under way at each; a newer checkpoint takes the place of an older one that
 //! waits. A witness that is down is asked again after a pause that doubles up to a minute. Nothing here holds up the log.
 //!
-//! The protocol is C2SP tlog-witness: <https://c2sp.org/tlog-witness>. The other two nodes and outside witnesses are asked alike.
+//! The protocol is C2SP tlog-witness: <https://c2sp.org/tlog-witness>. Outside witnesses are asked over HTTP, the other two nodes over
+//! their links: whoever holds connections to a port for auditors keeps no node from another one's cosignature.
 
 use std::fmt;
 use std::io;
@@ -44,7 +45,18 @@ pub trait Log: Send + Sync + 'static {
 }
 
 /// How a witness is asked: the body of a request in, its answer out. Blocks.
-pub type Ask = Box<dyn Fn(&str) -> Result<Answer, WebError> + Send + Sync>;
+pub type Ask = Box<dyn Fn(&str) -> Result<Answer, Unheard> + Send + Sync>;
+
+/// A witness that was not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum Unheard {
+    /// Over the web.
+    #[error(transparent)]
+    Web(#[from] WebError),
+    /// Over the link to another node.
+    #[error("the link to the node is down, or it stays silent")]
+    Link,
+}
 
 /// One that cosigns our checkpoints.
 pub struct Witness {
@@ -56,7 +68,7 @@ impl Witness {
     /// The witness with this key, asked at `site` + `/add-checkpoint`.
     #[must_use]
     pub fn at(key: CosignerKey, site: Site) -> Self {
-        Self::new(key, Box::new(move |body| site.post("/add-checkpoint", body.as_bytes())))
+        Self::new(key, Box::new(move |body| Ok(site.post("/add-checkpoint", body.as_bytes())?)))
     }
 
     /// The witness with this key, asked in some other way.
@@ -78,7 +90,7 @@ impl fmt::Debug for Witness {
 enum Failure {
     /// It did not answer.
     #[error(transparent)]
-    Web(#[from] WebError),
+    Unheard(#[from] Unheard),
     /// It refused, and not because it knows another size.
     #[error("it answered with status {0}")]
     Status(u16),
@@ -183,7 +195,7 @@ impl Asker {
         let witness = self.witness.key.name();
         match failure {
             Failure::Contradiction(_) => tracing::error!(%witness, %failure, "a witness contradicts our log"),
-            Failure::Web(_) | Failure::Status(_) | Failure::Answer(_) | Failure::Lost => {
+            Failure::Unheard(_) | Failure::Status(_) | Failure::Answer(_) | Failure::Lost => {
                 if self.pause.is_none() {
                     tracing::warn!(%witness, error = failure as &dyn std::error::Error, "a witness does not cosign");
                 }

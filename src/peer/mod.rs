@@ -13,6 +13,7 @@
 //! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
 
 mod connection;
+mod cosign;
 mod listener;
 mod mailroom;
 mod ready;
@@ -28,6 +29,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 
 pub use connection::Connection;
+pub use cosign::Cosigner;
 pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 pub use renewal::RECONNECT;
@@ -45,6 +47,7 @@ use crate::tls::{DialError, Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
 use connection::Outbound;
+use cosign::Cosigning;
 use mailroom::Mailroom;
 use renewal::Renewals;
 use trust::Trust;
@@ -194,6 +197,7 @@ pub struct Peers {
     /// Since when not all three links are up, if they were.
     parted: Mutex<Option<Instant>>,
     renewals: Renewals,
+    cosigning: Cosigning,
     closed: watch::Sender<bool>,
 }
 
@@ -226,6 +230,7 @@ impl Peers {
             together,
             parted: Mutex::default(),
             renewals: Renewals::default(),
+            cosigning: Cosigning::default(),
             closed,
         })
     }
@@ -369,6 +374,7 @@ impl Peers {
         epoch.take_if(|links| Arc::ptr_eq(links.to(remote.party), &connection));
         drop(epoch);
         self.mailroom.gone(remote.party);
+        self.cosigning.gone(remote.party);
         tracing::info!(peer = %remote.party, "link down");
         Ok(())
     }
@@ -461,6 +467,8 @@ impl Peers {
             Kind::Eligible(eligible) => {
                 self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
             }
+            Kind::Cosign(asked) => self.cosign(from, asked),
+            Kind::Cosigned(answer) => self.cosigned(peer, answer),
             Kind::Hello(_)
             | Kind::Finish(_)
             | Kind::Proposal(_)
