@@ -92,6 +92,7 @@ async fn measure(entries: usize) {
         witness: None,
         readers: Arc::new(|_| true),
         clock: Arc::new(|| Some(NOW)),
+        room: tumar::guests::Room::new(256, 256),
     });
     let (stop_server, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(listener, None, async { drop(stopped.await) }));

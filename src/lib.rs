@@ -16,6 +16,7 @@
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
 //! 3  log/            entry merkle tiles note: AccessLog, Receipt, Permit<P>   share.rs  XOR, replicated and point shares
 //! 2  clocks.rs       what a node knows of time: Clocks, Doubt
+//!    guests.rs       who may be connected, and who goes for a newcomer
 //!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod eval;
 pub mod form;
 pub mod gallery;
+pub mod guests;
 pub mod handshake;
 pub mod hex;
 pub mod http;

@@ -3,7 +3,9 @@
 mod audit;
 mod config;
 mod daily;
+mod descriptors;
 mod keys;
+mod public;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,10 +18,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
 
 pub use audit::{AuditConfig, PeerAuditConfig, WitnessConfig};
 pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
+pub use descriptors::{LEAST as LEAST_DESCRIPTORS, raise as raise_descriptors};
 pub use keys::Keys;
 
 use crate::clocks::{Clock, Clocks};
@@ -28,23 +32,16 @@ use crate::form::FormError;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
-use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, RECONNECT, Remote};
+use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
 use crate::pem::KeyFault;
-use crate::service::{Auditing, MAX_REQUEST, Matching};
+use crate::service::{Gate, MAX_SMALL, host};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
-use crate::tls::{Pinned, TlsError};
+use crate::tls::{Pinned, Secured, TlsError};
 use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Unused, Verifier};
 use crate::web::WebError;
-use crate::wire::DESCRIPTORS;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
-use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
-use crate::wire::v1::matching_service_server::MatchingServiceServer;
-use crate::wire::v1::subject_service_server::SubjectServiceServer;
 use daily::Card;
-
-/// Calls under way on one connection: more than the leader takes in, so that one that is too many hears so from the leader.
-const MAX_STREAMS: u32 = 2048;
 
 /// Seconds between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -71,6 +68,24 @@ pub enum NodeError {
         key: &'static str,
         /// The longest that it may be.
         most: u32,
+    },
+    /// The system allows too few open files.
+    #[error(
+        "the system allows {limit} open files, and a node needs {LEAST_DESCRIPTORS}: raise it, by ulimit -n or systemd's LimitNOFILE"
+    )]
+    Descriptors {
+        /// How many it allows.
+        limit: usize,
+    },
+    /// A number of connections that is too small or too large.
+    #[error("limits.{key} must be 8 to {most}: the system allows {limit} open files")]
+    Connections {
+        /// Which.
+        key: &'static str,
+        /// The largest that it may be.
+        most: usize,
+        /// Files that may be open.
+        limit: usize,
     },
     /// An address that can not be listened on.
     #[error("{0} can not be listened on")]
@@ -142,7 +157,8 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let Setup { engine, peers, store, log, log_key, proposals, clocks, card } =
         Box::pin(set_up(&config, clock)).await?;
-    let auditors = audit::port(&config, &engine, (&log, &log_key), clocks).await?;
+    let rooms = descriptors::rooms(&config)?;
+    let auditors = audit::port(&config, &engine, (&log, &log_key), &peers, (clocks, rooms.auditors)).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -161,31 +177,22 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let peer_server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .add_service(links)
-        .serve_with_incoming_shutdown(crate::tls::accept(peer_listener, peer_tls), stopped(stopping.clone()));
+        .serve_with_incoming_shutdown(
+            crate::tls::accept(peer_listener, peer_tls, rooms.peers).map(|stream| stream.map(kept)),
+            stopped(stopping.clone()),
+        );
 
     let public_tls = crate::tls::open_server(&public_identity, &callers)?;
-    let matching = Matching::new(Arc::clone(&engine), Arc::clone(&peers), config.deployment.clone());
-    let matching = MatchingServiceServer::new(matching).max_decoding_message_size(MAX_REQUEST);
-    // One, so that all who read share one room.
-    let auditing = Arc::new(Auditing::new(Arc::clone(&engine)));
     let (health, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(health, Arc::clone(&peers)));
-    // By the older interface as well: most tools that are about still ask by it.
-    let (reflection, older_reflection) = (reflection().build_v1()?, reflection().build_v1alpha()?);
-    let public_server = Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .max_concurrent_streams(Some(MAX_STREAMS))
-        .add_service(matching)
-        .add_service(AccessLogServiceServer::from_arc(Arc::clone(&auditing)))
-        .add_service(SubjectServiceServer::from_arc(auditing))
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(older_reflection)
-        .serve_with_incoming_shutdown(crate::tls::accept(public_listener, public_tls), stopped(stopping.clone()));
+    tokio::spawn(public::report_health(health, Arc::clone(&peers), log.behind()));
+    let routes = public::routes(&engine, &peers, config.deployment.clone())?;
+    let routes = routes.add_service(health_service.max_decoding_message_size(MAX_SMALL));
+    let callers = crate::tls::accept(public_listener, public_tls, rooms.clients);
+    let public_server = host::serve(callers, Gate::new(Arc::clone(&engine)), routes, stopped(stopping.clone()));
 
     engine.connect(&peers, proposals);
     Arc::clone(&peers).dial(&peer_identity)?;
-    let mut servers = vec![serve(public_server), serve(peer_server)];
+    let mut servers = vec![tokio::spawn(public_server), serve(peer_server)];
     servers.extend(auditors.map(|port| port.open(&log, &stopping)));
     tokio::spawn(daily::rotate(
         (Arc::clone(&engine), Arc::clone(&peers)),
@@ -402,34 +409,15 @@ fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Sen
     })
 }
 
-/// What a node serves to everybody, for tools that ask: not what nodes say to each other, at another address.
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name("tumar.v1.MatchingService")
-        .with_service_name("tumar.v1.AccessLogService")
-        .with_service_name("tumar.v1.SubjectService")
-        .with_service_name("grpc.health.v1.Health")
+/// A peer has shown who it is: nobody takes its place.
+fn kept(mut stream: Secured) -> Secured {
+    stream.get_mut().0.keep();
+    stream
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     // Without a sender, the node is gone.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// Serving while all three links are up and the clocks agree, or the links are just being shaken anew: a node alone, or two, can do
-/// nothing.
-async fn report_health(health: tonic_health::server::HealthReporter, peers: Arc<Peers>) {
-    loop {
-        health.set_not_serving::<MatchingServiceServer<Matching>>().await;
-        peers.ready().await;
-        health.set_serving::<MatchingServiceServer<Matching>>().await;
-        peers.broken().await;
-        while tokio::time::timeout(RECONNECT, peers.ready()).await.is_ok() {
-            peers.broken().await;
-        }
-    }
 }
 
 /// Each minute, and as soon as that is possible.
@@ -458,17 +446,5 @@ pub fn harden_process() {
     let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     if dumpable.is_err() || core.is_err() {
         tracing::warn!("core dumps could not be turned off");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reflection_describes_what_everybody_may_call_and_not_what_nodes_say_to_each_other() {
-        let says = |text: &str| DESCRIPTORS.windows(text.len()).any(|window| window == text.as_bytes());
-        assert!(says("tumar.v1") && says("SubjectService") && !says("tumar.peer") && !says("PeerService"));
-        assert!(reflection().build_v1().is_ok() && reflection().build_v1alpha().is_ok(), "nothing in it is missing");
     }
 }

@@ -3,6 +3,9 @@
 //! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
 
 mod audit;
+mod budget;
+mod gate;
+pub mod host;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -18,6 +21,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 pub use audit::Auditing;
+pub use gate::{Gate, MAX_SMALL};
 
 use crate::engine::{Engine, Refusal};
 use crate::log::receipt::Outcome;
@@ -53,10 +57,12 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 45] = [
+const ROWS: [ReasonRow; 48] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
+    row("REQUEST_TOO_LARGE", Code::OutOfRange, "The request is longer than the call takes."),
+    row("REQUEST_SLOW", Code::DeadlineExceeded, "The request did not come whole within ten seconds."),
     row("REQUEST_IN_FLIGHT", Code::Aborted, "The same request is being worked on; ask for its answer again."),
     row("REQUEST_ID_REUSED", Code::AlreadyExists, "The request id stands for another request."),
     row("ANSWER_EXPIRED", Code::AlreadyExists, "The same request was answered, and the answer is no longer kept."),
@@ -128,6 +134,11 @@ const ROWS: [ReasonRow; 45] = [
     row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
     row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),
     row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in, so the node does nothing."),
+    row(
+        "LOG_BEHIND",
+        Code::Unavailable,
+        "A node cannot publish its access log and admits nothing until it can; try again.",
+    ),
     row("STORE_FAILED", Code::Unavailable, "A node's store failed."),
     row("NOT_LEADER", Code::FailedPrecondition, "This node is not the one that clients call."),
     row("OVERLOADED", Code::ResourceExhausted, "More requests wait than the node takes."),
@@ -238,7 +249,12 @@ fn credentials<'v>(value: &'v str, wanted: &str) -> Option<&'v str> {
 }
 
 fn metadata<'r, T>(request: &'r Request<T>, name: &str) -> Option<&'r str> {
-    let mut values = request.metadata().get_all(name).iter();
+    single(request.metadata().as_ref(), name)
+}
+
+/// The one value that a head has of a name.
+fn single<'h>(head: &'h http::HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = head.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     // Twice is never: which of the two counts would be a matter of taste.
     if values.next().is_some() { None } else { Some(value) }

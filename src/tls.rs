@@ -1,5 +1,7 @@
 //! TLS 1.3 by ring, with certificates pinned: who is not named in the configuration does not get as far as a byte of gRPC.
 
+mod seated;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +14,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio_rustls::server::TlsStream;
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Uri};
+
+pub use seated::{Seated, Secured, accept, next};
 
 /// How long a caller may take for its TLS handshake before it is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -155,39 +156,9 @@ impl WebTls {
     ///
     /// # Errors
     /// Whatever the caller does wrong, and that it dawdles.
-    pub async fn shake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn shake(&self, stream: Seated) -> io::Result<Secured> {
         tokio::time::timeout(HANDSHAKE, self.0.accept(stream)).await?
     }
-}
-
-/// Accepts TCP and TLS; a caller whose handshake fails or dawdles holds up nobody else.
-pub fn accept(listener: TcpListener, acceptor: TlsAcceptor) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
-    let (ready, incoming) = mpsc::channel(64);
-    tokio::spawn(async move {
-        loop {
-            let stream = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = ready.closed() => return,
-            };
-            let Ok((stream, _)) = stream else {
-                // Out of descriptors, most likely: let some close before asking again.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let (acceptor, ready) = (acceptor.clone(), ready.clone());
-            tokio::spawn(async move {
-                // Latency is in rounds of small messages: Nagle's algorithm would add 40 ms to each.
-                if stream.set_nodelay(true).is_err() {
-                    return;
-                }
-                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    // An error means that the server is gone.
-                    let _ = ready.send(Ok(stream)).await;
-                }
-            });
-        }
-    });
-    ReceiverStream::new(incoming)
 }
 
 /// Dials gRPC servers that show the pinned certificate.

@@ -20,11 +20,11 @@ use crate::log::access::{LogError, Permit, Ticket};
 use crate::log::entry::Reason;
 use crate::log::half::Place;
 use crate::log::ledger::Position;
-use crate::name::{GalleryName, ModelId};
+use crate::name::{GalleryName, ModelId, RelyingParty};
 use crate::request::{Ask, Method};
 use crate::timings::Phase;
 use crate::token::purpose::{Enroll, Erase, For, Grant, Lock, Search, Spends, Unlock, Use, Verify};
-use crate::token::{Token, Verified};
+use crate::token::{Token, Verified, glance, glance_at_bearer};
 use crate::wire::ask_of;
 use crate::wire::peer::v1::Relayed;
 use crate::wire::peer::v1::relayed::Request;
@@ -128,6 +128,22 @@ impl Admitted {
 }
 
 impl Engine {
+    /// On whose behalf a call comes: what is looked at before anything of a request is read. Without a proof it is a bearer's.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a token that is not genuine, ours and of now, and for a proof that has not its form. It is counted.
+    pub fn glance(&self, access: &str, proof: Option<&str>) -> Result<RelyingParty, Refusal> {
+        let now = self.clocks.plausible().map_err(|doubt| doubt.at(self.party))?;
+        let glanced = match proof {
+            Some(proof) => glance(access, proof, &self.verifier, now),
+            None => glance_at_bearer(access, &self.verifier, now),
+        };
+        glanced.map_err(|fault| {
+            self.counters.forged();
+            fault.at(self.party)
+        })
+    }
+
     /// All that can be checked without spending anything: token, proof, purpose, and the form of the envelopes.
     ///
     /// # Errors
@@ -144,6 +160,9 @@ impl Engine {
             self.counters.forged();
             error.at(own)
         })?;
+        if self.log.is_behind() {
+            return Err(LogError::Behind.at(own));
+        }
         let mut load = Load::default();
         let granted = match ask.method {
             Method::Enroll => {

@@ -1,6 +1,6 @@
 //! A node's port for auditors: its log as static files, the others' logs relayed, a witness, and a page to look at.
 //!
-//! TCP --> at most [`CONNECTIONS`] --> TLS, or none --> at most [`REQUESTS`] --> `routes`
+//! TCP --> room for so many, and so many of one address --> TLS, or none --> at most [`REQUESTS`] --> `routes`
 //!
 //! ```text
 //! GET  /logs.json                    which logs there are, and their keys; `?own` names this node's alone
@@ -14,6 +14,7 @@
 //! All that waits here is bounded, and no lock or queue is shared with what matches: readers can keep out each other, not the node's
 //! own work.
 
+mod counted;
 mod page;
 mod place;
 mod routes;
@@ -29,20 +30,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::guests::{Guest, Room};
 use crate::log::cosign::CosignerKey;
 use crate::log::note::VerifierKey;
 use crate::log::witness::Witness;
 use crate::name::Deployment;
 use crate::party::Party;
-use crate::tls::WebTls;
+use crate::tls::{Seated, WebTls, next};
 use crate::web::Site;
-
-/// Connections that are open at a time; who comes later waits in the system's queue.
-pub const CONNECTIONS: usize = 256;
+use counted::Counted;
 
 /// Requests that are answered at a time; who comes later is told to come again.
 pub const REQUESTS: usize = 64;
@@ -91,31 +91,37 @@ pub struct Parts {
     pub readers: Readers,
     /// The time, to date cosignatures by; none while it is in doubt.
     pub clock: Clock,
+    /// Whom there is room for.
+    pub room: Arc<Room>,
 }
 
 /// The port, before it listens.
-pub struct Server(Router);
+pub struct Server {
+    router: Router,
+    room: Arc<Room>,
+}
 
 impl Server {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(routes::router(parts))
+        let room = Arc::clone(&parts.room);
+        Self { router: routes::router(parts), room }
     }
 
     /// Answers whoever connects, over TLS if there is an identity for it, until `shutdown` is ready; then lets what is being answered
     /// end, for some seconds.
     pub async fn serve(self, listener: TcpListener, tls: Option<WebTls>, shutdown: impl Future<Output = ()>) {
-        let (room, mut open) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new());
+        let mut open = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
         tokio::pin!(shutdown);
         loop {
             while open.try_join_next().is_some() {}
-            let (permit, stream) = tokio::select! {
-                next = accept(&listener, &room) => next,
+            let stream = tokio::select! {
+                stream = next(&listener, &self.room) => stream,
                 () = &mut shutdown => break,
             };
-            open.spawn(connection(self.0.clone(), stream, tls.clone(), permit, stopping.clone()));
+            open.spawn(connection(self.router.clone(), stream, tls.clone(), stopping.clone()));
         }
         stop.send_replace(true);
         // Who is not done by then is cut off: dropping the set ends the tasks.
@@ -123,44 +129,33 @@ impl Server {
     }
 }
 
-/// The next connection, once there is room for one.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
-    loop {
-        let permit = Arc::clone(room).acquire_owned().await.expect("nobody closes the semaphore");
-        if let Ok((stream, _)) = listener.accept().await {
-            return (permit, stream);
-        }
-        // Out of descriptors, most likely: let some close before asking again.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn connection(
-    router: Router,
-    stream: TcpStream,
-    tls: Option<WebTls>,
-    _room: OwnedSemaphorePermit,
-    stopping: watch::Receiver<bool>,
-) {
-    // What goes wrong here is the caller's doing, and the caller's to notice.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => talk(router, stream, stopping).await,
-        Some(tls) => {
-            if let Ok(stream) = tls.shake(stream).await {
-                talk(router, stream, stopping).await;
+async fn connection(router: Router, stream: Seated, tls: Option<WebTls>, stopping: watch::Receiver<bool>) {
+    let guest = stream.guest().clone();
+    let answered = async {
+        match tls {
+            None => talk(router, stream, guest.clone(), stopping).await,
+            // What goes wrong here is the caller's doing, and the caller's to notice.
+            Some(tls) => {
+                if let Ok(stream) = tls.shake(stream).await {
+                    talk(router, stream, guest.clone(), stopping).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        () = answered => {}
+        // For somebody who asks for something, or for another address.
+        () = guest.told_to_leave() => {}
     }
 }
 
-async fn talk<S>(router: Router, stream: S, mut stopping: watch::Receiver<bool>)
+async fn talk<S>(router: Router, stream: S, guest: Guest, mut stopping: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(SILENCE);
-    let talk = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let talk = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(Counted { router, guest }));
     tokio::pin!(talk);
     tokio::select! {
         _ = talk.as_mut() => return,

@@ -7,21 +7,25 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Config, NodeError, keys, listen, stopped};
 use crate::clocks::Clocks;
-use crate::cosigning::{self, Witness as Asked};
+use crate::cosigning::{self, Unheard, Witness as Asked};
 use crate::engine::Engine;
 use crate::form;
+use crate::guests::Room;
 use crate::http::{NodeKeys, Parts, Server};
 use crate::log::access::AccessLog;
 use crate::log::cosign::{Cosigner, CosignerKey, witness_name};
 use crate::log::note::VerifierKey;
-use crate::log::witness::Witness;
+use crate::log::witness::{AddCheckpoint, Witness, WitnessError};
+use crate::party::Party;
+use crate::peer::{Cosigner as CosignsPeers, Peers};
 use crate::tls::WebTls;
-use crate::web::Site;
+use crate::web::{Answer, Site};
 
 /// How long a witness, or another node whose log is relayed, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -88,7 +92,8 @@ pub(super) async fn port(
     config: &Config,
     engine: &Arc<Engine>,
     (log, own): (&AccessLog, &VerifierKey),
-    clocks: Arc<Clocks>,
+    links: &Arc<Peers>,
+    (clocks, room): (Arc<Clocks>, Arc<Room>),
 ) -> Result<Option<Port>, NodeError> {
     let Some(audit) = &config.audit else { return Ok(None) };
     let folder = config.path(&config.keys);
@@ -99,20 +104,24 @@ pub(super) async fn port(
         let keys = NodeKeys { log: vkey(&seen.log_key)?, cosigner: cosigner_key(&seen.cosigner)? };
         peers.push((peer.party, keys, site(config, &seen.url, seen.certificate.as_ref())?));
     }
-    let mut asked: Vec<_> = peers.iter().map(|(_, keys, site)| (keys.cosigner.clone(), site.clone())).collect();
-    let mut witnesses = Vec::new();
+    let (mut witnesses, mut outside) = (Vec::new(), Vec::new());
     for witness in &audit.witnesses {
         let key = cosigner_key(&witness.key)?;
-        asked.push((key.clone(), site(config, &witness.url, witness.certificate.as_ref())?));
+        outside.push((key.clone(), site(config, &witness.url, witness.certificate.as_ref())?));
         witnesses.push(key);
     }
-    let all = || asked.iter().map(|(key, site)| Asked::at(key.clone(), site.clone())).collect();
+    let all = || {
+        let nodes = peers.iter().map(|(party, keys, _)| over_link(*party, keys.cosigner.clone(), links));
+        nodes.chain(outside.iter().map(|(key, site)| Asked::at(key.clone(), site.clone()))).collect()
+    };
     let asked = [all(), all()];
     let mut keys = vec![(config.party, NodeKeys { log: own.clone(), cosigner: cosigner.verifier().clone() })];
     keys.extend(peers.iter().map(|(party, keys, _)| (*party, keys.clone())));
     keys.sort_by_key(|(party, _)| *party);
     let keys: Vec<NodeKeys> = keys.into_iter().map(|(_, keys)| keys).collect();
     let logs = peers.iter().map(|(_, keys, _)| keys.log.clone()).collect();
+    let witness = Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")));
+    links.cosign_by(cosigner_of(Arc::clone(&witness), Arc::clone(&clocks)));
     let reads = Arc::clone(engine);
     let parts = Parts {
         party: config.party,
@@ -121,9 +130,10 @@ pub(super) async fn port(
         witnesses,
         logs: log.directory().to_owned(),
         peers: peers.into_iter().map(|(party, _, site)| (party, site)).collect(),
-        witness: Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))),
+        witness: Some(witness),
         readers: Arc::new(move |token| reads.may_read(token).is_ok()),
         clock: Arc::new(move || clocks.now().ok()),
+        room,
     };
     let tls = if audit.plain { None } else { Some(WebTls::new(&keys::tls(&folder, "tls")?)?) };
     let listener = listen(&audit.address).await?;
@@ -146,6 +156,34 @@ impl Port {
         }
         tokio::spawn(self.server.serve(self.listener, self.tls, stopped(stopping.clone())))
     }
+}
+
+/// Another node, asked over the link to it.
+fn over_link(party: Party, key: CosignerKey, links: &Arc<Peers>) -> Asked {
+    // Weak: the log's tasks hold no link.
+    let (links, runtime) = (Arc::downgrade(links), Handle::current());
+    let ask = move |body: &str| {
+        let links = links.upgrade().ok_or(Unheard::Link)?;
+        let answer = runtime.block_on(links.ask_to_cosign(party, body.to_owned())).ok_or(Unheard::Link)?;
+        Ok(Answer { status: answer.0, body: answer.1 })
+    };
+    Asked::new(key, Box::new(ask))
+}
+
+/// What other nodes' checkpoints are cosigned by, when they ask over their links.
+fn cosigner_of(witness: Arc<Witness>, clocks: Arc<Clocks>) -> CosignsPeers {
+    Arc::new(move |body| {
+        let Ok(now) = clocks.now() else { return (503, Vec::new()) };
+        match AddCheckpoint::parse(body).and_then(|asked| witness.add(&asked, now)) {
+            Ok(line) => (200, line.into_bytes()),
+            Err(error) => {
+                if matches!(error, WitnessError::State(_)) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "nothing is cosigned");
+                }
+                (error.status(), error.size().map(|size| format!("{size}\n").into_bytes()).unwrap_or_default())
+            }
+        }
+    })
 }
 
 fn cosigner(config: &Config) -> Result<Cosigner, NodeError> {

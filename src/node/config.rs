@@ -123,6 +123,16 @@ pub struct LimitsConfig {
     /// Milliseconds that another node may take for each of its words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience_ms: Option<NonZeroU64>,
+    /// Connections of clients, from 8; what the limit of open files leaves if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_connections: Option<usize>,
+    /// Connections of auditors, from 8; a quarter of what is left for callers if absent, and at most 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auditor_connections: Option<usize>,
+    /// Connections of one address at the port for clients, and at that for auditors, from 8. Half of all at the one and a quarter at
+    /// the other if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_per_address: Option<usize>,
 }
 
 impl Config {

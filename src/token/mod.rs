@@ -44,6 +44,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
+use serde_json::{Map, Value};
 
 use crate::name::{Modality, RelyingParty};
 use crate::request::{About, Ask, Case, Method};
@@ -128,17 +129,7 @@ impl Token {
     /// # Errors
     /// [`TokenFault`]: the first check that fails, in the order of DESIGN 6.
     pub fn verify<'a>(self, verifier: &'a Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenFault> {
-        if self.access.len() > MAX_BYTES {
-            return Err(TokenError::TooLarge.into());
-        }
-        if self.proof.len() > MAX_BYTES {
-            return Err(TokenError::ProofTooLarge.into());
-        }
-        let access = Jws::parse(&self.access).map_err(|_| TokenError::Malformed)?;
-        let claims = access.claims().map_err(|_| TokenError::Malformed)?;
-        let proof = Jws::parse(&self.proof).map_err(|_| TokenError::ProofMalformed)?;
-        let proof_claims = proof.claims().map_err(|_| TokenError::ProofMalformed)?;
-
+        let ((access, claims), (proof, proof_claims)) = presented(&self.access, &self.proof)?;
         let access = verifier.access(&access, claims, now)?;
         let proof = proof::check(&proof, proof_claims, &verifier.addresses(ask.method), now)?;
         proof.is_over(&self.access, ask)?;
@@ -179,13 +170,7 @@ impl Token {
 /// # Errors
 /// [`NotReader`]: the first check that fails, as at every door.
 pub fn reader(access: &str, verifier: &Verifier, policy: &Policy, now: u64) -> Result<RelyingParty, NotReader> {
-    if access.len() > MAX_BYTES {
-        return Err(TokenFault::from(TokenError::TooLarge).into());
-    }
-    let malformed = || TokenFault::from(TokenError::Malformed);
-    let access = Jws::parse(access).map_err(|_| malformed())?;
-    let claims = access.claims().map_err(|_| malformed())?;
-    let details = verifier.access(&access, claims, now)?.details;
+    let details = details_of(access, verifier, now)?;
     let purpose = policy.purpose(&details.purpose).ok_or(Denial::PurposeUnknown)?;
     let reads = Action(Method::ReadLog);
     if !details.actions.contains(&reads) {
@@ -198,6 +183,50 @@ pub fn reader(access: &str, verifier: &Verifier, policy: &Policy, now: u64) -> R
         return Err(Denial::RelyingPartyNotAllowed.into());
     }
     Ok(details.relying_party)
+}
+
+/// On whose behalf `access` was issued, if it is genuine, ours and of now, and `proof` has the form of one. Nothing is said of who shows
+/// it, nor of what for: it is enough to know whose burden a caller is. `now` is in unix seconds.
+///
+/// # Errors
+/// [`TokenFault`]: the first check that fails, as at every door.
+pub fn glance(access: &str, proof: &str, verifier: &Verifier, now: u64) -> Result<RelyingParty, TokenFault> {
+    let ((access, claims), _) = presented(access, proof)?;
+    Ok(verifier.access(&access, claims, now)?.details.relying_party)
+}
+
+/// The same of a bearer, of whom no proof is asked.
+///
+/// # Errors
+/// As [`glance`].
+pub fn glance_at_bearer(access: &str, verifier: &Verifier, now: u64) -> Result<RelyingParty, TokenFault> {
+    Ok(details_of(access, verifier, now)?.relying_party)
+}
+
+type Opened<'t> = (Jws<'t>, Map<String, Value>);
+
+/// Token and proof, taken apart: all that can be said of them without a key.
+fn presented<'t>(access: &'t str, proof: &'t str) -> Result<(Opened<'t>, Opened<'t>), TokenFault> {
+    if access.len() > MAX_BYTES {
+        return Err(TokenError::TooLarge.into());
+    }
+    if proof.len() > MAX_BYTES {
+        return Err(TokenError::ProofTooLarge.into());
+    }
+    let access = Jws::parse(access).map_err(|_| TokenError::Malformed)?;
+    let claims = access.claims().map_err(|_| TokenError::Malformed)?;
+    let proof = Jws::parse(proof).map_err(|_| TokenError::ProofMalformed)?;
+    let proof_claims = proof.claims().map_err(|_| TokenError::ProofMalformed)?;
+    Ok(((access, claims), (proof, proof_claims)))
+}
+
+fn details_of(access: &str, verifier: &Verifier, now: u64) -> Result<Details, TokenFault> {
+    if access.len() > MAX_BYTES {
+        return Err(TokenError::TooLarge.into());
+    }
+    let access = Jws::parse(access).map_err(|_| TokenError::Malformed)?;
+    let claims = access.claims().map_err(|_| TokenError::Malformed)?;
+    Ok(verifier.access(&access, claims, now)?.details)
 }
 
 /// What a search is part of; nothing of other calls.

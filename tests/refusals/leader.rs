@@ -100,8 +100,8 @@ impl Leader {
         let mut long = verify.clone();
         long.samples[0].envelope_a = vec![0; MAX_REQUEST];
         let call = Call { request: Request::Verify(long), ..call };
-        let status = call.send(&self.channel).await.unwrap_err();
-        assert_eq!(status.code(), Code::OutOfRange, "gRPC's own word: it is not read, so no node refuses it");
+        let status = self.refused(&call, "REQUEST_TOO_LARGE", Party::A, "a long envelope").await;
+        assert_eq!(status.code(), Code::OutOfRange);
     }
 
     async fn envelopes_that_do_not_open(&mut self) {

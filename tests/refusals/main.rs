@@ -31,7 +31,7 @@ const HELPERS: [Party; 2] = [Party::B, Party::C];
 const NO_MESSAGE_SAYS: [&str; 3] = ["ACTION_OTHER", "SAMPLES_UNEXPECTED", "SAMPLES_MISSING"];
 
 /// What the leader says beyond the table of drafts; `Leader::met` holds those that were.
-const AT_THE_LEADER: [&str; 22] = [
+const AT_THE_LEADER: [&str; 23] = [
     "ATTEMPTS_DELAYED",
     "COMMITTEE_INCOMPLETE",
     "ENVELOPES_REFUSED",
@@ -47,6 +47,7 @@ const AT_THE_LEADER: [&str; 22] = [
     "REFERENCE_MISSING",
     "REQUEST_ID_REUSED",
     "REQUEST_INVALID",
+    "REQUEST_TOO_LARGE",
     "SUBJECT_EXISTS",
     "SUBJECT_LOCKED",
     "SUBJECT_UNKNOWN",
@@ -61,12 +62,13 @@ const AT_A_HELPER: [&str; 6] =
     ["BATCH_MIXED", "CHANGE_REFUSED", "NODES_OUT_OF_STEP", "OVERLOADED", "PEER_BROKEN", "REQUEST_IN_FLIGHT"];
 
 /// What helpers are not asked, or find out in a run only: `a_template_that_no_extractor_makes_..` sees all three find that out.
-const NOT_A_HELPERS: [&str; 7] = [
+const NOT_A_HELPERS: [&str; 8] = [
     // The public service's, before there is a request; the leader relays a token and a proof, be they empty.
     "TOKEN_ABSENT",
     "PROOF_ABSENT",
     "NOT_LEADER",
     "COMMITTEE_INCOMPLETE",
+    "REQUEST_TOO_LARGE",
     // Of the run, and after three.
     "ATTEMPTS_DELAYED",
     "TEMPLATE_INCONSISTENT",
@@ -74,7 +76,7 @@ const NOT_A_HELPERS: [&str; 7] = [
 ];
 
 /// No sequence of calls leads to these with certainty.
-const NOT_CALLED_UP: [&str; 17] = [
+const NOT_CALLED_UP: [&str; 19] = [
     // A clock must be wrong: tests/clocks.rs sets it.
     "CLOCK_IN_DOUBT",
     // A node must break three runs: src/peer/trust.rs.
@@ -89,6 +91,10 @@ const NOT_CALLED_UP: [&str; 17] = [
     // The disk must fail: tests/access_log.rs and tests/store see to what happens then.
     "LOG_HALTED",
     "STORE_FAILED",
+    // As many entries must wait as may: tests/backlog.rs.
+    "LOG_BEHIND",
+    // Ten seconds must pass: tests/outsiders.
+    "REQUEST_SLOW",
     // What one node answers alone about its own log: tests/auditing.rs.
     "MATCH_MISSING",
     "NO_SUCH_ENTRY",
