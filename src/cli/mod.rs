@@ -22,6 +22,7 @@ mod made_up;
 mod node;
 mod npy;
 mod people;
+mod quiet;
 mod search;
 mod subject;
 mod token;

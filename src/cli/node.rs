@@ -7,12 +7,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, filter::FilterExt, fmt};
 use tumar::node::{self, Config, Node};
 
 use super::clock;
 use super::failure::Failure;
 use super::lines::Lines;
+use super::quiet::{Quiet, STRETCH};
+
+/// What is said unless somebody asks for more. What HTTP/2 has to say is of callers, and theirs to notice.
+const SAID: &str = "info,h2=error";
 
 /// Arguments of `tumar node`.
 #[derive(Debug, Args)]
@@ -30,6 +37,14 @@ pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
     by(Config::read(config)?).await
 }
 
+/// What is written: what is asked for, and not too much of one kind.
+pub(super) fn filter_of<S: Subscriber>(quiet: Quiet, asked: EnvFilter) -> impl Filter<S> + Send + Sync + 'static
+where
+    S: 'static,
+{
+    FilterExt::<S>::and(quiet, asked)
+}
+
 async fn by(config: Config) -> Result<Node, Failure> {
     // Boxed: what is opened at a start makes a large future.
     Ok(Box::pin(node::start(config, Arc::new(clock::now))).await?)
@@ -37,19 +52,27 @@ async fn by(config: Config) -> Result<Node, Failure> {
 
 impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
+        let quiet = Quiet::default();
         // Dropped at the end, when all has been said.
         let lines = Lines::to(std::io::stderr()).map_err(Failure::Runtime)?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.queue());
-        let log = log.with_ansi(std::io::stderr().is_terminal());
+        let log = fmt::layer().with_writer(lines.queue()).with_ansi(std::io::stderr().is_terminal());
+        let filter = filter_of(quiet.clone(), filter);
         if json {
-            log.json().init();
+            tracing_subscriber::registry().with(log.json().with_filter(filter)).init();
         } else {
-            log.init();
+            tracing_subscriber::registry().with(log.with_filter(filter)).init();
         }
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(STRETCH).await;
+                quiet.tell();
+            }
+        });
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
         node::harden_process();
+        node::raise_descriptors();
         let mut config = Config::read(&self.config)?;
         config.accept_clock = self.accept_clock;
         let node = by(config).await?;
