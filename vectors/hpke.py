@@ -6,6 +6,7 @@ ML-KEM-768 is kyber-py's and X25519 is `cryptography`'s; the rest is written out
 import hashlib
 import hmac
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kyber_py.ml_kem import ML_KEM_768
@@ -46,12 +47,17 @@ def encapsulate(public, eseed):
     return hashlib.sha3_256(shared + classic + sent + public[1184:] + LABEL).digest(), ciphertext + sent
 
 
+def schedule(shared, info):
+    """Key and nonce (RFC 9180, section 5.1)."""
+    context = b"\0" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
+    secret = extract(shared, b"secret", b"")
+    return expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
+
+
 def seal(key, plaintext, info, eseed):
     """An envelope: key id, X-Wing ciphertext, AES-256-GCM ciphertext and tag."""
     shared, sent = encapsulate(key.public, eseed)
-    context = b"\0" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
-    secret = extract(shared, b"secret", b"")
-    aead, nonce = expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
+    aead, nonce = schedule(shared, info)
     return key.id + sent + AESGCM(aead).encrypt(nonce, plaintext, b"")
 
 
@@ -65,3 +71,21 @@ def check():
     assert shared.hex() == "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384"
     assert key.id.hex() == "2e816deebcd76c5c"
     assert sent.hex().startswith("b83aa828d4d62b9a83ceffe1d3d3bb1ef31264643c070c5798927e41fb07914a")
+
+
+def open_(key, envelope, info):
+    """The plaintext of an envelope to this key; ValueError if it does not open."""
+    expanded = hashlib.shake_256(key.seed).digest(96)
+    _, decapsulation = ML_KEM_768.key_derive(expanded[:64])
+    sent, sealed = envelope[8:1128], envelope[1128:]
+    if envelope[:8] != key.id or len(sealed) < 16:
+        raise ValueError("not an envelope to this key")
+    shared = ML_KEM_768.decaps(decapsulation, sent[:1088])
+    own = X25519PrivateKey.from_private_bytes(expanded[64:])
+    classic = own.exchange(X25519PublicKey.from_public_bytes(sent[1088:]))
+    shared = hashlib.sha3_256(shared + classic + sent[1088:] + key.public[1184:] + LABEL).digest()
+    aead, nonce = schedule(shared, info)
+    try:
+        return AESGCM(aead).decrypt(nonce, sealed, b"")
+    except InvalidTag as error:
+        raise ValueError("it does not open for this info") from error

@@ -4,7 +4,11 @@ import base64
 import copy
 import json
 import random
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -321,3 +325,42 @@ def test_the_reasons_are_those_of_the_readme() -> None:
     readme = (REPOSITORY / "README.md").read_text().split("\n## Refusals\n")[1].split("\n## ")[0]
     told = {line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")}
     assert told == {reason.value for reason in Reason}
+
+
+# ------------------------------------------------------------------ the runner for any client
+def conform(command: str) -> "subprocess.CompletedProcess[str]":
+    runner = [sys.executable, str(VECTORS / "conform.py"), "--cmd", command]
+    return subprocess.run(runner, capture_output=True, text=True)
+
+
+CLIENT = f"{sys.executable} {Path(__file__).with_name('conform.py')}"
+
+
+def test_the_runner_finds_this_client_right() -> None:
+    ran = conform(CLIENT)
+    assert ran.returncode == 0 and " vectors passed" in ran.stdout, ran.stdout + ran.stderr
+    assert "not supported" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "first"),
+    [
+        ("s/packed & 15, packed >> 4/packed >> 4, packed \\& 15/", "templates, 128 components, split: "),
+        ("s/\\.info(q/.info('A' if q['party'] == 'B' else q/", "envelopes, the first sample of an enrolment, B, info: "),
+        ("s/\"outcome\": Receipts.*outcome}/\"outcome\": \"match\"}/", "receipts, good, no match: "),
+        ("s/q\\[\"truncated\"\\]/False/", "receipts, what is signed of a search: "),
+        ("s/\"iat\"\\], q/\"iat\"] + 1, q/", "tokens, the proof: "),
+    ],
+)
+def test_the_runner_names_the_first_vector_that_a_broken_client_fails(broken: str, first: str, tmp_path: Path) -> None:
+    script = tmp_path / "client.py"
+    text = Path(__file__).with_name("conform.py").read_text()
+    script.write_text(subprocess.run(["sed", broken], input=text, capture_output=True, text=True, check=True).stdout)
+    assert script.read_text() != text
+    ran = conform(f"{sys.executable} {script}")
+    assert ran.returncode == 1 and re.search(r"^FAILED after \d+ vectors: " + re.escape(first), ran.stdout, re.M), ran.stdout
+
+
+@pytest.mark.parametrize("command", ["/nonexistent/client", "true", "echo hello"])
+def test_the_runner_tells_what_is_no_client(command: str) -> None:
+    assert conform(command).returncode == 2
