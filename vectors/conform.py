@@ -72,7 +72,15 @@ def faulty(case, **good):
 
 def questions():
     """Of each vector its name, what the client is asked, and what judges the answer."""
-    config = str(HERE / "client" / "client.toml")
+    yield from of_bytes()
+    yield from of_trust()
+    for case in load("fingers")["cases"]:
+        good = equal(reason=case["reason"]) if "reason" in case else equal(set=case["set"], vector=case["vector"])
+        yield f"fingers, {case['name']}", {"ask": "finger", "record": case["record"]}, good
+
+
+def of_bytes():
+    """Those of templates, shares and envelopes."""
     for case in load("templates")["cases"]:
         yield f"templates, {case['name']}", {"ask": "quantise", "embedding": case["embedding"], "model": case["model"]}, equal(packed=case["packed"])
         yield f"templates, {case['name']}, split", {"ask": "split", "packed": case["packed"], "masks": case["masks"]}, equal(**case["plaintexts"])
@@ -88,6 +96,11 @@ def questions():
             yield f"{name}, info", {"ask": "info", **binding}, equal(info=sealed["info"])
             asked = {"ask": "seal", "public": key["public"], "info": sealed["info"], "plaintext": sealed["plaintext"]}
             yield f"{name}, seal", asked, opens(key["seed"], sealed["info"], sealed["plaintext"])
+
+
+def of_trust():
+    """The same, of what is signed and what is believed."""
+    config = str(HERE / "client" / "client.toml")
     for case in load("transcripts")["cases"]:
         yield f"transcripts, {case['call']}", {"ask": "transcript", "call": case["call"], "message": case["message"]}, equal(bytes=case["bytes"], hash=case["hash"])
     person = load("person")
@@ -114,11 +127,8 @@ def questions():
     approvals = load("approvals")
     officer, claims = approvals["officers"][0], approvals["claims"]
     asked = {"ask": "approval", "key": officer["key"], "name": officer["name"], "role": officer["role"], "details": approvals["details"]}
-    asked |= {"deployment": envelopes["deployment"], "case": approvals["case"], "iat": claims["iat"], "jti": claims["jti"]}
+    asked |= {"deployment": load("envelopes")["deployment"], "case": approvals["case"], "iat": claims["iat"], "jti": claims["jti"]}
     yield "approvals, the first", asked, signed(officer["jwk"], approvals["header"], claims)
-    for case in load("fingers")["cases"]:
-        good = equal(reason=case["reason"]) if "reason" in case else equal(set=case["set"], vector=case["vector"])
-        yield f"fingers, {case['name']}", {"ask": "finger", "record": case["record"]}, good
 
 
 def shortened(value, most=300):

@@ -5,14 +5,14 @@ import os
 import random
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
-from tumar import Client, ClientConfig, TumarError
+from tumar import ClientConfig
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 VECTORS = REPOSITORY / "vectors"
@@ -42,6 +42,20 @@ def free_base() -> int:
         return base
 
 
+def wait_for(config: ClientConfig) -> None:
+    """Until the leader's health says that all three nodes are linked."""
+    credentials = grpc.ssl_channel_credentials(config.certificate)
+    with grpc.secure_channel(config.address, credentials, [("grpc.ssl_target_name_override", config.server_name)]) as channel:
+        grpc.channel_ready_future(channel).result(timeout=60)
+        watch: "grpc.UnaryStreamMultiCallable[str, bytes]" = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=lambda name: b"\n" + bytes([len(name)]) + name.encode(),
+            response_deserializer=lambda raw: raw,
+        )
+        # The one field of the answer: SERVING.
+        next(raw for raw in watch("tumar.v1.MatchingService", timeout=60) if raw == b"\x08\x01")
+
+
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of `tumar init`, of which three nodes run. The environment variable TUMAR names the binary."""
@@ -54,15 +68,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for party in "abc":
             with (folder / f"{party}.log").open("wb") as log:
                 running.append(subprocess.Popen([binary, "node", "--config", str(folder / party / "node.toml")], stderr=log))
-        until = time.monotonic() + 60
-        while True:
-            try:
-                Client.open(folder / "client" / "client.toml").close()
-                break
-            except TumarError:
-                assert time.monotonic() < until, (folder / "a.log").read_text()[-2000:]
-                assert all(node.poll() is None for node in running), "a node has ended"
-                time.sleep(0.1)
+        wait_for(ClientConfig.read(folder / "client" / "client.toml"))
         yield folder
     finally:
         for node in running:
