@@ -1,8 +1,10 @@
-"""Brings into a build what stands elsewhere in the repository, once: the messages of proto/, and the learned weights of fingers.
+"""Brings into a build what stands elsewhere in the repository, once: the messages of proto/, the learned weights of fingers, and the table
+of reasons in the main README.
 
 A source distribution carries the originals in `origin/`, so that a wheel can be built from it as well.
 """
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,21 +22,23 @@ class CustomBuildHook(BuildHookInterface):
         root = Path(self.root)
         origin = root / "origin"
         if origin.is_dir():
-            proto, weights = origin / "proto", origin / "weights"
+            proto, weights, readme = origin / "proto", origin / "weights", origin / "README.md"
         else:
             repository = root.parent.parent
             proto, weights = repository / "proto", repository / "src/template/finger/weights"
+            readme = repository / "README.md"
         sources = [f"tumar/v1/{name}.proto" for name in MESSAGES]
         if self.target_name == "sdist":
-            taken = {str(proto / source): f"origin/proto/{source}" for source in sources}
+            taken = {str(readme): "origin/README.md"} | {str(proto / source): f"origin/proto/{source}" for source in sources}
             for folder in WEIGHTS:
                 taken |= {str(file): f"origin/weights/{folder}/{file.name}" for file in (weights / folder).iterdir()}
             build_data["force_include"] |= taken
             return
         generate(proto, sources, root / "src")
+        (root / "src/tumar/reasons.py").write_text(reasons(readme.read_text()))
         for folder in WEIGHTS:
             shutil.copytree(weights / folder, root / "src/tumar/weights" / folder, dirs_exist_ok=True)
-        build_data["artifacts"] += ["src/tumar/v1/*", "src/tumar/weights/**"]
+        build_data["artifacts"] += ["src/tumar/reasons.py", "src/tumar/v1/*", "src/tumar/weights/**"]
 
 
 def generate(proto: Path, sources: list[str], out: Path) -> None:
@@ -46,3 +50,29 @@ def generate(proto: Path, sources: list[str], out: Path) -> None:
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc failed")
     (out / "tumar/v1/__init__.py").write_text('"""Generated messages of proto/tumar/v1."""\n')
+
+
+REASONS = '''"""Made from the table "Refusals" of Tumar's README by hatch_build.py."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a node refuses: match on these."""
+'''
+
+MISSING = '''
+    @classmethod
+    def _missing_(cls, value: object) -> "Reason":
+        """A reason that this version of the client does not know: `Refusal.code` has it as it came."""
+        return cls.UNKNOWN
+'''
+
+
+def reasons(readme: str) -> str:
+    """The module of the enumeration, each reason with its sentence."""
+    table = readme.split("\n## Refusals\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `\w+` \| (.+?) \|$", table, re.M)
+    if len(rows) < 100:
+        raise RuntimeError("the README has lost its table of reasons")
+    return REASONS + "".join(f'\n    {name} = "{name}"\n    """{says}"""\n' for name, says in rows) + MISSING

@@ -48,8 +48,8 @@ from tumar import (
     split,
 )
 from tumar.committee import node_message
-from tumar.errors import Reason
 from tumar.framing import framed
+from tumar.reasons import Reason
 from tumar.receipts import Receipt, found_digest
 from tumar.request import MESSAGES, fields
 from tumar.sharing import SUITE

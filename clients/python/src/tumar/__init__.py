@@ -11,7 +11,6 @@ from .errors import (
     CommitteeNotTrusted,
     InputError,
     NotTrusted,
-    Reason,
     ReceiptFault,
     ReceiptNotTrusted,
     Refusal,
@@ -20,6 +19,7 @@ from .errors import (
 )
 from .finger import FingerError, finger_rows, finger_vector
 from .keys import SigningKey
+from .reasons import Reason
 from .receipts import ErasureCertificate, Receipt, Receipts
 from .request import Prepared, Search, Target
 from .session import Searched, Verified

@@ -7,7 +7,8 @@ import grpc
 
 from .committee import Committee
 from .config import ClientConfig
-from .errors import Reason, ReceiptFault, ReceiptNotTrusted, Refusal, TumarError
+from .errors import ReceiptFault, ReceiptNotTrusted, Refusal, TumarError
+from .reasons import Reason
 from .receipts import ErasureCertificate, Receipts, found_digest
 from .request import Prepared
 from .tokens import Details, Proof, TokenClaims
