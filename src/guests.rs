@@ -113,7 +113,13 @@ impl Room {
             Entry { origin, known: false, busy: 0, asked: false, since: Instant::now(), leave: Arc::clone(&leave) };
         inside.guests.insert(id, entry);
         drop(inside);
-        Some(Guest(Arc::new(Place { room: Arc::clone(self), id, leave, was_known: AtomicBool::new(false), _seat: seat })))
+        Some(Guest(Arc::new(Place {
+            room: Arc::clone(self),
+            id,
+            leave,
+            was_known: AtomicBool::new(false),
+            _seat: seat,
+        })))
     }
 
     /// Sends somebody away, if anybody can be: the system has no descriptor left, although there are seats.

@@ -24,7 +24,7 @@ async fn a_full_backlog_refuses_what_is_new_until_it_is_published() {
     let admits = async |subject: &str| log.admit(bank.fresh::<Enroll>(subject, NOW), NOW).await;
     let first = admits("c-1").await.unwrap();
     log.settle().await.unwrap();
-    // Where hashes of the second tile level would go stands something else.
+    // Where the tiles would go stands something else.
     let tiles = folder.path().join(Half::of(NOW).to_string()).join("tile");
     let away = folder.path().join("away");
     std::fs::rename(&tiles, &away).unwrap();

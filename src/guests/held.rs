@@ -14,6 +14,7 @@ pub struct Held<B, G> {
 
 impl<B, G> Held<B, G> {
     /// Holds `guard` for as long as the body is there.
+    #[must_use]
     pub const fn new(body: B, guard: G) -> Self {
         Self { body, _guard: guard }
     }

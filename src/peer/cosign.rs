@@ -22,6 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of one peer that are worked on at a time: it has one log that is written and one that ended last.
 const AT_ONCE: usize = 4;
 
+/// HTTP status and body of an answer.
+type Answer = (u16, Vec<u8>);
+
+/// Who waits for which answer of whom.
+type Asked = HashMap<(Party, u64), oneshot::Sender<Answer>>;
+
 /// What cosigns: the body of a request in; status and body of the answer out. Blocks.
 pub type Cosigner = Arc<dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync>;
 
@@ -30,7 +36,7 @@ pub(super) struct Cosigning {
     cosigner: OnceLock<Cosigner>,
     working: [Arc<Semaphore>; 3],
     next: AtomicU64,
-    asked: Mutex<HashMap<(Party, u64), oneshot::Sender<(u16, Vec<u8>)>>>,
+    asked: Mutex<Asked>,
 }
 
 impl Default for Cosigning {
@@ -41,7 +47,7 @@ impl Default for Cosigning {
 }
 
 impl Cosigning {
-    fn asked(&self) -> MutexGuard<'_, HashMap<(Party, u64), oneshot::Sender<(u16, Vec<u8>)>>> {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -42,11 +42,13 @@ pub type Secured = TlsStream<Seated>;
 
 impl<S> Seated<S> {
     /// A connection of a guest.
+    #[must_use]
     pub const fn new(stream: S, guest: Guest) -> Self {
         Self { stream, guest, stalled: None, taken: 0, kept: None }
     }
 
     /// Whose it is.
+    #[must_use]
     pub const fn guest(&self) -> &Guest {
         &self.guest
     }
