@@ -72,7 +72,7 @@ pub(super) fn router(parts: Parts) -> Router {
 }
 
 /// Bounds how many are answered at once and for how long, and says on every answer what a browser may do with it. Who wants a
-/// cosignature queues elsewhere: readers do not keep the nodes from watching each other.
+/// cosignature queues elsewhere; the other nodes ask for theirs over their links.
 async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Reply {
     let permit = shared.requests.try_acquire();
     let mut reply = if permit.is_err() && request.method() != Method::POST {
