@@ -92,8 +92,8 @@ impl Peers {
                 // As of a node that has no port for auditors.
                 None => (404, Vec::new()),
                 Some(cosigner) => {
-                    let cosigned = tokio::task::spawn_blocking(move || cosigner(&request)).await;
-                    cosigned.unwrap_or((500, Vec::new()))
+                    let made = tokio::task::spawn_blocking(move || cosigner(&request)).await;
+                    made.unwrap_or((500, Vec::new()))
                 }
             };
             let (status, body) = (answer.0.into(), answer.1);

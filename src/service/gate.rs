@@ -120,20 +120,20 @@ impl Gate {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let mut held = None;
+        let mut taken = None;
         let body = match Kind::of(head.uri.path()) {
             Kind::Matching => self.matching(&head.headers, body, guest).await,
             Kind::Small => self.small(&head.headers, body, guest).await,
             Kind::Open => {
-                held = self.open.take(None, 1);
-                if held.is_some() { Ok(Body::new(body)) } else { Err(self.overloaded()) }
+                taken = self.open.take(None, 1);
+                if taken.is_some() { Ok(Body::new(body)) } else { Err(self.overloaded()) }
             }
         };
         match body {
             Ok(body) => {
                 let answered: Result<_, Infallible> = routes.call(http::Request::from_parts(head, body)).await;
                 let Ok(response) = answered;
-                (response, held)
+                (response, taken)
             }
             Err(status) => (status.into_http(), None),
         }
