@@ -67,7 +67,7 @@ async fn slow_readers_at_all_three_ports_keep_no_checkpoint_from_its_cosignature
     });
     assert_eq!(read.await.unwrap(), 200);
     // Whoever sent half a head is hung up on by now, or was sent away for another.
-    let silent = held.iter_mut().nth(1).unwrap();
+    let silent = held.get_mut(1).unwrap();
     let mut rest = Vec::new();
     drop(tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut rest)).await.expect("an end"));
 }
