@@ -1,7 +1,7 @@
 //! Two nodes agree on a fresh seed at every connect: authenticated, post-quantum, no I/O of its own.
 //!
 //! ```text
-//! low  -> high   Hello(low)       version, party, deployment, nonce, ephemeral X-Wing key, context digest
+//! low  -> high   Hello(low)       version, party, deployment, nonce, ephemeral X-Wing key, digests of policy and models
 //! high -> low    Hello(high)      the same; the two cross on the wire, neither waits for the other
 //! low  -> high   Finish(low)      a secret encapsulated to the peer's ephemeral key, and an Ed25519 signature
 //! high -> low    Finish(high)     the same
@@ -28,6 +28,7 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::hex::hex;
 use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::party::Party;
@@ -36,7 +37,7 @@ use crate::seal::{
 };
 
 /// The version in every hello. Another one is refused: there is nothing to negotiate.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes of a finish: the X-Wing ciphertext, then the Ed25519 signature.
 pub const FINISH: usize = ENCAPSULATED + SIGNATURE;
@@ -45,9 +46,12 @@ const SIGNATURE: usize = 64;
 const NONCE: usize = 32;
 const DIGEST: usize = 32;
 
+/// Bytes of a digest that are shown to operators.
+const SHOWN: usize = 8;
+
 /// Bytes of a hello, less the deployment's name: version (2, big-endian), party (1), length of the name (1), the name,
-/// nonce (32), X-Wing public key (1216), context digest (32).
-const HELLO_LESS_NAME: usize = 4 + NONCE + PUBLIC_KEY + DIGEST;
+/// nonce (32), X-Wing public key (1216), SHA-256 of the policy (32), SHA-256 of the models (32).
+const HELLO_LESS_NAME: usize = 4 + NONCE + PUBLIC_KEY + 2 * DIGEST;
 
 /// Most bytes that a hello can have.
 pub const HELLO_MAX: usize = HELLO_LESS_NAME + 64;
@@ -68,7 +72,9 @@ pub enum HandshakeError {
         got: usize,
     },
     /// The peer speaks another version.
-    #[error("the peer speaks version {0} of the handshake")]
+    #[error(
+        "the peer speaks version {0} of the handshake, and this node version {VERSION}: the older of the two must be updated"
+    )]
     Version(u16),
     /// The peer belongs to another installation.
     #[error("the peer belongs to another deployment")]
@@ -79,9 +85,32 @@ pub enum HandshakeError {
         /// Whom we called, or who was to call us.
         expected: Party,
     },
-    /// The peer runs under another policy or with other models: the operators must agree first.
-    #[error("the peer runs under another policy or with other models")]
-    ContextDiffers,
+    /// The peer runs under another policy: the operators must agree first.
+    #[error(
+        "the peer runs under another policy, its SHA-256 begins with {}, and this node's with {}: the same policy.toml must be at all \
+         three",
+        hex(theirs),
+        hex(own)
+    )]
+    Policy {
+        /// First bytes of the digest of this node's.
+        own: [u8; SHOWN],
+        /// Those of the peer's.
+        theirs: [u8; SHOWN],
+    },
+    /// The peer has other models: the operators must agree first.
+    #[error(
+        "the peer has other models, the SHA-256 of its table begins with {}, and that of this node's with {}: the same models.toml must \
+         be at all three",
+        hex(theirs),
+        hex(own)
+    )]
+    Models {
+        /// First bytes of the digest of this node's.
+        own: [u8; SHOWN],
+        /// Those of the peer's.
+        theirs: [u8; SHOWN],
+    },
     /// The peer's ephemeral key is not an X-Wing public key.
     #[error("the peer's ephemeral key is no key")]
     EphemeralKey,
@@ -92,8 +121,17 @@ pub enum HandshakeError {
         got: usize,
     },
     /// The signature does not verify: not the pinned identity, not this run, or changed on the way.
-    #[error("the peer did not prove that it is the pinned node in this run")]
+    #[error("the peer's signature is not by the identity key that the configuration has for it")]
     Identity,
+}
+
+/// What a node runs under: the same at both ends, or there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// SHA-256 of the policy file.
+    pub policy: [u8; DIGEST],
+    /// SHA-256 of the table of models.
+    pub models: [u8; DIGEST],
 }
 
 /// Who shakes hands, and under what.
@@ -105,8 +143,8 @@ pub struct Ends<'a> {
     pub peer: Party,
     /// The installation that both belong to.
     pub deployment: &'a Deployment,
-    /// Digest of policy and models, the same at both or there is no session.
-    pub context: &'a [u8; DIGEST],
+    /// What this node runs under.
+    pub context: &'a Context,
 }
 
 /// Our hello is out, the peer's not yet in.
@@ -135,7 +173,8 @@ impl Start {
         let mut hello = header(ends.own, name);
         hello.extend_from_slice(nonce.as_slice());
         hello.extend_from_slice(ephemeral.public().as_bytes());
-        hello.extend_from_slice(ends.context);
+        hello.extend_from_slice(&ends.context.policy);
+        hello.extend_from_slice(&ends.context.models);
         let hello = hello.into_boxed_slice();
         Ok((Self { own: ends.own, peer: ends.peer, hello: hello.clone(), ephemeral }, hello))
     }
@@ -143,7 +182,7 @@ impl Start {
     /// Takes the peer's hello; gives the finish to send, signed with this node's identity.
     ///
     /// # Errors
-    /// What is wrong with the hello, in this order: length, version, deployment, party, context, ephemeral key; or
+    /// What is wrong with the hello, in this order: length, version, deployment, party, policy, models, ephemeral key; or
     /// [`HandshakeError::Randomness`].
     pub fn hello(self, peer_hello: &[u8], identity: &SigningKey) -> Result<(Waiting, Box<[u8]>), HandshakeError> {
         let peer_key = self.check(peer_hello)?;
@@ -176,8 +215,12 @@ impl Start {
         if party != code(self.peer) {
             return Err(HandshakeError::Party { expected: self.peer });
         }
-        if context != &self.hello[self.hello.len() - DIGEST..] {
-            return Err(HandshakeError::ContextDiffers);
+        let ((own_policy, own_models), (policy, models)) = (digests(&self.hello), digests(context));
+        if policy != own_policy {
+            return Err(HandshakeError::Policy { own: shown(own_policy), theirs: shown(policy) });
+        }
+        if models != own_models {
+            return Err(HandshakeError::Models { own: shown(own_models), theirs: shown(models) });
         }
         PublicKey::parse(key).map_err(|_| HandshakeError::EphemeralKey)
     }
@@ -289,6 +332,15 @@ fn seed(salt: &[u8; 32], low: &[u8; 32], high: &[u8; 32]) -> Zeroizing<[u8; 32]>
         .and_then(|material| material.fill(seed.as_mut_slice()))
         .expect("HKDF-SHA256 gives 32 bytes");
     seed
+}
+
+/// The two digests at the end of a hello.
+fn digests(hello: &[u8]) -> (&[u8], &[u8]) {
+    hello[hello.len() - 2 * DIGEST..].split_at(DIGEST)
+}
+
+fn shown(digest: &[u8]) -> [u8; SHOWN] {
+    std::array::from_fn(|place| digest[place])
 }
 
 fn header(own: Party, name: &[u8]) -> Vec<u8> {

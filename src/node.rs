@@ -29,6 +29,7 @@ pub use keys::Keys;
 use crate::clocks::{Clock, Clocks};
 use crate::engine::{Counters, Engine, Parts, ToldKey};
 use crate::form::FormError;
+use crate::handshake::Context as Terms;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::party::Party;
@@ -282,7 +283,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let models = Models::parse(&models_text).map_err(|error| NodeError::Models(config.path(&config.models), error))?;
     let policy = Policy::parse(&config.text(&config.policy)?, &models)
         .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
-    let context = context(&policy, &models);
+    let terms = Terms { policy: *policy.digest(), models: *models.digest() };
     let verifier = verifier(config)?;
     let keys = Keys::read(&config.path(&config.keys))?;
     let identity = Arc::new(keys.identity);
@@ -312,12 +313,13 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
         clocks: Arc::clone(&clocks),
     };
     let engine = Box::pin(Engine::open(parts)).await?;
-    let card = Card::new(config, Arc::clone(&identity), &log_key, context);
+    let card = Card::new(config, Arc::clone(&identity), &log_key, context(&terms));
     engine.rotate().await?;
     let node = card.node(&engine.told_keys());
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let (deployment, link_life) = (config.deployment.clone(), config.link_life()?);
-    let own = Own { party: config.party, deployment, identity, context, node, link_life };
+    let (context, patience) = (terms, limits.patience);
+    let own = Own { party: config.party, deployment, identity, context, node, link_life, patience };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
     Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card })
 }
@@ -359,12 +361,12 @@ fn verifier(config: &Config) -> Result<Verifier, NodeError> {
     Ok(verifier)
 }
 
-/// Equal at all three nodes, or they do not connect.
-fn context(policy: &Policy, models: &Models) -> [u8; 32] {
+/// Equal at all three nodes, or they do not connect; clients are told it.
+fn context(terms: &Terms) -> [u8; 32] {
     let mut hash = Context::new(&SHA256);
     hash.update(b"tumar context v1");
-    hash.update(policy.digest());
-    hash.update(models.digest());
+    hash.update(&terms.policy);
+    hash.update(&terms.models);
     let mut out = [0; 32];
     out.copy_from_slice(hash.finish().as_ref());
     out

@@ -174,6 +174,13 @@ fn status(refusal: &Refusal) -> Status {
     if let Some(claim) = refusal.claim {
         metadata.insert("claim".to_owned(), claim.to_owned());
     }
+    if !refusal.links.is_empty() {
+        let links: Vec<_> = refusal.links.iter().map(ToString::to_string).collect();
+        metadata.insert("link".to_owned(), links.join(","));
+    }
+    if let Some(check) = refusal.links.iter().find_map(|link| link.check) {
+        metadata.insert("check".to_owned(), check.to_string());
+    }
     let mut details = ErrorDetails::with_error_info(row.code, DOMAIN, metadata);
     if let Some(wait) = refusal.retry_after_ms {
         details.set_retry_info(Some(Duration::from_millis(wait)));
@@ -212,6 +219,12 @@ impl Matching {
             return Err(refuse(&self.engine, "ANSWER_MISSING"));
         }
         Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect(), answered.timings))
+    }
+
+    /// That there is no committee to be named, and which nodes do not work together.
+    fn incomplete(&self) -> Status {
+        let reason = crate::log::entry::Reason::fixed("COMMITTEE_INCOMPLETE");
+        status(&Refusal { links: self.peers.parted(), ..Refusal::new(self.engine.party(), reason) })
     }
 
     /// A request with its token and proof, as the helpers will see it.
@@ -341,7 +354,7 @@ impl MatchingService for Matching {
         &self,
         _: Request<v1::GetCommitteeRequest>,
     ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
-        let nodes = self.peers.nodes_soon().await.ok_or_else(|| refuse(&self.engine, "COMMITTEE_INCOMPLETE"))?;
+        let nodes = self.peers.nodes_soon().await.ok_or_else(|| self.incomplete())?;
         let models = self.engine.models().iter().map(|model| v1::Model {
             id: model.id().to_string(),
             modality: v1::Modality::from(model.modality()).into(),

@@ -241,13 +241,36 @@ pub enum DialError {
 #[error("{}", words_of(.0))]
 pub struct Untrusted(rustls::Error);
 
+impl Untrusted {
+    /// Whether a certificate is an authority's: good for signing others, and not for showing.
+    #[must_use]
+    pub fn is_authority(&self) -> bool {
+        let wrong = if let rustls::Error::InvalidCertificate(wrong) = &self.0 { Some(wrong) } else { None };
+        wrong.is_some_and(is_authority)
+    }
+}
+
+/// The verifier tells it as an error of its own, by this name.
+fn is_authority(wrong: &rustls::CertificateError) -> bool {
+    matches!(wrong, rustls::CertificateError::Other(error) if error.to_string() == "CaUsedAsEndEntity")
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of faults has no end")]
 fn words_of(error: &rustls::Error) -> String {
     use rustls::CertificateError as Wrong;
-    let rustls::Error::InvalidCertificate(wrong) = error else {
-        return format!("it does not speak TLS 1.3 as a node does ({error})");
+    let wrong = match error {
+        rustls::Error::InvalidCertificate(wrong) => wrong,
+        rustls::Error::AlertReceived(alert) => {
+            return format!(
+                "it does not take the certificate that it was shown (alert {alert:?}); its own log says more"
+            );
+        }
+        _ => return format!("it does not speak TLS 1.3 as a node does ({error})"),
     };
     match wrong {
+        _ if is_authority(wrong) => {
+            "its certificate is an authority's, and not an end entity's: make one without CA:TRUE".to_owned()
+        }
         Wrong::UnknownIssuer | Wrong::BadSignature => "its certificate is another one".to_owned(),
         Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
             format!("its certificate is for another name ({error})")

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use trio::{Files, Trio, face_of, reason, target, template};
+use trio::{Files, Trio, face_of, target, template};
 use tumar::client::{Client, ClientError};
 use tumar::node::Config;
 use tumar::party::Party;
@@ -67,7 +67,10 @@ async fn the_committee_is_whole_only_while_the_helpers_are_linked_to_each_other(
         // A's own links stay as they are: it knows by the word of the others.
         let parted = async { while trio.files.client().await.is_ok() {} };
         timeout(Duration::from_secs(20), parted).await.expect("A is told that the others are parted");
-        assert_eq!(reason(trio.files.client().await), "COMMITTEE_INCOMPLETE");
+        let refused = trio.files.client().await.unwrap_err();
+        let refusal = refused.refusal().unwrap();
+        assert_eq!((refusal.reason.as_str(), refusal.link.as_deref()), ("COMMITTEE_INCOMPLETE", Some("B-C")));
+        assert_eq!(refusal.check.as_deref(), Some("reached"));
         let refused = verify(&trio.files, &trio.client).await.unwrap_err();
         let refusal = refused.refusal().unwrap();
         assert_eq!(refusal.reason, "PEER_LOST");

@@ -98,7 +98,10 @@ impl From<NoRandomness> for ClientError {
 
 /// A refusal in the service's own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}: {message}{}", .node.map(|node| format!(" (node {node})")).unwrap_or_default(), at_fault(.field.as_deref()))]
+#[error(
+    "{reason}{}: {message}{}{}", .node.map(|node| format!(" (node {node})")).unwrap_or_default(), at_fault(.field.as_deref()),
+    between(.link.as_deref(), .check.as_deref())
+)]
 pub struct Refusal {
     /// The gRPC status code.
     pub code: Code,
@@ -110,12 +113,21 @@ pub struct Refusal {
     pub message: String,
     /// The claim of the token, or the field of the request, that is at fault.
     pub field: Option<String>,
+    /// The two nodes that do not work together, as `B-C`; several with commas between.
+    pub link: Option<String>,
+    /// What keeps them from it, of the first whose reason is known.
+    pub check: Option<String>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
 }
 
 fn at_fault(field: Option<&str>) -> String {
     field.map(|field| format!(" ({field})")).unwrap_or_default()
+}
+
+fn between(link: Option<&str>, check: Option<&str>) -> String {
+    let why = check.map(|check| format!(" for {check}")).unwrap_or_default();
+    link.map(|link| format!(" (between {link}{why})")).unwrap_or_default()
 }
 
 impl Refusal {
@@ -130,6 +142,8 @@ impl Refusal {
             node: info.metadata.get("node").and_then(|node| node.parse().ok()),
             message: status.message().to_owned(),
             field: info.metadata.get("claim").or_else(|| info.metadata.get("field")).cloned(),
+            link: info.metadata.get("link").cloned(),
+            check: info.metadata.get("check").cloned(),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
         })
     }

@@ -8,7 +8,7 @@ use crate::log::entry::Reason;
 use crate::log::ledger::Answer;
 use crate::log::outcome::NotAdmitted;
 use crate::party::Party;
-use crate::peer::NoWord;
+use crate::peer::{Check, NoWord, Parted};
 use crate::protocol::{Invalid, ProtocolError};
 use crate::seal::OpenError;
 use crate::store::StoreError;
@@ -28,6 +28,8 @@ pub struct Refusal {
     pub claim: Option<&'static str>,
     /// When to try again, for a refusal that passes.
     pub retry_after_ms: Option<u64>,
+    /// The nodes that do not work together, where that is why.
+    pub links: Vec<Parted>,
     /// The stored answer, where the same request was answered before: no refusal at all.
     pub answer: Option<Arc<Answer>>,
 }
@@ -36,7 +38,7 @@ impl Refusal {
     /// A refusal for a reason, at a node.
     #[must_use]
     pub const fn new(node: Party, reason: Reason) -> Self {
-        Self { reason, node, field: None, claim: None, retry_after_ms: None, answer: None }
+        Self { reason, node, field: None, claim: None, retry_after_ms: None, links: Vec::new(), answer: None }
     }
 
     /// A request that is not well formed.
@@ -54,6 +56,9 @@ impl Refusal {
 
 /// A peer said something that has no meaning.
 const PEER_BROKEN: Reason = Reason::fixed("PEER_BROKEN");
+
+/// A node went away, or said nothing in time.
+const PEER_LOST: Reason = Reason::fixed("PEER_LOST");
 
 /// Clients call the leader.
 pub(super) const NOT_LEADER: Reason = Reason::fixed("NOT_LEADER");
@@ -168,11 +173,14 @@ impl Cause for Invalid {
 
 impl Cause for NoWord {
     fn at(self, node: Party) -> Refusal {
-        let reason = match self {
-            Self::Gone(_) | Self::Silent(_) => const { Reason::fixed("PEER_LOST") },
-            Self::Distrusted(peer) => distrusted(peer),
+        let (reason, peer, check) = match self {
+            Self::Gone(peer) => (PEER_LOST, peer, Check::Reached),
+            Self::Silent(peer) => (PEER_LOST, peer, Check::Heard),
+            Self::Distrusted(peer) => (distrusted(peer), peer, Check::Trust),
         };
-        Refusal::new(node, reason)
+        // Of a node that lost itself, as it ends, there is no link.
+        let links = if peer == node { Vec::new() } else { vec![Parted::new(node, peer, Some(check))] };
+        Refusal { links, ..Refusal::new(node, reason) }
     }
 }
 
@@ -204,7 +212,7 @@ impl Cause for ProtocolError {
     fn at(self, node: Party) -> Refusal {
         let reason = match self {
             Self::Disagree(_) => const { Reason::fixed("PEERS_DISAGREE") },
-            Self::Lost(_) => const { Reason::fixed("PEER_LOST") },
+            Self::Lost(_) => PEER_LOST,
             Self::Shape(_) | Self::Randomness(_) => const { Reason::fixed("RUN_FAILED") },
         };
         Refusal::new(node, reason)

@@ -5,14 +5,14 @@ use std::array;
 use super::*;
 use crate::seal::{shows, vectors};
 
-const CONTEXT: [u8; 32] = [0xc0; 32];
+const CONTEXT: Context = Context { policy: [0xc0; 32], models: [0xc1; 32] };
 
 /// One node's side of a run.
 struct Node {
     own: Party,
     peer: Party,
     deployment: Deployment,
-    context: [u8; 32],
+    context: Context,
 }
 
 impl Node {
@@ -127,10 +127,25 @@ fn every_disagreement_has_its_own_error() {
         node.deployment = other.parse().unwrap();
         assert_eq!(refusal(&node.start().1), HandshakeError::Deployment);
     }
-    assert_eq!(refusal(&hello_of(|b| b.context[31] ^= 1)), HandshakeError::ContextDiffers);
-    let mut later = good.clone();
-    later[..2].copy_from_slice(&2_u16.to_be_bytes());
-    assert_eq!(refusal(&later), HandshakeError::Version(2));
+    let (own, models) = ([0xc0; SHOWN], [0xc1; SHOWN]);
+    let policy = refusal(&hello_of(|b| b.context.policy = [0xd0; 32]));
+    assert_eq!(policy, HandshakeError::Policy { own, theirs: [0xd0; SHOWN] });
+    assert_eq!(
+        policy.to_string(),
+        "the peer runs under another policy, its SHA-256 begins with d0d0d0d0d0d0d0d0, and this node's with c0c0c0c0c0c0c0c0: the \
+         same policy.toml must be at all three"
+    );
+    // Whatever part of a digest differs.
+    assert_eq!(refusal(&hello_of(|b| b.context.policy[31] ^= 1)), HandshakeError::Policy { own, theirs: own });
+    assert_eq!(
+        refusal(&hello_of(|b| b.context.models[31] ^= 1)),
+        HandshakeError::Models { own: models, theirs: models }
+    );
+    for other in [1, 3] {
+        let mut hello = good.clone();
+        hello[..2].copy_from_slice(&u16::to_be_bytes(other));
+        assert_eq!(refusal(&hello), HandshakeError::Version(other));
+    }
     let mut no_key = good.clone();
     let key_from = 4 + "kz-demo".len() + NONCE;
     no_key[key_from..key_from + 3].fill(0xff);
@@ -178,7 +193,7 @@ fn whoever_holds_no_identity_key_cannot_stand_between() {
 #[test]
 fn a_byte_changed_on_the_way_ends_the_run() {
     let length = Node::new(Party::A, Party::B).start().1.len();
-    let key = 11 + NONCE..length - DIGEST;
+    let key = 11 + NONCE..length - 2 * DIGEST;
     for place in (0..length).filter(|at| !key.contains(at) || at % 61 == 0) {
         let (a, mut hello_a) = Node::new(Party::A, Party::B).start();
         let (b, hello_b) = Node::new(Party::B, Party::A).start();

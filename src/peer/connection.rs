@@ -1,8 +1,8 @@
 //! One link that is up.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -10,7 +10,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
 use super::mailroom::NoWord;
-use super::{LinkError, QUEUE};
+use super::{Check, LinkError, QUEUE};
 use crate::handshake::Established;
 use crate::net::{Frame, PIPE_DEPTH, Pipe, SessionId, Step};
 use crate::party::Party;
@@ -66,15 +66,18 @@ pub struct Connection {
     seed: Zeroizing<[u8; 32]>,
     out: Outbound,
     runs: Mutex<Runs>,
-    third: AtomicBool,
+    /// That its link to the third party is up, or why not if it has said so.
+    third: Mutex<Result<(), Option<Check>>>,
+    /// When anything came from it last.
+    heard: Mutex<Instant>,
     hung_up: Notify,
 }
 
 impl Connection {
     pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
         let seed = Zeroizing::new(*established.seed);
-        let node = Mutex::new(node);
-        Self { peer, node, seed, out, runs: Mutex::default(), third: AtomicBool::new(false), hung_up: Notify::new() }
+        let (node, third, heard) = (Mutex::new(node), Mutex::new(Err(None)), Mutex::new(Instant::now()));
+        Self { peer, node, seed, out, runs: Mutex::default(), third, heard, hung_up: Notify::new() }
     }
 
     /// Its keys for clients, as it told of them last.
@@ -101,13 +104,27 @@ impl Connection {
     }
 
     /// Whether the peer says that its link to the third party is up.
-    pub(super) fn third(&self) -> bool {
-        self.third.load(Ordering::Acquire)
+    ///
+    /// # Errors
+    /// Which check it says has failed, if it has said anything.
+    pub(super) fn third(&self) -> Result<(), Option<Check>> {
+        *self.third.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the peer says of it now.
-    pub(super) fn set_third(&self, up: bool) {
-        self.third.store(up, Ordering::Release);
+    /// What the peer says of it now: that it is up, or which check failed.
+    pub(super) fn set_third(&self, failed: Option<Check>) {
+        let third = failed.map_or(Ok(()), |check| Err(Some(check)));
+        *self.third.lock().unwrap_or_else(PoisonError::into_inner) = third;
+    }
+
+    /// Something came from the peer.
+    pub(super) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long nothing has come from it.
+    pub(super) fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// This link's end of a run.

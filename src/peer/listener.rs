@@ -28,13 +28,17 @@ impl PeerService for Listener {
         let caller = shown.and_then(|certificate| peers.remotes.iter().position(|r| r.certificate.is(&certificate)));
         // Of each pair, the one that comes first dials.
         let place = caller.filter(|&place| peers.remotes[place].party < peers.own.party);
-        let place = place.ok_or_else(|| Status::permission_denied("not a peer that dials this node"))?;
+        let address = info.and_then(|info| info.get_ref().remote_addr()).map_or_else(String::new, |at| at.to_string());
+        let Some(place) = place else {
+            peers.explain_stranger(&address);
+            return Err(Status::permission_denied("not a peer that dials this node"));
+        };
         let inbound = request.into_inner().filter_map(|message| message.ok()?.frame?.kind);
         let (out, frames) = connection::outbound();
         tokio::spawn(async move {
             let remote = &peers.remotes[place];
-            if let Err(error) = peers.run(remote, inbound, out).await {
-                tracing::warn!(peer = %remote.party, %error, "a connect came to nothing");
+            if let Err(error) = peers.run((remote, &address), inbound, out).await {
+                peers.explain(remote, &address, &error);
             }
         });
         Ok(Response::new(Box::pin(frames.map(|frame| Ok(wire::ConnectResponse { frame: Some(frame) })))))

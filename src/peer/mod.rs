@@ -20,13 +20,13 @@ mod ready;
 mod renewal;
 mod told;
 mod trust;
+mod why;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::StreamExt as _;
-use tonic::Status;
 
 pub use connection::Connection;
 pub use cosign::Cosigner;
@@ -34,16 +34,17 @@ pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 pub use renewal::RECONNECT;
 pub use trust::{Breaks, MOST_BREAKS};
+pub use why::{Check, LinkError, Parted};
 
 use crate::clocks::Clocks;
-use crate::handshake::{Ends, HandshakeError, Start};
+use crate::handshake::{Context, Ends, Established, Start};
 use crate::log::note::SigningKey;
 use crate::name::Deployment;
 use crate::net::SessionId;
 use crate::party::Party;
 use crate::protocol::Session;
 use crate::prss::{Epoch, PrssError};
-use crate::tls::{DialError, Dialler, Pinned};
+use crate::tls::{Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
 use connection::Outbound;
@@ -51,46 +52,15 @@ use cosign::Cosigning;
 use mailroom::Mailroom;
 use renewal::Renewals;
 use trust::Trust;
+use why::{Why, next};
 use wire::frame::Kind;
 use wire::peer_service_client::PeerServiceClient;
-
-/// How long a peer may take for each frame of the opening.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Largest frame that a peer may send, in bytes: a batch of requests, or a round of a large run.
 pub const MAX_FRAME: usize = 16 << 20;
 
 /// Frames that may wait for a peer before its sender is made to wait as well.
 const QUEUE: usize = 256;
-
-/// A link that did not come up, or came down.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The stream ended, or the other side took too long.
-    #[error("the peer went away")]
-    Gone,
-    /// Nobody there, or not who should be.
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    /// The peer does not open a stream.
-    #[error("the peer refuses a stream")]
-    Refused(#[from] Box<Status>),
-    /// The keys could not be agreed on.
-    #[error("the handshake failed")]
-    Handshake(#[from] HandshakeError),
-    /// A frame that does not belong there.
-    #[error("the peer sent a frame out of place")]
-    OutOfPlace,
-    /// The node's own message to clients is not signed by the pinned identity.
-    #[error("the peer's node keys are not signed by its identity")]
-    Node,
-    /// The peer broke too many runs.
-    #[error("the peer broke {MOST_BREAKS} runs: it is not linked with until this node is started again")]
-    Distrusted,
-    /// Changes could not be settled: our own store.
-    #[error("changes in doubt could not be settled")]
-    Unsettled,
-}
 
 /// What the links need of the engine when a pair connects: no batch runs while a change is in doubt.
 #[tonic::async_trait]
@@ -131,12 +101,14 @@ pub struct Own {
     pub deployment: Deployment,
     /// Signs the key agreements.
     pub identity: Arc<SigningKey>,
-    /// Digest of policy and models: nodes that differ do not connect.
-    pub context: [u8; 32],
+    /// Policy and models: nodes that differ do not connect.
+    pub context: Context,
     /// Keys for clients, signed; others follow by [`Peers::announce`].
     pub node: Node,
     /// For how long a link stays up before it is shaken anew.
     pub link_life: Duration,
+    /// How long a call waits for a peer's word. Who has said nothing at all for so long is not waited for.
+    pub patience: Duration,
 }
 
 /// Both links, for the runs that go over them.
@@ -192,9 +164,10 @@ pub struct Peers {
     whole: watch::Sender<bool>,
     clocks: Arc<Clocks>,
     trust: Trust,
+    why: Why,
     /// Which peers' clocks go with this node's.
     together: watch::Sender<[bool; 3]>,
-    /// Since when not all three links are up, if they were.
+    /// Since when not all three links are up.
     parted: Mutex<Option<Instant>>,
     renewals: Renewals,
     cosigning: Cosigning,
@@ -227,8 +200,9 @@ impl Peers {
             whole,
             clocks,
             trust: Trust::default(),
+            why: Why::default(),
             together,
-            parted: Mutex::default(),
+            parted: Mutex::new(Some(Instant::now())),
             renewals: Renewals::default(),
             cosigning: Cosigning::default(),
             closed,
@@ -238,12 +212,13 @@ impl Peers {
     /// The link to a party.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while it is down, [`NoWord::Distrusted`] if that stays so.
+    /// [`NoWord::Gone`] while it is down, [`NoWord::Silent`] while nothing at all is heard on it, [`NoWord::Distrusted`] if that stays so.
     pub fn link(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
         if !self.trust.is_trusted(party) {
             return Err(NoWord::Distrusted(party));
         }
-        self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))
+        let link = self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))?;
+        if self.is_silent(&link) { Err(NoWord::Silent(party)) } else { Ok(link) }
     }
 
     /// Both links as they are now, with the randomness that belongs to them, for one run.
@@ -306,7 +281,7 @@ impl Peers {
             match self.dial_once(&self.remotes[place], &dialler).await {
                 Ok(()) => wait = Duration::from_millis(50),
                 Err(error) => {
-                    tracing::debug!(%peer, error = &error as &dyn std::error::Error, "no link");
+                    self.explain(&self.remotes[place], &self.remotes[place].address, &error);
                     wait = (wait * 2).min(Duration::from_secs(2));
                 }
             }
@@ -325,17 +300,18 @@ impl Peers {
         let frames = frames.map(|frame| wire::ConnectRequest { frame: Some(frame) });
         let inbound = client.connect(frames).await.map_err(Box::new)?.into_inner();
         let inbound = inbound.filter_map(|message| message.ok()?.frame?.kind);
-        self.run(remote, inbound, out).await
+        self.run((remote, &remote.address), inbound, out).await
     }
 
     /// Opens the link, serves it until it breaks, and takes it down again.
-    async fn run<S>(&self, remote: &Remote, mut inbound: S, out: Outbound) -> Result<(), LinkError>
+    async fn run<S>(&self, (remote, address): (&Remote, &str), mut inbound: S, out: Outbound) -> Result<(), LinkError>
     where
         S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
     {
         let mut told = self.node.subscribe();
         let own = told.borrow_and_update().clone();
-        let connection = Arc::new(self.open(remote, own, &mut inbound, out).await?);
+        let (established, node) = self.opened(remote, own, &mut inbound, &out).await?;
+        let connection = Arc::new(Connection::new(remote.party, &established, node, out));
         let slot = &self.up[remote.party.index()];
         slot.send_replace(Some(Arc::clone(&connection)));
         // In the place of one that is broken and was not known to be, this one has not spoken yet.
@@ -354,8 +330,9 @@ impl Peers {
                 () = &mut aged => None,
             };
             let Some(kind) = kind else { break };
+            connection.hear();
             if let Err(error) = self.deliver(&connection, kind) {
-                tracing::warn!(peer = %remote.party, %error, "link dropped");
+                self.explain(remote, address, &error);
                 break;
             }
         }
@@ -379,7 +356,13 @@ impl Peers {
         Ok(())
     }
 
-    async fn open<S>(&self, remote: &Remote, own: Node, inbound: &mut S, out: Outbound) -> Result<Connection, LinkError>
+    async fn open<S>(
+        &self,
+        remote: &Remote,
+        own: Node,
+        inbound: &mut S,
+        out: &Outbound,
+    ) -> Result<(Established, Node), LinkError>
     where
         S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
     {
@@ -396,8 +379,8 @@ impl Peers {
         let established = waiting.finish(&finish.finish, &remote.identity)?;
         let node = theirs.node.ok_or(LinkError::Node)?;
         self.believe(&node, remote)?;
-        self.settle(remote.party, inbound, &out).await?;
-        Ok(Connection::new(remote.party, &established, node, out))
+        self.settle(remote.party, inbound, out).await?;
+        Ok((established, node))
     }
 
     /// Helpers ask the leader what became of the changes that they were left with; nothing runs on the link before that.
@@ -450,9 +433,10 @@ impl Peers {
                 self.renewals.tell();
             }
             Kind::Third(third) => {
-                from.set_third(third.up);
+                from.set_third((!third.up).then(|| Check::named(&third.check)));
                 self.judge();
             }
+            Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),
             Kind::Clock(clock) => {
                 self.clocks.hear(peer, clock.now, clock.steady);
                 self.judge();
@@ -488,11 +472,4 @@ impl Peers {
 #[must_use]
 pub fn tls_name(party: Party) -> String {
     format!("node-{}.tumar.internal", party.letter())
-}
-
-async fn next<S>(inbound: &mut S) -> Result<Kind, LinkError>
-where
-    S: tokio_stream::Stream<Item = Kind> + Send + Unpin,
-{
-    tokio::time::timeout(PATIENCE, inbound.next()).await.ok().flatten().ok_or(LinkError::Gone)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 use super::trust::{Breaks, MOST_BREAKS};
-use super::{Connection, Peers};
+use super::{Check, Connection, Peers};
 use crate::party::Party;
 use crate::protocol::ProtocolError;
 use crate::wire::peer::v1 as wire;
@@ -14,6 +14,9 @@ use wire::frame::Kind;
 
 /// How often a node says what its clock says.
 const CLOCK: Duration = Duration::from_secs(1);
+
+/// Clock words that must be missing before a peer is silent, however little patience calls have.
+const MISSING: u32 = 3;
 
 impl Peers {
     /// Whether all three links are up and the clocks agree.
@@ -42,7 +45,8 @@ impl Peers {
         // Asked in any case: that is when the operator is told of a doubt.
         let agreed = self.clocks.least().is_ok();
         self.whole.send_if_modified(|whole| {
-            let linked = self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third()));
+            let linked =
+                self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third().is_ok()));
             let now = linked && agreed;
             let changed = std::mem::replace(whole, now) != now;
             if changed {
@@ -50,6 +54,7 @@ impl Peers {
             }
             changed
         });
+        self.explain_links();
     }
 
     /// Tells a peer how the link to the third party is, whenever that changes, and all the while what this node's clock says; ends
@@ -62,11 +67,14 @@ impl Peers {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = None;
         loop {
-            let up = link.borrow_and_update().is_some() && together.borrow_and_update()[third.index()];
-            if told != Some(up) && connection.say(Kind::Third(wire::Third { up })).await.is_err() {
+            link.mark_unchanged();
+            together.mark_unchanged();
+            let failed = self.check_with(third);
+            let said = wire::Third { up: failed.is_none(), check: failed.map_or("", Check::name).to_owned() };
+            if told != Some(failed) && connection.say(Kind::Third(said)).await.is_err() {
                 return;
             }
-            told = Some(up);
+            told = Some(failed);
             let goes_on = tokio::select! {
                 changed = link.changed() => changed.is_ok(),
                 changed = together.changed() => changed.is_ok(),
@@ -80,6 +88,12 @@ impl Peers {
                 return;
             }
         }
+    }
+
+    /// Whether nothing at all has come over a link for as long as a call would wait for a word: a peer that stands still, or a way that
+    /// swallows everything. It is not waited for until something comes.
+    pub(super) fn is_silent(&self, link: &Connection) -> bool {
+        link.silence() >= self.own.patience.max(MISSING * CLOCK)
     }
 
     /// A run over the links came to its end.

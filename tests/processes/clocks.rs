@@ -47,11 +47,15 @@ fn said(nodes: &Nodes) -> [usize; 3] {
     Party::ALL.map(|party| nodes.files.said(party).matches(SAYS).count())
 }
 
-/// Nobody serves, and the nodes say why.
+/// Nobody serves, and the nodes say why: first that a doubt has come up, then, while it lasts, with whom.
 async fn stands_still(nodes: &Nodes, wrong: Party, said_before: [usize; 3]) {
     for party in Party::ALL {
         nodes.says(party, SAYS, said_before[party.index()] + 1).await;
         nodes.becomes(party, ServingStatus::NotServing).await;
+    }
+    for other in [wrong.next(), wrong.prev()] {
+        nodes.says(wrong, &format!("no work together with node {other}"), 1).await;
+        nodes.says(other, &format!("no work together with node {wrong}"), 1).await;
     }
     let refused = nodes.verify(1).await.unwrap().unwrap_err();
     let refusal = refused.refusal().expect("a refusal by reason");

@@ -8,6 +8,7 @@ mod banks;
 mod captures;
 mod clock;
 mod clocks;
+mod links;
 mod nodes;
 mod proofs;
 mod refusals;

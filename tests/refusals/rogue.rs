@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tumar::clocks::Clocks;
+use tumar::handshake::Context;
 use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
@@ -82,9 +83,10 @@ impl Rogue {
             party: Party::A,
             deployment: config.deployment.clone(),
             identity,
-            context,
+            context: Context { policy: *policy.digest(), models: *models.digest() },
             node,
             link_life: Duration::from_hours(1),
+            patience: PATIENCE,
         };
         let remote = |peer: &PeerConfig| Remote {
             party: peer.party,
