@@ -38,10 +38,10 @@ pub(super) async fn start(config: &Path) -> Result<Node, Failure> {
 }
 
 /// What is written: what is asked for, and not too much of one kind.
-pub(super) fn filter_of<S: Subscriber>(quiet: Quiet, asked: EnvFilter) -> impl Filter<S> + Send + Sync + 'static
-where
-    S: 'static,
-{
+pub(super) fn filter_of<S: Subscriber + 'static>(
+    quiet: Quiet,
+    asked: EnvFilter,
+) -> impl Filter<S> + Send + Sync + 'static {
     FilterExt::<S>::and(quiet, asked)
 }
 

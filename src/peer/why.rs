@@ -142,13 +142,13 @@ impl LinkError {
     #[must_use]
     pub fn check(&self) -> Check {
         match self {
-            Self::Gone | Self::Dial(DialError::Transport(_)) => Check::Reached,
             Self::Dial(DialError::Untrusted { fault, .. }) if fault.is_authority() => Check::EndEntity,
             // Of a stream that the peer ended without one of its own reasons, TLS or the listener did not take this node for its peer.
             Self::Dial(DialError::Untrusted { .. } | DialError::Tls(_)) => Check::Certificate,
-            Self::Refused(status) if status.code() == tonic::Code::PermissionDenied => Check::Certificate,
-            Self::Refused(status) if is_alert(status) => Check::Certificate,
-            Self::Refused(_) => Check::Reached,
+            Self::Refused(status) if status.code() == tonic::Code::PermissionDenied || is_alert(status) => {
+                Check::Certificate
+            }
+            Self::Gone | Self::Dial(DialError::Transport(_)) | Self::Refused(_) => Check::Reached,
             Self::Handshake(error) => check_of(*error),
             Self::OutOfPlace => Check::Form,
             Self::Node => Check::NodeKeys,

@@ -197,7 +197,7 @@ mod tests {
                 drop(far);
             });
             let began = Instant::now();
-            let cut = near.write_all(&[0; 64 * 1024]).await.unwrap_err();
+            let cut = near.write_all(&vec![0; 64 * 1024]).await.unwrap_err();
             assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
             assert_eq!(began.elapsed().as_secs(), STALL.as_secs(), "trickles: {trickles}");
             reading.abort();
@@ -215,7 +215,7 @@ mod tests {
             }
             far
         });
-        near.write_all(&[0; 64 * 4096]).await.unwrap();
+        near.write_all(&vec![0; 64 * 4096]).await.unwrap();
         drop(reading.await.unwrap());
     }
 }

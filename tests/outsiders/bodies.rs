@@ -23,6 +23,9 @@ const CONNECTIONS: usize = 8;
 
 const STREAMS: usize = 256;
 
+/// A call, the metadata of its head, and the reason by which it is refused.
+type Kind<'a> = (&'static str, Vec<(&'static str, &'a str)>, &'static str);
+
 fn reason(status: &tonic::Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
 }
@@ -52,24 +55,24 @@ async fn two_gibibytes_without_a_genuine_token_leave_no_trace_in_memory_and_othe
         format!("{signed}.{}{rest}", if first == "A" { "B" } else { "A" })
     };
     let bearer = format!("DPoP {forged}");
-    let kinds: [(&str, Vec<(&str, &str)>, &str); 4] = [
+    let kinds: [Kind<'_>; 4] = [
         (VERIFY, vec![], "TOKEN_ABSENT"),
         (ENROLL, vec![("authorization", "DPoP x")], "PROOF_ABSENT"),
         (VERIFY, vec![("authorization", "DPoP x"), ("dpop", "x")], "TOKEN_MALFORMED"),
         // Whatever has the form of a proof will do.
         (ENROLL, vec![("authorization", &bearer), ("dpop", &forged)], "TOKEN_SIGNATURE"),
     ];
-    let poured = Arc::new(AtomicUsize::new(0));
+    let accepted = Arc::new(AtomicUsize::new(0));
     let mut floods = Vec::new();
     for connection in 0..CONNECTIONS {
         let send = nodes.h2().await;
         for stream in 0..STREAMS {
             let (call, metadata, expected) = &kinds[(connection + stream) % kinds.len()];
             let (send, head, expected) = (send.clone(), head(call, metadata), (*expected).to_owned());
-            let poured = Arc::clone(&poured);
+            let accepted = Arc::clone(&accepted);
             floods.push(tokio::spawn(async move {
                 let (sent, status) = pour(send, head, BODY).await;
-                poured.fetch_add(sent, Ordering::Relaxed);
+                accepted.fetch_add(sent, Ordering::Relaxed);
                 assert_eq!((status.code(), reason(&status)), (Code::Unauthenticated, expected));
             }));
         }
@@ -82,8 +85,8 @@ async fn two_gibibytes_without_a_genuine_token_leave_no_trace_in_memory_and_othe
     }
     over.store(true, Ordering::Relaxed);
     let highest = highest.await.unwrap();
-    let (poured, wanted) = (poured.load(Ordering::Relaxed), CONNECTIONS * STREAMS * BODY);
-    println!("{poured} of {wanted} bytes were taken off; memory {before} KiB before, {highest} KiB at most");
+    let (accepted, wanted) = (accepted.load(Ordering::Relaxed), CONNECTIONS * STREAMS * BODY);
+    println!("{accepted} of {wanted} bytes were accepted off; memory {before} KiB before, {highest} KiB at most");
     assert!(highest < before + 48 * 1024, "{highest} KiB, and {before} KiB before");
 }
 
