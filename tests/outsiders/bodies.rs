@@ -71,8 +71,8 @@ async fn two_gibibytes_without_a_genuine_token_leave_no_trace_in_memory_and_othe
             let (send, head, expected) = (send.clone(), head(call, metadata), (*expected).to_owned());
             let accepted = Arc::clone(&accepted);
             floods.push(tokio::spawn(async move {
-                let (sent, status) = pour(send, head, BODY).await;
-                accepted.fetch_add(sent, Ordering::Relaxed);
+                let (length, status) = pour(send, head, BODY).await;
+                accepted.fetch_add(length, Ordering::Relaxed);
                 assert_eq!((status.code(), reason(&status)), (Code::Unauthenticated, expected));
             }));
         }
@@ -86,7 +86,7 @@ async fn two_gibibytes_without_a_genuine_token_leave_no_trace_in_memory_and_othe
     over.store(true, Ordering::Relaxed);
     let highest = highest.await.unwrap();
     let (accepted, wanted) = (accepted.load(Ordering::Relaxed), CONNECTIONS * STREAMS * BODY);
-    println!("{accepted} of {wanted} bytes were accepted off; memory {before} KiB before, {highest} KiB at most");
+    println!("{accepted} of {wanted} bytes were accepted; memory {before} KiB before, {highest} KiB at most");
     assert!(highest < before + 48 * 1024, "{highest} KiB, and {before} KiB before");
 }
 
