@@ -278,7 +278,18 @@ impl One<'_> {
         if tiles.hashes.root(checkpoint.size) == Some(checkpoint.root) {
             return Ok(());
         }
-        self.refuse(note, None, Rule::Root, "the tiles do not lead to the signed root".to_owned())
+        let pins = self.fetcher.pins;
+        let cosigned = pins.cosigned(self.place.party, note);
+        if cosigned >= pins.cosignatures && cosigned > 0 {
+            let text = format!(
+                "the tiles at the end of {} entries do not lead to the signed root, which {cosigned} witnesses cosigned: the node's files \
+                 are damaged",
+                checkpoint.size
+            );
+            return Err(Stop::Found(self.finding(None, Rule::Damaged, text)));
+        }
+        let text = "the tiles do not lead to the signed root, and too few witnesses cosigned it to tell damaged files from a lie";
+        self.refuse(note, None, Rule::Root, text.to_owned())
     }
 
     /// The last checkpoint that was accepted is of the first of these entries.
@@ -329,8 +340,9 @@ impl One<'_> {
     }
 
     fn false_tile<T>(&self, level: u32, span: Span) -> Result<T, Stop> {
-        let text = format!("tile {} of level {level} does not lead to the signed root", span.index);
-        Err(Stop::Found(self.finding(Some(span.range().start << (8 * level)), Rule::Root, text)))
+        let path = span.path(&level.to_string());
+        let text = format!("{path} is not the file that the signed root proves: it is damaged at the node");
+        Err(Stop::Found(self.finding(Some(span.range().start << (8 * level)), Rule::Damaged, text)))
     }
 
     /// All bundles that are not there yet, from the right as well.
@@ -350,8 +362,10 @@ impl One<'_> {
                         return Err(Stop::Found(self.finding(Some(span.range().start), Rule::Gap, text)));
                     }
                     Err(_) => {
-                        let text = "an entry of the bundle that begins here is not the one that was signed".to_owned();
-                        return Err(Stop::Found(self.finding(Some(span.range().start), Rule::EntryChanged, text)));
+                        let path = span.path("entries");
+                        let text =
+                            format!("{path} is not the file that the signed root proves: it is damaged at the node");
+                        return Err(Stop::Found(self.finding(Some(span.range().start), Rule::Damaged, text)));
                     }
                 }
             }

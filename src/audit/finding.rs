@@ -66,10 +66,11 @@ rules! {
     Fork "FORK" Fork,
     /// A checkpoint is smaller than one signed before: the log was set back.
     Rewound "REWOUND" Fork,
-    /// Hashes, or a tile, do not lead to the signed root.
+    /// Hashes do not lead to the signed root, and no witness says that the root is the log's: damaged files, or a lie.
     Root "ROOT" Fork,
-    /// An entry does not hash to its leaf.
-    EntryChanged "ENTRY_CHANGED" Fork,
+    /// A file is not what the signed root says, and nothing else that is signed contradicts that root: the file rotted or was changed, and
+    /// shows no lie. Fetched again when the node has mended it, it is well.
+    Damaged "DAMAGED" Broken,
     /// Too few witnesses cosigned entries that are older than the time they have for it.
     UnderCosigned "UNDER_COSIGNED" Broken,
     /// Entries, hashes or a whole checkpoint are not there although the policy keeps them.

@@ -213,8 +213,9 @@ impl Part {
             };
             missing = false;
             let Some(entries) = unbundle(&bytes, width) else {
-                let text = "the bundle that begins here is malformed".to_owned();
-                findings.push(self.finding(Some(at), Rule::EntryChanged, text));
+                let text =
+                    format!("{} is malformed in this mirror: delete it, and fetch it again", span.path("entries"));
+                findings.push(self.finding(Some(at), Rule::Damaged, text));
                 continue;
             };
             for (index, entry) in span.range().zip(entries) {
@@ -223,8 +224,11 @@ impl Part {
                     // That its leaf is not there was found before.
                     None => {}
                     Some(_) => {
-                        let text = "the entry is not the one that was signed".to_owned();
-                        findings.push(self.finding(Some(index), Rule::EntryChanged, text));
+                        let path = span.path("entries");
+                        let text = format!(
+                            "the entry is not the one that the signed root proves: delete {path} in this mirror, and fetch it again"
+                        );
+                        findings.push(self.finding(Some(index), Rule::Damaged, text));
                     }
                 }
             }

@@ -285,19 +285,22 @@ fn false_tiles_and_entries_are_not_let_into_the_mirror() {
     let world = World::of(700);
     let root = world.served.path().join("b/2026h2");
     let cases = [
-        ("tile/1/000.p/5", None, Rule::Root),
-        ("tile/0/005.p/122", None, Rule::Root),
-        ("tile/0/003", Some(768), Rule::Root),
-        ("tile/entries/003", Some(768), Rule::EntryChanged),
+        ("tile/1/000.p/5", None),
+        ("tile/0/005.p/122", None),
+        ("tile/0/003", Some(768)),
+        ("tile/entries/003", Some(768)),
     ];
-    for (file, index, rule) in cases {
+    for (file, index) in cases {
         let mut bytes = fs::read(root.join(file)).unwrap();
         bytes[40] ^= 1;
         let path = format!("/b/2026h2/{file}");
         world.site.change(|site| _ = site.instead.insert(path.clone(), Some(bytes)));
-        assert_eq!(found(&world.fetch(Party::B)), [(Party::B, index, rule)], "{file}");
+        // The witnesses cosigned the root: what is served is damaged, and no second signed root says that the node lies.
+        assert_eq!(found(&world.fetch(Party::B)), [(Party::B, index, Rule::Damaged)], "{file}");
         assert!(!world.mirror().join("b/2026h2").join(file).exists());
         world.site.change(|site| site.instead.clear());
+        // Mended at the node, it is fetched as if nothing had been.
+        assert_eq!(found(&world.fetch(Party::B)), [], "{file}");
         fs::remove_dir_all(world.mirror().join("b")).unwrap();
     }
 }
@@ -318,8 +321,8 @@ fn whatever_is_changed_in_a_mirror_is_found_at_its_place() {
         findings
     };
     let flip = |bytes: &mut Vec<u8>| bytes[40] ^= 1;
-    assert_eq!(change("tile/entries/003", &flip), [(Party::B, Some(768), Rule::EntryChanged)]);
-    assert_eq!(change("tile/entries/003", &|bytes| _ = bytes.pop()), [(Party::B, Some(768), Rule::EntryChanged)]);
+    assert_eq!(change("tile/entries/003", &flip), [(Party::B, Some(768), Rule::Damaged)]);
+    assert_eq!(change("tile/entries/003", &|bytes| _ = bytes.pop()), [(Party::B, Some(768), Rule::Damaged)]);
     assert_eq!(change("tile/0/003", &flip)[0], (Party::B, Some(768), Rule::Root));
     assert_eq!(change("tile/1/000.p/5", &flip)[0], (Party::B, Some(256), Rule::Root));
     assert_eq!(change("tile/0/005.p/122", &flip)[0], (Party::B, None, Rule::Root));
