@@ -6,6 +6,7 @@ mod daily;
 mod descriptors;
 mod keys;
 mod public;
+mod troubles;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,8 +33,9 @@ use crate::form::FormError;
 use crate::handshake::Context as Terms;
 use crate::log::access::{AccessLog, LogError};
 use crate::log::note::{NoteSigner, VerifierKey};
+use crate::log::witness::Witness;
 use crate::party::Party;
-use crate::peer::{Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
+use crate::peer::{Behind, Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
 use crate::pem::KeyFault;
 use crate::service::{Gate, MAX_SMALL, host};
 use crate::store::{Store, StoreError};
@@ -127,6 +129,9 @@ pub enum NodeError {
     /// A certificate that another node's port for auditors must lead to.
     #[error("{}", .0.display())]
     Web(PathBuf, #[source] WebError),
+    /// Its log is not the one that a peer cosigned.
+    #[error(transparent)]
+    Behind(#[from] Behind),
     /// The server reflection of the service.
     #[error("the service's descriptors are not valid")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -156,10 +161,10 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
-    let Setup { engine, peers, store, log, log_key, proposals, clocks, card } =
+    let Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness } =
         Box::pin(set_up(&config, clock)).await?;
     let rooms = descriptors::rooms(&config)?;
-    let auditors = audit::port(&config, &engine, (&log, &log_key), &peers, (clocks, rooms.auditors)).await?;
+    let auditors = audit::port(&config, &engine, (&log, &log_key), (&peers, witness), (clocks, rooms.auditors)).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::tls(&keys_dir, "peer")?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -204,9 +209,19 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     if config.party == Party::LEADER {
         tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
     }
+    look_after((&log, &peers), &stopping);
     tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
+}
+
+/// What a node does beside serving: looks at its published files, and tells what is wrong with its log.
+fn look_after(
+    (log, peers): (&AccessLog, &Arc<Peers>),
+    stopping: &watch::Receiver<bool>,
+) {
+    tokio::spawn(daily::scrub(log.clone(), stopping.clone()));
+    tokio::spawn(troubles::tell(log.troubles(), Arc::clone(peers), stopping.clone()));
 }
 
 impl Node {
@@ -225,6 +240,12 @@ impl Node {
     /// Waits until all three links are up, those of this node and that between the two others, and the three clocks agree.
     pub async fn ready(&self) {
         self.peers.ready().await;
+    }
+
+    /// Waits until a peer shows that this node's log is an older one than it cosigned, or another: the node must be stopped then, and
+    /// writes nothing meanwhile.
+    pub async fn fell_behind(&self) -> Behind {
+        self.peers.fell_behind().await
     }
 
     /// The envelope keys that clients may seal to now, the current one first.
@@ -275,6 +296,7 @@ struct Setup {
     proposals: mpsc::Receiver<crate::peer::Proposed>,
     clocks: Arc<Clocks>,
     card: Card,
+    witness: Option<Arc<Witness>>,
 }
 
 /// Everything but the sockets.
@@ -299,6 +321,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let log_key = signer.verifier().clone();
     let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clocks.known()).await?;
     let limits = config.limits();
+    let witness = audit::witness(config)?;
     let parts = Parts {
         party: config.party,
         deployment: config.deployment.clone(),
@@ -311,6 +334,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
         store: store.clone(),
         limits,
         clocks: Arc::clone(&clocks),
+        witness: witness.clone(),
     };
     let engine = Box::pin(Engine::open(parts)).await?;
     let card = Card::new(config, Arc::clone(&identity), &log_key, context(&terms));
@@ -321,7 +345,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let (context, patience) = (terms, limits.patience);
     let own = Own { party: config.party, deployment, identity, context, node, link_life, patience };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
-    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card })
+    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness })
 }
 
 /// Whose tokens are believed, and whose approvals.

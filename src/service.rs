@@ -23,6 +23,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub use audit::Auditing;
 pub use gate::{Gate, MAX_SMALL};
 
+use crate::engine::refusal::Cause as _;
 use crate::engine::{Engine, Refusal};
 use crate::log::receipt::Outcome;
 use crate::name::Deployment;
@@ -57,7 +58,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 48] = [
+const ROWS: [ReasonRow; 50] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -133,7 +134,17 @@ const ROWS: [ReasonRow; 48] = [
     ),
     row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
     row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),
-    row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in, so the node does nothing."),
+    row(
+        "LOG_DISK_FULL",
+        Code::Unavailable,
+        "The disk of the node that is named is full; it goes on when there is room.",
+    ),
+    row(
+        "LOG_UNWRITABLE",
+        Code::Unavailable,
+        "The node that is named can not write its store or log; it goes on when it can.",
+    ),
+    row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in until the node is started again."),
     row(
         "LOG_BEHIND",
         Code::Unavailable,
@@ -354,7 +365,10 @@ impl MatchingService for Matching {
         &self,
         _: Request<v1::GetCommitteeRequest>,
     ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
-        let nodes = self.peers.nodes_soon().await.ok_or_else(|| self.incomplete())?;
+        let nodes = self.peers.nodes_soon().await.ok_or_else(|| match self.peers.unfit() {
+            Some(unfit) => status(&unfit.at(self.engine.party())),
+            None => self.incomplete(),
+        })?;
         let models = self.engine.models().iter().map(|model| v1::Model {
             id: model.id().to_string(),
             modality: v1::Modality::from(model.modality()).into(),

@@ -222,6 +222,7 @@ impl Engine {
         match error {
             LogError::Halted => LogError::Halted.at(self.party),
             LogError::Behind => LogError::Behind.at(self.party),
+            LogError::Unwritable(trouble) => LogError::Unwritable(*trouble).at(self.party),
             LogError::Ledger(_)
             | LogError::Published(_)
             | LogError::Lost { .. }

@@ -17,6 +17,8 @@ use super::Engine;
 use super::batch::{Batch, Ended};
 use super::door::{Admitted, Permitted};
 use super::refusal::{Cause as _, Refusal};
+use crate::log::continuity::{ContinuityError, Gap};
+use crate::log::note::log_name;
 use crate::log::receipt::Outcome;
 use crate::party::Party;
 use crate::peer::{LinkError, Note, Settle};
@@ -225,6 +227,26 @@ impl Settle for Engine {
     async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError> {
         let changes: Vec<_> = changes.iter().map(|&change| Some(ChangeId(change))).collect();
         self.conclude_all(&changes, commit, self.clocks.known()).await.map(drop).map_err(|_| LinkError::Unsettled)
+    }
+
+    async fn cosigned(&self, peer: Party) -> Result<Vec<String>, LinkError> {
+        let Some(witness) = self.witness.clone() else { return Ok(Vec::new()) };
+        let log = log_name(&self.deployment, peer);
+        let read = tokio::task::spawn_blocking(move || witness.cosigned(&log)).await;
+        let read = read.map_err(|error| LinkError::Uncompared(error.to_string()))?;
+        read.map_err(|error| LinkError::Uncompared(format!("what this node cosigned: {error}")))
+    }
+
+    async fn continues(&self, checkpoints: Vec<String>) -> Result<Option<Gap>, LinkError> {
+        let log = self.log.clone();
+        let compared = tokio::task::spawn_blocking(move || log.continues(&checkpoints)).await;
+        match compared.map_err(|error| LinkError::Uncompared(error.to_string()))? {
+            Ok(()) => Ok(None),
+            Err(ContinuityError::Gap(gap)) => Ok(Some(gap)),
+            Err(error @ (ContinuityError::Note(_) | ContinuityError::Files(..))) => {
+                Err(LinkError::Uncompared(error.to_string()))
+            }
+        }
     }
 }
 

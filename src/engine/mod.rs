@@ -49,6 +49,7 @@ use crate::log::half::Place;
 use crate::log::ledger::Answer;
 use crate::log::note::SigningKey;
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
+use crate::log::witness::Witness;
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::{Peers, Proposed};
@@ -109,6 +110,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The time.
     pub clocks: Arc<Clocks>,
+    /// What this node cosigned of the others' logs, if it cosigns.
+    pub witness: Option<Arc<Witness>>,
 }
 
 /// What a node counts. No count is of a person.
@@ -182,6 +185,7 @@ pub struct Engine {
     store: Store,
     limits: Limits,
     clocks: Arc<Clocks>,
+    witness: Option<Arc<Witness>>,
     galleries: RwLock<Galleries>,
     /// Read by each batch of changes under way at the leader, written by who must know that none is.
     deciding: Arc<tokio::sync::RwLock<()>>,
@@ -207,8 +211,20 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the store can not be read.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { party, deployment, verifier, policy, models, envelope_life, identity, log, store, limits, clocks } =
-            parts;
+        let Parts {
+            party,
+            deployment,
+            verifier,
+            policy,
+            models,
+            envelope_life,
+            identity,
+            log,
+            store,
+            limits,
+            clocks,
+            witness,
+        } = parts;
         let envelope_life = Life::new(envelope_life.as_secs());
         let ring = Box::pin(Ring::open(&store, envelope_life, clocks.known())).await?;
         let mut galleries = Galleries::new();
@@ -239,6 +255,7 @@ impl Engine {
             store,
             limits,
             clocks,
+            witness,
             galleries: RwLock::new(galleries),
             deciding: Arc::default(),
             turns: Arc::default(),

@@ -7,6 +7,7 @@ use crate::log::access::LogError;
 use crate::log::entry::Reason;
 use crate::log::ledger::Answer;
 use crate::log::outcome::NotAdmitted;
+use crate::log::trouble::Trouble;
 use crate::party::Party;
 use crate::peer::{Check, NoWord, Parted};
 use crate::protocol::{Invalid, ProtocolError};
@@ -134,7 +135,8 @@ impl Cause for NotAdmitted {
         if self == Self::Behind {
             return LogError::Behind.at(node);
         }
-        let reason = self.reason().unwrap_or(const { Reason::fixed("LOG_HALTED") });
+        let trouble = if let Self::Unwritable(trouble) = self { trouble } else { Trouble::Unknown };
+        let reason = self.reason().unwrap_or_else(|| unfit(trouble));
         let mut refusal = Refusal::new(node, reason);
         match self {
             Self::Answered(answer) => refusal.answer = Some(Arc::new(answer)),
@@ -153,6 +155,7 @@ impl Cause for NotAdmitted {
             | Self::SubjectLocked
             | Self::MatchMissing
             | Self::Behind
+            | Self::Unwritable(_)
             | Self::Halted => {}
         }
         refusal
@@ -177,6 +180,7 @@ impl Cause for NoWord {
             Self::Gone(peer) => (PEER_LOST, peer, Check::Reached),
             Self::Silent(peer) => (PEER_LOST, peer, Check::Heard),
             Self::Distrusted(peer) => (distrusted(peer), peer, Check::Trust),
+            Self::Unfit(party, trouble) => return Refusal::new(party, unfit(trouble)),
         };
         // Of a node that lost itself, as it ends, there is no link.
         let links = if peer == node { Vec::new() } else { vec![Parted::new(node, peer, Some(check))] };
@@ -225,6 +229,7 @@ impl Cause for LogError {
             Self::Behind => {
                 Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, const { Reason::fixed("LOG_BEHIND") }) }
             }
+            Self::Unwritable(trouble) => Refusal::new(node, unfit(trouble)),
             Self::Ledger(_)
             | Self::Published(_)
             | Self::Lost { .. }
@@ -233,9 +238,14 @@ impl Cause for LogError {
             | Self::NotOpen
             | Self::Replayed
             | Self::Counted
-            | Self::Beyond => Refusal::new(node, const { Reason::fixed("LOG_HALTED") }),
+            | Self::Beyond => Refusal::new(node, unfit(Trouble::Unknown)),
         }
     }
+}
+
+/// A log can not be written.
+const fn unfit(trouble: Trouble) -> Reason {
+    Reason::fixed(trouble.reason())
 }
 
 impl Cause for StoreError {

@@ -6,7 +6,8 @@
 //!                            closed ticket, denied use --same way--> place --inclusion-->  signed checkpoint
 //! ```
 //!
-//! Fails closed: once the ledger does not say whether something is durable, nothing is admitted until the log is opened again.
+//! Fails closed: while the ledger can not be written, nothing is admitted; once it does not say whether something is durable, nothing is
+//! until the log is opened again.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -29,8 +30,9 @@ pub use super::outcome::{Closing, Ticket};
 use super::publisher::{self, Publisher, Standing};
 use super::shown::{Shard, Shown, shown};
 use super::tiles::{self, TilesError};
+use super::trouble::{Trouble, Troubles};
 use super::work::{Admitted, Work};
-use super::writer::{self, Keeper, Stop, Sweep};
+use super::writer::{self, Ask, Keeper, Stop};
 
 /// Work that may wait for the writer; who comes later waits for room.
 const QUEUE: usize = 1024;
@@ -45,7 +47,10 @@ pub enum LogError {
     #[error("the published log cannot be used")]
     Published(#[from] TilesError),
     /// More was published than the ledger holds: it lost entries, or an old copy was put in its place.
-    #[error("{published} entries were published, and the ledger holds {durable}")]
+    #[error(
+        "{published} entries were published, and the store holds {durable}: it is an older copy, or it lost some. Put the newest store \
+         back, or restore the older one with `tumar restore`"
+    )]
     Lost {
         /// Entries under the published checkpoint.
         published: u64,
@@ -64,6 +69,9 @@ pub enum LogError {
     /// Too many entries could not be published yet. Nothing is admitted until they are.
     #[error("too many entries of the access log wait to be published")]
     Behind,
+    /// Nothing can be written just now, and nothing was.
+    #[error("the access log can not be written")]
+    Unwritable(#[source] Trouble),
     /// The request was closed before, or was never admitted in this run of the node.
     #[error("the request is not open")]
     NotOpen,
@@ -170,9 +178,9 @@ pub struct Inclusion {
 #[derive(Clone)]
 pub struct AccessLog {
     queue: mpsc::Sender<Work>,
-    sweeps: mpsc::Sender<Sweep>,
-    shared: Arc<Mutex<Shown>>,
-    standing: Arc<Standing>,
+    pub(super) sweeps: mpsc::Sender<Ask>,
+    pub(super) shared: Arc<Mutex<Shown>>,
+    pub(super) standing: Arc<Standing>,
     published: watch::Receiver<Option<String>>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<()>,
@@ -421,6 +429,12 @@ impl AccessLog {
         Ok(self.standing.replace(note)?)
     }
 
+    /// What is wrong with store and files, and whenever that changes.
+    #[must_use]
+    pub fn troubles(&self) -> watch::Receiver<Troubles> {
+        self.standing.told.subscribe()
+    }
+
     /// Folder of the published files: one in it for each half-year.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -433,7 +447,7 @@ impl AccessLog {
     /// [`LogError::Halted`]; [`LogError::Published`] if files could not be removed, which the next sweep does.
     pub async fn sweep(&self, now: u64) -> Result<u64, LogError> {
         let (done, told) = oneshot::channel();
-        self.sweeps.send(Sweep { now, done }).await.map_err(|_| LogError::Halted)?;
+        self.sweeps.send(Ask::Sweep { now, done }).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
     }
 
@@ -453,8 +467,9 @@ async fn read<L: Ledger>(
     Place { half, index }: Place,
     key: &VerifierKey,
 ) -> Result<(Shard, Publisher), LogError> {
-    let mut shard = Shard::default();
-    let mut publisher = Publisher::open(standing, half)?;
+    let (mut shard, key) = (Shard::default(), key.of_half(half));
+    let damage = publisher::damage(standing, half, &key)?;
+    let mut publisher = Publisher::open(standing, half, damage.is_none())?;
     for leaf in publisher.leaves(index)? {
         shard.tree.push(leaf);
         publisher.push_leaf(leaf);
@@ -469,7 +484,10 @@ async fn read<L: Ledger>(
             publisher.push(entry);
         }
     }
-    publisher.check(&shard.tree, &key.of_half(half))?;
+    match damage {
+        None => publisher.check(&shard.tree, &key)?,
+        Some(damage) => publisher.replace(damage, &shard.tree)?,
+    }
     Ok((shard, publisher))
 }
 

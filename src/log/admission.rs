@@ -3,15 +3,14 @@
 //! request id -> proof -> spent envelopes -> token -> rate -> faulty envelopes -> subject, all in the transaction that also takes the log
 //! entry. So what is refused is logged as well, and what was spent stays spent.
 
-use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::oneshot;
+mod telling;
 
 use crate::name::RelyingParty;
 use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
+use ring::rand::{SecureRandom, SystemRandom};
 
-use super::access::LogError;
 use super::attempts::{UnderWay, settle};
 use super::denials::{Denials, Owed};
 use super::entry::{Draft, Event, Minute, Reason};
@@ -19,7 +18,7 @@ use super::half::{Half, Place};
 use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows};
 use super::outcome::{Closing, NotAdmitted, Ticket};
 use super::rates::Buckets;
-use super::work::{Admitted, Outcome, Touch, Work};
+use super::work::{Outcome, Touch, Work};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
@@ -62,6 +61,8 @@ pub struct Batch {
     denials: Denials,
     /// When work was last done, in unix seconds.
     newest: u64,
+    /// What was so before the transaction that is not known to be durable yet: it may come to nothing.
+    before: Option<(UnderWay, Place, bool)>,
     random: SystemRandom,
 }
 
@@ -79,6 +80,7 @@ impl Batch {
             under_way: UnderWay::default(),
             denials: Denials::default(),
             newest: 0,
+            before: None,
             random: SystemRandom::new(),
         }
     }
@@ -106,10 +108,18 @@ impl Batch {
     pub async fn run<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
         self.outcomes.clear();
         self.entries.clear();
+        self.before = Some((self.under_way.clone(), self.next, self.blank));
         let works = std::mem::take(&mut self.works);
+        let done = self.run_all(rows, &works).await;
+        // Whoever waits is told in any case.
+        self.works = works;
+        done
+    }
+
+    async fn run_all<R: Rows>(&mut self, rows: &mut R, works: &[Work]) -> Result<(), LedgerFault> {
         self.newest = works.iter().map(Work::now).max().unwrap_or(self.newest);
         self.tell_denials(rows).await?;
-        for work in &works {
+        for work in works {
             let outcome = match work {
                 Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
                 Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, reason, *now).await,
@@ -122,7 +132,6 @@ impl Batch {
             }?;
             self.outcomes.push(outcome);
         }
-        self.works = works;
         Ok(())
     }
 
@@ -146,43 +155,6 @@ impl Batch {
             self.append(rows, None, &record, transcript, Event::Unlogged(count), self.newest).await?;
         }
         Ok(())
-    }
-
-    /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
-    pub(super) fn take_entries(&mut self) -> Vec<(Place, Vec<u8>)> {
-        std::mem::take(&mut self.entries)
-    }
-
-    /// Tells everyone what became of it. What was admitted for who has gone away meanwhile is closed with the next commit.
-    pub(super) fn answer(&mut self) {
-        for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
-            match (work, outcome) {
-                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
-                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, place, subject })) {
-                        self.works.push(cancelled(&lost, now));
-                    }
-                }
-                (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
-                (
-                    Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
-                    Outcome::Written(place),
-                ) => {
-                    drop(reply.send(Ok(place)));
-                }
-                (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
-                (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
-                (Work::Deny { reply, .. }, Outcome::Counted) => drop(reply.send(Err(LogError::Counted))),
-                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen | Outcome::Counted)
-                | (Work::Name { .. }, Outcome::NotOpen | Outcome::Counted)
-                | (Work::Close { .. }, Outcome::Counted)
-                | (
-                    Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
-                    Outcome::Admitted { .. } | Outcome::Refused(_),
-                ) => {
-                    unreachable!("each work has its own outcomes")
-                }
-            }
-        }
     }
 
     /// A denied request uses its proof up: sent again, it leaves no second entry. One of very many is counted only.
@@ -493,11 +465,4 @@ impl Batch {
         self.random.fill(&mut bytes).map_err(|_| LedgerFault::new(NoRandomness))?;
         Ok(bytes)
     }
-}
-
-/// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
-fn cancelled(lost: &Admitted, now: u64) -> Work {
-    const CANCELLED: Reason = Reason::fixed("CANCELLED");
-    let (reply, _) = oneshot::channel();
-    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
 }

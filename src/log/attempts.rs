@@ -19,7 +19,7 @@ const SOON_MS: u64 = 1000;
 
 /// Comparisons under way, of each person that has any. In memory: what a restart cuts off has opened nothing here, and the two other
 /// nodes count for themselves.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct UnderWay(HashMap<RecordId, u32>);
 
 impl UnderWay {

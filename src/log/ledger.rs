@@ -13,6 +13,7 @@ use crate::token::purpose::SpentEnvelope;
 
 use super::admission::Batch;
 use super::half::{Half, Place};
+use super::trouble::Trouble;
 
 /// Place of a reference in its gallery, given out by the leader, the same at all three nodes, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,15 +93,31 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// The ledger failed. Whether what was being committed is durable is not known.
+/// The ledger failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger failed; what was being written may or may not be there")]
-pub struct LedgerFault(#[source] Box<dyn Error + Send + Sync>);
+#[error("the ledger failed; what was being written {}", if undone.is_some() { "is not there" } else { "may or may not be there" })]
+pub struct LedgerFault {
+    /// What is wrong, if nothing of what was being written is durable.
+    undone: Option<Trouble>,
+    #[source]
+    cause: Box<dyn Error + Send + Sync>,
+}
 
 impl LedgerFault {
-    /// From whatever went wrong below.
+    /// From whatever went wrong below: what was being committed may be durable.
     pub fn new(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self(Box::new(cause))
+        Self { undone: None, cause: Box::new(cause) }
+    }
+
+    /// From what went wrong before anything could become durable.
+    pub fn undone(trouble: Trouble, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { undone: Some(trouble), cause: Box::new(cause) }
+    }
+
+    /// What is wrong, if it is certain that nothing of what was being written is durable.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<Trouble> {
+        self.undone
     }
 }
 
@@ -135,8 +152,15 @@ pub trait Ledger: Send + 'static {
     /// Begins a transaction, lets [`Batch::run`] work in it once, and makes it durable. `Ok` means durable.
     ///
     /// # Errors
-    /// [`LedgerFault`] if it failed or may have failed. The log then stops until it is opened again.
+    /// [`LedgerFault`] if it failed or may have failed. If it [certainly](LedgerFault::trouble) did, the log tries to
+    /// [`recover`](Self::recover); else it stops until it is opened again.
     fn commit(&mut self, batch: &mut Batch) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+
+    /// After a commit that failed: opens what is durable anew, and shows that something can be made durable.
+    ///
+    /// # Errors
+    /// [`LedgerFault`] if it can not: it is asked again after a while.
+    fn recover(&mut self) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }
 
 /// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::entry::Reason;
 use super::ledger::{Answer, RecordId};
+use super::trouble::Trouble;
 use super::work::Admitted;
 use crate::name::RequestId;
 use crate::request::Method;
@@ -74,6 +75,9 @@ pub enum NotAdmitted {
     /// Too many entries wait to be published: nothing is admitted until they are.
     #[error("too many entries of the access log wait to be published")]
     Behind,
+    /// The log can not be written just now. Nothing was spent.
+    #[error("the access log can not be written")]
+    Unwritable(#[source] Trouble),
     /// The log takes nothing more in, since it does not know what it holds. The node must be started again.
     #[error("the access log is halted")]
     Halted,
@@ -84,7 +88,7 @@ impl NotAdmitted {
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Answered(_) | Self::Behind | Self::Halted => return None,
+            Self::Answered(_) | Self::Behind | Self::Unwritable(_) | Self::Halted => return None,
             Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
             Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
             Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },

@@ -14,9 +14,11 @@ use tokio::time::MissedTickBehavior;
 use super::access::LogError;
 use super::half::Half;
 use super::merkle::{Tree, leaf_hash};
-use super::note::VerifierKey;
+use super::note::{NoteError, VerifierKey};
+use super::scrub;
 use super::shown::{Shown, shown};
 use super::tiles::{self, TilesError};
+use super::trouble::{Told, Trouble};
 
 /// Half of the second that was promised: the other half is for the disk.
 const TICK: Duration = Duration::from_millis(500);
@@ -36,6 +38,8 @@ pub(super) struct Standing {
     ended: watch::Sender<Option<String>>,
     /// Whether more waits to be published than may.
     behind: watch::Sender<bool>,
+    /// What is wrong with the ledger, and with the files.
+    pub(super) told: Told,
 }
 
 impl Standing {
@@ -43,8 +47,8 @@ impl Standing {
     pub(super) fn new(directory: &Path) -> Arc<Self> {
         let (published, ended) = (watch::Sender::new(None), watch::Sender::new(None));
         let (writing, notes) = (Mutex::default(), Mutex::default());
-        let behind = watch::Sender::new(false);
-        Arc::new(Self { directory: directory.to_owned(), writing, notes, published, ended, behind })
+        let (behind, told, directory) = (watch::Sender::new(false), Told::default(), directory.to_owned());
+        Arc::new(Self { directory, writing, notes, published, ended, behind, told })
     }
 
     pub(super) fn behind(&self) -> watch::Receiver<bool> {
@@ -95,7 +99,7 @@ impl Standing {
         Ok(())
     }
 
-    fn writing(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,10 +165,14 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn open(standing: &Arc<Standing>, half: Half) -> Result<Self, TilesError> {
-        let files = tiles::Writer::open(&folder(&standing.directory, half))?;
+    /// A checkpoint that is not sound is as good as none.
+    pub(super) fn open(standing: &Arc<Standing>, half: Half, is_sound: bool) -> Result<Self, TilesError> {
+        let folder = folder(&standing.directory, half);
+        let files = if is_sound { tiles::Writer::open(&folder)? } else { tiles::Writer::anew(&folder)? };
         let tail_from = files.first_needed();
-        standing.know(half)?;
+        if is_sound {
+            standing.know(half)?;
+        }
         let (tree, tail, waiting) = (Tree::new(), VecDeque::new(), VecDeque::new());
         Ok(Self { half, files, tree, tail, tail_from, waiting, standing: Arc::clone(standing) })
     }
@@ -213,6 +221,16 @@ impl Publisher {
             Ok(root) if root != there.root => Err(LogError::Forked { published: there.size }),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// A damaged checkpoint is written anew, if the store has all that the published hashes show; else it is told what is wrong with it.
+    pub(super) fn replace(&self, damage: TilesError, tree: &Tree) -> Result<(), LogError> {
+        if tree.size() == 0 || !scrub::covered(&self.folder(), tree)? {
+            return Err(damage.into());
+        }
+        let (path, error) = (self.folder().join("checkpoint"), &damage as &dyn std::error::Error);
+        tracing::error!(path = %path.display(), error, "this file is damaged: the store has all that is published, and it is written anew");
+        Ok(())
     }
 
     /// Publishes what waits under these checkpoints, each half's, in order. If this fails, do it again with newer ones.
@@ -264,6 +282,19 @@ fn within(tail: &VecDeque<Vec<u8>>, from: u64, span: Range<u64>) -> io::Result<V
     match (place(span.start), place(span.end)) {
         (Some(start), Some(end)) if end <= tail.len() => Ok(tail.range(start..end).cloned().collect()),
         _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// What is wrong with the checkpoint of a half, if one is there and is not what the log signed.
+pub(super) fn damage(standing: &Standing, half: Half, key: &VerifierKey) -> Result<Option<TilesError>, TilesError> {
+    match tiles::Reader::new(&folder(&standing.directory, half)).checkpoint(key) {
+        Ok(_) => Ok(None),
+        Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Another key's, or another log's: that is no damage, and nothing is written over it.
+        Err(foreign @ TilesError::Checkpoint(NoteError::Unsigned | NoteError::Origin)) => Err(foreign),
+        // Text that is no text is damaged as well.
+        Err(TilesError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => Err(error.into()),
+        Err(damage) => Ok(Some(damage)),
     }
 }
 
@@ -321,12 +352,29 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             publisher = back;
             behind = written.is_err();
             publisher.standing.weigh(&shown(&shared));
-            if let Err(error) = written {
-                tracing::error!(error = &error as &dyn std::error::Error, "the access log could not be published");
-            }
+            tell(&publisher.standing.told, written.as_ref().err());
         }
         if last {
             return;
         }
+    }
+}
+
+/// Once when publishing fails, and once when it goes on.
+fn tell(told: &Told, error: Option<&TilesError>) {
+    let trouble =
+        error.map(|error| if let TilesError::Io(error) = error { Trouble::of(error) } else { Trouble::Unwritable });
+    if !told.files(trouble) {
+        return;
+    }
+    match error {
+        Some(error) => {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(
+                error,
+                "the access log can not be published: it is tried again, and nothing is served meanwhile"
+            );
+        }
+        None => tracing::info!("the access log is published again"),
     }
 }

@@ -101,7 +101,7 @@ impl Span {
 }
 
 /// Three digits an element, all but the last with an x before them: `x001/x234/067`.
-fn number(index: u64) -> String {
+pub(super) fn number(index: u64) -> String {
     let mut text = format!("{:03}", index % 1000);
     let mut rest = index / 1000;
     while rest > 0 {
@@ -112,7 +112,7 @@ fn number(index: u64) -> String {
 }
 
 /// Hashes of one tile's span at a level, from the tree.
-fn hashes(tree: &Tree, level: u32, span: Span) -> &[[u8; 32]] {
+pub(super) fn hashes(tree: &Tree, level: u32, span: Span) -> &[[u8; 32]] {
     let place = |at: u64| usize::try_from(at).expect("a hash that is held has an index in memory");
     &tree.complete(8 * level)[place(span.range().start)..place(span.range().end)]
 }
@@ -157,6 +157,12 @@ impl Writer {
         fs::create_dir_all(directory)?;
         let written = note_in(directory)?.map(|note| Checkpoint::danger_unverified(&note)).transpose()?;
         Ok(Self { directory: directory.to_owned(), written })
+    }
+
+    /// The same where the checkpoint is of no use: all is written anew.
+    pub(super) fn anew(directory: &Path) -> Result<Self, TilesError> {
+        fs::create_dir_all(directory)?;
+        Ok(Self { directory: directory.to_owned(), written: None })
     }
 
     /// Number of entries under the checkpoint that stands there.
@@ -235,8 +241,12 @@ impl Writer {
     }
 }
 
-/// Puts a file in its place, below a folder, whole and durable.
+/// Puts a file in its place, below a folder, whole and durable. What is wrong is told with the file's name.
 pub(crate) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
+    put_unnamed(place, content).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", place.display())))
+}
+
+fn put_unnamed(place: &Path, content: &[u8]) -> io::Result<()> {
     let folder = place.parent().ok_or(io::ErrorKind::NotFound)?;
     make_folder(folder)?;
     let beside = place.with_extension("new");

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::cosign::{Cosigner, CosignerKey};
 use super::half::Half;
 use super::merkle::{empty_root, verify_consistency};
-use super::note::{self, Checkpoint, MAX_BYTES, NoteError, VerifierKey};
+use super::note::{self, Checkpoint, KeyName, MAX_BYTES, NoteError, VerifierKey};
 use super::tiles;
 
 /// No more hashes are in a proof of consistency: one for each bit of a size.
@@ -187,6 +187,28 @@ impl Witness {
         Ok(line)
     }
 
+    /// What was cosigned last of each half-year of a log, by its name without one: the notes, under the log's signature. Blocks.
+    ///
+    /// # Errors
+    /// Whatever the file system says; a note that is not the log's is no error, and is left out.
+    pub fn cosigned(&self, log: &KeyName) -> io::Result<Vec<String>> {
+        let Some(key) = self.logs.iter().find(|key| key.name() == log) else { return Ok(Vec::new()) };
+        let folder = self.folder(log.as_str());
+        let mut notes = Vec::new();
+        for half in tiles::halves(&folder)? {
+            let note = fs::read_to_string(folder.join(half.to_string()))?;
+            notes.extend(Checkpoint::open(&note, &key.of_half(half)).is_ok().then_some(note));
+        }
+        Ok(notes)
+    }
+
+    /// Where the state of a log is kept.
+    fn folder(&self, log: &str) -> PathBuf {
+        let kept = |char: char| if char.is_ascii_alphanumeric() || "-.".contains(char) { char } else { '_' };
+        // Were two logs' folders one, neither would believe the other's note there.
+        self.directory.join(format!("log-{}", log.chars().map(kept).collect::<String>()))
+    }
+
     /// The log's key for its half, where its state is kept, and the checkpoint that it signed.
     fn open(&self, note: &str, now: u64) -> Result<(VerifierKey, PathBuf, Checkpoint), WitnessError> {
         let (text, _) = note::read(note).map_err(|_| WitnessError::Malformed)?;
@@ -202,10 +224,7 @@ impl Witness {
             let unsigned = matches!(error, NoteError::Unsigned | NoteError::Signature);
             if unsigned { WitnessError::Unsigned } else { WitnessError::Malformed }
         })?;
-        let kept = |char: char| if char.is_ascii_alphanumeric() || "-.".contains(char) { char } else { '_' };
-        // Were two logs' folders one, neither would believe the other's note there.
-        let folder = format!("log-{}", base.chars().map(kept).collect::<String>());
-        Ok((key, self.directory.join(folder).join(half.to_string()), checkpoint))
+        Ok((key, self.folder(base).join(half.to_string()), checkpoint))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Config, NodeError, keys, listen, stopped};
+use super::{Config, NodeError, PeerConfig, keys, listen, stopped};
 use crate::clocks::Clocks;
 use crate::cosigning::{self, Unheard, Witness as Asked};
 use crate::engine::Engine;
@@ -92,12 +92,11 @@ pub(super) async fn port(
     config: &Config,
     engine: &Arc<Engine>,
     (log, own): (&AccessLog, &VerifierKey),
-    links: &Arc<Peers>,
+    (links, witness): (&Arc<Peers>, Option<Arc<Witness>>),
     (clocks, room): (Arc<Clocks>, Arc<Room>),
 ) -> Result<Option<Port>, NodeError> {
-    let Some(audit) = &config.audit else { return Ok(None) };
+    let (Some(audit), Some(witness)) = (&config.audit, witness) else { return Ok(None) };
     let folder = config.path(&config.keys);
-    let cosigner = cosigner(config)?;
     let mut peers = Vec::new();
     for peer in &config.peers {
         let seen = peer.audit.as_ref().ok_or(NodeError::Auditors(peer.party))?;
@@ -115,12 +114,10 @@ pub(super) async fn port(
         nodes.chain(outside.iter().map(|(key, site)| Asked::at(key.clone(), site.clone()))).collect()
     };
     let asked = [all(), all()];
-    let mut keys = vec![(config.party, NodeKeys { log: own.clone(), cosigner: cosigner.verifier().clone() })];
+    let mut keys = vec![(config.party, NodeKeys { log: own.clone(), cosigner: witness.verifier().clone() })];
     keys.extend(peers.iter().map(|(party, keys, _)| (*party, keys.clone())));
     keys.sort_by_key(|(party, _)| *party);
     let keys: Vec<NodeKeys> = keys.into_iter().map(|(_, keys)| keys).collect();
-    let logs = peers.iter().map(|(_, keys, _)| keys.log.clone()).collect();
-    let witness = Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")));
     links.cosign_by(cosigner_of(Arc::clone(&witness), Arc::clone(&clocks)));
     let reads = Arc::clone(engine);
     let parts = Parts {
@@ -186,13 +183,19 @@ fn cosigner_of(witness: Arc<Witness>, clocks: Arc<Clocks>) -> CosignsPeers {
     })
 }
 
-fn cosigner(config: &Config) -> Result<Cosigner, NodeError> {
-    let path = config.path(&config.keys).join("witness.pk8");
-    let key = keys::signing(&path)?;
-    Ok(Cosigner::new(witness_name(&config.deployment, config.party), key))
+/// What cosigns the others' logs, and remembers what it cosigned; none without the table in the configuration.
+pub(super) fn witness(config: &Config) -> Result<Option<Arc<Witness>>, NodeError> {
+    if config.audit.is_none() {
+        return Ok(None);
+    }
+    let key = keys::signing(&config.path(&config.keys).join("witness.pk8"))?;
+    let cosigner = Cosigner::new(witness_name(&config.deployment, config.party), key);
+    let log = |peer: &PeerConfig| vkey(&peer.audit.as_ref().ok_or(NodeError::Auditors(peer.party))?.log_key);
+    let logs = config.peers.iter().map(log).collect::<Result<_, _>>()?;
+    Ok(Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))))
 }
 
-fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
+pub(super) fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
     let root = certificate.map(|path| config.text(path)).transpose()?;
     let at = || certificate.map(|path| config.path(path)).unwrap_or_default();
     Site::new(url, root.as_ref().map(String::as_bytes), PATIENCE).map_err(|error| NodeError::Web(at(), error))

@@ -1,4 +1,4 @@
-//! What lives for a day: envelope keys, of which clients are told whenever one begins or ends, and links.
+//! What is done daily: envelope keys begin and end, of which clients are told, links are shaken anew, and published files are looked at.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{Config, stopped};
 use crate::engine::{Engine, ToldKey};
+use crate::log::access::AccessLog;
 use crate::log::note::{SigningKey, VerifierKey};
 use crate::name::Deployment;
 use crate::peer::Peers;
@@ -103,6 +104,47 @@ pub(super) async fn renew(engine: Arc<Engine>, life: Duration, stopping: watch::
         };
         tokio::select! {
             () = renewal => {}
+            () = &mut stopped => return,
+        }
+    }
+}
+
+/// Between two looks at the published files.
+const SCRUB: Duration = Duration::from_hours(24);
+
+/// At the start and daily: holds the published files against the store. What is wrong with them keeps nobody from being served: they are
+/// for auditors, who see it as well.
+pub(super) async fn scrub(log: AccessLog, stopping: watch::Receiver<bool>) {
+    let stopped = stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        let look = async {
+            match log.scrub().await {
+                Ok(found) => {
+                    for path in found.mended.iter().map(|path| path.display()) {
+                        tracing::error!(%path, "a published file was damaged or gone, and was written anew from the store: look at the disk");
+                    }
+                    for path in found.broken.iter().map(|path| path.display()) {
+                        tracing::error!(
+                            %path,
+                            "a published file is damaged, and the store does not have what it held any more: put it back from an \
+                             auditor's mirror or a backup"
+                        );
+                    }
+                    tracing::info!(files = found.files, "the published files were held against the store");
+                }
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the published files could not be held against the store");
+                }
+            }
+        };
+        tokio::select! {
+            () = look => {}
+            () = &mut stopped => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SCRUB) => {}
             () = &mut stopped => return,
         }
     }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::mailroom::NoWord;
 use super::{Check, LinkError, QUEUE};
 use crate::handshake::Established;
+use crate::log::trouble::Trouble;
 use crate::net::{Frame, PIPE_DEPTH, Pipe, SessionId, Step};
 use crate::party::Party;
 use crate::prss::PairSeed;
@@ -70,6 +71,8 @@ pub struct Connection {
     third: Mutex<Result<(), Option<Check>>>,
     /// When anything came from it last.
     heard: Mutex<Instant>,
+    /// What the peer says is wrong with its log.
+    trouble: Mutex<Option<Trouble>>,
     hung_up: Notify,
 }
 
@@ -77,7 +80,8 @@ impl Connection {
     pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
         let seed = Zeroizing::new(*established.seed);
         let (node, third, heard) = (Mutex::new(node), Mutex::new(Err(None)), Mutex::new(Instant::now()));
-        Self { peer, node, seed, out, runs: Mutex::default(), third, heard, hung_up: Notify::new() }
+        let (runs, trouble) = (Mutex::default(), Mutex::default());
+        Self { peer, node, seed, out, runs, third, heard, trouble, hung_up: Notify::new() }
     }
 
     /// Its keys for clients, as it told of them last.
@@ -125,6 +129,15 @@ impl Connection {
     /// How long nothing has come from it.
     pub(super) fn silence(&self) -> Duration {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// What is wrong with the peer's log, as it said last.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// This link's end of a run.

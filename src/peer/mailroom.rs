@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::LinkError;
+use crate::log::trouble::Trouble;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
 
@@ -28,6 +29,9 @@ pub enum NoWord {
     /// The party broke too many runs: nothing is done with it until this node is started again.
     #[error("party {0} broke too many runs")]
     Distrusted(Party),
+    /// The party, which may be this node, can not write its log: nothing is begun with it until it can.
+    #[error("party {0} can not write its log: {1}")]
+    Unfit(Party, Trouble),
     /// The party said nothing in time.
     #[error("party {0} said nothing in time")]
     Silent(Party),

@@ -1,7 +1,8 @@
 //! The links to the two other nodes: one gRPC stream for each pair, over mutual TLS with pinned certificates.
 //!
 //! ```text
-//! dial or accept --> certificate is the peer's --> Hello, Finish (fresh keys, signed) --> missed decisions settled --> up
+//! dial or accept --> certificate is the peer's --> Hello, Finish (fresh keys, signed) --> each log continues what the other
+//! cosigned of it --> missed decisions settled --> up
 //!
 //! up:  protocol messages  --by session id-->  the Pipe of that run        (connection.rs)
 //!      Ready Vote ..      --by batch id---->  the Mailbox of that batch   (mailroom.rs)
@@ -13,7 +14,9 @@
 //! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
 
 mod connection;
+mod continuity;
 mod cosign;
+mod fitness;
 mod listener;
 mod mailroom;
 mod ready;
@@ -29,6 +32,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::StreamExt as _;
 
 pub use connection::Connection;
+pub use continuity::Behind;
 pub use cosign::Cosigner;
 pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
@@ -38,7 +42,9 @@ pub use why::{Check, LinkError, Parted};
 
 use crate::clocks::Clocks;
 use crate::handshake::{Context, Ends, Established, Start};
+use crate::log::continuity::Gap;
 use crate::log::note::SigningKey;
+use crate::log::trouble::Trouble;
 use crate::name::Deployment;
 use crate::net::SessionId;
 use crate::party::Party;
@@ -71,6 +77,10 @@ pub trait Settle: Send + Sync + 'static {
     async fn decide(&self, changes: &[[u8; 32]]) -> Result<Vec<bool>, LinkError>;
     /// At a helper: ends each as the leader said.
     async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError>;
+    /// The last checkpoints of a peer's log that this node cosigned, one a half-year.
+    async fn cosigned(&self, peer: Party) -> Result<Vec<String>, LinkError>;
+    /// Whether this node's log continues these checkpoints of it, or what of it is missing.
+    async fn continues(&self, checkpoints: Vec<String>) -> Result<Option<Gap>, LinkError>;
 }
 
 /// A batch that the leader asks this node to check and run.
@@ -171,6 +181,10 @@ pub struct Peers {
     parted: Mutex<Option<Instant>>,
     renewals: Renewals,
     cosigning: Cosigning,
+    /// What is wrong with this node's log.
+    trouble: watch::Sender<Option<Trouble>>,
+    /// What a peer cosigned and this node's log does not have.
+    behind: watch::Sender<Option<Behind>>,
     closed: watch::Sender<bool>,
 }
 
@@ -205,6 +219,8 @@ impl Peers {
             parted: Mutex::new(Some(Instant::now())),
             renewals: Renewals::default(),
             cosigning: Cosigning::default(),
+            trouble: watch::Sender::new(None),
+            behind: watch::Sender::new(None),
             closed,
         })
     }
@@ -212,13 +228,17 @@ impl Peers {
     /// The link to a party.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while it is down, [`NoWord::Silent`] while nothing at all is heard on it, [`NoWord::Distrusted`] if that stays so.
+    /// [`NoWord::Gone`] while it is down, [`NoWord::Silent`] while nothing at all is heard on it, [`NoWord::Unfit`] while the party can
+    /// not write its log, [`NoWord::Distrusted`] if that stays so.
     pub fn link(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
         if !self.trust.is_trusted(party) {
             return Err(NoWord::Distrusted(party));
         }
         let link = self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))?;
-        if self.is_silent(&link) { Err(NoWord::Silent(party)) } else { Ok(link) }
+        if self.is_silent(&link) {
+            return Err(NoWord::Silent(party));
+        }
+        link.trouble().map_or(Ok(link), |trouble| Err(NoWord::Unfit(party, trouble)))
     }
 
     /// Both links as they are now, with the randomness that belongs to them, for one run.
@@ -226,6 +246,7 @@ impl Peers {
     /// # Errors
     /// [`NoWord::Gone`] while one is down, [`NoWord::Distrusted`] if that stays so.
     pub fn links(&self) -> Result<Links, NoWord> {
+        self.fit()?;
         let (next, prev) = (self.link(self.own.party.next())?, self.link(self.own.party.prev())?);
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         match &*epoch {
@@ -238,8 +259,13 @@ impl Peers {
     pub fn close(&self) {
         // First: a link that comes up from now on goes down by itself, and none is dialled again.
         self.closed.send_replace(true);
-        for remote in &self.remotes {
-            if let Ok(link) = self.link(remote.party) {
+        self.hang_up();
+    }
+
+    /// Ends both links; they are dialled anew.
+    fn hang_up(&self) {
+        for slot in &self.up {
+            if let Some(link) = &*slot.borrow() {
                 link.hang_up();
             }
         }
@@ -379,6 +405,8 @@ impl Peers {
         let established = waiting.finish(&finish.finish, &remote.identity)?;
         let node = theirs.node.ok_or(LinkError::Node)?;
         self.believe(&node, remote)?;
+        // First: an older copy of a store knows nothing of what was decided since.
+        self.compare_logs(remote.party, inbound, out).await?;
         self.settle(remote.party, inbound, out).await?;
         Ok((established, node))
     }
@@ -432,6 +460,10 @@ impl Peers {
             Kind::Renewed(_) if peer == renewal::BETWEEN_HELPERS && self.own.party == Party::LEADER => {
                 self.renewals.tell();
             }
+            Kind::Fitness(fitness) => {
+                from.set_trouble(fitness::heard(peer, &fitness));
+                self.judge();
+            }
             Kind::Third(third) => {
                 from.set_third((!third.up).then(|| Check::named(&third.check)));
                 self.judge();
@@ -462,6 +494,8 @@ impl Peers {
             | Kind::Undecided(_)
             | Kind::Renew(_)
             | Kind::Renewed(_)
+            | Kind::Remembered(_)
+            | Kind::Continued(_)
             | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
         }
         Ok(())

@@ -47,7 +47,7 @@ impl Peers {
         self.whole.send_if_modified(|whole| {
             let linked =
                 self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third().is_ok()));
-            let now = linked && agreed;
+            let now = linked && agreed && self.fit().is_ok();
             let changed = std::mem::replace(whole, now) != now;
             if changed {
                 *self.parted.lock().unwrap_or_else(PoisonError::into_inner) = (!now).then(Instant::now);
@@ -63,6 +63,8 @@ impl Peers {
         let third = self.remotes.iter().map(|remote| remote.party).find(|&party| party != connection.peer);
         let Some(third) = third else { return };
         let (mut link, mut together) = (self.up[third.index()].subscribe(), self.together.subscribe());
+        let mut trouble = self.trouble.subscribe();
+        trouble.mark_changed();
         let mut ticks = tokio::time::interval(CLOCK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = None;
@@ -78,6 +80,10 @@ impl Peers {
             let goes_on = tokio::select! {
                 changed = link.changed() => changed.is_ok(),
                 changed = together.changed() => changed.is_ok(),
+                changed = trouble.changed() => {
+                    let word = super::fitness::word(*trouble.borrow_and_update());
+                    changed.is_ok() && connection.say(Kind::Fitness(word)).await.is_ok()
+                }
                 _ = ticks.tick() => {
                     self.judge();
                     let (now, steady) = self.clocks.word();

@@ -16,7 +16,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Status;
 
 use super::connection::Outbound;
-use super::{MOST_BREAKS, Peers, RECONNECT, Remote};
+use super::{Behind, MOST_BREAKS, Peers, RECONNECT, Remote};
 use crate::clocks::Doubt;
 use crate::handshake::{Established, HandshakeError};
 use crate::party::Party;
@@ -82,6 +82,8 @@ checks! {
     NodeKeys "node_keys",
     /// The peer has not broken too many runs.
     Trust "trust",
+    /// Each end's access log continues what the other cosigned of it.
+    Log "log",
     /// Changes that were left in doubt could be settled.
     Store "store",
     /// The peer speaks in the order that the links have.
@@ -132,6 +134,27 @@ pub enum LinkError {
     /// Changes could not be settled: our own store.
     #[error("changes in doubt could not be settled")]
     Unsettled,
+    /// This node's access log is not the one that the peer cosigned: this node must stop.
+    #[error(transparent)]
+    Behind(#[from] Behind),
+    /// The peer's access log is not the one that this node cosigned.
+    #[error(
+        "node {peer} has {own} entries of its access log of {half}, and this node cosigned {cosigned}: its store is an older copy, \
+         and its operator must put the newest one back"
+    )]
+    PeerBehind {
+        /// Whose log.
+        peer: Party,
+        /// Of which half-year, as the peer says.
+        half: String,
+        /// Entries that the peer has.
+        own: u64,
+        /// Entries that this node cosigned.
+        cosigned: u64,
+    },
+    /// What this node cosigned, or its own log, can not be read; or what the peer cosigned is not by this log's key.
+    #[error("the access log can not be held against what was cosigned of it: {0}")]
+    Uncompared(String),
     /// A check failed at the peer.
     #[error("the peer refuses the link by its check of {0}: its own log says more")]
     RefusedBy(Check),
@@ -153,6 +176,7 @@ impl LinkError {
             Self::OutOfPlace => Check::Form,
             Self::Node => Check::NodeKeys,
             Self::Distrusted => Check::Trust,
+            Self::Behind(_) | Self::PeerBehind { .. } | Self::Uncompared(_) => Check::Log,
             Self::Unsettled => Check::Store,
             Self::RefusedBy(check) => *check,
         }
@@ -162,7 +186,14 @@ impl LinkError {
     const fn is_own(&self) -> bool {
         match self {
             Self::Gone | Self::Dial(_) | Self::Refused(_) | Self::RefusedBy(_) => false,
-            Self::Handshake(_) | Self::OutOfPlace | Self::Node | Self::Distrusted | Self::Unsettled => true,
+            Self::Handshake(_)
+            | Self::OutOfPlace
+            | Self::Node
+            | Self::Distrusted
+            | Self::Behind(_)
+            | Self::PeerBehind { .. }
+            | Self::Uncompared(_)
+            | Self::Unsettled => true,
         }
     }
 }

@@ -11,14 +11,58 @@ use super::{Store, StoreError, column, number, schema};
 use crate::log::admission::Batch;
 use crate::log::half::{Half, Place as LogPlace};
 use crate::log::ledger::{Ledger, LedgerFault};
+use crate::log::trouble::Trouble;
 use crate::name::{GalleryName, Subject};
 
 /// Entries read at once when a log is opened: at most 1 MiB.
 const PAGE: i64 = 1024;
 
+/// SQLite's words for faults after which what was being committed may be durable all the same, or what is durable may not be readable:
+/// a sync that failed, a file that is damaged.
+const UNSURE: [u32; 5] = [CORRUPT, NOT_A_DATABASE, 1034, 1290, 1546];
+const CORRUPT: u32 = 11;
+const NOT_A_DATABASE: u32 = 26;
+
+/// SQLite's word for a disk or quota without room. What was being written is rolled back.
+const FULL: u32 = 13;
+
 impl From<StoreError> for LedgerFault {
     fn from(error: StoreError) -> Self {
-        Self::new(error)
+        match trouble(&error) {
+            Some(trouble) => Self::undone(trouble, error),
+            None => Self::new(error),
+        }
+    }
+}
+
+/// What is wrong, if it is certain that nothing of a transaction is durable. In write-ahead mode a transaction is durable with its last
+/// page alone; where that was not written, or not reached, there is nothing of it after a look at the file.
+fn trouble(error: &StoreError) -> Option<Trouble> {
+    match error {
+        StoreError::Sqlite(sqlx::Error::Database(error)) => {
+            let code: u32 = error.code()?.parse().ok()?;
+            let unsure = UNSURE.contains(&code) || UNSURE.contains(&(code & 0xff));
+            let trouble = if code & 0xff == FULL { Trouble::Full } else { Trouble::Unwritable };
+            (!unsure).then_some(trouble)
+        }
+        StoreError::File(error) => Some(Trouble::of(error)),
+        StoreError::Closed | StoreError::InUse => Some(Trouble::Unwritable),
+        StoreError::SubjectExists
+        | StoreError::SubjectUnknown
+        | StoreError::PositionTaken
+        | StoreError::NoExpiry
+        | StoreError::ChangeUnknown
+        | StoreError::UnderChange
+        | StoreError::AlreadyPrepared
+        | StoreError::AlreadyCommitted
+        | StoreError::NoReference
+        | StoreError::ForeignShare
+        | StoreError::ForeignStore
+        | StoreError::Schema
+        | StoreError::Sealed(_)
+        | StoreError::Form
+        | StoreError::NoRandomness(_)
+        | StoreError::Sqlite(_) => None,
     }
 }
 
@@ -95,6 +139,10 @@ impl Ledger for Store {
             self.0.acted.store(acted, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    async fn recover(&mut self) -> Result<(), LedgerFault> {
+        Ok(self.reopen().await?)
     }
 }
 

@@ -7,6 +7,7 @@
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
 //! envelopes.rs keys that envelopes are sealed to, and the envelopes that are spent
 //! records.rs   positions, loading at start, expiry
+//! backup.rs    a copy while it is used, and what brings an older copy up to date
 //! import.rs    many records at a time, for a node that serves nobody yet
 //! boxes.rs     a record's boxes and their key
 //! contents.rs  what is in the box of the references
@@ -20,6 +21,7 @@
 //! emptied into the file, in which `secure_delete` has overwritten what was freed. A disk below may keep old blocks; those
 //! hold boxes and a wrapped key, of use only to who also has this node's store key and another node's share.
 
+mod backup;
 mod boxes;
 mod changes;
 mod contents;
@@ -31,17 +33,19 @@ mod schema;
 mod view;
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use backup::Replayed;
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
 pub use envelopes::KeptKey;
 pub use records::{Candidate, Expired, Record, Reference, Swept};
@@ -49,6 +53,9 @@ pub use records::{Candidate, Expired, Record, Reference, Swept};
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::seal::{NoRandomness, OpenError, StoreKey};
+
+/// Bytes that must be free on a disk that was full before anything is taken in again.
+const ROOM: usize = 4 << 20;
 
 /// Why the store did not do it. Nothing of it was done then, unless [`Sqlite`](Self::Sqlite) says so of a commit.
 #[derive(Debug, thiserror::Error)]
@@ -117,10 +124,13 @@ pub enum StoreError {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    file: PathBuf,
     deployment: Deployment,
     party: Party,
     key: StoreKey,
     connection: Mutex<Option<SqliteConnection>>,
+    /// For good: it is not opened anew.
+    closed: AtomicBool,
     /// The latest time that was acted on, as it stands in the file.
     acted: AtomicU64,
 }
@@ -142,27 +152,33 @@ impl Store {
         // SQLite gives its companion files the mode of the main file.
         let made = OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(StoreError::File)?;
         drop(made);
-        let mut connection = SqliteConnectOptions::new()
-            .filename(file)
-            .locking_mode(SqliteLockingMode::Exclusive)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("secure_delete", "ON")
-            // A record takes its shares with it.
-            .foreign_keys(true)
-            // Intermediate results must not lie in files of their own.
-            .pragma("temp_store", "MEMORY")
-            .busy_timeout(Duration::from_secs(2))
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(StoreError::Sqlite)
-            .map_err(at_open)?;
+        let mut connection = connect(file).await?;
         schema::claim(&mut connection, &deployment, party).await.map_err(at_open)?;
         let acted = AtomicU64::new(schema::acted(&mut connection).await?);
-        let store = Self(Arc::new(Inner { deployment, party, key, connection: Mutex::new(Some(connection)), acted }));
+        let (connection, closed, file) = (Mutex::new(Some(connection)), AtomicBool::new(false), file.to_owned());
+        let store = Self(Arc::new(Inner { file, deployment, party, key, connection, closed, acted }));
         store.finish_erasures().await?;
         Ok(store)
+    }
+
+    /// After something failed: opens the file anew, looks whose it is, and shows that there is room and that it can be written.
+    async fn reopen(&self) -> Result<(), StoreError> {
+        let mut held = self.0.connection.lock().await;
+        if self.0.closed.load(Ordering::Relaxed) {
+            return Err(StoreError::Closed);
+        }
+        if let Some(broken) = held.take() {
+            // What is durable is in the files, whatever it says now.
+            let _ = broken.close_hard().await;
+        }
+        let beside = self.0.file.with_extension("room");
+        let room = tokio::task::spawn_blocking(move || has_room(&beside)).await;
+        room.map_err(|_| StoreError::Closed)?.map_err(StoreError::File)?;
+        let mut connection = connect(&self.0.file).await?;
+        schema::claim(&mut connection, &self.0.deployment, self.0.party).await.map_err(at_open)?;
+        schema::note_acted(&mut connection, self.acted()).await?;
+        *held = Some(connection);
+        Ok(())
     }
 
     /// Empties the write-ahead log and gives the file free. Later calls fail with [`StoreError::Closed`].
@@ -170,6 +186,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`] if that fails; nothing durable is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.closed.store(true, Ordering::Relaxed);
         match self.0.connection.lock().await.take() {
             Some(connection) => Ok(connection.close().await?),
             None => Ok(()),
@@ -201,6 +218,36 @@ impl Store {
     async fn connection(&self) -> Held<'_> {
         Held(self.0.connection.lock().await)
     }
+}
+
+async fn connect(file: &Path) -> Result<SqliteConnection, StoreError> {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("secure_delete", "ON")
+        // A record takes its shares with it.
+        .foreign_keys(true)
+        // Intermediate results must not lie in files of their own.
+        .pragma("temp_store", "MEMORY")
+        .busy_timeout(Duration::from_secs(2))
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(StoreError::Sqlite)
+        .map_err(at_open)
+}
+
+/// Whether a commit of the largest kind would find room: a file of that size is written, and removed again.
+fn has_room(beside: &Path) -> std::io::Result<()> {
+    let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", beside.display()));
+    let written = File::create(beside).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM])?;
+        file.sync_all()
+    });
+    let removed = std::fs::remove_file(beside);
+    written.and(removed).map_err(named)
 }
 
 /// SQLite's own word for a file that another process has: `SQLITE_BUSY`, with or without more behind it.

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, dead_code, reason = "shared by several test crates; each uses a part")]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tumar::log::admission::Batch;
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing};
+use tumar::log::trouble::Trouble;
 use tumar::name::{GalleryName, RelyingParty, RequestId, Subject};
 use tumar::token::Evidence;
 use tumar::token::purpose::SpentEnvelope;
@@ -39,11 +41,13 @@ pub(crate) struct Memory {
     disk: Arc<Mutex<State>>,
     commits: usize,
     breaks: Option<Break>,
+    /// While it is, nothing can be written, and nothing is.
+    pub(crate) full: Arc<AtomicBool>,
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self { disk: Arc::default(), commits: 0, breaks: None }
+        Self { disk: Arc::default(), commits: 0, breaks: None, full: Arc::default() }
     }
 
     pub(crate) fn breaking(breaks: Break) -> Self {
@@ -90,12 +94,19 @@ impl Ledger for Memory {
     async fn commit(&mut self, batch: &mut Batch) -> Result<(), LedgerFault> {
         let mut state = self.disk.lock().unwrap().clone();
         batch.run(&mut state).await?;
+        if self.full.load(Ordering::SeqCst) {
+            return Err(LedgerFault::undone(Trouble::Full, Broken));
+        }
         let broken = self.breaks.filter(|breaks| breaks.at == self.commits);
         self.commits += 1;
         if broken.is_none_or(|breaks| breaks.persisted) {
             *self.disk.lock().unwrap() = state;
         }
         if broken.is_some() { Err(LedgerFault::new(Broken)) } else { Ok(()) }
+    }
+
+    async fn recover(&mut self) -> Result<(), LedgerFault> {
+        if self.full.load(Ordering::SeqCst) { Err(LedgerFault::undone(Trouble::Full, Broken)) } else { Ok(()) }
     }
 }
 

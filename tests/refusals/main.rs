@@ -76,7 +76,7 @@ const NOT_A_HELPERS: [&str; 8] = [
 ];
 
 /// No sequence of calls leads to these with certainty.
-const NOT_CALLED_UP: [&str; 19] = [
+const NOT_CALLED_UP: [&str; 21] = [
     // A clock must be wrong: tests/clocks.rs sets it.
     "CLOCK_IN_DOUBT",
     // A node must break three runs: src/peer/trust.rs.
@@ -88,6 +88,9 @@ const NOT_CALLED_UP: [&str; 19] = [
     // Messages of the protocol must be falsified: tests/cheating.rs does.
     "PEERS_DISAGREE",
     "RUN_FAILED",
+    // The disk must be full, or a folder not to be written: tests/disk.rs sees to it.
+    "LOG_DISK_FULL",
+    "LOG_UNWRITABLE",
     // The disk must fail: tests/access_log.rs and tests/store see to what happens then.
     "LOG_HALTED",
     "STORE_FAILED",

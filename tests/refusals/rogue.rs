@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tumar::clocks::Clocks;
 use tumar::handshake::Context;
+use tumar::log::continuity::Gap;
 use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
@@ -42,6 +43,14 @@ impl Settle for Forgetful {
 
     async fn conclude(&self, _: &[[u8; 32]], _: &[bool]) -> Result<(), LinkError> {
         Ok(())
+    }
+
+    async fn cosigned(&self, _: Party) -> Result<Vec<String>, LinkError> {
+        Ok(Vec::new())
+    }
+
+    async fn continues(&self, _: Vec<String>) -> Result<Option<Gap>, LinkError> {
+        Ok(None)
     }
 }
 

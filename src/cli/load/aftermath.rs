@@ -60,6 +60,8 @@ pub(super) async fn ask_again(calls: &Calls, bar: &ProgressBar) -> Result<People
                     // They pass by themselves, and say nothing of the person.
                     "PEER_LOST"
                     | "COMMITTEE_INCOMPLETE"
+                    | "LOG_DISK_FULL"
+                    | "LOG_UNWRITABLE"
                     | "OVERLOADED"
                     | "RATE_LIMITED"
                     | "ATTEMPTS_IN_FLIGHT"

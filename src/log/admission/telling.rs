@@ -1,0 +1,81 @@
+//! Whoever waits for the log is told what became of it: after a commit that is durable, or after one that came to nothing.
+
+use tokio::sync::oneshot;
+
+use super::super::access::LogError;
+use super::super::entry::Reason;
+use super::super::half::Place;
+use super::super::outcome::{Closing, NotAdmitted, Ticket};
+use super::super::trouble::Trouble;
+use super::super::work::{Admitted, Outcome, Work};
+use super::Batch;
+
+impl Batch {
+    /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
+    pub(in crate::log) fn take_entries(&mut self) -> Vec<(Place, Vec<u8>)> {
+        self.before = None;
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Tells everyone what became of it. What was admitted for who has gone away meanwhile is closed with the next commit.
+    pub(in crate::log) fn answer(&mut self) {
+        for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
+            match (work, outcome) {
+                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
+                    if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, place, subject })) {
+                        self.works.push(cancelled(&lost, now));
+                    }
+                }
+                (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
+                (
+                    Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
+                    Outcome::Written(place),
+                ) => {
+                    drop(reply.send(Ok(place)));
+                }
+                (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
+                (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
+                (Work::Deny { reply, .. }, Outcome::Counted) => drop(reply.send(Err(LogError::Counted))),
+                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen | Outcome::Counted)
+                | (Work::Name { .. }, Outcome::NotOpen | Outcome::Counted)
+                | (Work::Close { .. }, Outcome::Counted)
+                | (
+                    Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
+                    Outcome::Admitted { .. } | Outcome::Refused(_),
+                ) => {
+                    unreachable!("each work has its own outcomes")
+                }
+            }
+        }
+    }
+
+    /// After a transaction that is known to have come to nothing: all is as it was before, and everyone is told why. How admitted
+    /// requests ended stays here, to be written when that is possible again.
+    pub(in crate::log) fn refuse(&mut self, trouble: Trouble) {
+        if let Some((under_way, next, blank)) = self.before.take() {
+            (self.under_way, self.next, self.blank) = (under_way, next, blank);
+        }
+        self.outcomes.clear();
+        self.entries.clear();
+        for work in std::mem::take(&mut self.works) {
+            match work {
+                Work::Admit { reply, .. } => drop(reply.send(Err(NotAdmitted::Unwritable(trouble)))),
+                Work::Deny { reply, .. } | Work::Name { reply, .. } => {
+                    drop(reply.send(Err(LogError::Unwritable(trouble))));
+                }
+                Work::Close { ticket, closing, answer, now, reply } => {
+                    drop(reply.send(Err(LogError::Unwritable(trouble))));
+                    let (reply, _nobody_waits) = oneshot::channel();
+                    self.works.push(Work::Close { ticket, closing, answer, now, reply });
+                }
+            }
+        }
+    }
+}
+
+/// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
+fn cancelled(lost: &Admitted, now: u64) -> Work {
+    const CANCELLED: Reason = Reason::fixed("CANCELLED");
+    let (reply, _) = oneshot::channel();
+    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
+}

@@ -1,0 +1,175 @@
+//! A copy of the store while it is used, and what an older copy is brought up to date by: the entries that its log was found to have since.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use sqlx::{Connection as _, query, raw_sql};
+use zeroize::Zeroizing;
+
+use super::ledger::Named;
+use super::{Store, StoreError, column, connect, number, schema};
+use crate::log::entry::{Entry, Event, blinded_handle};
+use crate::log::half::Place;
+use crate::log::ledger::Standing;
+use crate::request::Method;
+
+/// What dies by itself within days and must not live on in a copy: seeds of envelope keys, what was sealed to them, and answers.
+const SHORT_LIVED: &str = "
+DELETE FROM envelope_keys;
+DELETE FROM envelopes;
+UPDATE requests SET answer = NULL WHERE answer IS NOT NULL;
+";
+
+/// Positions of a gallery that are left out after the last that a copy knows of, beside one for each enrolment that was asked for since.
+const SPARE_POSITIONS: u64 = 64;
+
+/// What entries that a copy did not have told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Entries.
+    pub entries: usize,
+    /// People who were erased since, and are now here as well.
+    pub erased: usize,
+    /// People who were locked or unlocked since, and are now here as well.
+    pub locks: usize,
+    /// People who were enrolled since. Their shares are in none of the entries: they are not enrolled here.
+    pub enrolled: usize,
+}
+
+/// A person's record, as far as entries tell of it.
+struct Told {
+    key: Zeroizing<[u8; 32]>,
+    handles: u64,
+    lock: Option<bool>,
+    erased: bool,
+}
+
+impl Store {
+    /// Writes a copy of all that is durable into a new file, without what must not outlive its time. Whoever commits meanwhile waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`]; what was written of the copy may be there.
+    pub async fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        query("VACUUM INTO ?").bind(file.to_string_lossy()).execute(held.plain()?).await?;
+        drop(held);
+        let mut copy = connect(file).await?;
+        raw_sql(SHORT_LIVED).execute(&mut copy).await?;
+        // One file, that can be summed and carried.
+        raw_sql("PRAGMA journal_mode = DELETE").execute(&mut copy).await?;
+        Ok(copy.close().await?)
+    }
+
+    /// Appends entries that the log was found to have beyond this store's, in order, and does what they say was done: erasures, locks,
+    /// counts of handles. All or nothing, but for rows that are emptied afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Form`] for what is no entry, [`StoreError::Sealed`] if a record does not open, [`StoreError::Sqlite`].
+    pub async fn replay(&self, entries: &[(Place, Vec<u8>)]) -> Result<Replayed, StoreError> {
+        let mut people = self.people().await?;
+        let parsed: Vec<Entry> = entries
+            .iter()
+            .map(|(_, bytes)| Entry::parse(bytes))
+            .collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Form)?;
+        let (replayed, asked) = follow(&mut people, &parsed);
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        for (place, entry) in entries {
+            query("INSERT OR IGNORE INTO halves (half, first) VALUES (?, 0)")
+                .bind(place.half.number())
+                .execute(&mut *transaction)
+                .await?;
+            query("INSERT INTO entries (half, place, entry) VALUES (?, ?, ?)")
+                .bind(place.half.number())
+                .bind(column(place.index))
+                .bind(entry)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for (record, Told { handles, lock, erased, .. }) in &people {
+            query("UPDATE records SET handles = ? WHERE record = ?")
+                .bind(column(*handles))
+                .bind(record)
+                .execute(&mut *transaction)
+                .await?;
+            if let Some(locked) = lock {
+                query("UPDATE records SET attempts = 0, locked_until = ? WHERE record = ?")
+                    .bind(if *locked { column(Standing::LOCKED) } else { 0 })
+                    .bind(record)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            if *erased {
+                query("UPDATE records SET wrapped_key = NULL WHERE record = ?")
+                    .bind(record)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+        query("UPDATE positions SET given = given + ?")
+            .bind(column(asked + SPARE_POSITIONS))
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(last) = parsed.iter().map(|entry| entry.minute.begins()).max() {
+            schema::note_acted(&mut transaction, last.max(self.acted())).await?;
+        }
+        transaction.commit().await?;
+        drop(held);
+        self.finish_erasures().await?;
+        Ok(replayed)
+    }
+
+    /// Everybody's key of handles, and how many there are.
+    async fn people(&self) -> Result<HashMap<i64, Told>, StoreError> {
+        use sqlx::Row as _;
+        let mut held = self.connection().await;
+        let rows = query("SELECT * FROM records WHERE wrapped_key IS NOT NULL").fetch_all(held.plain()?).await?;
+        let read = |row: &sqlx::sqlite::SqliteRow| {
+            let named = Named::read(row)?;
+            let (wrapped, sealed): (&[u8], &[u8]) = (row.try_get("wrapped_key")?, row.try_get("subject_key")?);
+            let key = named.place().subject_key(wrapped, sealed, &self.0.key)?;
+            let told = Told { key, handles: number(row.try_get("handles")?), lock: None, erased: false };
+            Ok((row.try_get("record")?, told))
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Follows each person through the entries by the one handle that the next entry about them must bear. Gives as well how many positions
+/// may have been given out.
+fn follow(people: &mut HashMap<i64, Told>, entries: &[Entry]) -> (Replayed, u64) {
+    let mut replayed = Replayed { entries: entries.len(), ..Replayed::default() };
+    let mut next: HashMap<[u8; 32], i64> =
+        people.iter().map(|(record, told)| (blinded_handle(&told.key, told.handles), *record)).collect();
+    let (mut about, mut asked, mut changed) = (HashMap::new(), 0, HashSet::new());
+    for entry in entries {
+        if let Some(record) = next.remove(&entry.handle)
+            && let Some(told) = people.get_mut(&record)
+        {
+            told.handles += 1;
+            next.insert(blinded_handle(&told.key, told.handles), record);
+            about.insert(entry.rq, record);
+        }
+        asked += u64::from(entry.action == Method::Enroll);
+        if entry.event != Event::Completed {
+            continue;
+        }
+        replayed.enrolled += usize::from(entry.action == Method::Enroll);
+        // The entry that closes an erasure bears nobody's handle any more: the request tells whom it was about.
+        let Some((record, told)) = about.get(&entry.rq).and_then(|of| people.get_mut(of).map(|told| (*of, told)))
+        else {
+            continue;
+        };
+        if entry.action == Method::Erase && !told.erased {
+            told.erased = true;
+            replayed.erased += 1;
+        }
+        if matches!(entry.action, Method::Lock | Method::Unlock) {
+            told.lock = Some(entry.action == Method::Lock);
+            changed.insert(record);
+        }
+    }
+    replayed.locks = changed.len();
+    (replayed, asked)
+}
