@@ -271,7 +271,7 @@ impl Heard {
 }
 
 /// `2026-11-27 14:05:09 UTC`, of unix seconds.
-struct Utc(u64);
+pub struct Utc(pub u64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

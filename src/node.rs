@@ -1,11 +1,16 @@
 //! From a configuration to a node that runs: reads keys, opens log and store, links up, listens, and drains when told.
 
 mod audit;
+mod backup;
+mod check;
 mod config;
+mod control;
 mod daily;
 mod descriptors;
 mod keys;
+mod peers;
 mod public;
+mod restore;
 mod troubles;
 
 use std::net::SocketAddr;
@@ -23,9 +28,13 @@ use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
 
 pub use audit::{AuditConfig, PeerAuditConfig, WitnessConfig};
+pub use backup::{BackupError, Manifest, Source, Summed, write as write_backup};
+pub use check::{Finding, Verdict, check, worst};
 pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
+pub use control::{ask_backup, summary};
 pub use descriptors::{LEAST as LEAST_DESCRIPTORS, raise as raise_descriptors};
 pub use keys::Keys;
+pub use restore::{Restore, RestoreError, Restored, restore};
 
 use crate::clocks::{Clock, Clocks};
 use crate::engine::{Counters, Engine, Parts, ToldKey};
@@ -161,6 +170,7 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
+    let reads = Arc::clone(&clock);
     let Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness } =
         Box::pin(set_up(&config, clock)).await?;
     let rooms = descriptors::rooms(&config)?;
@@ -209,17 +219,21 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     if config.party == Party::LEADER {
         tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
     }
-    look_after((&log, &peers), &stopping);
+    look_after(&config, (&store, &log, &peers), reads, &stopping);
     tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
 }
 
-/// What a node does beside serving: looks at its published files, and tells what is wrong with its log.
+/// What a node does beside serving: answers its operator, looks at its published files, and tells what is wrong with its log.
 fn look_after(
-    (log, peers): (&AccessLog, &Arc<Peers>),
+    config: &Config,
+    (store, log, peers): (&Store, &AccessLog, &Arc<Peers>),
+    clock: Clock,
     stopping: &watch::Receiver<bool>,
 ) {
+    let source = Source { deployment: config.deployment.clone(), party: config.party, data: config.path(&config.data) };
+    tokio::spawn(control::serve(store.clone(), source, clock, stopping.clone()));
     tokio::spawn(daily::scrub(log.clone(), stopping.clone()));
     tokio::spawn(troubles::tell(log.troubles(), Arc::clone(peers), stopping.clone()));
 }

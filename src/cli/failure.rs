@@ -12,7 +12,7 @@ use tumar::client::{CertificateError, ClientError, ConfigError};
 use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
 use tumar::name::NameError;
-use tumar::node::NodeError;
+use tumar::node::{NodeError, RestoreError};
 use tumar::party::Party;
 use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
@@ -38,6 +38,18 @@ pub(super) enum Failure {
     /// A node that does not start.
     #[error("{}", with_causes(.0))]
     Node(#[from] NodeError),
+    /// No backup.
+    #[error("{0}")]
+    Backup(String),
+    /// Backup and keys in one place.
+    #[error("--keys must name a folder outside of the backup: whoever has both has the node")]
+    Together,
+    /// A node that runs and can not be asked.
+    #[error("{}: a node runs on this folder and does not listen at control.sock: stop it first, or see why in its log", .0.display())]
+    NoSocket(PathBuf),
+    /// A backup that was not put back.
+    #[error("nothing was put back: {}", with_causes(.0))]
+    Restore(#[from] RestoreError),
     /// A node's store.
     #[error("{}", with_causes(.0))]
     Store(#[from] StoreError),
@@ -252,7 +264,7 @@ fn reason_of(error: &ClientError) -> String {
 }
 
 /// An error and what is behind it, on one line, each once.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
@@ -270,7 +282,10 @@ impl Failure {
             Self::Unsure { cause: Some(error), .. } | Self::Client(error) => of_client(error),
             Self::Fetch(FetchError::Token(_)) | Self::TokenExpired { .. } => 3,
             Self::Fetch(FetchError::Web(WebError::Untrusted(..)))
+            | Self::Node(NodeError::Behind(_))
+            | Self::Restore(RestoreError::Missing { .. } | RestoreError::Forked { .. } | RestoreError::Key { .. })
             | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
+            Self::Restore(RestoreError::NobodySaid) => 4,
             Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
             Self::Erasure(CertificateError::Form)
             | Self::Pins(_)
@@ -278,6 +293,10 @@ impl Failure {
             | Self::SubjectKey
             | Self::Config(_)
             | Self::Node(_)
+            | Self::Backup(_)
+            | Self::Together
+            | Self::NoSocket(_)
+            | Self::Restore(_)
             | Self::Store(_)
             | Self::File { .. }
             | Self::NotEmpty(_)

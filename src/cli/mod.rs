@@ -5,6 +5,7 @@ mod output;
 
 mod approve;
 mod audit;
+mod backup;
 mod bank;
 mod call;
 mod captures;
@@ -41,7 +42,7 @@ const EXIT_CODES: &str = "Exit codes:
   2  wrong usage, or files and arguments that do not fit; standard output that can not be written, on a full disk
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
-  5  not trusted: keys, receipts or a certificate do not hold; audit: a fork
+  5  not trusted: keys, receipts or a certificate do not hold; audit: a fork; node, restore: an older log than was cosigned
 130  ended by SIGINT: a search, at the nodes as well; enroll and erase can be asked for again by --resume
 141  whoever read standard output has gone, as with `| head`";
 
@@ -62,6 +63,10 @@ enum Command {
     Init(init::Init),
     /// Run one node until SIGTERM or SIGINT
     Node(node::Run),
+    /// Copy what a node keeps, while it runs or not; its keys are not in the copy
+    Backup(backup::Backup),
+    /// Put a backup back, unless that would fork the node's log
+    Restore(backup::Restore),
     /// Give out an access token, as a bank's authorisation server would
     Token(token::Give),
     /// Approve a search in a case, as an officer of a bank; it takes two
@@ -109,6 +114,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Subject(subject) => wait(subject.run(json)),
         Command::Eval(eval) => eval.run(json),
         Command::Node(node) => wait(node.run(json)),
+        Command::Backup(backup) => wait(backup.run(json)),
+        Command::Restore(restore) => wait(restore.run(json)),
         Command::Enroll(enroll) => wait(enroll.run(json)),
         Command::Verify(verify) => wait(verify.run(json)),
         Command::Search(find) => wait(find.run(json)),

@@ -11,7 +11,7 @@ use tracing::Subscriber;
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter::FilterExt, fmt};
-use tumar::node::{self, Config, Node};
+use tumar::node::{self, Config, Node, NodeError};
 
 use super::clock;
 use super::failure::Failure;
@@ -30,6 +30,9 @@ pub(super) struct Run {
     /// Take the clock as it is, although this node has acted at a later time: after a clock that was ahead was put right
     #[arg(long)]
     accept_clock: bool,
+    /// Say what is wrong with configuration, keys, store, log, clock, addresses and peers, and serve nothing
+    #[arg(long, conflicts_with = "accept_clock")]
+    check: bool,
 }
 
 /// Starts a node from its configuration file.
@@ -52,6 +55,9 @@ async fn by(config: Config) -> Result<Node, Failure> {
 
 impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        if self.check {
+            return super::backup::check(&self.config, json).await;
+        }
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
         let quiet = Quiet::default();
         // Dropped at the end, when all has been said.
@@ -76,12 +82,16 @@ impl Run {
         let mut config = Config::read(&self.config)?;
         config.accept_clock = self.accept_clock;
         let node = by(config).await?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let behind = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            behind = node.fell_behind() => Some(behind),
+        };
         tracing::info!("draining");
         node.stop().await?;
-        Ok(ExitCode::SUCCESS)
+        match behind {
+            None => Ok(ExitCode::SUCCESS),
+            Some(behind) => Err(NodeError::from(behind).into()),
+        }
     }
 }

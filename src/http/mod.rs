@@ -8,6 +8,7 @@
 //! GET  /a/2026h2/tile/0/000
 //! GET  /a/2026h2/tile/entries/000    to readers with a token
 //! POST /add-checkpoint               C2SP tlog-witness
+//! GET  /cosigned/a                   what this node cosigned last of A's log
 //! GET  /, /page/...                  the page
 //! ```
 //!

@@ -64,6 +64,7 @@ pub(super) fn router(parts: Parts) -> Router {
         .route("/page/{name}", get(async |Path(name): Path<String>| asset(&name).unwrap_or_else(nowhere)))
         .route("/logs.json", get(index))
         .route("/add-checkpoint", post(add_checkpoint))
+        .route("/cosigned/{party}", get(cosigned))
         .route("/{party}/{half}/{*file}", get(file))
         .fallback(async || nowhere())
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
@@ -150,6 +151,23 @@ async fn add_checkpoint(State(shared): State<Arc<Shared>>, body: Bytes) -> Reply
         Ok(Ok(line)) => content_of(Kind::Checkpoint, line.into_bytes()),
         Ok(Err(error)) => refused(&error),
         Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "the witness has failed\n"),
+    }
+}
+
+/// What this node cosigned last of another's log, a note for each half-year: whoever puts a copy of that log back holds it against this.
+async fn cosigned(State(shared): State<Arc<Shared>>, Path(letter): Path<String>) -> Reply {
+    let party = Party::ALL.into_iter().find(|party| party.letter() == letter);
+    let (Some(party), Some(witness)) = (party, shared.parts.witness.clone()) else { return nowhere() };
+    let log = shared.parts.keys[party.index()].log.name().clone();
+    match tokio::task::spawn_blocking(move || witness.cosigned(&log)).await {
+        Ok(Ok(checkpoints)) => {
+            let told = json!({ "now": (shared.parts.clock)(), "checkpoints": checkpoints });
+            let mut reply = words(StatusCode::OK, "");
+            reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *reply.body_mut() = Body::from(format!("{told:#}\n"));
+            reply
+        }
+        Ok(Err(_)) | Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "what was cosigned can not be read\n"),
     }
 }
 

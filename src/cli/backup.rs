@@ -1,0 +1,201 @@
+//! `tumar backup`, `tumar restore`, and `tumar node --check`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tumar::audit::counts::time;
+use tumar::node::{self, Config, Finding, Keys, NodeError, Restore as Plan, Source, Verdict};
+use tumar::store::{Store, StoreError};
+
+use super::failure::Failure;
+use super::{clock, files, print_json};
+
+/// Arguments of `tumar backup`.
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The node's configuration: DIR/a/node.toml
+    #[arg(long)]
+    config: PathBuf,
+    /// A new or empty folder, on a disk of its own
+    #[arg(long)]
+    out: PathBuf,
+    /// Another new or empty folder, for a copy of the node's keys: keep the two apart, for together they are the node
+    #[arg(long)]
+    keys: Option<PathBuf>,
+}
+
+impl Backup {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let config = Config::read(&self.config)?;
+        let data = absolute(&config.path(&config.data))?;
+        let out = absolute(&self.out)?;
+        if let Some(keys) = &self.keys {
+            let keys = absolute(keys)?;
+            if keys.starts_with(&out) || out.starts_with(&keys) {
+                return Err(Failure::Together);
+            }
+            copy_keys(&config.path(&config.keys), &keys)?;
+        }
+        let told = match node::ask_backup(&data, &out).map_err(|source| Failure::File { path: data.clone(), source })? {
+            Some(told) => told,
+            None => self.by_itself(&config, data, &out).await?,
+        };
+        if let Some(error) = told["error"].as_str() {
+            return Err(Failure::Backup(error.to_owned()));
+        }
+        if json {
+            print_json(&told);
+        } else {
+            let (files, bytes) = (&told["files"], told["bytes"].as_u64().unwrap_or(0));
+            println!("Wrote {files} files, {} KiB, into {}", bytes.div_ceil(1024), self.out.display());
+            match &self.keys {
+                Some(keys) => println!("and the keys into {}: keep the two apart", keys.display()),
+                None => {
+                    println!("The keys are not in it: {} needs a copy of its own", config.path(&config.keys).display())
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// No node runs on the folder: its store is opened here.
+    async fn by_itself(&self, config: &Config, data: PathBuf, out: &Path) -> Result<Value, Failure> {
+        let file = data.join("store.sqlite");
+        if !file.exists() {
+            let source = io::Error::new(io::ErrorKind::NotFound, "there is no store to back up");
+            return Err(Failure::File { path: file, source });
+        }
+        let keys = Keys::read(&config.path(&config.keys))?;
+        let store = Store::open(&file, config.deployment.clone(), config.party, keys.store).await.map_err(|error| {
+            if matches!(error, StoreError::InUse) { Failure::NoSocket(data.clone()) } else { error.into() }
+        })?;
+        let source = Source { deployment: config.deployment.clone(), party: config.party, data };
+        let written = node::write_backup(&store, &source, out, clock::now()).await;
+        store.close().await?;
+        Ok(node::summary(&written.map_err(|error| Failure::Backup(super::failure::with_causes(&error)))?))
+    }
+}
+
+/// The node's key files, for their owner alone.
+fn copy_keys(from: &Path, to: &Path) -> Result<(), Failure> {
+    if !files::is_empty(to)? {
+        return Err(Failure::NotEmpty(to.to_owned()));
+    }
+    files::make_folder(to)?;
+    let at = |source| Failure::File { path: from.to_owned(), source };
+    for entry in std::fs::read_dir(from).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        let bytes = zeroize::Zeroizing::new(files::read(&entry.path())?);
+        files::write_secret(&to.join(entry.file_name()), &bytes)?;
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|source| Failure::File { path: path.to_owned(), source })
+}
+
+/// Arguments of `tumar restore`.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The backup's folder
+    #[arg(long)]
+    from: PathBuf,
+    /// The configuration of the node that it is of; its keys must be there, and its store must not
+    #[arg(long)]
+    config: PathBuf,
+    /// Published files of this node's log, newer than the backup: a folder with one for each half-year, as an auditor's mirror has it
+    /// (MIRROR/a). May be given more than once
+    #[arg(long)]
+    log: Vec<PathBuf>,
+    /// A file with the newest checkpoint of this node's log, where no peer can be asked. May be given more than once
+    #[arg(long)]
+    checkpoint: Vec<PathBuf>,
+}
+
+impl Restore {
+    pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let config = Config::read(&self.config)?;
+        let plan = Plan { from: &self.from, logs: &self.log, checkpoints: &self.checkpoint };
+        let restored = Box::pin(node::restore(&config, &plan)).await?;
+        let replayed = restored.replayed;
+        if json {
+            print_json(&json!({
+                "made": restored.made,
+                "logs": restored.sizes.iter().map(|(half, size)| json!({ "half": half.to_string(), "size": size })).collect::<Vec<_>>(),
+                "peers": restored.asked,
+                "replayed": {
+                    "entries": replayed.entries, "erased": replayed.erased, "locks": replayed.locks, "enrolled": replayed.enrolled,
+                },
+            }));
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("Put back the backup of {}", time(restored.made));
+        for (half, size) in &restored.sizes {
+            println!("  log of {half}: {size} entries");
+        }
+        if replayed.entries > 0 {
+            println!(
+                "  {} entries are newer than the backup, and were taken from published files: by them {} people were erased and {} \
+                 locked or unlocked here as well",
+                replayed.entries, replayed.erased, replayed.locks
+            );
+        }
+        if replayed.enrolled > 0 {
+            println!(
+                "  {} enrolments are newer than the backup, and their shares are lost at this node: those people must be enrolled anew",
+                replayed.enrolled
+            );
+        }
+        match restored.asked.as_slice() {
+            [] => println!("No peer was asked: the node holds its log against what they cosigned when it starts"),
+            peers => {
+                let names: Vec<_> = peers.iter().map(ToString::to_string).collect();
+                println!("The log continues what node {} cosigned", names.join(" and "));
+            }
+        }
+        println!("Look at it with: tumar node --check --config {}", self.config.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `tumar node --check`: one line for each thing that was looked at.
+pub(super) async fn check(path: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let findings = match Config::read(path) {
+        Ok(config) => {
+            let now: tumar::clocks::Clock = std::sync::Arc::new(clock::now);
+            Box::pin(node::check(&config, &now)).await
+        }
+        Err(error @ (NodeError::File(..) | NodeError::Config(..))) => vec![Finding {
+            what: "configuration".to_owned(),
+            verdict: Verdict::Wrong(super::failure::with_causes(&error), "mend the file that is named"),
+        }],
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        print_json(&json!({ "checks": findings.iter().map(told).collect::<Vec<_>>() }));
+    } else {
+        for Finding { what, verdict } in &findings {
+            match verdict {
+                Verdict::Ok(how) => println!("ok     {what}: {how}"),
+                Verdict::Unseen(why, to_do) => println!("unseen {what}: {why}: {to_do}"),
+                Verdict::Wrong(wrong, to_do) | Verdict::Forked(wrong, to_do) => {
+                    println!("WRONG  {what}: {wrong}: {to_do}")
+                }
+            }
+        }
+    }
+    Ok(ExitCode::from(node::worst(&findings)))
+}
+
+fn told(Finding { what, verdict }: &Finding) -> Value {
+    match verdict {
+        Verdict::Ok(how) => json!({ "what": what, "verdict": "ok", "told": how }),
+        Verdict::Unseen(why, to_do) => json!({ "what": what, "verdict": "unseen", "told": why, "to_do": to_do }),
+        Verdict::Wrong(wrong, to_do) => json!({ "what": what, "verdict": "wrong", "told": wrong, "to_do": to_do }),
+        Verdict::Forked(wrong, to_do) => json!({ "what": what, "verdict": "forked", "told": wrong, "to_do": to_do }),
+    }
+}

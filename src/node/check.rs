@@ -1,0 +1,296 @@
+//! Says what is wrong with a node before it is started: nothing is served, written or changed, but that a store which a crash left is
+//! read as SQLite reads it.
+
+use super::peers::{self, Asked, Told};
+use super::{Config, Keys, NodeError, audit, keys, listen, pinned, remotes, verifier};
+use crate::clocks::{APART, Clock, Utc};
+use crate::log::access::LogError;
+use crate::log::continuity::ContinuityError;
+use crate::log::copy::LogCopy;
+use crate::log::note::{VerifierKey, log_name};
+use crate::log::tiles;
+use crate::store::{Store, StoreError};
+use crate::template::model::Models;
+use crate::tls::Dialler;
+use crate::token::Policy;
+
+/// How one thing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Well, and how it was seen.
+    Ok(String),
+    /// It could not be looked at: why, and what to do.
+    Unseen(String, &'static str),
+    /// What is wrong, and what to do.
+    Wrong(String, &'static str),
+    /// The log is not the one that was cosigned: what is wrong, and what to do.
+    Forked(String, &'static str),
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which: `configuration`, `keys`, `store`, `log`, `clock`, `addresses`, `peer A` to `peer C`.
+    pub what: String,
+    /// How it is.
+    pub verdict: Verdict,
+}
+
+/// What a look at the store gave.
+enum Seen {
+    /// All of the log, and the latest time that was acted on.
+    Whole(LogCopy, u64),
+    /// A running node has it.
+    InUse,
+    /// There is none, or it can not be read: that is told by then.
+    Nothing,
+}
+
+/// Looks at everything that a start needs, in this order.
+pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let mut findings = Findings(Vec::new());
+    findings.tell("configuration", configuration(config), "mend the file that is named");
+    let keys = Keys::read(&config.path(&config.keys));
+    let key =
+        keys.as_ref().ok().map(|keys| VerifierKey::new(log_name(&config.deployment, config.party), keys.log.public()));
+    let certificates = keys
+        .as_ref()
+        .map_err(|error| with_causes(error))
+        .and_then(|_| certificates(config).map_err(|error| with_causes(&error)));
+    findings.tell_text(
+        "keys",
+        certificates,
+        "put the file back from where the keys are kept: nothing else opens the store or signs the log",
+    );
+    let seen = match (keys, &key) {
+        (Ok(keys), Some(key)) => store_and_log(config, keys, key, &mut findings).await,
+        _ => Seen::Nothing,
+    };
+    let told = peers::ask(config).await.unwrap_or_default();
+    clocks(clock(), &seen, &told, &mut findings);
+    if matches!(seen, Seen::InUse) {
+        findings.ok("addresses", "a running node listens there");
+    } else {
+        findings.tell_text("addresses", addresses(config).await, "end what listens there, or name other addresses");
+    }
+    for Asked { party, answer } in told {
+        let linked = dial(config, party).await;
+        findings.peer(party.as_str(), linked.and(answer), &seen);
+    }
+    findings.0
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn push(&mut self, what: &str, verdict: Verdict) {
+        self.0.push(Finding { what: what.to_owned(), verdict });
+    }
+
+    fn ok(&mut self, what: &str, how: impl Into<String>) {
+        self.push(what, Verdict::Ok(how.into()));
+    }
+
+    fn tell(&mut self, what: &str, looked: Result<String, NodeError>, to_do: &'static str) {
+        self.tell_text(what, looked.map_err(|error| with_causes(&error)), to_do);
+    }
+
+    fn tell_text(&mut self, what: &str, looked: Result<String, String>, to_do: &'static str) {
+        self.push(what, looked.map_or_else(|wrong| Verdict::Wrong(wrong, to_do), Verdict::Ok));
+    }
+
+    /// What a peer says, and whether the log that was seen continues what it cosigned.
+    fn peer(&mut self, party: &str, told: Result<Told, String>, seen: &Seen) {
+        let what = format!("peer {party}");
+        let told = match told {
+            Ok(told) => told,
+            Err(why) => {
+                return self.push(
+                    &what,
+                    Verdict::Unseen(why, "start that node, or mend its address and certificate in node.toml"),
+                );
+            }
+        };
+        let Seen::Whole(log, _) = seen else {
+            return self.ok(&what, "it answers; the log was not held against what it cosigned");
+        };
+        match log.continues(&told.checkpoints) {
+            Ok(()) if told.checkpoints.is_empty() => {
+                self.ok(&what, "it answers, and has cosigned nothing of this log yet")
+            }
+            Ok(()) => self.ok(&what, "it answers, and the log continues what it cosigned"),
+            Err(error @ ContinuityError::Gap(_)) => self.push(
+                &what,
+                Verdict::Forked(
+                    error.to_string(),
+                    "do not start this node; put the newest store back, or see docs/backup.md",
+                ),
+            ),
+            Err(error) => {
+                self.push(&what, Verdict::Wrong(with_causes(&error), "ask its operator which key of this log it has"))
+            }
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // An error that hands on another often says the same.
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
+/// All that is parsed.
+fn configuration(config: &Config) -> Result<String, NodeError> {
+    let models = Models::parse(&config.text(&config.models)?)
+        .map_err(|error| NodeError::Models(config.path(&config.models), error))?;
+    Policy::parse(&config.text(&config.policy)?, &models)
+        .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
+    verifier(config)?;
+    remotes(config)?;
+    config.envelope_life()?;
+    config.link_life()?;
+    for peer in &config.peers {
+        if let Some(seen) = &peer.audit {
+            audit::site(config, &seen.url, seen.certificate.as_ref())?;
+        }
+    }
+    Ok(format!("node {} of {}; policy, models, issuers, officers and peers are read", config.party, config.deployment))
+}
+
+fn certificates(config: &Config) -> Result<String, NodeError> {
+    let folder = config.path(&config.keys);
+    keys::tls(&folder, "peer")?;
+    keys::tls(&folder, "tls")?;
+    config.clients.iter().try_for_each(|path| pinned(config, path).map(drop))?;
+    audit::witness(config)?;
+    Ok(format!("{}: identity, log, store, witness and certificates are read", folder.display()))
+}
+
+async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings: &mut Findings) -> Seen {
+    let data = config.path(&config.data);
+    let (file, folder) = (data.join("store.sqlite"), data.join("log"));
+    if !file.exists() {
+        let published = tiles::halves(&folder).is_ok_and(|halves| !halves.is_empty());
+        if published {
+            let why = format!("{} is not there, and {} holds a published log", file.display(), folder.display());
+            findings.push(
+                "store",
+                Verdict::Wrong(why, "put the newest store back, or restore a backup: see docs/backup.md"),
+            );
+        } else {
+            findings.ok("store", format!("{} is made at the first start", file.display()));
+        }
+        return Seen::Nothing;
+    }
+    let mut store = match Store::open(&file, config.deployment.clone(), config.party, keys.store).await {
+        Ok(store) => store,
+        Err(StoreError::InUse) => {
+            findings.ok("store", format!("{}: a running node has it, so it is not looked into", file.display()));
+            return Seen::InUse;
+        }
+        Err(error) => {
+            let why = format!("{}: {}", file.display(), with_causes(&error));
+            findings.push(
+                "store",
+                Verdict::Wrong(
+                    why,
+                    "put back the store of this node and version, or restore a backup: see docs/backup.md",
+                ),
+            );
+            return Seen::Nothing;
+        }
+    };
+    let mut people = 0_u64;
+    let loaded =
+        store.load(0, |_| people += 1).await.map_err(|error| format!("{}: {}", file.display(), with_causes(&error)));
+    let whole = loaded.is_ok();
+    let to_do = "is keys/store.key the one that the store was written with? Else restore a backup: see docs/backup.md";
+    findings.tell_text("store", loaded.map(|_| format!("{}: {people} people", file.display())), to_do);
+    let acted = store.acted();
+    let log = LogCopy::read(&mut store, &folder, key).await;
+    let _ = store.close().await;
+    match log {
+        Ok(log) => {
+            let sizes: Vec<_> = log.sizes().map(|(half, size)| format!("{half} {size}")).collect();
+            findings.ok(
+                "log",
+                format!("{}: the store continues what is published ({})", folder.display(), sizes.join(", ")),
+            );
+            if whole { Seen::Whole(log, acted) } else { Seen::Nothing }
+        }
+        Err(error) => {
+            let why = format!("{}: {}", folder.display(), with_causes(&error));
+            let forked = matches!(error, LogError::Lost { .. } | LogError::Forked { .. });
+            let to_do = "put the newest store and log back, or restore a backup: see docs/backup.md";
+            findings.push("log", if forked { Verdict::Forked(why, to_do) } else { Verdict::Wrong(why, to_do) });
+            Seen::Nothing
+        }
+    }
+}
+
+fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
+    let mut wrong = Vec::new();
+    if let Seen::Whole(_, acted) = seen
+        && now + APART < *acted
+    {
+        wrong.push(format!("it says {}, and this node has acted at {} already", Utc(now), Utc(*acted)));
+    }
+    let heard: Vec<_> = told.iter().filter_map(|asked| Some((asked.party, asked.answer.as_ref().ok()?.now?))).collect();
+    for (party, theirs) in &heard {
+        if now.abs_diff(*theirs) > APART {
+            wrong.push(format!("it says {}, and that of node {party} says {}", Utc(now), Utc(*theirs)));
+        }
+    }
+    if wrong.is_empty() {
+        let with = if heard.is_empty() {
+            "nobody's: no peer said what its clock says".to_owned()
+        } else {
+            heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ")
+        };
+        findings.ok("clock", format!("{}, held against {with}", Utc(now)));
+    } else {
+        let to_do =
+            "set the clock right that is wrong; if this node acted at a wrong time, start it once with --accept-clock";
+        findings.push("clock", Verdict::Wrong(wrong.join("; "), to_do));
+    }
+}
+
+async fn addresses(config: &Config) -> Result<String, String> {
+    let audit = config.audit.as_ref().map(|audit| &audit.address);
+    let all: Vec<&String> = [&config.public, &config.peer].into_iter().chain(audit).collect();
+    for address in &all {
+        listen(address).await.map_err(|error| with_causes(&error))?;
+    }
+    Ok(format!("{} are free", all.iter().map(|address| address.as_str()).collect::<Vec<_>>().join(", ")))
+}
+
+/// Whether somebody with the pinned certificate listens for this node, and takes this node's certificate.
+async fn dial(config: &Config, party: crate::party::Party) -> Result<(), String> {
+    let identity = keys::tls(&config.path(&config.keys), "peer").map_err(|error| with_causes(&error))?;
+    let remotes = remotes(config).map_err(|error| with_causes(&error))?;
+    let Some(remote) = remotes.iter().find(|remote| remote.party == party) else { return Ok(()) };
+    let dialler = Dialler::new(Some(&identity), &remote.certificate, &crate::peer::tls_name(party))
+        .map_err(|error| with_causes(&error))?;
+    dialler
+        .dial(&remote.address)
+        .await
+        .map(drop)
+        .map_err(|error| format!("{}: {}", remote.address, with_causes(&error)))
+}
+
+/// The worst of all, as a number that commands end with: 0, 4 for what could not be seen, 2 for what is wrong, 5 for a log that would
+/// be forked.
+#[must_use]
+pub fn worst(findings: &[Finding]) -> u8 {
+    let of = |finding: &Finding| match finding.verdict {
+        Verdict::Ok(_) => (0, 0),
+        Verdict::Unseen(..) => (1, 4),
+        Verdict::Wrong(..) => (2, 2),
+        Verdict::Forked(..) => (3, 5),
+    };
+    findings.iter().map(of).max().map_or(0, |(_, code)| code)
+}

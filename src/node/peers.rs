@@ -1,0 +1,42 @@
+//! What the two others say on their ports for auditors, to a node that does not run: what they cosigned of its log, and their clocks.
+
+use serde::Deserialize;
+
+use super::{Config, NodeError, audit};
+use crate::party::Party;
+use crate::web::Answer;
+
+/// What a peer says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    /// Its clock, in unix seconds; none while it doubts it.
+    pub(super) now: Option<u64>,
+    /// The last checkpoint of each half-year of this node's log that it cosigned.
+    pub(super) checkpoints: Vec<String>,
+}
+
+/// One peer's answer, or why there is none.
+pub(super) struct Asked {
+    pub(super) party: Party,
+    pub(super) answer: Result<Told, String>,
+}
+
+/// Asks both. A peer of which the configuration does not say where its port is, is left out.
+pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
+    let mut asked = Vec::new();
+    for peer in &config.peers {
+        let Some(seen) = &peer.audit else { continue };
+        let site = audit::site(config, &seen.url, seen.certificate.as_ref())?;
+        let path = format!("/cosigned/{}", config.party.letter());
+        let answer = tokio::task::spawn_blocking(move || match site.get(&path, None) {
+            Ok(Answer { status: 200, body }) => {
+                serde_json::from_slice(&body).map_err(|_| format!("{} does not say what it cosigned", site.base()))
+            }
+            Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base())),
+            Err(error) => Err(super::check::with_causes(&error)),
+        });
+        let answer = answer.await.unwrap_or_else(|error| Err(error.to_string()));
+        asked.push(Asked { party: peer.party, answer });
+    }
+    Ok(asked)
+}

@@ -1,0 +1,239 @@
+//! A backup put back, in the one honest way: its log must continue, or be made to continue by entries that the log's own signature proves,
+//! whatever was cosigned of it since. Else nothing is put back, for the next entry would fork the log.
+//!
+//! ```text
+//! backup --verify sums--> staged copy --extend by published files (own folder, mirrors)--> held against what the peers cosigned
+//!        --> in place, the store last
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::backup::{self, BackupError};
+use super::peers::{self, Asked};
+use super::{Config, Keys, NodeError};
+use crate::log::access::LogError;
+use crate::log::continuity::{ContinuityError, Gap};
+use crate::log::copy::{LogCopy, of_note};
+use crate::log::half::{Half, Place};
+use crate::log::note::{NoteError, VerifierKey, log_name};
+use crate::log::tiles::{self, TilesError};
+use crate::party::Party;
+use crate::store::{Replayed, Store, StoreError};
+
+/// Why nothing was put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The configuration or the keys.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// Nothing is written over.
+    #[error("{}: a store is there, and nothing is written over it. If it is lost all the same, move it away first", .0.display())]
+    StoreThere(PathBuf),
+    /// What an earlier try has left aside.
+    #[error("{}: this is in the way; move it away first", .0.display())]
+    InTheWay(PathBuf),
+    /// A file or folder.
+    #[error("{}", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// The copy of the store.
+    #[error("the store of the backup")]
+    Store(#[from] StoreError),
+    /// The copy of the log.
+    #[error("the log of the backup")]
+    Log(#[from] LogError),
+    /// A checkpoint that was given.
+    #[error("{}: no checkpoint of this node's log", .0.display())]
+    Checkpoint(PathBuf, #[source] NoteError),
+    /// Files that were given, or stand in the node's folder, and are not this log's, or rotten.
+    #[error("{}: the files of {half} are not used", path.display())]
+    Files {
+        /// Where.
+        path: PathBuf,
+        /// Of which half-year.
+        half: Half,
+        /// What is wrong with them.
+        source: TilesError,
+    },
+    /// Nobody could say how far the log had come.
+    #[error(
+        "neither peer said what it cosigned of this log, so nobody can tell whether the backup is too old. Start a peer, or give the \
+         newest checkpoint of each half-year, as an auditor has it, by --checkpoint"
+    )]
+    NobodySaid,
+    /// The log of the backup lacks entries, and they are nowhere to be found.
+    #[error(
+        "entries {own} to {} of the log of {half} are not in the backup, and node {by} cosigned them: a node that goes on without them \
+         forks its log. Give the published files, an auditor's mirror of this node's log for one, by --log DIR (the folder that holds {half})",
+        cosigned - 1
+    )]
+    Missing {
+        /// Of which half-year.
+        half: Half,
+        /// Entries that are there.
+        own: u64,
+        /// Entries that were cosigned.
+        cosigned: u64,
+        /// Who says so: a node, or a file.
+        by: String,
+    },
+    /// The log of the backup is another than was cosigned.
+    #[error("{gap} (by {by}). This backup can not be used")]
+    Forked {
+        /// How.
+        gap: Gap,
+        /// Who says so.
+        by: String,
+    },
+    /// What was cosigned is not by this log's key.
+    #[error("what {by} has is no checkpoint of this node's log: is log.pk8 the node's own?")]
+    Key {
+        /// Who.
+        by: String,
+    },
+}
+
+/// What is to be put back, and by whose word.
+#[derive(Debug)]
+pub struct Restore<'a> {
+    /// The backup's folder.
+    pub from: &'a Path,
+    /// Folders of published files of this node's log, one in each for each half-year, beside the node's own.
+    pub logs: &'a [PathBuf],
+    /// Files with checkpoints of this node's log.
+    pub checkpoints: &'a [PathBuf],
+}
+
+/// What was put back.
+#[derive(Debug)]
+pub struct Restored {
+    /// When the backup was made, in unix seconds.
+    pub made: u64,
+    /// Entries of each half-year by now.
+    pub sizes: Vec<(Half, u64)>,
+    /// What published entries have added.
+    pub replayed: Replayed,
+    /// Peers that said what they cosigned.
+    pub asked: Vec<Party>,
+}
+
+/// Puts a backup back where the configuration has the node's data. All or nothing: the store comes last.
+///
+/// # Errors
+/// [`RestoreError`]; then the node's folder is as it was.
+pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, RestoreError> {
+    let data = config.path(&config.data);
+    let (store, stage) = (data.join("store.sqlite"), data.join("restore.new"));
+    if store.exists() {
+        return Err(RestoreError::StoreThere(store));
+    }
+    let aside = data.join("log.old");
+    if aside.exists() {
+        return Err(RestoreError::InTheWay(aside));
+    }
+    let manifest = backup::verify(plan.from, &config.deployment, config.party)?;
+    // Of a try that was cut off.
+    let _ = fs::remove_dir_all(&stage);
+    backup::copy(plan.from, &stage)?;
+    let brought = Box::pin(bring_up(config, plan, (&data, &stage))).await;
+    let (sizes, replayed, asked) = match brought {
+        Ok(brought) => brought,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&stage);
+            return Err(error);
+        }
+    };
+    if data.join("log").exists() {
+        rename(&data.join("log"), &aside)?;
+    }
+    for name in ["log", "witness"] {
+        if stage.join(name).exists() && !data.join(name).exists() {
+            rename(&stage.join(name), &data.join(name))?;
+        }
+    }
+    rename(&stage.join("store.sqlite"), &store)?;
+    let _ = fs::remove_dir_all(&stage);
+    fs::File::open(&data).and_then(|folder| folder.sync_all()).map_err(|error| RestoreError::File(data, error))?;
+    Ok(Restored { made: manifest.made, sizes, replayed, asked })
+}
+
+type Brought = (Vec<(Half, u64)>, Replayed, Vec<Party>);
+
+/// Brings the staged copy up to all that is known of the log.
+async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &Path)) -> Result<Brought, RestoreError> {
+    let keys = Keys::read(&config.path(&config.keys))?;
+    let key = VerifierKey::new(log_name(&config.deployment, config.party), keys.log.public());
+    let notes = notes(config, plan, &key).await?;
+    let mut store =
+        Store::open(&stage.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
+    let mut log = LogCopy::read(&mut store, &stage.join("log"), &key).await?;
+    let mut found = Vec::new();
+    for folder in std::iter::once(&data.join("log")).chain(plan.logs) {
+        for half in tiles::halves(folder).map_err(|error| RestoreError::File(folder.clone(), error))? {
+            let own = log.size(half);
+            let wrong = |source| RestoreError::Files { path: folder.clone(), half, source };
+            let entries = log.extend(folder, half).map_err(wrong)?;
+            if !entries.is_empty() {
+                put_files(&folder.join(half.to_string()), &stage.join("log").join(half.to_string()))?;
+            }
+            found.extend((own..).zip(entries).map(|(index, entry)| (Place { half, index }, entry)));
+        }
+    }
+    for (by, note) in &notes.of {
+        log.continues([note]).map_err(|error| refusal(error, by))?;
+    }
+    found.sort_by_key(|(place, _)| *place);
+    let replayed = if found.is_empty() { Replayed::default() } else { store.replay(&found).await? };
+    store.close().await?;
+    Ok((log.sizes().collect(), replayed, notes.asked))
+}
+
+/// The published files of one half-year, and nothing that a mirror has beside them, in the place of a copy's.
+fn put_files(from: &Path, to: &Path) -> Result<(), RestoreError> {
+    let _ = fs::remove_dir_all(to);
+    backup::folder(to)?;
+    backup::copy(&from.join("tile"), &to.join("tile"))?;
+    let note = from.join("checkpoint");
+    fs::copy(&note, to.join("checkpoint")).map_err(|error| RestoreError::File(note, error))?;
+    Ok(())
+}
+
+/// Signed notes of the log, each with who has it; and which peers were asked.
+struct Notes {
+    of: Vec<(String, String)>,
+    asked: Vec<Party>,
+}
+
+async fn notes(config: &Config, plan: &Restore<'_>, key: &VerifierKey) -> Result<Notes, RestoreError> {
+    let mut notes = Notes { of: Vec::new(), asked: Vec::new() };
+    for path in plan.checkpoints {
+        let note = fs::read_to_string(path).map_err(|error| RestoreError::File(path.clone(), error))?;
+        of_note(&note, key).map_err(|error| RestoreError::Checkpoint(path.clone(), error))?;
+        notes.of.push((path.display().to_string(), note));
+    }
+    for Asked { party, answer } in peers::ask(config).await? {
+        if let Ok(told) = answer {
+            notes.asked.push(party);
+            notes.of.extend(told.checkpoints.into_iter().map(|note| (format!("node {party}"), note)));
+        }
+    }
+    if notes.asked.is_empty() && plan.checkpoints.is_empty() { Err(RestoreError::NobodySaid) } else { Ok(notes) }
+}
+
+fn refusal(error: ContinuityError, by: &str) -> RestoreError {
+    let by = by.to_owned();
+    match error {
+        ContinuityError::Gap(Gap::Shorter { half, own, cosigned }) => RestoreError::Missing { half, own, cosigned, by },
+        ContinuityError::Gap(gap @ Gap::Other { .. }) => RestoreError::Forked { gap, by },
+        ContinuityError::Note(_) => RestoreError::Key { by },
+        ContinuityError::Files(half, source) => RestoreError::Files { path: PathBuf::new(), half, source },
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), RestoreError> {
+    fs::rename(from, to).map_err(|error| RestoreError::File(to.to_owned(), error))
+}

@@ -1,0 +1,328 @@
+//! A node whose store was put back from an older copy: three processes. It must end before it writes the entry that would fork its log;
+//! and `docs/backup.md` must be true, word by word.
+
+#![allow(clippy::unwrap_used)]
+
+mod trio;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use trio::{Files, entries, face_of, target, template};
+use tumar::client::{Client, ClientError};
+use tumar::party::Party;
+use tumar::request::Method;
+use tumar::template::Template;
+
+struct Nodes {
+    files: Files,
+    processes: [Option<Child>; 3],
+}
+
+impl Nodes {
+    fn start() -> Self {
+        let files = Files::new();
+        let processes = Party::ALL.map(|party| Some(files.spawn(party)));
+        Self { files, processes }
+    }
+
+    /// By SIGTERM; its exit code.
+    fn stop(&mut self, party: Party) -> Option<i32> {
+        let mut process = self.processes[party.index()].take().unwrap();
+        assert!(Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap().success());
+        process.wait().unwrap().code()
+    }
+
+    fn again(&mut self, party: Party) {
+        self.processes[party.index()] = Some(self.files.spawn(party));
+    }
+
+    /// Waits until a node ends by itself; its exit code.
+    async fn ended(&mut self, party: Party) -> Option<i32> {
+        let process = self.processes[party.index()].as_mut().unwrap();
+        let ended = async {
+            loop {
+                if let Some(status) = process.try_wait().unwrap() {
+                    return status.code();
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), ended).await.expect("the node ends within a minute")
+    }
+
+    /// A client once all three are linked.
+    async fn client(&self) -> Client {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            match self.files.client().await {
+                Ok(client) => return client,
+                Err(error) => assert!(Instant::now() < deadline, "the nodes do not come back: {error}"),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn enrol(&self, subject: &str) {
+        let token = self.files.token("enrolment", Method::Enroll);
+        self.client().await.enroll(&token, &target(subject, "enrolment"), &[face_of(&face())]).await.unwrap();
+    }
+
+    async fn verify(&self, subject: &str) -> Result<bool, ClientError> {
+        let token = self.files.token("cash_withdrawal", Method::Verify);
+        let asked = target(subject, "cash_withdrawal");
+        self.client().await.verify(&token, &asked, &[face_of(&face())], 1).await.map(|verified| verified.matched)
+    }
+
+    /// The size under the last checkpoint of a node's log that another cosigned.
+    fn cosigned(&self, of: Party, by: Party) -> u64 {
+        let folder = self.files.node(by).join(format!("data/witness/log-log.{}.dev.tumar.internal", of.letter()));
+        let Ok(mut halves) = fs::read_dir(folder) else { return 0 };
+        // Another stands beside it while the first is being written.
+        let half = halves.find_map(|half| half.ok().filter(|half| half.path().extension().is_none()));
+        let Some(half) = half else { return 0 };
+        fs::read_to_string(half.path()).unwrap().lines().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Waits until both others cosigned more than so many entries of a node's log.
+    async fn cosigned_beyond(&self, of: Party, size: u64) {
+        let others = [of.next(), of.prev()];
+        let cosigned = async {
+            while others.iter().any(|&by| self.cosigned(of, by) <= size) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), cosigned).await.expect("the others cosign within a minute");
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().flatten() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}
+
+fn face() -> Template {
+    template(&(0..512).map(|place: u16| f32::from(place * 37 % 64) - 31.5).collect::<Vec<_>>())
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_an_older_store_ends_and_says_both_sizes_and_its_log_is_not_forked() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    let mut before = [0; 3];
+    for party in Party::ALL {
+        assert_eq!(nodes.stop(party), Some(0));
+        let folder = nodes.files.node(party);
+        copy(&folder.join("data"), &folder.join("copy"));
+        before[party.index()] = entries(&folder).len() as u64;
+        nodes.again(party);
+    }
+    nodes.enrol("c-2").await;
+    for party in Party::ALL {
+        let own = before[party.index()];
+        nodes.cosigned_beyond(party, own).await;
+        assert_eq!(nodes.stop(party), Some(0));
+        let [data, newest, older] = ["data", "newest", "copy"].map(|name| nodes.files.node(party).join(name));
+        fs::rename(&data, &newest).unwrap();
+        copy(&older, &data);
+        nodes.again(party);
+        assert_eq!(nodes.ended(party).await, Some(5), "not trusted");
+        let said = nodes.files.said(party);
+        let cosigned = nodes.cosigned(party, party.next());
+        for word in [&format!("{own} entries here and had {cosigned}"), "older copy", "tumar restore"] {
+            assert!(said.contains(word), "{party} does not say {word}: {said}");
+        }
+        let told = format!("node {party} has {own} entries");
+        let heard = async {
+            while ![party.next(), party.prev()].iter().any(|&other| nodes.files.said(other).contains(&told)) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_mins(1), heard).await.unwrap_or_else(|_| panic!("no peer says: {told}"));
+        assert_eq!(entries(&nodes.files.node(party)).len() as u64, own, "nothing was written");
+        // The newest one put back, all is well.
+        fs::remove_dir_all(&data).unwrap();
+        fs::rename(&newest, &data).unwrap();
+        nodes.again(party);
+        nodes.client().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_an_older_store_that_reaches_nobody_waits_and_does_not_serve() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    for party in Party::ALL {
+        assert_eq!(nodes.stop(party), Some(0));
+    }
+    nodes.again(Party::A);
+    let up = async {
+        loop {
+            let error = nodes.files.client().await.expect_err("it served alone");
+            if error.reason() == "COMMITTEE_INCOMPLETE" {
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), up).await.expect("it is there, and does not serve");
+}
+
+/// The commands below a heading of the document.
+fn commands(heading: &str) -> Vec<String> {
+    let text = include_str!("../docs/backup.md");
+    let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// Where an operator has things.
+struct Desk {
+    names: Vec<(&'static str, PathBuf)>,
+}
+
+impl Desk {
+    fn new(nodes: &Nodes, party: Party, round: usize) -> Self {
+        let at = |name: &str| nodes.files.path(&format!("{name}-{party}-{round}"));
+        let names = vec![
+            ("NODE", nodes.files.node(party)),
+            ("BACKUP", at("backup")),
+            ("KEYS", at("keys")),
+            ("MIRROR", at("mirror")),
+        ];
+        Self { names }
+    }
+
+    fn at(&self, name: &str) -> &Path {
+        &self.names.iter().find(|(of, _)| *of == name).unwrap().1
+    }
+
+    fn run(&self, command: &str) -> Output {
+        let bin = Path::new(env!("CARGO_BIN_EXE_tumar")).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("bash");
+        shell.args(["-euc", command]).env("PATH", path).env("NO_COLOR", "1");
+        shell.envs(self.names.iter().map(|(name, path)| (*name, path))).output().unwrap()
+    }
+
+    /// What it prints; it must end well.
+    fn does(&self, command: &str) -> String {
+        let output = self.run(command);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{command}: {}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Why it refuses, with its exit code.
+    fn refused(&self, command: &str) -> (Option<i32>, String) {
+        let output = self.run(command);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    for (round, party) in [Party::C, Party::A].into_iter().enumerate() {
+        let gone = format!("gone-{round}");
+        nodes.enrol(&gone).await;
+        let desk = Desk::new(&nodes, party, round);
+        for command in commands("Make a backup") {
+            assert!(desk.does(&command).contains("Wrote"));
+        }
+        assert!(!desk.at("BACKUP").join("keys").exists() && desk.at("KEYS").join("store.key").is_file());
+        // What is not in the backup: comparisons, and somebody who is erased. Two entries of before may be published late.
+        let published = entries(&nodes.files.node(party)).len() as u64;
+        for _ in 0..3 {
+            assert!(nodes.verify("c-1").await.unwrap());
+        }
+        let token = nodes.files.token("erasure", Method::Erase);
+        nodes.client().await.erase(&token, &target(&gone, "erasure")).await.unwrap();
+        nodes.cosigned_beyond(party, published + 4).await;
+        let folder = nodes.files.node(party);
+        assert_eq!(nodes.stop(party), Some(0));
+        let size = entries(&folder).len() as u64;
+        copy(&folder.join("data/log"), desk.at("MIRROR"));
+        // The disk is lost, but for a store that is damaged.
+        fs::remove_dir_all(folder.join("data/log")).unwrap();
+        fs::remove_dir_all(folder.join("data/witness")).unwrap();
+        let [away, restore, check] = commands("Put a backup back").try_into().unwrap();
+        let (code, why) = desk.refused(&restore);
+        assert!(code == Some(2) && why.contains("nothing is written over it"), "{code:?}: {why}");
+        desk.does(&away);
+        let (code, why) = desk.refused(&restore.replace("--log \"$MIRROR\"", ""));
+        let last = format!("to {} of the log of", nodes.cosigned(party, party.next()) - 1);
+        assert!(code == Some(5) && why.contains(&last) && why.contains("--log DIR"), "{code:?}: {why}");
+        assert!(!folder.join("data/store.sqlite").exists(), "nothing was put back");
+        let told = desk.does(&restore);
+        assert!(told.contains("1 people were erased"), "{told}");
+        let looked = desk.does(&check);
+        assert!(looked.lines().all(|line| line.starts_with("ok")), "{looked}");
+        assert!(looked.contains("the log continues what it cosigned"), "{looked}");
+        nodes.again(party);
+        assert!(nodes.verify("c-1").await.unwrap());
+        assert_eq!(nodes.verify(&gone).await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+        assert!(entries(&folder).len() as u64 >= size, "nothing of the log is lost");
+        fs::remove_dir_all(folder.join("lost")).unwrap();
+    }
+    for party in Party::ALL {
+        assert_eq!(nodes.stop(party), Some(0));
+    }
+    let [a, b, c] = Party::ALL.map(|party| entries(&nodes.files.node(party)).len());
+    assert!(a > 0 && b > 0 && c > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_is_wrong_and_what_to_do() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    let party = Party::B;
+    let desk = Desk::new(&nodes, party, 0);
+    let [check] = commands("Look at a node").try_into().unwrap();
+    // Beside a running node nothing is opened that it has.
+    let looked = desk.does(&check);
+    assert!(looked.contains("a running node has it"), "{looked}");
+    assert_eq!(nodes.stop(party), Some(0));
+    let looked = desk.does(&check);
+    assert!(looked.lines().all(|line| line.starts_with("ok")) && looked.contains("1 people"), "{looked}");
+    let wrong = |name: &str, damage: &dyn Fn(&Path), code: i32, words: &[&str]| {
+        let (file, aside) = (nodes.files.node(party).join(name), nodes.files.path("aside"));
+        copy(&file, &aside);
+        damage(&file);
+        let output = desk.run(&check);
+        let looked = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{name}: {looked}");
+        let told = looked.lines().find(|line| line.starts_with("WRONG")).unwrap_or_else(|| panic!("{name}: {looked}"));
+        assert!(words.iter().all(|word| told.contains(word)), "{name}: {told}");
+        if file.is_dir() {
+            fs::remove_dir_all(&file).unwrap()
+        } else {
+            drop(fs::remove_file(&file))
+        }
+        fs::rename(&aside, &file).unwrap();
+    };
+    let gone = |file: &Path| fs::remove_file(file).unwrap();
+    let junk = |file: &Path| fs::write(file, "junk").unwrap();
+    wrong("node.toml", &junk, 2, &["configuration", "node.toml", "mend the file"]);
+    wrong("keys/store.key", &gone, 2, &["keys", "store.key"]);
+    wrong("keys/store.key", &|file| fs::write(file, [7; 32]).unwrap(), 2, &["store", "store.sqlite", "store.key"]);
+    wrong("keys/peer.crt", &junk, 2, &["keys", "peer.crt"]);
+    wrong("data/store.sqlite", &gone, 2, &["store", "published log", "backup"]);
+    let looked = desk.does(&check);
+    assert!(looked.lines().all(|line| line.starts_with("ok")), "all is as it was: {looked}");
+    nodes.stop(Party::C);
+    let output = desk.run(&check);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("unseen peer C"));
+}
