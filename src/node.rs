@@ -7,10 +7,13 @@ mod config;
 mod control;
 mod daily;
 mod descriptors;
+mod health;
 mod keys;
 mod peers;
 mod public;
+mod reload;
 mod restore;
+mod stop;
 mod troubles;
 
 use std::net::SocketAddr;
@@ -54,6 +57,8 @@ use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, Tru
 use crate::web::WebError;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
 use daily::Card;
+use reload::Reload;
+use stop::{Servers, Stop, stopped};
 
 /// Seconds between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -154,8 +159,9 @@ pub struct Node {
     log: AccessLog,
     public: SocketAddr,
     peer: SocketAddr,
-    stop: watch::Sender<bool>,
-    servers: Vec<JoinHandle<()>>,
+    stop: Stop,
+    servers: Servers,
+    reload: Reload,
 }
 
 /// Opens everything that the configuration names, and listens.
@@ -182,7 +188,8 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let public_listener = listen(&config.public).await?;
     let peer_listener = listen(&config.peer).await?;
     let (public, peer) = (bound(&public_listener, &config.public)?, bound(&peer_listener, &config.peer)?);
-    let (stop, stopping) = watch::channel(false);
+    let stop = Stop::default();
+    let (stopping, closing) = (stop.tasks.subscribe(), stop.ports.subscribe());
 
     let pins: Vec<Pinned> =
         config.peers.iter().map(|peer| pinned(&config, &peer.certificate)).collect::<Result<_, _>>()?;
@@ -194,22 +201,24 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .add_service(links)
         .serve_with_incoming_shutdown(
-            crate::tls::accept(peer_listener, peer_tls, rooms.peers).map(|stream| stream.map(kept)),
-            stopped(stopping.clone()),
+            crate::tls::accept(peer_listener, peer_tls.clone(), rooms.peers).map(|stream| stream.map(kept)),
+            stopped(stop.links.subscribe()),
         );
 
     let public_tls = crate::tls::open_server(&public_identity, &callers)?;
     let (health, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(public::report_health(health, Arc::clone(&peers), log.behind()));
+    let health = tokio::spawn(health::report(health, Arc::clone(&peers), log.behind(), stopping.clone()));
     let routes = public::routes(&engine, &peers, config.deployment.clone())?;
     let routes = routes.add_service(health_service.max_decoding_message_size(MAX_SMALL));
-    let callers = crate::tls::accept(public_listener, public_tls, rooms.clients);
-    let public_server = host::serve(callers, Gate::new(Arc::clone(&engine)), routes, stopped(stopping.clone()));
+    let callers = crate::tls::accept(public_listener, public_tls.clone(), rooms.clients);
+    let public_server = host::serve(callers, Gate::new(Arc::clone(&engine)), routes, stopped(closing.clone()));
 
     engine.connect(&peers, proposals);
     Arc::clone(&peers).dial(&peer_identity)?;
-    let mut servers = vec![tokio::spawn(public_server), serve(peer_server)];
-    servers.extend(auditors.map(|port| port.open(&log, &stopping)));
+    let web = auditors.as_ref().and_then(|port| port.tls.clone());
+    let mut ports = vec![tokio::spawn(public_server)];
+    ports.extend(auditors.map(|port| port.open(&log, &closing)));
+    let servers = Servers { health, ports, links: serve(peer_server) };
     tokio::spawn(daily::rotate(
         (Arc::clone(&engine), Arc::clone(&peers)),
         card,
@@ -222,7 +231,9 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     look_after(&config, (&store, &log, &peers), reads, &stopping);
     tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
     tracing::info!(party = %config.party, %public, %peer, "listening");
-    Ok(Node { engine, peers, store, log, public, peer, stop, servers })
+    let (linked, reads) = (Arc::clone(&peers), Arc::clone(&engine));
+    let reload = Reload { config, engine: reads, peers: linked, public: public_tls, links: peer_tls, web };
+    Ok(Node { engine, peers, store, log, public, peer, stop, servers, reload })
 }
 
 /// What a node does beside serving: answers its operator, looks at its published files, and tells what is wrong with its log.
@@ -280,24 +291,20 @@ impl Node {
         self.peers.breaks(peer)
     }
 
-    /// Takes nothing more in, lets what is under way end, and writes what waits.
+    /// Reads issuers' keys, officers and certificates again, as the files are now, and says in the log what came of it. Where one does
+    /// not hold what it should, all stay as they were. Connections that stand go on.
+    pub fn reload(&self) {
+        self.reload.run();
+    }
+
+    /// Says that it serves no more, takes nothing more in, lets what is under way end for ten seconds at most, parts from its peers, and
+    /// writes what waits.
     ///
     /// # Errors
     /// [`StoreError`] if the store could not be closed cleanly; nothing durable is lost.
     #[must_use = "futures do nothing unless polled"]
     pub fn stop(self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
-        Box::pin(self.drain())
-    }
-
-    async fn drain(self) -> Result<(), StoreError> {
-        self.stop.send_replace(true);
-        self.peers.close();
-        for server in self.servers {
-            // A server that panicked is down as well.
-            let _ = server.await;
-        }
-        self.log.shutdown().await;
-        self.store.close().await
+        Box::pin(stop::drain(self))
     }
 }
 
@@ -357,7 +364,8 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let (deployment, link_life) = (config.deployment.clone(), config.link_life()?);
     let (context, patience) = (terms, limits.patience);
-    let own = Own { party: config.party, deployment, identity, context, node, link_life, patience };
+    let (party, accept_store) = (config.party, config.accept_store);
+    let own = Own { party, deployment, identity, context, node, link_life, patience, accept_store };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
     Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness })
 }
@@ -453,11 +461,6 @@ fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Sen
 fn kept(mut stream: Secured) -> Secured {
     stream.get_mut().0.keep();
     stream
-}
-
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // Without a sender, the node is gone.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 /// Each minute, and as soon as that is possible.

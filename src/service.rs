@@ -58,7 +58,7 @@ const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow 
 }
 
 /// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 50] = [
+const ROWS: [ReasonRow; 51] = [
     row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form: DPoP TOKEN."),
     row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
     row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request does not have its form."),
@@ -101,7 +101,7 @@ const ROWS: [ReasonRow; 50] = [
     row(
         "NODES_OUT_OF_STEP",
         Code::Unavailable,
-        "The nodes do not hold the same references; the node that is named must catch up.",
+        "The nodes do not hold the same references: the node that is named has lost some, and its operator must act.",
     ),
     row("CANCELLED", Code::Cancelled, "The client went away before the search had ended."),
     row(
@@ -110,6 +110,7 @@ const ROWS: [ReasonRow; 50] = [
         "The change was not made: not all three nodes could, or another of the subject was under way.",
     ),
     row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
+    row("NODE_STOPPING", Code::Unavailable, "The node that is named is being stopped or started again; try again."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
     row(
         "CLOCK_IN_DOUBT",
@@ -365,8 +366,8 @@ impl MatchingService for Matching {
         &self,
         _: Request<v1::GetCommitteeRequest>,
     ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
-        let nodes = self.peers.nodes_soon().await.ok_or_else(|| match self.peers.unfit() {
-            Some(unfit) => status(&unfit.at(self.engine.party())),
+        let nodes = self.peers.nodes_soon().await.ok_or_else(|| match self.peers.unwritable() {
+            Some(why) => status(&why.at(self.engine.party())),
             None => self.incomplete(),
         })?;
         let models = self.engine.models().iter().map(|model| v1::Model {

@@ -4,7 +4,7 @@ mod seated;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 ///
 /// # Errors
 /// [`TlsError`] if the identity or a pin is not one.
-pub fn open_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAcceptor, TlsError> {
+pub fn open_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<Acceptor, TlsError> {
     let config = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])?;
     let config = if callers.is_empty() {
         config.with_no_client_auth()
@@ -120,7 +120,7 @@ pub fn open_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAcceptor,
 ///
 /// # Errors
 /// [`TlsError`] if the identity or a pin is not one.
-pub fn pinned_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAcceptor, TlsError> {
+pub fn pinned_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<Acceptor, TlsError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(callers)?), provider()).build()?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -129,14 +129,33 @@ pub fn pinned_server(own: &TlsIdentity, callers: &[Pinned]) -> Result<TlsAccepto
     Ok(acceptor(config))
 }
 
-fn acceptor(mut config: ServerConfig) -> TlsAcceptor {
+fn acceptor(mut config: ServerConfig) -> Acceptor {
     config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
+    Acceptor::of(config)
+}
+
+/// Accepts TLS on a port. What it shows and whom it believes can be replaced while it does: connections that stand stay as they are.
+#[derive(Clone)]
+pub struct Acceptor(Arc<RwLock<TlsAcceptor>>);
+
+impl Acceptor {
+    fn of(config: ServerConfig) -> Self {
+        Self(Arc::new(RwLock::new(TlsAcceptor::from(Arc::new(config)))))
+    }
+
+    fn now(&self) -> TlsAcceptor {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Accepts as this other one does, from now on.
+    pub fn become_like(&self, other: &Self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other.now();
+    }
 }
 
 /// TLS for browsers and for whoever else speaks HTTP/1.1.
 #[derive(Clone)]
-pub struct WebTls(TlsAcceptor);
+pub struct WebTls(Acceptor);
 
 impl WebTls {
     /// A server that everybody may call.
@@ -149,7 +168,12 @@ impl WebTls {
             .with_no_client_auth()
             .with_single_cert(own.chain.clone(), own.key.clone_key())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Acceptor::of(config)))
+    }
+
+    /// Shows what this other one does, from now on.
+    pub fn become_like(&self, other: &Self) {
+        self.0.become_like(&other.0);
     }
 
     /// The server's side of a handshake.
@@ -157,7 +181,7 @@ impl WebTls {
     /// # Errors
     /// Whatever the caller does wrong, and that it dawdles.
     pub async fn shake(&self, stream: Seated) -> io::Result<Secured> {
-        tokio::time::timeout(HANDSHAKE, self.0.accept(stream)).await?
+        tokio::time::timeout(HANDSHAKE, self.0.now().accept(stream)).await?
     }
 }
 

@@ -107,7 +107,8 @@ class Draft:
                        (7, self.note), (8, self.by.sign(self.signed())), (9, self.found))  # fmt: skip
 
 
-WORDS = {1: "match", 2: "no_match", 3: "enrolled", 4: "erased", 5: "locked", 6: "unlocked", 7: "searched", 8: "logged"}
+WORDS = {1: "match", 2: "no_match", 3: "enrolled", 4: "erased", 5: "locked", 6: "unlocked", 7: "searched", 8: "logged",
+         9: "had_none"}  # fmt: skip
 
 
 def change(**members):
@@ -148,10 +149,10 @@ SPOILT = [
     ("C says that it does not match", 2, change(outcome=2), "outcome"),
     ("B has a result of a search", 1, change(found=sha256(b"found")), "found"),
     ("B's is A's", 1, change(number=1), "count"),
-    ("A's outcome has no word", 0, change(outcome=9), "form"),
+    ("A's outcome has no word", 0, change(outcome=10), "form"),
     ("C's transcript is cut", 2, change(rq=bytes(31)), "form"),
 ]  # fmt: skip
-WORDS[9] = "nothing"
+WORDS[10] = "nothing"
 
 
 def receipts():
@@ -187,26 +188,31 @@ def certificates():
     rq = sha256(framed("tumar request v2", SERVICE + "EraseSubject", CLIENT, bytes.fromhex(REQUEST_ID.replace("-", "")), GALLERY,
                        SUBJECT, "erasure", u64(0), u32(0), u64(0)))  # fmt: skip
 
-    def document(outcome=4):
+    def document(*outcomes):
         shown = []
-        for node in NODES:
+        for node, outcome in zip(NODES, outcomes, strict=True):
             draft = Draft(node, outcome, rq)
             shown.append({
-                "party": node.letter, "log_index": draft.index, "leaf_hash": draft.leaf.hex(),
+                "party": node.letter, "outcome": "had_none" if outcome == 9 else "erased", "log_index": draft.index, "leaf_hash": draft.leaf.hex(),
                 "inclusion_proof": [h.hex() for h in draft.path], "checkpoint": draft.note,
                 "signature": draft.by.sign(draft.signed()).hex(),
             })  # fmt: skip
-        return {"kind": "tumar erasure certificate 2", "deployment": DEPLOYMENT, "client": CLIENT, "request_id": REQUEST_ID,
+        return {"kind": "tumar erasure certificate 3", "deployment": DEPLOYMENT, "client": CLIENT, "request_id": REQUEST_ID,
                 "gallery": GALLERY, "subject": SUBJECT, "purpose": "erasure", "receipts": shown}  # fmt: skip
 
-    cases = [("good", document(), None)]
+    good = document(4, 4, 4)
+    cases = [("good", good, None), ("good, B had lost the person before", document(4, 9, 4), None)]
+    cases.append(("nobody held anything", document(9, 9, 9), "receipt"))
     for name, fault, spoil in (
         ("of another person", "receipt", lambda d: d.update(subject="c-0043")),
         ("of another client", "receipt", lambda d: d.update(client="banks/b17/other")),
         ("of another gallery", "receipt", lambda d: d.update(gallery="banks/b17/staff")),
         ("of another request", "receipt", lambda d: d.update(request_id="7d444840-9dc0-4d2b-b5f5-1c3b8e0a5a12")),
         ("of another deployment", "deployment", lambda d: d.update(deployment="kz-other")),
-        ("another kind", "form", lambda d: d.update(kind="tumar erasure certificate 1")),
+        ("another kind", "form", lambda d: d.update(kind="tumar erasure certificate 2")),
+        ("B's word is another than it signed", "receipt", lambda d: d["receipts"][1].update(outcome="had_none")),
+        ("an outcome of another call", "form", lambda d: d["receipts"][0].update(outcome="locked")),
+        ("a receipt without its outcome", "form", lambda d: d["receipts"][0].pop("outcome")),
         ("a member more", "form", lambda d: d.update(comment="")),
         ("a member less", "form", lambda d: d.pop("purpose")),
         ("two receipts", "form", lambda d: d["receipts"].pop()),
@@ -215,10 +221,10 @@ def certificates():
          lambda d: d["receipts"][2].update(signature=f"{int(d['receipts'][2]['signature'], 16) ^ 1:0128x}")),
         ("another place", "receipt", lambda d: d["receipts"][1].update(log_index=5)),
     ):  # fmt: skip
-        spoilt = copy.deepcopy(document())
+        spoilt = copy.deepcopy(good)
         spoil(spoilt)
         cases.append((name, spoilt, fault))
-    cases.append(("of a lock, not of an erasure", document(5), "receipt"))
+    cases.append(("of a lock, not of an erasure", document(5, 5, 5), "receipt"))
     return {"cases": [{"name": n, "text": json.dumps(d, indent=2, ensure_ascii=False) + "\n", "fault": f} for n, d, f in cases]}
 
 

@@ -146,7 +146,8 @@ impl Restore {
         }
         if replayed.enrolled > 0 {
             println!(
-                "  {} enrolments are newer than the backup, and their shares are lost at this node: those people must be enrolled anew",
+                "  {} enrolments are newer than the backup, and their shares are lost at this node: start it once with --accept-store, and \
+                 have those people erased and enrolled again",
                 replayed.enrolled
             );
         }

@@ -35,10 +35,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Bank {
-    /// Reads the client's configuration and the issuer's key, and connects. `issuer` is the folder that `tumar init` wrote; handles
-    /// are `people` and a number.
-    pub(super) async fn connect(client: &Path, issuer: &Path, people: &str) -> Result<Self, Failure> {
-        let config = ClientConfig::read(client)?;
+    /// Reads the issuer's key, and connects. `issuer` is the folder that `tumar init` wrote; handles are `people` and a number.
+    pub(super) async fn connect(config: ClientConfig, issuer: &Path, people: &str) -> Result<Self, Failure> {
         let issuer = token::read_issuer(issuer, &config.deployment, &config.relying_party)?;
         let gallery = token::customers(&config.relying_party)?;
         let client = Client::connect(config, clock::now).await?;

@@ -301,7 +301,7 @@ fn deliver(
         return Ok(failure.exit_code());
     }
     let places = places_in_words(certificate.log_places());
-    let words = format!("Erased {subject}. Certificate checked; log places {places}.");
+    let words = format!("Erased {subject}{}. Certificate checked; log places {places}.", but_for(certificate));
     if json {
         let told = json!({ "outcome": "erased", "subject": subject, "certificate": certificate });
         if let Err(error) = output::write(&format!("{told:#}\n")) {
@@ -314,6 +314,16 @@ fn deliver(
         eprintln!("{words}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which nodes had nothing to erase, if any: they lost what the others held.
+fn but_for(certificate: &ErasureCertificate) -> String {
+    let without: Vec<&str> = certificate.had_none().into_iter().map(Party::as_str).collect();
+    if without.is_empty() {
+        String::new()
+    } else {
+        format!("; node {} held nothing of this person", without.join(" and "))
+    }
 }
 
 /// Prints it; or, if nobody takes it, puts it into a file.
@@ -357,12 +367,14 @@ impl Certificate {
                 "gallery": certificate.gallery(),
                 "subject": certificate.subject(),
                 "log_places": certificate.log_places(),
+                "had_none": certificate.had_none(),
             }));
         } else {
             println!(
-                "All three nodes signed that {} of {} was erased; log places {}.",
+                "All three nodes signed that {} of {} was erased{}; log places {}.",
                 certificate.subject(),
                 certificate.gallery(),
+                but_for(&certificate),
                 places_in_words(certificate.log_places())
             );
         }

@@ -30,8 +30,12 @@ pub(super) struct Run {
     /// Take the clock as it is, although this node has acted at a later time: after a clock that was ahead was put right
     #[arg(long)]
     accept_clock: bool,
+    /// Take the store as it is, although the other nodes have made changes that it lacks: after a store that is lost for good. Whoever it
+    /// lost must be erased and enrolled again
+    #[arg(long)]
+    accept_store: bool,
     /// Say what is wrong with configuration, keys, store, log, clock, addresses and peers, and serve nothing
-    #[arg(long, conflicts_with = "accept_clock")]
+    #[arg(long, conflicts_with_all = ["accept_clock", "accept_store"])]
     check: bool,
 }
 
@@ -77,15 +81,21 @@ impl Run {
         });
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+        // From here on it ends no process, be it sent while the node starts.
+        let mut again = signal(SignalKind::hangup()).map_err(Failure::Runtime)?;
         node::harden_process();
         node::raise_descriptors();
         let mut config = Config::read(&self.config)?;
         config.accept_clock = self.accept_clock;
+        config.accept_store = self.accept_store;
         let node = by(config).await?;
-        let behind = tokio::select! {
-            _ = terminate.recv() => None,
-            _ = interrupt.recv() => None,
-            behind = node.fell_behind() => Some(behind),
+        let behind = loop {
+            tokio::select! {
+                _ = terminate.recv() => break None,
+                _ = interrupt.recv() => break None,
+                _ = again.recv() => node.reload(),
+                behind = node.fell_behind() => break Some(behind),
+            }
         };
         tracing::info!("draining");
         node.stop().await?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tumar::client::NodePin;
+use tumar::client::{ClientConfig, NodePin};
 use tumar::name::{Deployment, RelyingParty};
 use tumar::node::Node;
 use tumar::party::Party;
@@ -67,7 +67,8 @@ impl World {
             let linked = tokio::time::timeout(PATIENCE, node.ready()).await;
             linked.map_err(|_| Failure::NodeEnded(party))?;
         }
-        let bank = Bank::connect(&init::client_config(folder.path()), folder.path(), PEOPLE).await?;
+        let config = ClientConfig::read(&init::client_config(folder.path()))?;
+        let bank = Bank::connect(config, folder.path(), PEOPLE).await?;
         Ok(Self { folder, nodes, bank })
     }
 

@@ -1,6 +1,7 @@
 //! Whom a client calls, whom it believes, and which key it proves with: `client.toml` and the files beside it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fmt, fs, io};
 
 use serde::Deserialize;
@@ -80,7 +81,12 @@ pub struct ClientConfig {
     pub nodes: [NodePin; 3],
     /// How each of them is called about its own log, where that is known.
     pub doors: [Option<NodeDoor>; 3],
+    /// For how long what passes by itself is waited for, in each call; 10 seconds if the file does not say.
+    pub retry: Duration,
 }
+
+/// For how long if the file does not say: a node that is started again is back by then.
+const RETRY_SECONDS: u16 = 10;
 
 /// How one node is called.
 pub struct NodeDoor {
@@ -112,6 +118,7 @@ struct File {
     base: String,
     certificate: PathBuf,
     proof_key: PathBuf,
+    retry_seconds: Option<u16>,
     node: Vec<FileNode>,
 }
 
@@ -161,6 +168,7 @@ impl ClientConfig {
             proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|source| ConfigError::ProofKey { path: key, source })?,
             nodes,
             doors,
+            retry: Duration::from_secs(file.retry_seconds.unwrap_or(RETRY_SECONDS).into()),
         })
     }
 

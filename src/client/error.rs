@@ -199,6 +199,20 @@ impl ClientError {
         }
     }
 
+    /// Whether it may be otherwise in a moment: a node is being started again, links are down, or the connection was lost. The very same
+    /// request, sent again, is answered then.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => matches!(
+                refusal.reason.as_str(),
+                "NODE_STOPPING" | "PEER_LOST" | "COMMITTEE_INCOMPLETE" | "REQUEST_IN_FLIGHT"
+            ),
+            Self::Unreachable(_) | Self::Unanswered(_) => true,
+            Self::Untrusted { .. } | Self::Committee(_) | Self::Receipt(_) | Self::Input(_) | Self::Tls(_) => false,
+        }
+    }
+
     /// Whether a node has retired the key that an envelope was sealed to: worth asking for the new one.
     #[must_use]
     pub fn wants_new_keys(&self) -> bool {

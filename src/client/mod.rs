@@ -13,6 +13,7 @@
 //! | `prepare` | [`Prepared`]: one request with its shares sealed |
 //! | `keeping` | requests that are kept before they are sent, so that nothing is lost that was made |
 //! | `node` | [`NodeClient`]: one node, about its own log |
+//! | `patience` | the very same request again, while a node is away for a moment |
 //! | `receipts` | [`Receipts`], [`ErasureCertificate`]: what is believed of an answer |
 //! | `subject_key` | [`SubjectKey`]: the person's, to find the own log entries by |
 //! | `error` | [`ClientError`] |
@@ -25,6 +26,7 @@ mod config;
 mod error;
 mod keeping;
 mod node;
+mod patience;
 mod prepare;
 mod receipts;
 mod subject_key;
@@ -41,7 +43,7 @@ use tonic::transport::Channel;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{Deployment, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Minute, Progress};
+use crate::request::{Ask, Method, Minute, Progress};
 use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
@@ -55,6 +57,8 @@ pub use node::{Exhibit, NodeClient, Opened, OwnEntry};
 pub use prepare::{Capture, Prepared, Search, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
 pub use subject_key::{SubjectKey, SubjectKeyError};
+
+use patience::Patience;
 
 /// How long a call may take before both sides give it up.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -147,7 +151,13 @@ impl Client {
     async fn connected(config: ClientConfig, clock: Clock) -> Result<Self, ClientError> {
         let channel = config.dialler()?.dial(&config.address).await?;
         let mut rpc = MatchingServiceClient::new(channel);
-        let committee = Committee::ask(&mut rpc, &config).await?;
+        let mut patience = Patience::new(config.retry, Method::Verify);
+        let committee = loop {
+            match Committee::ask(&mut rpc, &config).await {
+                Ok(committee) => break committee,
+                Err(error) => patience.wait(error).await?,
+            }
+        };
         Ok(Self { rpc, config: Arc::new(config), committee: RwLock::new(Arc::new(committee)), clock })
     }
 
@@ -261,16 +271,6 @@ impl Client {
         Ok(Searched { found, receipts: answer.receipts, timings: answer.timings })
     }
 
-    async fn send_watching(
-        &self,
-        access: &str,
-        prepared: &Prepared,
-        watch: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Answer, ClientError> {
-        let proof = self.prove(access, prepared.ask(), None)?;
-        self.call_watching(access, &proof, prepared, watch).await
-    }
-
     /// Destroys a person's references.
     ///
     /// # Errors
@@ -295,16 +295,6 @@ impl Client {
     /// [`ClientError`].
     pub async fn unlock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
         Ok(self.send(access, &Prepared::unlock(&self.config, target)?).await?.receipts)
-    }
-
-    /// Proves and calls. To try again after a lost connection, send the same [`Prepared`]: a request that was answered is
-    /// answered alike, and is no second use.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn send(&self, access: &str, prepared: &Prepared) -> Result<Answer, ClientError> {
-        let proof = self.prove(access, prepared.ask(), None)?;
-        self.call(access, &proof, prepared).await
     }
 
     /// A proof that the holder of the proof key wants `ask`, now.

@@ -52,10 +52,11 @@ impl Receipts {
         Ok(Self(receipts))
     }
 
-    /// What came of the request.
+    /// What came of the request. Of an erasure, each [says](Self::iter) what its node had: `Erased`, or `HadNone`.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
-        self.0[0].body.outcome
+    pub fn outcome(&self) -> Outcome {
+        let [first, ..] = outcomes(&self.0);
+        Outcome::of_all(outcomes(&self.0)).unwrap_or(first)
     }
 
     /// Of a search, the digest of its result.
@@ -79,7 +80,7 @@ fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, 
         if receipt.body.rq != ask.transcript() {
             return Err(ReceiptFault::OtherRequest(party));
         }
-        if receipt.body.outcome != first || !may_come_of(ask.method, first) {
+        if !receipt.body.outcome.goes_with(first) || !may_come_of(ask.method, receipt.body.outcome) {
             return Err(ReceiptFault::Outcome(party));
         }
         if receipt.body.found != receipts[0].body.found || receipt.body.found.is_some() != (first == Outcome::Searched)
@@ -87,7 +88,12 @@ fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, 
             return Err(ReceiptFault::Found(party));
         }
     }
-    Ok(())
+    // An erasure that nobody made is none.
+    Outcome::of_all(outcomes(receipts)).map(drop).ok_or(ReceiptFault::Outcome(Party::A))
+}
+
+fn outcomes(receipts: &[Receipt; 3]) -> [Outcome; 3] {
+    receipts.each_ref().map(|receipt| receipt.body.outcome)
 }
 
 const fn may_come_of(method: Method, outcome: Outcome) -> bool {
@@ -95,7 +101,7 @@ const fn may_come_of(method: Method, outcome: Outcome) -> bool {
         (method, outcome),
         (Method::Enroll, Outcome::Enrolled)
             | (Method::Verify, Outcome::Match | Outcome::NoMatch)
-            | (Method::Erase, Outcome::Erased)
+            | (Method::Erase, Outcome::Erased | Outcome::HadNone)
             | (Method::Lock, Outcome::Locked)
             | (Method::Unlock, Outcome::Unlocked)
             | (Method::Search, Outcome::Searched)
@@ -121,10 +127,10 @@ pub enum CertificateError {
     Receipt(#[from] ReceiptFault),
 }
 
-const KIND: &str = "tumar erasure certificate 2";
+const KIND: &str = "tumar erasure certificate 3";
 
-/// Three nodes' signed word that a person's record key is destroyed, with the places in their logs. Whoever has the nodes'
-/// public keys can check it, now or later, without asking anyone.
+/// Three nodes' signed word that a person's record key is destroyed, or that the node had none, with the places in their logs. Whoever
+/// has the nodes' public keys can check it, now or later, without asking anyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureCertificate {
@@ -138,11 +144,12 @@ pub struct ErasureCertificate {
     receipts: [FileReceipt; 3],
 }
 
-/// A receipt as JSON: hashes and signature in hex. Party, outcome and request follow from the rest of the certificate.
+/// A receipt as JSON: hashes and signature in hex. The request follows from the rest of the certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileReceipt {
     party: Party,
+    outcome: FileOutcome,
     log_index: u64,
     leaf_hash: String,
     inclusion_proof: Vec<String>,
@@ -150,11 +157,29 @@ struct FileReceipt {
     signature: String,
 }
 
+/// What the node had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FileOutcome {
+    Erased,
+    HadNone,
+}
+
+impl From<FileOutcome> for Outcome {
+    fn from(outcome: FileOutcome) -> Self {
+        match outcome {
+            FileOutcome::Erased => Self::Erased,
+            FileOutcome::HadNone => Self::HadNone,
+        }
+    }
+}
+
 impl ErasureCertificate {
     /// From receipts that were checked against `ask`.
     pub(super) fn new(deployment: &Deployment, ask: &Ask, subject: &Subject, receipts: &Receipts) -> Self {
         let file = |receipt: &Receipt| FileReceipt {
             party: receipt.body.party,
+            outcome: if receipt.body.outcome == Outcome::HadNone { FileOutcome::HadNone } else { FileOutcome::Erased },
             log_index: receipt.body.index,
             leaf_hash: hex(&receipt.body.leaf),
             inclusion_proof: receipt.body.inclusion.iter().map(|hash| hex(hash)).collect(),
@@ -208,6 +233,13 @@ impl ErasureCertificate {
         self.receipts.each_ref().map(|receipt| receipt.log_index)
     }
 
+    /// The nodes that say that they held nothing of the person. None, unless one of them lost what the others held.
+    #[must_use]
+    pub fn had_none(&self) -> Vec<Party> {
+        let without = self.receipts.iter().filter(|receipt| receipt.outcome == FileOutcome::HadNone);
+        without.map(|receipt| receipt.party).collect()
+    }
+
     /// Checks all three signatures and log places, offline.
     ///
     /// # Errors
@@ -237,7 +269,7 @@ impl FileReceipt {
     fn read(&self, rq: [u8; 32]) -> Option<Receipt> {
         let body = ReceiptBody {
             party: self.party,
-            outcome: Outcome::Erased,
+            outcome: self.outcome.into(),
             found: None,
             rq,
             index: self.log_index,

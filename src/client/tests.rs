@@ -60,6 +60,7 @@ fn world() -> World {
         proof_key: ProofKey::generate(Algorithm::EdDsa).unwrap().0,
         nodes,
         doors: [None, None, None],
+        retry: std::time::Duration::ZERO,
     };
     World { config, envelope_keys: Party::ALL.map(|party| PrivateKey::from_seed(&Zeroizing::new(seed(party, 3)))) }
 }
@@ -261,13 +262,14 @@ fn a_certificate_of_erasure_is_checked_offline_and_any_change_of_it_is_found() {
         verify(&other).unwrap_err()
     };
     assert_eq!(changed("\"dev\"", "\"prod\""), CertificateError::Deployment);
-    assert_eq!(changed("certificate 2", "certificate 1"), CertificateError::Form);
+    assert_eq!(changed("certificate 3", "certificate 2"), CertificateError::Form);
     assert_eq!(changed("\"kind\"", "\"sort\""), CertificateError::Form);
     for (from, to) in [
         ("c-0042", "c-0043"),
         ("atm-backend", "branch-backend"),
         ("b17/customers", "b17/staff"),
         ("\"log_index\": 1", "\"log_index\": 2"),
+        ("\"outcome\": \"erased\"", "\"outcome\": \"had_none\""),
     ] {
         let signature = ReceiptFault::Untrusted(Party::A, ReceiptError::Signature);
         assert_eq!(changed(from, to), CertificateError::Receipt(signature), "{from}");

@@ -108,7 +108,7 @@ impl Engine {
     /// [`Refusal`].
     pub fn may_read(&self, access: &str) -> Result<(), Refusal> {
         let now = self.clocks.plausible().map_err(|doubt| doubt.at(self.party))?;
-        let read = reader(access, &self.verifier, &self.policy, now);
+        let read = reader(access, &self.verifier(), &self.policy, now);
         read.map(drop).map_err(|error| error.at(self.party))
     }
 
@@ -153,7 +153,8 @@ impl Engine {
     async fn admitted<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
         let now = self.now()?;
         self.counters.checked();
-        let verified = token.verify(&self.verifier, ask, now).map_err(|error| {
+        let verifier = self.verifier();
+        let verified = token.verify(&verifier, ask, now).map_err(|error| {
             self.counters.forged();
             error.at(self.party)
         })?;

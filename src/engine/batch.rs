@@ -37,7 +37,7 @@ use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
 use crate::protocol::{self, Invalid, ProtocolError};
 use crate::request::{Ask, Method};
 use crate::share::{PointShare, Summands};
-use crate::store::{Change, Enrolment, Reference};
+use crate::store::{Change, Enrolment, Reference, StoreError};
 use crate::timings::Phase;
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -197,7 +197,7 @@ impl Engine {
         for (place, item) in admitted.into_iter().enumerate() {
             agreed.push(match item {
                 Err(refusal) => Err(refusal),
-                Ok(item) => match objection(self.party, &ready, place) {
+                Ok(item) => match objection(self.party, &ready, place, item.ask.method) {
                     None => Ok(item),
                     Some(refusal) => Err(self.fail(item.ticket, refusal, batch.now).await),
                 },
@@ -397,6 +397,7 @@ pub(super) fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire
             position: item.position().unwrap_or(given).0,
             request: item.ask.transcript().to_vec(),
             retry_after_ms: 0,
+            absent: item.ask.method == Method::Erase && item.position().is_none(),
         },
         Err(refusal) => wire::Verdict {
             refusal: refusal.reason.as_str().to_owned(),
@@ -406,8 +407,10 @@ pub(super) fn verdict(item: &Result<Admitted, Refusal>, given: Position) -> wire
     }
 }
 
-/// Why a request that was admitted here must not run: another node refuses it, was asked something else, or holds another row.
-fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refusal> {
+/// Why a request that was admitted here must not run: another node refuses it, was asked something else, or holds another row. An
+/// erasure is made wherever there is anything, and must not run if that is nowhere.
+fn objection(own: Party, ready: &[wire::Ready; 3], place: usize, method: Method) -> Option<Refusal> {
+    let erases = method == Method::Erase;
     let mine = &ready[own.index()].verdicts[place];
     for party in [own.next(), own.prev()] {
         let theirs = &ready[party.index()].verdicts[place];
@@ -415,11 +418,12 @@ fn objection(own: Party, ready: &[wire::Ready; 3], place: usize) -> Option<Refus
             let retry_after_ms = Some(theirs.retry_after_ms).filter(|&wait| wait > 0);
             return Some(Refusal { retry_after_ms, ..Refusal::from_peer(party, &theirs.refusal) });
         }
-        if theirs.request != mine.request || theirs.position != mine.position {
+        if theirs.request != mine.request || (theirs.position != mine.position && !erases) {
             return Some(OutOfStep.at(party));
         }
     }
-    None
+    let is_nowhere = erases && ready.iter().all(|ready| ready.verdicts[place].absent);
+    is_nowhere.then(|| StoreError::SubjectUnknown.at(own))
 }
 
 /// Which shares of a record are compared. There is one epoch until shares are refreshed.

@@ -9,6 +9,8 @@
 //! A helper that loses the leader between its vote and the decision keeps the change prepared, hangs up, and asks when the
 //! link is up again. A leader that was cut off before its commit never decides: it aborts what it finds at its next start.
 //!
+//! An erasure is made wherever there is anything, and is a change of nothing elsewhere: each node signs what it had.
+//!
 //! Nobody signs for a change but who made it in this very batch: an erased person does not stand anywhere then, an enrolled one does.
 
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use crate::log::receipt::Outcome;
 use crate::party::Party;
 use crate::peer::{LinkError, Note, Settle};
 use crate::request::About;
-use crate::store::{Change, ChangeId, Decision, Effect, StoreError};
+use crate::store::{Change, ChangeId, Decision, Effect, Found, Stand, StoreError};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 
@@ -99,10 +101,14 @@ impl Engine {
 
     /// Writes one change down; what cannot be made ends here.
     async fn stage(&self, batch: &Batch, prepared: Prepared) -> Result<Staged, Refusal> {
-        let Prepared { ended, change: what } = prepared;
+        let Prepared { mut ended, change: what } = prepared;
         let change = ChangeId::of(&ended.rq, &batch.id);
         match self.store.prepare(change, &what, batch.least).await {
-            Ok(()) => Ok(Staged { ended, change }),
+            Ok(Found::Record) => Ok(Staged { ended, change }),
+            Ok(Found::Nobody) => {
+                ended.outcome = Outcome::HadNone;
+                Ok(Staged { ended, change })
+            }
             Err(error) => Err(self.fail(ended.ticket, error.at(self.party), batch.now).await),
         }
     }
@@ -196,7 +202,7 @@ impl Engine {
             Effect::Erased { gallery, subject, position } => {
                 galleries.remove_at(&gallery, &subject, position);
             }
-            Effect::Locked => {}
+            Effect::Locked | Effect::Nobody => {}
             Effect::Nothing => return false,
         }
         true
@@ -247,6 +253,24 @@ impl Settle for Engine {
                 Err(LinkError::Uncompared(error.to_string()))
             }
         }
+    }
+
+    async fn rest(&self) {
+        drop(self.under_way.write().await);
+    }
+
+    fn stand(&self) -> Stand {
+        self.store.stand()
+    }
+
+    async fn catch_up(&self, made: u64) -> bool {
+        // Above every position that was given before, had there been a million enrolments in each second.
+        let position = self.clocks.known() << 20;
+        let written = self.store.danger_catch_up(made, position).await;
+        if let Err(error) = &written {
+            tracing::error!(error = error as &dyn std::error::Error, "the store could not be taken as it is");
+        }
+        written.is_ok()
     }
 }
 

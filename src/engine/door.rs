@@ -135,8 +135,8 @@ impl Engine {
     pub fn glance(&self, access: &str, proof: Option<&str>) -> Result<RelyingParty, Refusal> {
         let now = self.clocks.plausible().map_err(|doubt| doubt.at(self.party))?;
         let glanced = match proof {
-            Some(proof) => glance(access, proof, &self.verifier, now),
-            None => glance_at_bearer(access, &self.verifier, now),
+            Some(proof) => glance(access, proof, &self.verifier(), now),
+            None => glance_at_bearer(access, &self.verifier(), now),
         };
         glanced.map_err(|fault| {
             self.counters.forged();
@@ -155,7 +155,8 @@ impl Engine {
         let ask = ask_of(request).map_err(|error| error.at(own))?;
         let certificate = <[u8; 32]>::try_from(relayed.client_certificate.as_slice()).ok();
         let token = Token::new(relayed.token.clone(), relayed.proof.clone(), certificate);
-        let verified = token.verify(&self.verifier, &ask, now).map_err(|error| {
+        let verifier = self.verifier();
+        let verified = token.verify(&verifier, &ask, now).map_err(|error| {
             // Anyone can send a forged token: it is counted, and never logged.
             self.counters.forged();
             error.at(own)

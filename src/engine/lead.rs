@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, RwLockReadGuard, Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::Engine;
 use super::audience::Waiter;
@@ -20,6 +20,7 @@ use crate::log::receipt::{Found, Outcome, Receipt};
 use crate::party::Party;
 use crate::peer::{BatchId, Connection, NoWord, Note, Proposed};
 use crate::request::{Method, Progress};
+use crate::store::StoreError;
 use crate::timings::{Phase, Timings};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -28,7 +29,7 @@ use crate::wire::{answer_bytes, answer_from, receipt_from, receipt_to};
 /// What came of a request, signed by all three nodes.
 #[derive(Debug)]
 pub struct Answered {
-    /// The same in all three receipts.
+    /// The same in all three receipts; of an erasure, each says what its node had.
     pub outcome: Outcome,
     /// Of a search.
     pub found: Option<Found>,
@@ -40,9 +41,6 @@ pub struct Answered {
 
 /// KiB that may wait at the leader: 64 MiB, so that a crowd of large enrolments does not fill its memory.
 pub(super) const ROOM: usize = 64 * 1024;
-
-/// How long new batches are held back for those under way to end, so that the links can be shaken anew: a search may take longer.
-const BETWEEN_BATCHES: Duration = Duration::from_secs(2);
 
 /// A request that waits for a batch.
 pub(super) struct Waiting {
@@ -74,7 +72,8 @@ impl Queued {
         match self.answer.await.unwrap_or_else(|_| Err(absent())) {
             Err(Refusal { answer: Some(stored), .. }) => {
                 let (receipts, found) = answer_from(&stored.0).ok_or_else(absent)?;
-                Ok(Answered { outcome: receipts[0].body.outcome, found, receipts, timings: Timings::default() })
+                let outcome = Outcome::of_all(outcomes(&receipts)).ok_or_else(absent)?;
+                Ok(Answered { outcome, found, receipts, timings: Timings::default() })
             }
             other => other,
         }
@@ -105,6 +104,10 @@ impl Engine {
         if self.party != Party::LEADER {
             return Err(Refusal::new(self.party, super::refusal::NOT_LEADER));
         }
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(super::refusal::stopping(self.party));
+        }
+        self.in_step([&relayed])?;
         let (place, room) = self.place_for(&relayed).ok_or_else(|| {
             self.counters.overloaded();
             self.overloaded()
@@ -213,40 +216,10 @@ impl Engine {
             waiters.push(Waiter { reply, watch, stopwatch: Arc::clone(checked.stopwatch()) });
             requests.push((relayed, checked));
         }
-        // The links are shaken anew while nobody holds it.
-        let _under_way = self.under_way.read().await;
         match self.begin(&requests).await {
-            Ok((batch, method, _deciding)) => self.lead_batch(batch, method, requests, waiters).await,
+            Ok((batch, method, _held)) => self.lead_batch(batch, method, requests, waiters).await,
             Err(refusal) => waiters.into_iter().for_each(|waiter| waiter.answer(Err(refusal.clone()))),
         }
-    }
-
-    /// Shakes the links anew between two batches. False if a batch was under way for too long; what waited goes on then.
-    pub async fn renew_links(&self) -> bool {
-        let Ok(peers) = self.peers() else { return true };
-        let between = timeout(BETWEEN_BATCHES, self.under_way.write()).await;
-        if between.is_ok() {
-            peers.renew().await;
-        }
-        between.is_ok()
-    }
-
-    /// A batch of these requests, with links to run it over. While changes are under way, what comes third is held: from before the
-    /// proposal to after the decision, see `Settle::decide`.
-    async fn begin(
-        &self,
-        requests: &[(wire::Relayed, Checked)],
-    ) -> Result<(Batch, Method, Option<RwLockReadGuard<'_, ()>>), Refusal> {
-        let method = requests.first().map_or(Method::Verify, |(_, checked)| checked.method());
-        let begin = Instant::now();
-        let changes = !matches!(method, Method::Verify | Method::Search);
-        let deciding = if changes { Some(self.deciding.read().await) } else { None };
-        let id: BatchId = self.draw();
-        let peers = self.peers()?;
-        let links = peers.links_soon().await.map_err(|no_word| no_word.at(self.party))?;
-        let batch = Batch::new(id, links, peers.mailbox(id), self.now()?);
-        batch.stopwatch.since(Phase::Queue, begin);
-        Ok((batch, method, deciding))
     }
 
     async fn lead_batch(
@@ -371,14 +344,17 @@ impl Engine {
                 let absent = || Refusal::from_peer(party, &ending.failure);
                 let receipt = ending.receipt.as_ref().and_then(receipt_from).ok_or_else(absent)?;
                 let body = &receipt.body;
-                let same = (body.outcome, body.found, body.party) == (outcome, digest, party);
-                if same { Ok(receipt) } else { Err(absent()) }
+                let fits = (body.found, body.party) == (digest, party) && body.outcome.goes_with(outcome);
+                if fits { Ok(receipt) } else { Err(absent()) }
             });
-            Ok([own, b?, c?])
+            let receipts = [own, b?, c?];
+            // Whoever was to be erased was swept at each node meanwhile.
+            let said = Outcome::of_all(outcomes(&receipts)).ok_or_else(|| StoreError::SubjectUnknown.at(self.party))?;
+            Ok((said, receipts))
         })();
-        let stored = receipts.as_ref().ok().map(|receipts| Answer(answer_bytes(receipts, found.as_ref()).into()));
+        let stored = receipts.as_ref().ok().map(|(_, receipts)| Answer(answer_bytes(receipts, found.as_ref()).into()));
         self.close(ticket, closing(outcome), stored, batch.now).await;
-        receipts.map(|receipts| Answered { outcome, found, receipts, timings: Timings::default() })
+        receipts.map(|(outcome, receipts)| Answered { outcome, found, receipts, timings: Timings::default() })
     }
 
     /// A helper's whole part in a batch.
@@ -388,11 +364,11 @@ impl Engine {
             return leader.hang_up();
         };
         let Ok(peers) = self.peers() else { return };
-        let ready = peers
-            .links_soon()
-            .await
-            .map_err(|no_word| no_word.at(self.party))
-            .and_then(|links| Ok((links, self.now()?)));
+        let links = peers.links_soon().await.map_err(|no_word| no_word.at(self.party));
+        let ready = links.and_then(|links| {
+            self.in_step(&proposal.requests)?;
+            Ok((links, self.now()?))
+        });
         let (links, now) = match ready {
             Ok(ready) => ready,
             // The leader may well hear the node that is not heard here: it need not run out of time.
@@ -474,6 +450,11 @@ fn ending(endings: &Result<Vec<wire::Ending>, NoWord>, place: usize) -> Result<&
     }
 }
 
+/// What A, B and C say.
+fn outcomes(receipts: &[Receipt; 3]) -> [Outcome; 3] {
+    receipts.each_ref().map(|receipt| receipt.body.outcome)
+}
+
 const fn closing(outcome: Outcome) -> Closing {
     match outcome {
         Outcome::Match => Closing::Matched,
@@ -481,6 +462,7 @@ const fn closing(outcome: Outcome) -> Closing {
         Outcome::Searched
         | Outcome::Enrolled
         | Outcome::Erased
+        | Outcome::HadNone
         | Outcome::Locked
         | Outcome::Unlocked
         | Outcome::Logged => Closing::Completed,

@@ -7,6 +7,7 @@
 //! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
 //! search.rs     probes against everybody; scan.rs: what is scanned; scanner.rs: the threads that do
 //! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
+//! begin.rs      when a batch may begin
 //! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
 //! refusal.rs    why not
 //! rotation.rs   envelope keys that die by themselves
@@ -16,6 +17,7 @@
 mod audience;
 mod auditing;
 mod batch;
+mod begin;
 mod changes;
 mod compare;
 mod door;
@@ -29,7 +31,7 @@ mod search;
 mod stopwatch;
 mod turns;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -175,7 +177,7 @@ impl Counters {
 pub struct Engine {
     party: Party,
     deployment: Deployment,
-    verifier: Verifier,
+    verifier: RwLock<Arc<Verifier>>,
     policy: Policy,
     models: Models,
     ring: RwLock<Ring>,
@@ -192,6 +194,8 @@ pub struct Engine {
     turns: Arc<Turns>,
     /// Read by each batch under way at the leader, written by who shakes the links anew.
     under_way: tokio::sync::RwLock<()>,
+    /// Nothing more is taken in.
+    stopping: AtomicBool,
     queue: mpsc::Sender<Waiting>,
     searches: mpsc::Sender<Waiting>,
     scanner: Scanner,
@@ -245,7 +249,7 @@ impl Engine {
         let engine = Arc::new(Self {
             party,
             deployment,
-            verifier,
+            verifier: RwLock::new(Arc::new(verifier)),
             policy,
             models,
             ring: RwLock::new(ring),
@@ -260,6 +264,7 @@ impl Engine {
             deciding: Arc::default(),
             turns: Arc::default(),
             under_way: tokio::sync::RwLock::default(),
+            stopping: AtomicBool::new(false),
             queue,
             searches,
             scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
@@ -292,6 +297,30 @@ impl Engine {
                 });
             }
         });
+    }
+
+    /// Whose tokens and approvals are believed now.
+    fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.verifier.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Believes these from now on; what was checked before is done as it was.
+    pub fn believe(&self, verifier: Verifier) {
+        *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
+    }
+
+    /// Takes nothing more in: whoever calls is told to ask again.
+    pub fn stop_taking(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Once nothing more is taken in: returns when nothing is under way any more. A helper asks the leader for it.
+    pub async fn rest(&self, peers: &Peers) {
+        if self.party == Party::LEADER {
+            drop(self.under_way.write().await);
+        } else {
+            peers.leave().await;
+        }
     }
 
     /// Destroys what has expired by all three clocks, and forgets what may be forgotten by all three; nothing while a link is down or a

@@ -64,6 +64,17 @@ const PEER_LOST: Reason = Reason::fixed("PEER_LOST");
 /// Clients call the leader.
 pub(super) const NOT_LEADER: Reason = Reason::fixed("NOT_LEADER");
 
+/// The node is being stopped, most likely to be started again.
+const NODE_STOPPING: Reason = Reason::fixed("NODE_STOPPING");
+
+/// When it is worth asking a node again that is being stopped.
+const BACK_MS: u64 = 250;
+
+/// A node that is being stopped takes nothing more in.
+pub(super) fn stopping(node: Party) -> Refusal {
+    Refusal { retry_after_ms: Some(BACK_MS), ..Refusal::new(node, NODE_STOPPING) }
+}
+
 /// More waits than this node takes.
 pub(super) const OVERLOADED: Reason = Reason::fixed("OVERLOADED");
 
@@ -177,6 +188,7 @@ impl Cause for Invalid {
 impl Cause for NoWord {
     fn at(self, node: Party) -> Refusal {
         let (reason, peer, check) = match self {
+            Self::Leaving(peer) => return stopping(peer),
             Self::Gone(peer) => (PEER_LOST, peer, Check::Reached),
             Self::Silent(peer) => (PEER_LOST, peer, Check::Heard),
             Self::Distrusted(peer) => (distrusted(peer), peer, Check::Trust),

@@ -289,10 +289,10 @@ impl Batch {
                 Ok(Err(NotAdmitted::SubjectExists))
             }
             (Method::Enroll, Some(_)) => Ok(Err(NotAdmitted::SubjectExists)),
-            (Method::Enroll, None) => Ok(Ok(None)),
+            // Another node may hold what this one does not: an erasure reaches it.
+            (Method::Enroll | Method::Erase, None) => Ok(Ok(None)),
             (
                 Method::Verify
-                | Method::Erase
                 | Method::Lock
                 | Method::Unlock
                 | Method::Search

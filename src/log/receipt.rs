@@ -31,7 +31,7 @@ pub enum ReceiptError {
     Inclusion(#[from] MerkleError),
 }
 
-/// What came of a request. The same at all three nodes.
+/// What came of a request. The same at all three nodes, but of an erasure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The probe matches the reference.
@@ -42,6 +42,8 @@ pub enum Outcome {
     Enrolled,
     /// The references are destroyed.
     Erased,
+    /// Of an erasure: nothing of the subject was here. At another node there was.
+    HadNone,
     /// The subject is locked.
     Locked,
     /// The lock is ended.
@@ -54,11 +56,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Match,
         Self::NoMatch,
         Self::Enrolled,
         Self::Erased,
+        Self::HadNone,
         Self::Locked,
         Self::Unlocked,
         Self::Searched,
@@ -73,11 +76,32 @@ impl Outcome {
             Self::NoMatch => "no_match",
             Self::Enrolled => "enrolled",
             Self::Erased => "erased",
+            Self::HadNone => "had_none",
             Self::Locked => "locked",
             Self::Unlocked => "unlocked",
             Self::Searched => "searched",
             Self::Logged => "logged",
         }
+    }
+}
+
+impl Outcome {
+    /// Whether two nodes may say this and that of one request: the same, but of an erasure, which is made where there is anything.
+    #[must_use]
+    pub fn goes_with(self, other: Self) -> bool {
+        let of_erasure = |outcome| matches!(outcome, Self::Erased | Self::HadNone);
+        self == other || (of_erasure(self) && of_erasure(other))
+    }
+
+    /// What all three say, in one word; none if they do not go together, or nobody had anything to erase.
+    #[must_use]
+    pub fn of_all(all: [Self; 3]) -> Option<Self> {
+        let [first, ..] = all;
+        if all.contains(&Self::HadNone) {
+            let is_erasure = all.iter().all(|outcome| first.goes_with(*outcome));
+            return (is_erasure && all.contains(&Self::Erased)).then_some(Self::Erased);
+        }
+        all.iter().all(|outcome| *outcome == first).then_some(first)
     }
 }
 
@@ -205,5 +229,27 @@ impl Receipt {
         }
         merkle::verify_inclusion(&body.leaf, body.index, checkpoint.size, &body.inclusion, &checkpoint.root)?;
         Ok(checkpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_words_are_one_where_they_are_the_same_or_of_an_erasure_that_somebody_made() {
+        use Outcome::{Enrolled, Erased, HadNone, Locked};
+        for (all, one) in [
+            ([Erased, Erased, Erased], Some(Erased)),
+            ([Erased, HadNone, Erased], Some(Erased)),
+            ([HadNone, HadNone, Erased], Some(Erased)),
+            ([HadNone, HadNone, HadNone], None),
+            ([HadNone, Erased, Locked], None),
+            ([Locked, HadNone, Locked], None),
+            ([Enrolled, Enrolled, Enrolled], Some(Enrolled)),
+            ([Enrolled, Enrolled, Locked], None),
+        ] {
+            assert_eq!(Outcome::of_all(all), one, "{all:?}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Config, NodeError, PeerConfig, keys, listen, stopped};
+use super::stop::stopped;
+use super::{Config, NodeError, PeerConfig, keys, listen};
 use crate::clocks::Clocks;
 use crate::cosigning::{self, Unheard, Witness as Asked};
 use crate::engine::Engine;
@@ -82,7 +83,7 @@ pub struct PeerAuditConfig {
 pub(super) struct Port {
     server: Server,
     listener: TcpListener,
-    tls: Option<WebTls>,
+    pub(super) tls: Option<WebTls>,
     /// For the log that is written, and for the one that ended last.
     asked: [Vec<Asked>; 2],
 }

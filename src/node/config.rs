@@ -58,6 +58,9 @@ pub struct Config {
     /// To start by the clock as it is, although the node has acted at a later time. Said on the command line, for one start.
     #[serde(skip)]
     pub accept_clock: bool,
+    /// To take the store as it is, although others have made changes that it lacks. Said on the command line, for one start.
+    #[serde(skip)]
+    pub accept_store: bool,
     /// Hours after which a new envelope key is drawn; the one before it is taken for as long again. 24 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope_key_hours: Option<f64>,
@@ -67,6 +70,9 @@ pub struct Config {
     /// Folder of the file: what relative paths are relative to.
     #[serde(skip)]
     folder: PathBuf,
+    /// The file.
+    #[serde(skip)]
+    file: PathBuf,
 }
 
 /// An issuer of tokens.
@@ -144,7 +150,17 @@ impl Config {
         let text = read(path)?;
         let config = form::parse(&text).map_err(|error| NodeError::Config(path.to_owned(), error))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        Ok(Self { folder, ..config })
+        Ok(Self { folder, file: path.to_owned(), ..config })
+    }
+
+    /// The file as it stands now.
+    pub(super) fn read_again(&self) -> Result<Self, NodeError> {
+        Self::read(&self.file)
+    }
+
+    /// The file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// A path of the configuration, from where the process stands.

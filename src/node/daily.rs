@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Config, stopped};
+use super::Config;
+use super::stop::stopped;
 use crate::engine::{Engine, ToldKey};
 use crate::log::access::AccessLog;
 use crate::log::note::{SigningKey, VerifierKey};

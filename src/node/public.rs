@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tonic::service::Routes;
 
 use super::NodeError;
 use crate::engine::Engine;
 use crate::name::Deployment;
-use crate::peer::{Peers, RECONNECT};
+use crate::peer::Peers;
 use crate::service::{Auditing, MAX_REQUEST, MAX_SMALL, Matching};
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
@@ -40,34 +39,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name("tumar.v1.AccessLogService")
         .with_service_name("tumar.v1.SubjectService")
         .with_service_name("grpc.health.v1.Health")
-}
-
-/// Serving while all three links are up and the clocks agree, or the links are just being shaken anew, and the log is published: a node
-/// alone, or two, can do nothing, and a log that nobody can see takes nothing in.
-pub(super) async fn report_health(
-    health: tonic_health::server::HealthReporter,
-    peers: Arc<Peers>,
-    mut behind: watch::Receiver<bool>,
-) {
-    loop {
-        health.set_not_serving::<MatchingServiceServer<Matching>>().await;
-        peers.ready().await;
-        // Without a sender, the node is gone.
-        if behind.wait_for(|behind| !behind).await.is_err() {
-            return;
-        }
-        health.set_serving::<MatchingServiceServer<Matching>>().await;
-        let apart = async {
-            peers.broken().await;
-            while tokio::time::timeout(RECONNECT, peers.ready()).await.is_ok() {
-                peers.broken().await;
-            }
-        };
-        tokio::select! {
-            () = apart => {}
-            _ = behind.wait_for(|behind| *behind) => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One link that is up.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
 use super::mailroom::NoWord;
+use super::step::Word;
 use super::{Check, LinkError, QUEUE};
 use crate::handshake::Established;
 use crate::log::trouble::Trouble;
@@ -73,6 +75,10 @@ pub struct Connection {
     heard: Mutex<Instant>,
     /// What the peer says is wrong with its log.
     trouble: Mutex<Option<Trouble>>,
+    leaving: AtomicBool,
+    /// What the peer says of its store.
+    step: Mutex<Word>,
+    released: Notify,
     hung_up: Notify,
 }
 
@@ -80,8 +86,9 @@ impl Connection {
     pub(super) fn new(peer: Party, established: &Established, node: Node, out: Outbound) -> Self {
         let seed = Zeroizing::new(*established.seed);
         let (node, third, heard) = (Mutex::new(node), Mutex::new(Err(None)), Mutex::new(Instant::now()));
-        let (runs, trouble) = (Mutex::default(), Mutex::default());
-        Self { peer, node, seed, out, runs, third, heard, trouble, hung_up: Notify::new() }
+        let (leaving, released, hung_up) = (AtomicBool::new(false), Notify::new(), Notify::new());
+        let (runs, trouble, step) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { peer, node, seed, out, runs, third, heard, trouble, leaving, step, released, hung_up }
     }
 
     /// Its keys for clients, as it told of them last.
@@ -138,6 +145,36 @@ impl Connection {
 
     pub(super) fn set_trouble(&self, trouble: Option<Trouble>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// What the peer says of its store.
+    pub(super) fn step(&self) -> Word {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It says this now; what it said before.
+    pub(super) fn set_step(&self, step: Word) -> Word {
+        std::mem::replace(&mut *self.step.lock().unwrap_or_else(PoisonError::into_inner), step)
+    }
+
+    /// Whether the peer has said that it is being stopped.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
+    /// It says so.
+    pub(super) fn set_leaving(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// The leader lets this node go.
+    pub(super) fn release(&self) {
+        self.released.notify_one();
+    }
+
+    /// Returns once the leader has let this node go.
+    pub(super) async fn released(&self) {
+        self.released.notified().await;
     }
 
     /// This link's end of a run.

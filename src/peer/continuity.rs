@@ -26,7 +26,7 @@ pub struct Behind {
 impl Peers {
     /// Waits until it is found that this node's log is not the one that was cosigned: it must stop then.
     pub async fn fell_behind(&self) -> Behind {
-        let mut behind = self.behind.subscribe();
+        let mut behind = self.fallen.subscribe();
         loop {
             let found = behind.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
             if let Some(found) = found {
@@ -56,7 +56,7 @@ impl Peers {
                     break;
                 }
             }
-            self.behind.send_replace(Some(behind.clone()));
+            self.fallen.send_replace(Some(behind.clone()));
             return Err(behind.into());
         }
         let Kind::Continued(of_theirs) = next(inbound).await? else { return Err(LinkError::OutOfPlace) };

@@ -22,17 +22,17 @@ impl Peers {
     }
 
     /// Whether this node can write its log.
-    pub(super) fn fit(&self) -> Result<(), NoWord> {
+    pub(super) fn may_write(&self) -> Result<(), NoWord> {
         let trouble = *self.trouble.borrow();
         trouble.map_or(Ok(()), |trouble| Err(NoWord::Unfit(self.own.party, trouble)))
     }
 
     /// Which node can not write its log, and why: this one, or a peer by its own word.
-    pub fn unfit(&self) -> Option<NoWord> {
+    pub fn unwritable(&self) -> Option<NoWord> {
         let peers = self.remotes.iter().map(|remote| self.link(remote.party).map(drop));
-        std::iter::once(self.fit())
+        std::iter::once(self.may_write())
             .chain(peers)
-            .find_map(|fit| fit.err().filter(|why| matches!(why, NoWord::Unfit(..))))
+            .find_map(|may| may.err().filter(|why| matches!(why, NoWord::Unfit(..))))
     }
 }
 

@@ -25,7 +25,7 @@ impl PeerService for Listener {
         let peers = Arc::clone(&self.0);
         let info = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
         let shown = info.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
-        let caller = shown.and_then(|certificate| peers.remotes.iter().position(|r| r.certificate.is(&certificate)));
+        let caller = shown.and_then(|certificate| peers.place_of(|pin| pin.is(&certificate)));
         // Of each pair, the one that comes first dials.
         let place = caller.filter(|&place| peers.remotes[place].party < peers.own.party);
         let address = info.and_then(|info| info.get_ref().remote_addr()).map_or_else(String::new, |at| at.to_string());

@@ -26,6 +26,9 @@ pub enum NoWord {
     /// The link to the party is down.
     #[error("the link to party {0} is down")]
     Gone(Party),
+    /// The party is being stopped, and begins nothing more.
+    #[error("party {0} is being stopped")]
+    Leaving(Party),
     /// The party broke too many runs: nothing is done with it until this node is started again.
     #[error("party {0} broke too many runs")]
     Distrusted(Party),

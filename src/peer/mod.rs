@@ -13,19 +13,24 @@
 //!
 //! A stream that breaks ends every run on it; the next connect has new keys, and no run is resumed.
 
+mod certificates;
 mod connection;
 mod continuity;
 mod cosign;
+mod deliver;
 mod fitness;
+mod leaving;
 mod listener;
 mod mailroom;
 mod ready;
 mod renewal;
+mod step;
 mod told;
 mod trust;
 mod why;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -50,13 +55,16 @@ use crate::net::SessionId;
 use crate::party::Party;
 use crate::protocol::Session;
 use crate::prss::{Epoch, PrssError};
+use crate::store::Stand;
 use crate::tls::{Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
 use crate::wire::v1::Node;
+use certificates::Certificates;
 use connection::Outbound;
 use cosign::Cosigning;
 use mailroom::Mailroom;
 use renewal::Renewals;
+use step::Word;
 use trust::Trust;
 use why::{Why, next};
 use wire::frame::Kind;
@@ -81,6 +89,12 @@ pub trait Settle: Send + Sync + 'static {
     async fn cosigned(&self, peer: Party) -> Result<Vec<String>, LinkError>;
     /// Whether this node's log continues these checkpoints of it, or what of it is missing.
     async fn continues(&self, checkpoints: Vec<String>) -> Result<Option<Gap>, LinkError>;
+    /// At the leader: returns once no batch is under way.
+    async fn rest(&self);
+    /// How far the store is.
+    fn stand(&self) -> Stand;
+    /// Takes as lost what the store lacks of so many changes. False if that could not be written.
+    async fn catch_up(&self, made: u64) -> bool;
 }
 
 /// A batch that the leader asks this node to check and run.
@@ -119,6 +133,8 @@ pub struct Own {
     pub link_life: Duration,
     /// How long a call waits for a peer's word. Who has said nothing at all for so long is not waited for.
     pub patience: Duration,
+    /// The operator says that what the own store lacks is lost.
+    pub accept_store: bool,
 }
 
 /// Both links, for the runs that go over them.
@@ -166,6 +182,7 @@ pub struct Peers {
     /// Some node, this one or a peer, told of other keys for clients.
     told: Notify,
     remotes: [Remote; 2],
+    certificates: RwLock<Certificates>,
     up: [watch::Sender<Option<Arc<Connection>>>; 3],
     mailroom: Arc<Mailroom>,
     proposals: mpsc::Sender<Proposed>,
@@ -184,7 +201,14 @@ pub struct Peers {
     /// What is wrong with this node's log.
     trouble: watch::Sender<Option<Trouble>>,
     /// What a peer cosigned and this node's log does not have.
-    behind: watch::Sender<Option<Behind>>,
+    fallen: watch::Sender<Option<Behind>>,
+    /// How many changes the others' stores have made, as each told last.
+    made: Mutex<[Option<u64>; 3]>,
+    /// How the own store stands.
+    step: watch::Sender<Word>,
+    /// All three can work together, and their stores are in step.
+    fit: watch::Sender<bool>,
+    catching_up: AtomicBool,
     closed: watch::Sender<bool>,
 }
 
@@ -198,6 +222,8 @@ impl Peers {
         clocks: Arc<Clocks>,
     ) -> Arc<Self> {
         let up = Party::ALL.map(|_| watch::Sender::new(None));
+        let pins = remotes.each_ref().map(|remote| remote.certificate.clone());
+        let certificates = Certificates { pins, diallers: [None, None] };
         let (whole, closed) = (watch::Sender::new(false), watch::Sender::new(false));
         let (mailroom, epoch) = (Arc::default(), Mutex::default());
         let (together, node) = (watch::Sender::new([false; 3]), watch::Sender::new(own.node.clone()));
@@ -205,6 +231,7 @@ impl Peers {
             own,
             node,
             told: Notify::new(),
+            certificates: RwLock::new(certificates),
             remotes,
             up,
             mailroom,
@@ -220,7 +247,11 @@ impl Peers {
             renewals: Renewals::default(),
             cosigning: Cosigning::default(),
             trouble: watch::Sender::new(None),
-            behind: watch::Sender::new(None),
+            fallen: watch::Sender::new(None),
+            made: Mutex::default(),
+            step: watch::Sender::default(),
+            fit: watch::Sender::new(false),
+            catching_up: AtomicBool::new(false),
             closed,
         })
     }
@@ -244,10 +275,10 @@ impl Peers {
     /// Both links as they are now, with the randomness that belongs to them, for one run.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while one is down, [`NoWord::Distrusted`] if that stays so.
+    /// [`NoWord::Gone`] while one is down, [`NoWord::Leaving`] if it will be in a moment, [`NoWord::Distrusted`] if that stays so.
     pub fn links(&self) -> Result<Links, NoWord> {
-        self.fit()?;
-        let (next, prev) = (self.link(self.own.party.next())?, self.link(self.own.party.prev())?);
+        self.may_write()?;
+        let (next, prev) = (self.staying(self.own.party.next())?, self.staying(self.own.party.prev())?);
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         match &*epoch {
             Some(links) if Arc::ptr_eq(&links.next, &next) && Arc::ptr_eq(&links.prev, &prev) => Ok(links.clone()),
@@ -287,11 +318,10 @@ impl Peers {
     /// # Errors
     /// [`TlsError`](crate::tls::TlsError) if a certificate is not one.
     pub fn dial(self: Arc<Self>, own: &crate::tls::TlsIdentity) -> Result<(), crate::tls::TlsError> {
+        self.certify(own, self.remotes.each_ref().map(|remote| remote.certificate.clone()))?;
         for place in 0..self.remotes.len() {
-            let remote = &self.remotes[place];
-            if remote.party > self.own.party {
-                let dialler = Dialler::new(Some(own), &remote.certificate, &tls_name(remote.party))?;
-                tokio::spawn(Self::keep_up(Arc::clone(&self), place, dialler));
+            if self.remotes[place].party > self.own.party {
+                tokio::spawn(Self::keep_up(Arc::clone(&self), place));
             }
         }
         if self.own.party == renewal::BETWEEN_HELPERS {
@@ -300,10 +330,11 @@ impl Peers {
         Ok(())
     }
 
-    async fn keep_up(self: Arc<Self>, place: usize, dialler: Dialler) {
+    async fn keep_up(self: Arc<Self>, place: usize) {
         let peer = self.remotes[place].party;
         let mut wait = Duration::from_millis(50);
         while !*self.closed.borrow() && self.trust.is_trusted(peer) {
+            let Some(dialler) = self.dialler(place) else { return };
             match self.dial_once(&self.remotes[place], &dialler).await {
                 Ok(()) => wait = Duration::from_millis(50),
                 Err(error) => {
@@ -372,6 +403,7 @@ impl Peers {
             ours
         });
         self.judge();
+        self.left(&connection);
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
         // Else it would hold the stream's sending end, and the stream would not end.
         epoch.take_if(|links| Arc::ptr_eq(links.to(remote.party), &connection));
@@ -432,73 +464,6 @@ impl Peers {
         } else {
             Ok(())
         }
-    }
-
-    fn deliver(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
-        let peer = from.peer;
-        match kind {
-            Kind::Message(message) => from.deliver(message)?,
-            Kind::Proposal(proposal) if peer == Party::LEADER => {
-                // A leader that proposes more than this node takes is not waited for: its batch runs out of time.
-                if self.proposals.try_send(Proposed { leader: Arc::clone(from), proposal }).is_err() {
-                    tracing::warn!("a proposal was dropped: too many at once");
-                }
-            }
-            Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), Note::Ready(ready))?,
-            Kind::Vote(vote) if self.own.party == Party::LEADER => {
-                self.mailroom.post(peer, &vote.batch.clone(), Note::Vote(vote.prepared))?;
-            }
-            Kind::Outcomes(outcomes) if self.own.party == Party::LEADER => {
-                self.mailroom.post(peer, &outcomes.batch.clone(), Note::Outcomes(outcomes.endings))?;
-            }
-            Kind::Decision(decision) if peer == Party::LEADER => {
-                self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
-            }
-            Kind::Renew(_) if peer == Party::LEADER && self.own.party == renewal::BETWEEN_HELPERS => {
-                self.renewals.ask();
-            }
-            Kind::Renewed(_) if peer == renewal::BETWEEN_HELPERS && self.own.party == Party::LEADER => {
-                self.renewals.tell();
-            }
-            Kind::Fitness(fitness) => {
-                from.set_trouble(fitness::heard(peer, &fitness));
-                self.judge();
-            }
-            Kind::Third(third) => {
-                from.set_third((!third.up).then(|| Check::named(&third.check)));
-                self.judge();
-            }
-            Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),
-            Kind::Clock(clock) => {
-                self.clocks.hear(peer, clock.now, clock.steady);
-                self.judge();
-            }
-            Kind::Node(node) => {
-                let remote = self.remotes.iter().find(|remote| remote.party == peer).ok_or(LinkError::OutOfPlace)?;
-                self.believe(&node, remote)?;
-                from.set_node(node);
-                self.told.notify_waiters();
-            }
-            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
-            Kind::Eligible(eligible) => {
-                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
-            }
-            Kind::Cosign(asked) => self.cosign(from, asked),
-            Kind::Cosigned(answer) => self.cosigned(peer, answer),
-            Kind::Hello(_)
-            | Kind::Finish(_)
-            | Kind::Proposal(_)
-            | Kind::Vote(_)
-            | Kind::Outcomes(_)
-            | Kind::Decision(_)
-            | Kind::Undecided(_)
-            | Kind::Renew(_)
-            | Kind::Renewed(_)
-            | Kind::Remembered(_)
-            | Kind::Continued(_)
-            | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
-        }
-        Ok(())
     }
 }
 

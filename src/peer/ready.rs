@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
+use super::step::Word;
 use super::trust::{Breaks, MOST_BREAKS};
 use super::{Check, Connection, Peers};
 use crate::party::Party;
@@ -24,12 +25,6 @@ impl Peers {
         *self.whole.borrow()
     }
 
-    /// Waits until one of the three links is down, or a clock is in doubt.
-    pub async fn broken(&self) {
-        // The sender lives as long as self.
-        let _ = self.whole.subscribe().wait_for(|whole| !whole).await;
-    }
-
     /// Waits until all three links are up, both of this node and by their word that between the two others, and the clocks agree.
     pub async fn ready(&self) {
         // The sender lives as long as self.
@@ -38,6 +33,7 @@ impl Peers {
 
     /// Looks anew whether all three links are up, and the clocks agree.
     pub(super) fn judge(&self) {
+        self.compare_stores();
         self.together.send_if_modified(|together| {
             let now = Party::ALL.map(|party| party != self.own.party && self.clocks.agrees_with(party));
             std::mem::replace(together, now) != now
@@ -45,15 +41,17 @@ impl Peers {
         // Asked in any case: that is when the operator is told of a doubt.
         let agreed = self.clocks.least().is_ok();
         self.whole.send_if_modified(|whole| {
-            let linked =
-                self.remotes.iter().all(|remote| self.link(remote.party).is_ok_and(|link| link.third().is_ok()));
-            let now = linked && agreed && self.fit().is_ok();
+            let is_up = |party| self.staying(party).is_ok_and(|link| link.third().is_ok() && link.step().compared);
+            let linked = self.remotes.iter().all(|remote| is_up(remote.party)) && self.step.borrow().compared;
+            let now = linked && agreed && self.may_write().is_ok();
             let changed = std::mem::replace(whole, now) != now;
             if changed {
                 *self.parted.lock().unwrap_or_else(PoisonError::into_inner) = (!now).then(Instant::now);
             }
             changed
         });
+        let fit = *self.whole.borrow() && self.behind().is_none();
+        self.fit.send_if_modified(|before| std::mem::replace(before, fit) != fit);
         self.explain_links();
     }
 
@@ -65,6 +63,7 @@ impl Peers {
         let (mut link, mut together) = (self.up[third.index()].subscribe(), self.together.subscribe());
         let mut trouble = self.trouble.subscribe();
         trouble.mark_changed();
+        let mut step = self.step.subscribe();
         let mut ticks = tokio::time::interval(CLOCK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = None;
@@ -72,11 +71,13 @@ impl Peers {
             link.mark_unchanged();
             together.mark_unchanged();
             let failed = self.check_with(third);
-            let said = wire::Third { up: failed.is_none(), check: failed.map_or("", Check::name).to_owned() };
-            if told != Some(failed) && connection.say(Kind::Third(said)).await.is_err() {
+            let now = (failed, *step.borrow_and_update());
+            let (check, Word { compared, lacks }) = (failed.map_or("", Check::name).to_owned(), now.1);
+            let said = wire::Third { up: failed.is_none(), check, compared, lacks };
+            if told != Some(now) && connection.say(Kind::Third(said)).await.is_err() {
                 return;
             }
-            told = Some(failed);
+            told = Some(now);
             let goes_on = tokio::select! {
                 changed = link.changed() => changed.is_ok(),
                 changed = together.changed() => changed.is_ok(),
@@ -84,10 +85,12 @@ impl Peers {
                     let word = super::fitness::word(*trouble.borrow_and_update());
                     changed.is_ok() && connection.say(Kind::Fitness(word)).await.is_ok()
                 }
+                changed = step.changed() => changed.is_ok(),
                 _ = ticks.tick() => {
                     self.judge();
                     let (now, steady) = self.clocks.word();
-                    connection.say(Kind::Clock(wire::Clock { now, steady })).await.is_ok()
+                    let changes = self.settle.stand().made;
+                    connection.say(Kind::Clock(wire::Clock { now, steady, changes })).await.is_ok()
                 }
             };
             if !goes_on {

@@ -123,7 +123,7 @@ impl Peers {
     }
 
     /// Returns when all three links are up, or one has been down for longer than it takes to shake it anew.
-    async fn soon(&self) {
+    pub async fn soon(&self) {
         let parted = *self.parted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(since) = parted {
             let _ = timeout(RECONNECT.saturating_sub(since.elapsed()), self.ready()).await;

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, query, raw_sql};
 use zeroize::Zeroizing;
 
 use super::ledger::Named;
-use super::{Store, StoreError, column, connect, number, schema};
+use super::{Store, StoreError, column, connect, number, schema, stand};
 use crate::log::entry::{Entry, Event, blinded_handle};
 use crate::log::half::Place;
 use crate::log::ledger::Standing;
@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Appends entries that the log was found to have beyond this store's, in order, and does what they say was done: erasures, locks,
-    /// counts of handles. All or nothing, but for rows that are emptied afterwards.
+    /// counts of handles and of changes. All or nothing, but for rows that are emptied afterwards.
     ///
     /// # Errors
     /// [`StoreError::Form`] for what is no entry, [`StoreError::Sealed`] if a record does not open, [`StoreError::Sqlite`].
@@ -73,6 +73,7 @@ impl Store {
             .collect::<Result<_, _>>()
             .map_err(|_| StoreError::Form)?;
         let (replayed, asked) = follow(&mut people, &parsed);
+        let made = changes_of(&parsed);
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         for (place, entry) in entries {
@@ -112,10 +113,12 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if let Some(last) = parsed.iter().map(|entry| entry.minute.begins()).max() {
-            schema::note_acted(&mut transaction, last.max(self.acted())).await?;
+            schema::note(&mut transaction, schema::ACTED, last.max(self.acted())).await?;
         }
+        stand::count(&mut transaction, made).await?;
         transaction.commit().await?;
         drop(held);
+        self.counted().made += made;
         self.finish_erasures().await?;
         Ok(replayed)
     }
@@ -134,6 +137,17 @@ impl Store {
         };
         rows.iter().map(read).collect()
     }
+}
+
+/// How many changes the entries say were made here, beyond those that a copy has made. Enrolments are none of them: their shares are lost,
+/// and this store is to be known as one that lacks them. Nor is what was asked for before the copy: it may be in it, and a store that
+/// counts more than it made would have the others' taken for older ones.
+fn changes_of(entries: &[Entry]) -> u64 {
+    let changes = || entries.iter().filter(|entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock));
+    let asked: HashSet<_> =
+        changes().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect();
+    let made = changes().filter(|entry| entry.event == Event::Completed && asked.contains(&entry.rq));
+    made.count() as u64
 }
 
 /// Follows each person through the entries by the one handle that the next entry about them must bear. Gives as well how many positions

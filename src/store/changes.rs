@@ -24,7 +24,7 @@ use super::boxes::Place;
 use super::contents::Contents;
 use super::ledger::Named;
 use super::records::{Record, Reference};
-use super::{Store, StoreError, column, number};
+use super::{Store, StoreError, column, number, schema, stand};
 use crate::log::ledger::{Position, Standing};
 use crate::name::{GalleryName, Subject};
 use crate::seal::{framed, sha256};
@@ -83,6 +83,18 @@ pub enum Change {
     /// End any lock, and give all attempts back.
     Unlock(GalleryName, Subject),
 }
+
+/// What a change found to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The record that it is of.
+    Record,
+    /// To be erased, and not here: nothing will be done.
+    Nobody,
+}
+
+/// In place of a record's number, for what nothing is to be done with: no record has it.
+const NOBODY: i64 = 0;
 
 /// A [`Change`] without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +162,8 @@ pub enum Effect {
     },
     /// A lock was set or ended: no reference came or went.
     Locked,
+    /// Somebody is erased who was not here.
+    Nobody,
     /// Nothing: it was committed before, or what it was to change is gone. Nobody may be told that it was made now.
     Nothing,
 }
@@ -163,24 +177,27 @@ impl Store {
         let mut held = self.connection().await;
         // A transaction of its own: only its commit says that the number is durable.
         let mut transaction = held.begin().await?;
+        let least = schema::noted(&mut transaction, schema::POSITIONS).await?;
         let given: i64 = query_scalar(
-            "INSERT INTO positions (gallery, given) VALUES (?, 1)
-             ON CONFLICT (gallery) DO UPDATE SET given = given + 1 RETURNING given",
+            "INSERT INTO positions (gallery, given) VALUES (?1, ?2 + 1)
+             ON CONFLICT (gallery) DO UPDATE SET given = max(given, ?2) + 1 RETURNING given",
         )
         .bind(gallery.as_str())
+        .bind(column(least))
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;
         Ok(Position(number(given) - 1))
     }
 
-    /// Writes a change down, durable and without effect.
+    /// Writes a change down, durable and without effect. An erasure of somebody who is not here is one as well: another node may hold
+    /// what this one does not.
     ///
     /// # Errors
     /// [`StoreError::SubjectExists`], [`StoreError::SubjectUnknown`], [`StoreError::UnderChange`], [`StoreError::PositionTaken`],
     /// [`StoreError::NoExpiry`], [`StoreError::NoReference`], [`StoreError::ForeignShare`] if the change cannot be made;
     /// [`StoreError::AlreadyPrepared`] or [`StoreError::AlreadyCommitted`] if its name was used before.
-    pub async fn prepare(&self, change: ChangeId, what: &Change, now: u64) -> Result<(), StoreError> {
+    pub async fn prepare(&self, change: ChangeId, what: &Change, now: u64) -> Result<Found, StoreError> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         match known(&mut transaction, change).await? {
@@ -195,7 +212,11 @@ impl Store {
                 (ChangeKind::Enroll, self.insert_pending(&mut transaction, enrolment, now).await?)
             }
             Change::Erase(gallery, subject) => {
-                (ChangeKind::Erase, free_record(&mut transaction, gallery, subject, now).await?)
+                let record = match free_record(&mut transaction, gallery, subject, now).await {
+                    Err(StoreError::SubjectUnknown) => NOBODY,
+                    found => found?,
+                };
+                (ChangeKind::Erase, record)
             }
             Change::Lock(gallery, subject) => {
                 (ChangeKind::Lock, free_record(&mut transaction, gallery, subject, now).await?)
@@ -212,7 +233,11 @@ impl Store {
             .await?;
         transaction.commit().await?;
         drop(held);
-        if replaced { self.finish_erasures().await } else { Ok(()) }
+        self.counted().prepared += 1;
+        if replaced {
+            self.finish_erasures().await?;
+        }
+        Ok(if record == NOBODY { Found::Nobody } else { Found::Record })
     }
 
     /// Makes a prepared change. At the leader this is the decision. To commit again changes nothing, and says so.
@@ -239,6 +264,7 @@ impl Store {
                 Effect::Erased { gallery, position: Position(position), subject }
             }
             (ChangeKind::Lock | ChangeKind::Unlock, Some(_)) => Effect::Locked,
+            (ChangeKind::Erase, None) if record == NOBODY => Effect::Nobody,
             (_, None) => Effect::Nothing,
         };
         let locked = column(if kind == ChangeKind::Lock { Standing::LOCKED } else { 0 });
@@ -256,9 +282,11 @@ impl Store {
             .bind(change.0.as_slice())
             .execute(&mut *transaction)
             .await?;
+        stand::count(&mut transaction, 1).await?;
         transaction.commit().await?;
+        drop(held);
+        self.moved(1);
         if kind == ChangeKind::Erase {
-            drop(held);
             self.finish_erasures().await?;
         }
         Ok(effect)
@@ -284,7 +312,16 @@ impl Store {
         query("DELETE FROM changes WHERE change = ?").bind(change.0.as_slice()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         drop(held);
+        self.moved(0);
         if kind == ChangeKind::Enroll { self.finish_erasures().await } else { Ok(()) }
+    }
+
+    /// A change that stood prepared was made, or was not.
+    fn moved(&self, made: u64) {
+        let mut stand = self.counted();
+        // Together: what was prepared is never missed in between.
+        stand.prepared = stand.prepared.saturating_sub(1);
+        stand.made += made;
     }
 
     /// All changes that are prepared and not decided, as far as this node knows.

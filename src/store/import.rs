@@ -4,7 +4,7 @@ use sqlx::{QueryBuilder, query, query_scalar};
 
 use super::boxes::Place;
 use super::contents::Contents;
-use super::{Enrolment, Store, StoreError, column};
+use super::{Enrolment, Store, StoreError, column, stand};
 
 /// Records of one transaction.
 const AT_ONCE: usize = 256;
@@ -69,6 +69,11 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        Ok(transaction.commit().await?)
+        let count = some.len() as u64;
+        stand::count(&mut transaction, count).await?;
+        transaction.commit().await?;
+        drop(held);
+        self.counted().made += count;
+        Ok(())
     }
 }

@@ -132,7 +132,7 @@ impl Ledger for Store {
         batch.run(&mut view).await?;
         view.write(&mut transaction).await?;
         if let Some(acted) = acted {
-            schema::note_acted(&mut transaction, acted).await?;
+            schema::note(&mut transaction, schema::ACTED, acted).await?;
         }
         transaction.commit().await.map_err(fault)?;
         if let Some(acted) = acted {

@@ -6,6 +6,7 @@
 //! view.rs      what such a transaction reads and writes, each at one go
 //! changes.rs   prepare -> commit | abort: how three nodes enrol, erase, lock and unlock together
 //! envelopes.rs keys that envelopes are sealed to, and the envelopes that are spent
+//! stand.rs     how far it is, beside the other nodes' stores
 //! records.rs   positions, loading at start, expiry
 //! backup.rs    a copy while it is used, and what brings an older copy up to date
 //! import.rs    many records at a time, for a node that serves nobody yet
@@ -30,6 +31,7 @@ mod import;
 mod ledger;
 mod records;
 mod schema;
+mod stand;
 mod view;
 
 use std::fmt;
@@ -46,9 +48,10 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use backup::Replayed;
-pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Pending};
+pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Found, Pending};
 pub use envelopes::KeptKey;
 pub use records::{Candidate, Expired, Record, Reference, Swept};
+pub use stand::Stand;
 
 use crate::name::Deployment;
 use crate::party::Party;
@@ -133,6 +136,8 @@ struct Inner {
     closed: AtomicBool,
     /// The latest time that was acted on, as it stands in the file.
     acted: AtomicU64,
+    /// As it stands in the file.
+    stand: std::sync::Mutex<Stand>,
 }
 
 /// Prints whose it is: `Store(kz-demo, A)`.
@@ -154,9 +159,10 @@ impl Store {
         drop(made);
         let mut connection = connect(file).await?;
         schema::claim(&mut connection, &deployment, party).await.map_err(at_open)?;
-        let acted = AtomicU64::new(schema::acted(&mut connection).await?);
+        let acted = AtomicU64::new(schema::noted(&mut connection, schema::ACTED).await?);
+        let stand = std::sync::Mutex::new(stand::read(&mut connection).await?);
         let (connection, closed, file) = (Mutex::new(Some(connection)), AtomicBool::new(false), file.to_owned());
-        let store = Self(Arc::new(Inner { file, deployment, party, key, connection, closed, acted }));
+        let store = Self(Arc::new(Inner { file, deployment, party, key, connection, closed, acted, stand }));
         store.finish_erasures().await?;
         Ok(store)
     }
@@ -176,7 +182,9 @@ impl Store {
         room.map_err(|_| StoreError::Closed)?.map_err(StoreError::File)?;
         let mut connection = connect(&self.0.file).await?;
         schema::claim(&mut connection, &self.0.deployment, self.0.party).await.map_err(at_open)?;
-        schema::note_acted(&mut connection, self.acted()).await?;
+        schema::note(&mut connection, schema::ACTED, self.acted()).await?;
+        // What failed may have been made or not: only the file tells.
+        *self.counted() = stand::read(&mut connection).await?;
         *held = Some(connection);
         Ok(())
     }
@@ -204,7 +212,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn danger_set_acted(&self, now: u64) -> Result<(), StoreError> {
-        schema::note_acted(self.connection().await.plain()?, now).await?;
+        schema::note(self.connection().await.plain()?, schema::ACTED, now).await?;
         self.0.acted.store(now, Ordering::Relaxed);
         Ok(())
     }

@@ -198,7 +198,7 @@ impl Store {
         // To destroy is to act: no clock may say less from now on.
         let acts = now >= self.acted() + 60;
         if acts {
-            schema::note_acted(&mut transaction, now).await?;
+            schema::note(&mut transaction, schema::ACTED, now).await?;
         }
         transaction.commit().await?;
         drop(held);

@@ -8,7 +8,16 @@ use crate::name::Deployment;
 use crate::party::Party;
 
 /// Raised with every change of the tables.
-const VERSION: &str = "6";
+const VERSION: &str = "7";
+
+/// In `meta`: the latest time that this node has acted on.
+pub(super) const ACTED: &str = "acted";
+
+/// In `meta`: how many changes were made, of all time.
+pub(super) const CHANGES: &str = "changes";
+
+/// In `meta`: from which number on positions are given; absent but after a loss.
+pub(super) const POSITIONS: &str = "positions";
 
 /// All times are unix seconds. Blobs of ids are SHA-256.
 const TABLES: &str = "
@@ -47,6 +56,7 @@ CREATE TABLE positions (gallery TEXT PRIMARY KEY, given INTEGER NOT NULL) STRICT
 CREATE TABLE changes (
     change BLOB PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('enroll', 'erase', 'lock', 'unlock')),
+    -- 0 of an erasure of somebody who is not here.
     record INTEGER NOT NULL,
     committed INTEGER NOT NULL CHECK (committed IN (0, 1)),
     until INTEGER NOT NULL
@@ -115,21 +125,20 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The latest time that this node has acted on: no clock may say less, by much.
-pub(super) async fn acted(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+/// A number in `meta`; 0 if it was never written.
+pub(super) async fn noted(connection: &mut SqliteConnection, name: &str) -> Result<u64, StoreError> {
     let found: Option<String> =
-        sqlx::query_scalar("SELECT value FROM meta WHERE name = 'acted'").fetch_optional(connection).await?;
+        sqlx::query_scalar("SELECT value FROM meta WHERE name = ?").bind(name).fetch_optional(connection).await?;
     found.map_or(Ok(0), |found| found.parse().map_err(|_| StoreError::Form))
 }
 
-/// Writes that time down.
-pub(super) async fn note_acted(connection: &mut SqliteConnection, now: u64) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO meta (name, value) VALUES ('acted', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
-    .bind(now.to_string())
-    .execute(connection)
-    .await?;
+/// Writes such a number.
+pub(super) async fn note(connection: &mut SqliteConnection, name: &str, number: u64) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind(name)
+        .bind(number.to_string())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -10,12 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::HANDSHAKE;
+use super::{Acceptor, HANDSHAKE};
 use crate::guests::{Busy, Guest, Room};
 
 /// How long a caller may take for [`ENOUGH`] bytes, or for all that is there to be written, before it is cut off.
@@ -145,7 +144,7 @@ pub async fn next(listener: &TcpListener, room: &Arc<Room>) -> Seated {
 }
 
 /// Accepts TCP and TLS; a caller whose handshake fails or dawdles holds up nobody else.
-pub fn accept(listener: TcpListener, acceptor: TlsAcceptor, room: Arc<Room>) -> ReceiverStream<io::Result<Secured>> {
+pub fn accept(listener: TcpListener, acceptor: Acceptor, room: Arc<Room>) -> ReceiverStream<io::Result<Secured>> {
     let (ready, incoming) = mpsc::channel(64);
     tokio::spawn(async move {
         loop {
@@ -156,7 +155,7 @@ pub fn accept(listener: TcpListener, acceptor: TlsAcceptor, room: Arc<Room>) -> 
             let (acceptor, ready, guest) = (acceptor.clone(), ready.clone(), seated.guest().clone());
             tokio::spawn(async move {
                 let shaken = tokio::select! {
-                    shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(seated)) => shaken,
+                    shaken = tokio::time::timeout(HANDSHAKE, acceptor.now().accept(seated)) => shaken,
                     () = guest.told_to_leave() => return,
                 };
                 drop(guest);

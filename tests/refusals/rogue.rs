@@ -14,6 +14,7 @@ use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
 use tumar::peer::{LinkError, Mailbox, Note, Own, Peers, Proposed, Remote, Settle};
 use tumar::seal::{PrivateKey, SUITE};
+use tumar::store::Stand;
 use tumar::template::model::Models;
 use tumar::tls::{Pinned, TlsIdentity};
 use tumar::token::Policy;
@@ -51,6 +52,17 @@ impl Settle for Forgetful {
 
     async fn continues(&self, _: Vec<String>) -> Result<Option<Gap>, LinkError> {
         Ok(None)
+    }
+
+    async fn rest(&self) {}
+
+    /// It has lost nothing, and nobody has lost what it has.
+    fn stand(&self) -> Stand {
+        Stand { made: 0, prepared: u64::MAX }
+    }
+
+    async fn catch_up(&self, _: u64) -> bool {
+        true
     }
 }
 
@@ -96,6 +108,7 @@ impl Rogue {
             node,
             link_life: Duration::from_hours(1),
             patience: PATIENCE,
+            accept_store: false,
         };
         let remote = |peer: &PeerConfig| Remote {
             party: peer.party,

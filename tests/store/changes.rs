@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tumar::log::ledger::Position;
-use tumar::store::{Change, ChangeId, Effect, Enrolment, StoreError};
+use tumar::store::{Change, ChangeId, Effect, Enrolment, Found, Store, StoreError};
 
 use super::{DAY, NOW, done, enroll, enrolment, named, open};
 
@@ -69,4 +69,54 @@ async fn a_commit_about_a_record_that_is_gone_says_that_it_did_nothing() {
         assert!(matches!(store.commit(ChangeId([2; 32]), NOW).await.unwrap(), Effect::Nothing));
         assert!(store.pending().await.unwrap().is_empty(), "a helper that asked is not asked again");
     }
+}
+
+#[tokio::test]
+async fn a_store_counts_what_it_made_and_what_stands_prepared_whatever_is_swept_or_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let stand = |store: &Store| (store.stand().made, store.stand().prepared);
+    assert_eq!(stand(&store), (0, 0));
+    done(&store, 1, &enroll("c-1", 0)).await;
+    assert_eq!(stand(&store), (1, 0));
+    for id in [2, 3] {
+        store.prepare(ChangeId([id; 32]), &enroll(&format!("c-{id}"), id.into()), NOW).await.unwrap();
+    }
+    assert_eq!(stand(&store), (1, 2));
+    store.close().await.unwrap();
+    let store = open(directory.path()).await;
+    assert_eq!(stand(&store), (1, 2), "a crash changes nothing");
+    store.commit(ChangeId([2; 32]), NOW).await.unwrap();
+    store.commit(ChangeId([2; 32]), NOW).await.unwrap();
+    store.abort(ChangeId([3; 32])).await.unwrap();
+    assert_eq!(stand(&store), (2, 0));
+    assert_eq!(store.sweep(NOW + 2 * DAY).await.unwrap().records.len(), 2);
+    assert_eq!(stand(&store), (2, 0), "what expires is no change");
+    assert_eq!([1, 2, 3, 9].map(|made| store.stand().lacks(made)), [0, 0, 1, 7]);
+
+    // An operator who has lost the store says so: what comes then is above all that came before.
+    store.danger_catch_up(9, 1_000_000).await.unwrap();
+    store.close().await.unwrap();
+    let store = open(directory.path()).await;
+    assert_eq!((stand(&store), store.stand().lacks(9)), ((9, 0), 0));
+    let gallery = "banks/b17/customers".parse().unwrap();
+    let given = [store.next_position(&gallery).await.unwrap(), store.next_position(&gallery).await.unwrap()];
+    assert_eq!(given, [Position(1_000_000), Position(1_000_001)]);
+}
+
+#[tokio::test]
+async fn to_erase_somebody_who_is_not_here_is_a_change_of_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let erase = named(Change::Erase, "c-1");
+    let (one, other) = (ChangeId([1; 32]), ChangeId([2; 32]));
+    for change in [one, other] {
+        assert_eq!(store.prepare(change, &erase, NOW).await.unwrap(), Found::Nobody);
+    }
+    assert!(matches!(store.commit(one, NOW).await.unwrap(), Effect::Nobody));
+    assert!(matches!(store.commit(one, NOW).await.unwrap(), Effect::Nothing), "once");
+    store.abort(other).await.unwrap();
+    assert_eq!(store.stand().made, 1, "it counts as the same change does elsewhere");
+    done(&store, 3, &enroll("c-1", 0)).await;
+    assert_eq!(store.prepare(ChangeId([4; 32]), &erase, NOW).await.unwrap(), Found::Record);
 }

@@ -177,7 +177,6 @@ async fn a_change_that_cannot_be_made_is_not_prepared() {
         ("NoExpiry", change(Enrolment { expires: u64::MAX, ..enrolment("c-2", Position(1)) })),
         ("NoReference", change(Enrolment { references: Vec::new(), ..enrolment("c-2", Position(1)) })),
         ("ForeignShare", change(Enrolment { references: foreign, ..enrolment("c-2", Position(1)) })),
-        ("SubjectUnknown", named(Change::Erase, "c-2")),
         ("SubjectUnknown", named(Change::Lock, "c-2")),
         ("SubjectUnknown", named(Change::Unlock, "c-2")),
     ];

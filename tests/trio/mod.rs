@@ -11,6 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ports::free_ports;
 use tempfile::TempDir;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tumar::client::{Capture, Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{Modality, ModelId};
 use tumar::node::{Config, Node};
@@ -19,6 +23,7 @@ use tumar::request::{Case, Method, Minute};
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::model::{Model, Models};
+use tumar::tls::{Dialler, Pinned};
 use tumar::token::approval::case_digest;
 use tumar::token::details::DetailsType;
 use tumar::token::{Action, Details, Issuer, Officer, SigningKey, TokenRequest};
@@ -85,7 +90,9 @@ impl Files {
 
     /// Of bank `b17` or `b19`.
     pub fn client_config_of(&self, bank: &str) -> ClientConfig {
-        ClientConfig::read(&self.folder_of(bank).join("client/client.toml")).unwrap()
+        let config = ClientConfig::read(&self.folder_of(bank).join("client/client.toml")).unwrap();
+        // What a node says is what is looked at here; tests/rolling.rs waits.
+        ClientConfig { retry: Duration::ZERO, ..config }
     }
 
     /// Where a bank, or the regulator, has what is its own.
@@ -192,6 +199,11 @@ impl Files {
         self.command(party).args(more).spawn().unwrap()
     }
 
+    /// The same, saying all that is of this importance.
+    pub fn spawn_saying(&self, party: Party, level: &str) -> Child {
+        self.command(party).env("RUST_LOG", level).spawn().unwrap()
+    }
+
     /// What starts a node as a process of its own; it writes down what it says.
     pub fn command(&self, party: Party) -> Command {
         let words = std::fs::OpenOptions::new().create(true).append(true).open(self.words(party)).unwrap();
@@ -208,6 +220,21 @@ impl Files {
     /// What a node that was spawned said so far.
     pub fn said(&self, party: Party) -> String {
         std::fs::read_to_string(self.words(party)).unwrap_or_default()
+    }
+
+    /// What asks a node for its health, by the usual interface.
+    pub async fn health(&self, party: Party) -> HealthClient<Channel> {
+        let config = Config::read(&self.node(party).join("node.toml")).unwrap();
+        let pem = std::fs::read(self.node(party).join("keys/tls.crt")).unwrap();
+        let dialler = Dialler::new(None, &Pinned::from_pem(&pem).unwrap(), "localhost").unwrap();
+        HealthClient::new(dialler.dial(&config.public).await.unwrap())
+    }
+
+    /// Whether a node says that it serves.
+    pub async fn serves(&self, party: Party) -> bool {
+        let service = "tumar.v1.MatchingService".to_owned();
+        let said = self.health(party).await.check(HealthCheckRequest { service }).await.unwrap().into_inner();
+        said.status() == ServingStatus::Serving
     }
 
     pub async fn client(&self) -> Result<Client, ClientError> {

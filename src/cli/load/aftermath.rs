@@ -59,6 +59,7 @@ pub(super) async fn ask_again(calls: &Calls, bar: &ProgressBar) -> Result<People
                     "SUBJECT_LOCKED" | "ATTEMPTS_DELAYED" => people.locked += 1,
                     // They pass by themselves, and say nothing of the person.
                     "PEER_LOST"
+                    | "NODE_STOPPING"
                     | "COMMITTEE_INCOMPLETE"
                     | "LOG_DISK_FULL"
                     | "LOG_UNWRITABLE"

@@ -22,6 +22,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::{Instant, sleep_until};
+use tumar::client::ClientConfig;
 use tumar::hex::hex;
 use tumar::party::Party;
 
@@ -129,7 +130,7 @@ struct Connected {
 
 impl Target {
     /// Connects to nodes, or starts them first.
-    async fn connect(&self, mix: Mix) -> Result<Connected, Failure> {
+    async fn connect(&self, mix: Mix, is_killed: bool) -> Result<Connected, Failure> {
         let local = if self.local { Some(Local::start(DEPLOYMENT).await?) } else { None };
         let (client, issuer): (PathBuf, &Path) = match (&local, &self.client, &self.issuer) {
             (Some(local), ..) => (init::client_config(local.folder()), local.folder()),
@@ -142,7 +143,12 @@ impl Target {
         let tag = format!("load-{}", hex(&tag));
         let mut banks = Vec::with_capacity(usize::from(self.connections));
         for _ in 0..self.connections {
-            banks.push(Bank::connect(&client, issuer, &tag).await?);
+            let mut config = ClientConfig::read(&client)?;
+            if is_killed {
+                // What the nodes say meanwhile is what is counted.
+                config.retry = Duration::ZERO;
+            }
+            banks.push(Bank::connect(config, issuer, &tag).await?);
         }
         let officers = self.officers.clone().unwrap_or_else(|| issuer.join("officers"));
         let searches = if mix.has(Action::Search) { Some(Searches::new(&banks[0], &tag, &officers)?) } else { None };
@@ -171,7 +177,8 @@ impl Load {
             Some(folder) => People::of_sets(folder, count)?,
             None => People::synthetic(count)?,
         };
-        let Connected { mut local, banks, searches } = Box::pin(self.target.connect(self.mix)).await?;
+        let Connected { mut local, banks, searches } =
+            Box::pin(self.target.connect(self.mix, self.restart.is_some())).await?;
         let bar = live("enrol");
         bar.set_length(u64::from(self.people) * if searches.is_some() { 2 } else { 1 });
         let calls = Arc::new(Calls::new(banks, people, (self.by, self.mix), searches, self.plan.seed));

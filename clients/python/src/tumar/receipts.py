@@ -15,6 +15,7 @@ from .v1 import matching_pb2, receipt_pb2
 
 WORDS: dict[int, str] = {
     1: "match", 2: "no_match", 3: "enrolled", 4: "erased", 5: "locked", 6: "unlocked", 7: "searched", 8: "logged",
+    9: "had_none",
 }  # fmt: skip
 
 
@@ -94,19 +95,26 @@ class Receipts:
             receipt.verify(pin, deployment)
             if receipt.transcript != transcript:
                 raise ReceiptNotTrusted(ReceiptFault.OTHER_REQUEST, receipt.party)
-            if receipt.outcome != first.outcome or receipt.outcome not in outcomes:
+            if receipt.outcome not in outcomes or not _go_together(receipt.outcome, first.outcome):
                 raise ReceiptNotTrusted(ReceiptFault.OUTCOME, receipt.party)
             if receipt.found != first.found or bool(receipt.found) != (first.outcome == "searched"):
                 raise ReceiptNotTrusted(ReceiptFault.FOUND, receipt.party)
+        if all(receipt.outcome == "had_none" for receipt in receipts):
+            raise ReceiptNotTrusted(ReceiptFault.OUTCOME, "A")
         return cls((receipts[0], receipts[1], receipts[2]))
 
     @property
     def outcome(self) -> str:
-        """The word that all three signed."""
-        return self.all[0].outcome
+        """The word that all three signed; of an erasure `erased`, and each says for itself what its node had."""
+        return "erased" if self.all[0].outcome == "had_none" else self.all[0].outcome
 
     def __iter__(self) -> Iterator[Receipt]:
         return iter(self.all)
+
+
+def _go_together(one: str, other: str) -> bool:
+    """The same; but an erasure is made where there is anything, and a node that held nothing says so."""
+    return one == other or {one, other} == {"erased", "had_none"}
 
 
 def found_digest(candidates: Sequence[str], truncated: bool) -> bytes:
@@ -114,14 +122,14 @@ def found_digest(candidates: Sequence[str], truncated: bool) -> bytes:
     return sha256(framed("tumar found v1", bytes([truncated]), *candidates))
 
 
-_KIND = "tumar erasure certificate 2"
+_KIND = "tumar erasure certificate 3"
 _MEMBERS = {"kind", "deployment", "client", "request_id", "gallery", "subject", "purpose", "receipts"}
-_RECEIPT = {"party", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature"}
+_RECEIPT = {"party", "outcome", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature"}
 
 
 @dataclass(frozen=True)
 class ErasureCertificate:
-    """Three nodes' signed word that a person's record key is destroyed. Whoever has their public keys can check it, offline."""
+    """Three nodes' signed word that a person's record key is destroyed, or that the node held none. Checked offline, with their public keys."""
 
     document: dict[str, Any]
 
@@ -132,7 +140,8 @@ class ErasureCertificate:
         assert isinstance(m, matching_pb2.EraseSubjectRequest)
         shown = [
             {
-                "party": receipt.party, "log_index": receipt.log_index, "leaf_hash": receipt.leaf_hash.hex(),
+                "party": receipt.party, "outcome": receipt.outcome, "log_index": receipt.log_index,
+                "leaf_hash": receipt.leaf_hash.hex(),
                 "inclusion_proof": [digest.hex() for digest in receipt.inclusion_proof],
                 "checkpoint": receipt.checkpoint, "signature": receipt.signature.hex(),
             }
@@ -164,6 +173,11 @@ class ErasureCertificate:
         """Who was erased."""
         return str(self.document["subject"])
 
+    @property
+    def had_none(self) -> list[str]:
+        """The nodes that say that they held nothing of the person: they had lost what the others held."""
+        return [receipt["party"] for receipt in self.document["receipts"] if receipt["outcome"] == "had_none"]
+
     def verify(self, pins: Sequence[NodePin], deployment: str) -> None:
         """Checks all three signatures and places. CertificateNotTrusted or ReceiptNotTrusted."""
         d = self.document
@@ -180,16 +194,16 @@ class ErasureCertificate:
             receipts = [_shown(party, receipt, transcript) for party, receipt in zip(PARTIES, d["receipts"], strict=True)]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CertificateNotTrusted(CertificateFault.FORM) from error
-        Receipts.of(receipts, transcript, ("erased",), pins, deployment)
+        Receipts.of(receipts, transcript, OUTCOMES["EraseSubject"], pins, deployment)
 
 
 def _shown(party: str, receipt: dict[str, Any], transcript: bytes) -> Receipt:
     index, checkpoint = receipt["log_index"], receipt["checkpoint"]
     if set(receipt) != _RECEIPT or receipt["party"] != party or type(index) is not int or not 0 <= index < 2**64:
         raise ValueError("not a receipt")
-    if not isinstance(checkpoint, str):
+    if not isinstance(checkpoint, str) or receipt["outcome"] not in OUTCOMES["EraseSubject"]:
         raise ValueError("not a receipt")
     return Receipt(
-        party, "erased", transcript, index, from_hex(receipt["leaf_hash"], 32),
+        party, receipt["outcome"], transcript, index, from_hex(receipt["leaf_hash"], 32),
         tuple(from_hex(digest, 32) for digest in receipt["inclusion_proof"]), checkpoint, from_hex(receipt["signature"], 64),
     )  # fmt: skip

@@ -47,7 +47,7 @@ ANSWERS: dict[str, type[Receipted]] = {
 OUTCOMES: dict[str, tuple[str, ...]] = {
     "EnrollSubject": ("enrolled",),
     "VerifySubject": ("match", "no_match"),
-    "EraseSubject": ("erased",),
+    "EraseSubject": ("erased", "had_none"),
     "LockSubject": ("locked",),
     "UnlockSubject": ("unlocked",),
     "SearchGallery": ("searched",),

@@ -1,0 +1,82 @@
+//! How a node stops: it says so, takes nothing more in, lets what is under way end, and goes last from its peers.
+//!
+//! ```text
+//! health NOT_SERVING --> public port and port for auditors: GOAWAY, answers that are due
+//!                    --> leader: its batches end; helper: the leader lets it go
+//!                    --> links down --> log written and published --> store closed
+//! ```
+//!
+//! All of it has one deadline: a reader who takes nothing, or a search of minutes, holds up no restart.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::Node;
+use crate::store::StoreError;
+
+/// How long what is under way may take to end: as long as a call may take.
+const DRAIN: Duration = crate::client::DEADLINE;
+
+/// How long the links' streams may take to end after that.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What tells a node's parts to stop, each in its turn.
+pub(super) struct Stop {
+    /// Tasks, and the word to those who ask for the node's health.
+    pub(super) tasks: watch::Sender<bool>,
+    /// The public port, and that for auditors.
+    pub(super) ports: watch::Sender<bool>,
+    /// The port for peers.
+    pub(super) links: watch::Sender<bool>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let new = || watch::Sender::new(false);
+        Self { tasks: new(), ports: new(), links: new() }
+    }
+}
+
+/// What a node waits for when it stops.
+pub(super) struct Servers {
+    /// Says that the node does not serve any more.
+    pub(super) health: JoinHandle<()>,
+    /// The public port, and that for auditors.
+    pub(super) ports: Vec<JoinHandle<()>>,
+    /// The port for peers.
+    pub(super) links: JoinHandle<()>,
+}
+
+pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Without a sender, the node is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
+    let Node { engine, peers, store, log, stop, servers, .. } = node;
+    let Servers { health, ports, links } = servers;
+    let until = Instant::now() + DRAIN;
+    stop.tasks.send_replace(true);
+    // One that panicked is down as well; so are the servers below.
+    let _ = health.await;
+    engine.stop_taking();
+    stop.ports.send_replace(true);
+    for mut port in ports {
+        if timeout_at(until, &mut port).await.is_err() {
+            tracing::warn!("callers are cut off: they took too long");
+            port.abort();
+        }
+    }
+    if timeout_at(until, engine.rest(&peers)).await.is_err() {
+        tracing::warn!("what is under way took too long, and ends with the links");
+    }
+    peers.close();
+    stop.links.send_replace(true);
+    // A peer that reads nothing is not waited for.
+    let _ = timeout_at(Instant::now() + PARTING, links).await;
+    log.shutdown().await;
+    store.close().await
+}

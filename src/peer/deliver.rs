@@ -1,0 +1,85 @@
+//! Where each frame of a link that is up goes.
+
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::step::Word;
+use super::{Check, LinkError, Note, Peers, Proposed, fitness, renewal};
+use crate::party::Party;
+use crate::wire::peer::v1::frame::Kind;
+
+impl Peers {
+    pub(super) fn deliver(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
+        let peer = from.peer;
+        match kind {
+            Kind::Message(message) => from.deliver(message)?,
+            Kind::Proposal(proposal) if peer == Party::LEADER => {
+                // A leader that proposes more than this node takes is not waited for: its batch runs out of time.
+                if self.proposals.try_send(Proposed { leader: Arc::clone(from), proposal }).is_err() {
+                    tracing::warn!("a proposal was dropped: too many at once");
+                }
+            }
+            Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), Note::Ready(ready))?,
+            Kind::Vote(vote) if self.own.party == Party::LEADER => {
+                self.mailroom.post(peer, &vote.batch.clone(), Note::Vote(vote.prepared))?;
+            }
+            Kind::Outcomes(outcomes) if self.own.party == Party::LEADER => {
+                self.mailroom.post(peer, &outcomes.batch.clone(), Note::Outcomes(outcomes.endings))?;
+            }
+            Kind::Decision(decision) if peer == Party::LEADER => {
+                self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
+            }
+            Kind::Renew(_) if peer == Party::LEADER && self.own.party == renewal::BETWEEN_HELPERS => {
+                self.renewals.ask();
+            }
+            Kind::Renewed(_) if peer == renewal::BETWEEN_HELPERS && self.own.party == Party::LEADER => {
+                self.renewals.tell();
+            }
+            Kind::Leaving(_) if self.own.party == Party::LEADER => self.let_go(from),
+            Kind::Released(_) if peer == Party::LEADER => from.release(),
+            Kind::Fitness(fitness) => {
+                from.set_trouble(fitness::heard(peer, &fitness));
+                self.judge();
+            }
+            Kind::Third(third) => {
+                from.set_third((!third.up).then(|| Check::named(&third.check)));
+                let step = Word { compared: third.compared, lacks: third.lacks };
+                self.hear_of_step(peer, from.set_step(step), step);
+                self.judge();
+            }
+            Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),
+            Kind::Clock(clock) => {
+                self.hear_of_store(peer, clock.changes);
+                self.clocks.hear(peer, clock.now, clock.steady);
+                self.judge();
+            }
+            Kind::Node(node) => {
+                let remote = self.remotes.iter().find(|remote| remote.party == peer).ok_or(LinkError::OutOfPlace)?;
+                self.believe(&node, remote)?;
+                from.set_node(node);
+                self.told.notify_waiters();
+            }
+            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
+            Kind::Eligible(eligible) => {
+                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
+            }
+            Kind::Cosign(asked) => self.cosign(from, asked),
+            Kind::Cosigned(answer) => self.cosigned(peer, answer),
+            Kind::Hello(_)
+            | Kind::Finish(_)
+            | Kind::Proposal(_)
+            | Kind::Vote(_)
+            | Kind::Outcomes(_)
+            | Kind::Decision(_)
+            | Kind::Undecided(_)
+            | Kind::Renew(_)
+            | Kind::Renewed(_)
+            | Kind::Leaving(_)
+            | Kind::Released(_)
+            | Kind::Remembered(_)
+            | Kind::Continued(_)
+            | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
+        }
+        Ok(())
+    }
+}
