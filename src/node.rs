@@ -279,6 +279,18 @@ impl Node {
         self.engine.told_keys()
     }
 
+    /// Its access log.
+    #[must_use]
+    pub const fn log(&self) -> &AccessLog {
+        &self.log
+    }
+
+    /// Its store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What it counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -377,6 +389,7 @@ fn verifier(config: &Config) -> Result<Verifier, NodeError> {
     let trusted = config.issuers.iter().zip(&jwks).map(|(issuer, jwks)| TrustedIssuer {
         issuer: &issuer.name,
         relying_parties: &issuer.relying_parties,
+        galleries: &issuer.galleries,
         jwks,
     });
     let issuers: Vec<_> = trusted.collect();
@@ -397,6 +410,7 @@ fn verifier(config: &Config) -> Result<Verifier, NodeError> {
             | TrustError::IssuerName
             | TrustError::IssuerTwice
             | TrustError::RelyingParties
+            | TrustError::Gallery { .. }
             | TrustError::NoBase
             | TrustError::Base => error.into(),
         }

@@ -365,22 +365,15 @@ async fn a_client_whose_envelopes_do_not_open_waits_and_the_person_does_not() {
 
 #[tokio::test]
 async fn a_relying_party_that_asks_too_often_waits() {
-    let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
+    let directory = tempfile::tempdir().unwrap();
     let limits = Limits { requests_per_second: 2, burst: 3, ..LIMITS };
     let node = Node::limited(directory.path(), limits).await;
-    let enroll = async |number: u32, now| {
-        node.log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), now), now).await.map(|_| ())
-    };
-    for number in 0..3 {
-        enroll(number, NOW).await.unwrap();
-    }
+    let [own, other] = ["banks/b17", "banks/b19"].map(|name| name.parse().unwrap());
     let limited = Err(NotAdmitted::RateLimited { retry_after_ms: 1000 });
-    assert_eq!(enroll(3, NOW).await, limited);
-    assert_eq!(node.last().await, denied("RATE_LIMITED"));
-    assert_eq!(
-        [enroll(4, NOW + 1).await, enroll(5, NOW + 1).await, enroll(6, NOW + 1).await],
-        [Ok(()), Ok(()), limited]
-    );
+    assert_eq!([(); 4].map(|()| node.log.pace(&own, NOW)), [Ok(()), Ok(()), Ok(()), limited]);
+    assert_eq!(node.log.pace(&other, NOW), Ok(()));
+    let limited = Err(NotAdmitted::RateLimited { retry_after_ms: 1000 });
+    assert_eq!([(); 3].map(|()| node.log.pace(&own, NOW + 1)), [Ok(()), Ok(()), limited]);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use tumar::token::{
 /// The officers of the drafts.
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let own = relying_parties(&OF_ISSUER);
-    let issuers = [TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks: &jwks() }];
+    let issuers = [TrustedIssuer { issuer: ISSUER, relying_parties: &own, galleries: &[], jwks: &jwks() }];
     let officers = Officers::parse(&officers_text()).unwrap();
     assert_eq!(officers.len(), 6);
     Verifier::new(&"kz-test".parse().unwrap(), &issuers, vec![BASE.into()], officers).unwrap()

@@ -14,7 +14,7 @@ use drafts::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tumar::name::Modality;
+use tumar::name::{GalleryName, Modality};
 use tumar::request::{Ask, Method, Minute};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
@@ -363,7 +363,7 @@ fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
     let own = relying_parties(&OF_ISSUER);
     let made = |issuer, bases: &[&str]| {
         let bases = bases.iter().map(|base| (*base).to_owned()).collect();
-        let issuers = [TrustedIssuer { issuer, relying_parties: &own, jwks: &jwks }];
+        let issuers = [TrustedIssuer { issuer, relying_parties: &own, galleries: &[], jwks: &jwks }];
         Verifier::new(&deployment, &issuers, bases, Officers::default()).err()
     };
     assert_eq!(made("", &[BASE]), Some(TrustError::IssuerName));
@@ -378,13 +378,21 @@ fn a_verifier_that_could_trust_anyone_or_no_one_is_not_made() {
     assert_eq!(with(&[]), Some(TrustError::NoIssuer));
     for wrong in [&[][..], &["banks/b17", "banks/b19", "banks/b17"]] {
         let wrong = relying_parties(wrong);
-        let issuer = TrustedIssuer { issuer: ISSUER, relying_parties: &wrong, jwks: &jwks };
+        let issuer = TrustedIssuer { issuer: ISSUER, relying_parties: &wrong, galleries: &[], jwks: &jwks };
         assert_eq!(with(&[issuer]), Some(TrustError::RelyingParties), "{wrong:?}");
     }
     let other =
         json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "2", "x": to_base64(&[2; 32]) }] }).to_string();
-    let twice = [&jwks, &other].map(|jwks| TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks });
+    let twice =
+        [&jwks, &other].map(|jwks| TrustedIssuer { issuer: ISSUER, relying_parties: &own, galleries: &[], jwks });
     assert_eq!(with(&twice), Some(TrustError::IssuerTwice));
+    for wrong in [&["banks/b19/customers"][..], &["banks/b17/customers", "banks/b17/customers"]] {
+        let galleries: Vec<GalleryName> = wrong.iter().map(|name| name.parse().unwrap()).collect();
+        let gallery = galleries[0].clone();
+        let expected = TrustError::Gallery { issuer: ISSUER.to_owned(), gallery };
+        let issuer = TrustedIssuer { issuer: ISSUER, relying_parties: &own, galleries: &galleries, jwks: &jwks };
+        assert_eq!(with(&[issuer]), Some(expected), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl Bank {
         Ok(format!("{}-{person:04}", self.people).parse()?)
     }
 
+    /// Whether a handle is one of this bank's people here.
+    pub(super) fn is_own(&self, handle: &Subject) -> bool {
+        handle.as_str().strip_prefix(self.people.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// Whom a call is about.
     pub(super) fn target(&self, person: usize, purpose: &str) -> Result<Target, Failure> {
         Ok(Target { gallery: self.gallery.clone(), subject: self.handle(person)?, purpose: purpose.parse()? })

@@ -22,7 +22,7 @@ use tumar::audit::pins::NodePin;
 use tumar::hex::hex;
 use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
-use tumar::name::{ClientName, Deployment, RelyingParty};
+use tumar::name::{ClientName, Deployment, GalleryName, NameError, RelyingParty};
 use tumar::party::Party;
 use tumar::template::model;
 use tumar::token::{Algorithm, Issuer, Officer, ProofKey, SigningKey, policy};
@@ -54,6 +54,14 @@ struct BankPlan {
     folder: &'static str,
     relying_party: &'static str,
     officers: [Post; 2],
+}
+
+/// The last part of the name of the gallery in which `tumar load` searches.
+const LOAD: &str = "load";
+
+/// Where `tumar load` searches.
+pub(super) fn load_gallery(relying_party: &RelyingParty) -> Result<GalleryName, NameError> {
+    format!("{relying_party}/{LOAD}").parse()
 }
 
 /// The officers of the bank that commands use.
@@ -313,13 +321,20 @@ impl Plan {
     fn issuers(&self) -> String {
         let banks = BANKS.iter().map(|bank| (bank.folder, bank.relying_party));
         let mut text =
-            "\n# Who gives out tokens, and in whose name: an issuer is believed of nobody else.\n".to_owned();
+            "\n# Who gives out tokens, and in whose name: an issuer is believed of nobody else. People are enrolled into the galleries \
+             that stand here, and into no others.\n"
+                .to_owned();
         for (folder, relying_party) in banks.chain([("auditor", AUDITOR)]) {
+            // An auditor has no gallery.
+            let galleries = match relying_party {
+                AUDITOR => String::new(),
+                bank => format!("galleries = [\"{bank}/customers\", \"{bank}/{LOAD}\"]\n"),
+            };
             let name = issuer_name(&self.deployment, &relying_party.parse().expect("these are names"));
             let path = Path::new("..").join(folder).join("issuer").join("jwks.json");
             let _ = write!(
                 text,
-                "[[issuers]]\nname = \"{name}\"\njwks = \"{}\"\nrelying_parties = [\"{relying_party}\"]\n",
+                "[[issuers]]\nname = \"{name}\"\njwks = \"{}\"\nrelying_parties = [\"{relying_party}\"]\n{galleries}",
                 path.display()
             );
         }

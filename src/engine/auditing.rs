@@ -158,7 +158,7 @@ impl Engine {
             self.counters.forged();
             error.at(self.party)
         })?;
-        let grant = self.grant::<P>(verified, now).await?;
+        let grant = self.grant::<P>(self.paced(verified, now).await?, now).await?;
         self.log.admit(grant, now).await.map_err(|error| {
             // The answer of an earlier request of this kind is not kept: it is asked for anew, under an id of its own.
             Refusal { answer: None, ..error.at(self.party) }

@@ -11,7 +11,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ring::digest::{Context, SHA256};
 use tokio::sync::OwnedRwLockWriteGuard;
@@ -34,7 +34,8 @@ use crate::name::Subject;
 use crate::net::SessionId;
 use crate::party::Party;
 use crate::peer::{BatchId, Links, Mailbox, NoWord, Note};
-use crate::protocol::{self, Invalid, ProtocolError};
+use crate::protocol::{self, Invalid, ProtocolError, Session};
+use crate::prss::PrssError;
 use crate::request::{Ask, Method};
 use crate::share::{PointShare, Summands};
 use crate::store::{Change, Enrolment, Reference, StoreError};
@@ -76,6 +77,21 @@ impl Batch {
             audience: Audience::default(),
             stopwatch: Stopwatch::new(),
         }
+    }
+
+    /// The batch's run of the protocol. It ends with the batch of either peer.
+    ///
+    /// # Errors
+    /// [`PrssError`], after which the links connect anew.
+    pub(super) fn session(&self, id: SessionId, patience: Duration) -> Result<Session, PrssError> {
+        let session = self.links.session(id, patience)?;
+        self.mail.tie(&self.links, id);
+        Ok(session)
+    }
+
+    /// Ends the batch at this node while others may go on in it: so that they do not wait for this one.
+    pub(super) fn leave(&self) {
+        self.links.leave(self.id);
     }
 }
 
@@ -183,6 +199,7 @@ impl Engine {
         let ready = match heard.and_then(|ready| Self::together(batch.now, ready)) {
             Ok(ready) => ready,
             Err(reason) => {
+                batch.leave();
                 let mut failed = Vec::new();
                 for item in admitted {
                     failed.push(match item {
@@ -221,11 +238,10 @@ impl Engine {
         let count = verdicts.len();
         let own = wire::Ready { batch: batch.id.to_vec(), nonce, verdicts, now: batch.now };
         let (next, prev) = (self.party.next(), self.party.prev());
-        batch.links.next.say(Kind::Ready(own.clone())).await?;
-        batch.links.prev.say(Kind::Ready(own.clone())).await?;
+        batch.links.say(Kind::Ready(own.clone()), self.limits.patience).await?;
         let mut all = [own.clone(), own.clone(), own];
-        for party in [next, prev] {
-            let ready = batch.mail.take(party, self.limits.patience, Note::ready).await?;
+        for (party, other) in [(next, prev), (prev, next)] {
+            let ready = batch.mail.take((party, Some(other)), self.limits.patience, Note::ready).await?;
             if ready.verdicts.len() != count || ready.nonce.len() != 16 {
                 return Err(NoWord::Gone(party));
             }
@@ -345,7 +361,7 @@ impl Engine {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let session = batch.links.session(session, self.limits.patience)?;
+        let session = batch.session(session, self.limits.patience)?;
         self.counters.run();
         protocol::enrol_intake(session, inputs).await.inspect(|_| self.unbroken())
     }

@@ -36,7 +36,8 @@ impl Engine {
         let id: BatchId = self.draw();
         let peers = self.peers()?;
         let (links, held) = self.hold(&peers, method).await?;
-        let batch = Batch::new(id, links, peers.mailbox(id), self.now()?);
+        let mail = peers.mailbox(id, &links);
+        let batch = Batch::new(id, links, mail, self.now()?);
         batch.stopwatch.since(Phase::Queue, begin);
         Ok((batch, method, held))
     }

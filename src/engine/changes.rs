@@ -6,6 +6,9 @@
 //! B, C     commit or abort
 //! ```
 //!
+//! Who has to end a batch before that says so (`Left`): a leader that left decides nothing, so its helpers abort; a helper that left has
+//! not voted, and that is a vote against.
+//!
 //! A helper that loses the leader between its vote and the decision keeps the change prepared, hangs up, and asks when the
 //! link is up again. A leader that was cut off before its commit never decides: it aborts what it finds at its next start.
 //!
@@ -23,11 +26,14 @@ use crate::log::continuity::{ContinuityError, Gap};
 use crate::log::note::log_name;
 use crate::log::receipt::Outcome;
 use crate::party::Party;
-use crate::peer::{LinkError, Note, Settle};
+use crate::peer::{LinkError, NoWord, Note, Settle};
 use crate::request::About;
 use crate::store::{Change, ChangeId, Decision, Effect, Found, Stand, StoreError};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
+
+/// Each helper, and the other one.
+pub(super) const HELPERS: [(Party, Party); 2] = [(Party::B, Party::C), (Party::C, Party::B)];
 
 /// A change that is ready to be written down.
 pub(super) struct Prepared {
@@ -116,8 +122,8 @@ impl Engine {
     /// The leader's side: votes, decision, word to both. Says which changes were made here.
     async fn lead_change(&self, batch: &mut Batch, changes: &Places) -> Result<Vec<bool>, Refusal> {
         let mut commit: Vec<bool> = changes.iter().map(Option::is_some).collect();
-        for helper in [Party::B, Party::C] {
-            let vote = batch.mail.take(helper, self.limits.patience, Note::vote);
+        for (helper, other) in HELPERS {
+            let vote = batch.mail.take((helper, Some(other)), self.limits.patience, Note::vote);
             // No vote is a vote against.
             let vote = vote.await.unwrap_or_default();
             for (place, commit) in commit.iter_mut().enumerate() {
@@ -133,11 +139,9 @@ impl Engine {
                 return Err(error.at(self.party));
             }
         };
-        for helper in [Party::B, Party::C] {
-            let decision = wire::Decision { batch: batch.id.to_vec(), commit: commit.clone() };
-            // A helper that does not hear it asks when it is back.
-            let _ = batch.links.to(helper).say(Kind::Decision(decision)).await;
-        }
+        let decision = wire::Decision { batch: batch.id.to_vec(), commit };
+        // A helper that does not hear it asks when it is back.
+        let _ = batch.links.say(Kind::Decision(decision), self.limits.patience).await;
         Ok(made)
     }
 
@@ -156,10 +160,17 @@ impl Engine {
             refusal
         };
         leader.say(Kind::Vote(vote)).await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
-        let decision = batch.mail.take(Party::LEADER, self.limits.patience * 2, Note::decision);
-        let decision = decision.await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
+        // Of the leader alone: whether the other helper is there is for the leader to know.
+        let decision = batch.mail.take((Party::LEADER, None), self.limits.patience * 2, Note::decision).await;
+        if let Err(left @ NoWord::Left(_)) = decision {
+            // It ended the batch before it could decide, and never will.
+            let none = vec![false; changes.len()];
+            self.conclude_all(changes, &none, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))?;
+            return Err(left.at(self.party));
+        }
+        let decision = decision.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
         if decision.len() != changes.len() {
-            return Err(in_doubt(crate::peer::NoWord::Gone(Party::LEADER).at(self.party)));
+            return Err(in_doubt(NoWord::Gone(Party::LEADER).at(self.party)));
         }
         self.conclude_all(changes, &decision, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))
     }

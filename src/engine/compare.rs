@@ -90,7 +90,7 @@ impl Engine {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let session = batch.links.session(session, self.limits.patience);
+        let session = batch.session(session, self.limits.patience);
         let session = session.map_err(|error| Stopped { error: error.into(), opened: false })?;
         self.counters.run();
         let (mut begin, mut opened) = (Instant::now(), false);

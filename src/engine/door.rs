@@ -1,9 +1,9 @@
 //! The door that all three nodes have: from what a client sent to a permit and opened envelopes.
 //!
 //! ```text
-//! Relayed --check--> Checked                 --admit--> Admitted
-//!  bytes   token, proof, purpose, envelopes'   the log holds the use;   permit, and this node's two summands of each sample
-//!          form: nothing is spent yet          ids are spent
+//! Relayed --check--> Checked                       --admit--> Admitted
+//!  bytes   token, proof, rate, purpose, envelopes'   the log holds the use;   permit, and this node's two summands of each sample
+//!          form: nothing is spent yet                ids are spent
 //! ```
 
 use std::sync::Arc;
@@ -46,7 +46,26 @@ enum Granted {
     Search(Grant<Search>, Vec<Sealed>),
 }
 
+impl Granted {
+    /// What it uses up, and what the log will say.
+    const fn uses(&self) -> (&Spends, &Use) {
+        match self {
+            Self::Enroll(grant, _) => (grant.spends(), grant.record()),
+            Self::Verify(grant, _) => (grant.spends(), grant.record()),
+            Self::Erase(grant) => (grant.spends(), grant.record()),
+            Self::Lock(grant) => (grant.spends(), grant.record()),
+            Self::Unlock(grant) => (grant.spends(), grant.record()),
+            Self::Search(grant, _) => (grant.spends(), grant.record()),
+        }
+    }
+}
+
 impl Checked {
+    /// On whose behalf.
+    pub(super) const fn relying_party(&self) -> &RelyingParty {
+        &self.granted.uses().1.relying_party
+    }
+
     /// The call.
     pub(super) const fn method(&self) -> Method {
         self.ask.method
@@ -144,7 +163,7 @@ impl Engine {
         })
     }
 
-    /// All that can be checked without spending anything: token, proof, purpose, and the form of the envelopes.
+    /// All that can be checked without spending anything: token, proof, rate, purpose, and the form of the envelopes.
     ///
     /// # Errors
     /// [`Refusal`]; where the token is genuine, it stands in the log by the time this returns.
@@ -164,6 +183,7 @@ impl Engine {
         if self.log.is_behind() {
             return Err(LogError::Behind.at(own));
         }
+        let verified = self.paced(verified, now).await?;
         let mut load = Load::default();
         let granted = match ask.method {
             Method::Enroll => {
@@ -191,6 +211,32 @@ impl Engine {
         let stopwatch = Stopwatch::new();
         stopwatch.since(Phase::Token, begin);
         Ok(Checked { ask, granted, load, stopwatch: Arc::new(stopwatch) })
+    }
+
+    /// A genuine token's request, if its relying party does not ask too often. The first thing that is asked of whoever has shown who
+    /// it is: so one that does ask too often costs the others a signature's check, and next to none of the log.
+    pub(super) async fn paced<'v>(&self, verified: Verified<'v>, now: u64) -> Result<Verified<'v>, Refusal> {
+        let Err(limited) = self.log.pace(verified.relying_party(), now) else { return Ok(verified) };
+        let refusal = limited.at(self.party);
+        let (record, spends) = verified.refused(&self.policy);
+        self.log_denial(record, spends, refusal.reason.clone(), now).await;
+        Err(refusal)
+    }
+
+    /// That nothing of what a request uses up is known to be used up: asked before it takes a place that another one could have. The
+    /// admission alone knows for certain. Where something came under the request's id, it may be owed an answer, and goes on.
+    ///
+    /// # Errors
+    /// [`Refusal`], which stands in the log as any other.
+    pub(super) async fn unspent(&self, checked: &Checked, now: u64) -> Result<(), Refusal> {
+        let (spends, record) = checked.granted.uses();
+        let Some(spent) = self.log.known_spent(spends) else { return Ok(()) };
+        if self.store.knows_request(&record.relying_party, spends.request_id).await.unwrap_or(true) {
+            return Ok(());
+        }
+        let refusal = spent.at(self.party);
+        self.log_denial(record.clone(), spends.clone(), refusal.reason.clone(), now).await;
+        Err(refusal)
     }
 
     pub(super) async fn grant<P: For>(&self, verified: Verified<'_>, now: u64) -> Result<Grant<P>, Refusal> {

@@ -1,19 +1,21 @@
-//! The leader's part: queue, batch, propose, and gather the three signed ends. A helper's part: run what is proposed.
+//! The leader's part: batch, propose, and gather the three signed ends. A helper's part: run what is proposed.
 
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::Engine;
 use super::audience::Waiter;
 use super::batch::{Batch, Ended, verdict};
+use super::changes::HELPERS;
 use super::compare::Load;
 use super::door::{Admitted, Checked};
+use super::queue::{Queue, Waits};
 use super::refusal::{Cause as _, Mixed, Refusal};
-use super::turns::Turns;
+use super::turns::{Turns, Whom};
 use crate::log::access::Closing;
 use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Found, Outcome, Receipt};
@@ -39,8 +41,6 @@ pub struct Answered {
     pub timings: Timings,
 }
 
-/// KiB that may wait at the leader: 64 MiB, so that a crowd of large enrolments does not fill its memory.
-pub(super) const ROOM: usize = 64 * 1024;
 
 /// A request that waits for a batch.
 pub(super) struct Waiting {
@@ -53,6 +53,12 @@ pub(super) struct Waiting {
     /// How far a search is.
     watch: watch::Sender<Progress>,
     reply: oneshot::Sender<Result<Answered, Refusal>>,
+}
+
+impl Waits for Waiting {
+    fn is_gone(&self) -> bool {
+        self.reply.is_closed()
+    }
 }
 
 /// A request that waits for its batch, or for its answer.
@@ -89,10 +95,10 @@ impl Engine {
         self.enqueue(relayed, watch::Sender::default()).await?.answer().await
     }
 
-    /// Checks a client's request and puts it in its queue. `watch` hears how far a search is: one that nobody watches any more
-    /// ends at all three nodes.
+    /// Checks a client's request and puts it in its relying party's line. `watch` hears how far a search is: one that nobody watches any
+    /// more ends at all three nodes.
     ///
-    /// Its place is taken before anything is checked: where there is none left, saying so costs next to nothing.
+    /// Who asks is known before a place is taken: so nobody takes another's.
     ///
     /// # Errors
     /// [`Refusal`], of this node.
@@ -108,25 +114,22 @@ impl Engine {
             return Err(super::refusal::stopping(self.party));
         }
         self.in_step([&relayed])?;
-        let (place, room) = self.place_for(&relayed).ok_or_else(|| {
-            self.counters.overloaded();
-            self.overloaded()
-        })?;
-        let checked = self.check(&relayed, self.now()?).await?;
+        let now = self.now()?;
+        let checked = self.check(&relayed, now).await?;
+        self.unspent(&checked, now).await?;
+        let of = checked.relying_party().clone();
+        let size = relayed.request.as_ref().map(Load::of_envelopes).unwrap_or_default().kib();
+        let queue = if checked.method() == Method::Search { &self.searches } else { &self.queue };
         let (reply, answer) = oneshot::channel();
-        place.send(Waiting { relayed, checked, since: Instant::now(), watch, reply, _room: room });
+        let has_place = self.room.take(&of, size).is_some_and(|room| {
+            queue.push(&of, Waiting { relayed, checked, since: Instant::now(), watch, reply, _room: room })
+        });
+        if !has_place {
+            self.counters.overloaded();
+            return Err(self.overloaded());
+        }
+        self.counters.queued();
         Ok(Queued { own: self.party, answer })
-    }
-
-    /// A place in the queue of such requests, and room for this one; both are free again when dropped.
-    fn place_for(&self, relayed: &wire::Relayed) -> Option<(mpsc::OwnedPermit<Waiting>, OwnedSemaphorePermit)> {
-        let request = relayed.request.as_ref();
-        let is_search = matches!(request, Some(wire::relayed::Request::Search(_)));
-        let queue = if is_search { &self.searches } else { &self.queue };
-        let place = queue.clone().try_reserve_owned().ok()?;
-        let size = request.map(Load::of_envelopes).unwrap_or_default().kib();
-        let room = Arc::clone(&self.room).try_acquire_many_owned(size).ok()?;
-        Some((place, room))
     }
 
     fn overloaded(&self) -> Refusal {
@@ -134,31 +137,25 @@ impl Engine {
     }
 
     /// Forms batches of what waits in a queue, so many under way at a time: a lone request goes at once, a crowd goes together.
-    pub(super) async fn dispatch(self: Arc<Self>, mut queue: mpsc::Receiver<Waiting>, in_flight: usize) {
+    pub(super) async fn dispatch(self: Arc<Self>, of: fn(&Self) -> &Queue<Waiting>, in_flight: usize) {
         let slots = Arc::new(Semaphore::new(in_flight));
-        let mut backlog: VecDeque<Waiting> = VecDeque::new();
+        let queue = of(&self);
         loop {
-            if backlog.is_empty() {
-                match queue.recv().await {
-                    Some(first) => backlog.push_back(first),
-                    None => return,
-                }
-            }
+            queue.some().await;
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            // No more than a batch or two: what is beyond stays in the queue, which has an end.
-            while backlog.len() < 2 * self.limits.batch
-                && let Ok(more) = queue.try_recv()
-            {
-                backlog.push_back(more);
-            }
-            let group = self.next_group(&mut backlog);
+            let group = self.next_group(queue);
             if group.is_empty() {
                 drop(slot);
-                if !backlog.is_empty() && !self.await_turn(&mut backlog, &mut queue).await {
-                    return;
+                if !queue.is_empty() {
+                    // All that waits is about people who are being changed: until one is done, or something else comes.
+                    tokio::select! {
+                        () = self.turns.freed() => {}
+                        () = queue.came() => {}
+                    }
                 }
                 continue;
             }
+            self.counters.batch();
             let turn = Turns::take(&self.turns, group.iter().filter_map(|waiting| waiting.checked.changes()).collect());
             let engine = Arc::clone(&self);
             tokio::spawn(async move {
@@ -168,43 +165,27 @@ impl Engine {
         }
     }
 
-    /// All that waits is about people who are being changed: until one is done, or something else comes. False if the engine ends.
-    async fn await_turn(&self, backlog: &mut VecDeque<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> bool {
-        let has_room = backlog.len() < 2 * self.limits.batch;
-        tokio::select! {
-            () = self.turns.freed() => true,
-            more = queue.recv(), if has_room => {
-                let goes_on = more.is_some();
-                backlog.extend(more);
-                goes_on
-            }
-        }
-    }
-
-    /// The oldest request whose turn it is, and what can run with it.
-    fn next_group(&self, backlog: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-        let mut group: Vec<Waiting> = Vec::new();
+    /// What goes next, all of one kind.
+    fn next_group(&self, queue: &Queue<Waiting>) -> Vec<Waiting> {
         let mut load = Load::default();
-        let mut rest = VecDeque::with_capacity(backlog.len());
-        // Who has gone away meanwhile is not worked for.
-        for waiting in backlog.drain(..).filter(|waiting| !waiting.reply.is_closed()) {
-            let fits = group.len() < self.limits.batch
-                && group.first().is_none_or(|first| {
-                    first.checked.kind() == waiting.checked.kind()
-                        // Two requests about one subject take their turns.
-                        && !group.iter().any(|other| other.checked.collides_with(&waiting.checked))
-                })
-                && waiting.checked.changes().is_none_or(|whom| self.turns.is_free(&whom));
-            match load.with(waiting.checked.load()).filter(|_| fits) {
-                Some(sum) => {
-                    load = sum;
-                    group.push(waiting);
+        // Whose change was passed over: a later one of the same subject does not overtake it.
+        let mut held: HashSet<Whom> = HashSet::new();
+        queue.batch(self.limits.batch, |group, waiting| {
+            let (checked, whom) = (&waiting.checked, waiting.checked.changes());
+            let fits = group.first().is_none_or(|first| {
+                first.checked.kind() == checked.kind()
+                    // Two requests about one subject take their turns.
+                    && !group.iter().any(|other| other.checked.collides_with(checked))
+            }) && whom.as_ref().is_none_or(|whom| !held.contains(whom) && self.turns.is_free(whom));
+            match load.with(checked.load()).filter(|_| fits) {
+                Some(sum) => load = sum,
+                None => {
+                    held.extend(whom);
+                    return false;
                 }
-                None => rest.push_back(waiting),
             }
-        }
-        *backlog = rest;
-        group
+            true
+        })
     }
 
     /// Takes one batch through all three nodes, and answers whoever waits.
@@ -277,11 +258,8 @@ impl Engine {
             placed.push(item);
         }
         let proposal = wire::Proposal { batch: batch.id.to_vec(), requests: relayed };
-        for helper in [Party::B, Party::C] {
-            // Without a helper that hears it, the batch runs into a link that is gone, and says so.
-            let _ = batch.links.to(helper).say(Kind::Proposal(proposal.clone())).await;
-        }
-        drop(proposal);
+        // Without a helper that hears it, the batch runs into a link that is gone, and says so.
+        let _ = batch.links.say(Kind::Proposal(proposal), self.limits.patience).await;
         batch.stopwatch.since(Phase::Agree, begin);
         let ended = self.run(batch, method, placed, &positions).await;
         let begin = Instant::now();
@@ -311,8 +289,8 @@ impl Engine {
         let mut theirs = Vec::new();
         // Where nothing ran, there is nothing to wait for.
         let ran = ended.iter().any(Result::is_ok);
-        for helper in [Party::B, Party::C].into_iter().filter(|_| ran) {
-            let outcomes = batch.mail.take(helper, self.limits.patience, Note::outcomes);
+        for (helper, other) in HELPERS.into_iter().filter(|_| ran) {
+            let outcomes = batch.mail.take((helper, Some(other)), self.limits.patience, Note::outcomes);
             theirs.push(outcomes.await);
         }
         let mut answers = Vec::with_capacity(ended.len());
@@ -374,16 +352,13 @@ impl Engine {
             // The leader may well hear the node that is not heard here: it need not run out of time.
             Err(refusal) => return self.decline(&leader, &proposal, refusal).await,
         };
-        let mut batch = Batch::new(id, links, peers.mailbox(id), now);
+        let mail = peers.mailbox(id, &links);
+        let mut batch = Batch::new(id, links, mail, now);
         if proposal.requests.len() > self.limits.batch {
             return leader.hang_up();
         }
         let positions: Vec<_> = proposal.requests.iter().map(|request| Position(request.position)).collect();
-        let mut items = Vec::with_capacity(proposal.requests.len());
-        for request in &proposal.requests {
-            items.push(self.check(request, now).await);
-        }
-        drop(proposal);
+        let items = self.check_all(proposal.requests, now).await;
         let (method, items) = self.of_one_kind(items);
         let items = self.of_bounded_load(items);
         let admitted = self.admit_all(items, now).await;
@@ -396,14 +371,33 @@ impl Engine {
         let _ = leader.say(Kind::Outcomes(wire::Outcomes { batch: id.to_vec(), endings })).await;
     }
 
+    /// Checks all at once: what is refused shares the log's next write, and nobody waits for another's.
+    async fn check_all(self: &Arc<Self>, requests: Vec<wire::Relayed>, now: u64) -> Vec<Result<Checked, Refusal>> {
+        let check = |request: wire::Relayed| {
+            let engine = Arc::clone(self);
+            tokio::spawn(async move { engine.check(&request, now).await })
+        };
+        let tasks: Vec<_> = requests.into_iter().map(check).collect();
+        let mut items = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            items.push(task.await.unwrap_or_else(|_| Err(NoWord::Gone(self.party).at(self.party))));
+        }
+        items
+    }
+
     /// Refuses a whole batch before anything of it is looked at.
     async fn decline(&self, leader: &Connection, proposal: &wire::Proposal, refusal: Refusal) {
         let refused = verdict(&Err(refusal), Position(0));
         let verdicts = proposal.requests.iter().map(|_| refused.clone()).collect();
         let (batch, nonce) = (proposal.batch.clone(), self.draw::<16>().to_vec());
         let ready = wire::Ready { batch, nonce, verdicts, now: self.clocks.known() };
-        // A leader that is gone knows as much.
-        let _ = leader.say(Kind::Ready(ready)).await;
+        // The other helper may have no link that is down, and wait for this word as well. A leader that is gone knows as much.
+        let other = if self.party == Party::B { Party::C } else { Party::B };
+        let other = self.peers().ok().and_then(|peers| peers.link(other).ok());
+        let _ = leader.say(Kind::Ready(ready.clone())).await;
+        if let Some(other) = other {
+            let _ = other.say(Kind::Ready(ready)).await;
+        }
     }
 
     /// A batch has one kind: a leader that mixes them gets nothing.

@@ -8,7 +8,8 @@
 //! search.rs     probes against everybody; scan.rs: what is scanned; scanner.rs: the threads that do
 //! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
 //! begin.rs      when a batch may begin
-//! lead.rs       the leader: queue, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
+//! queue.rs      who waits at the leader for a batch, each relying party for itself
+//! lead.rs       the leader: batch, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
 //! refusal.rs    why not
 //! rotation.rs   envelope keys that die by themselves
 //! stopwatch.rs  what took how long
@@ -23,6 +24,7 @@ mod compare;
 mod door;
 mod envelopes;
 mod lead;
+mod queue;
 pub mod refusal;
 mod rotation;
 mod scan;
@@ -60,6 +62,7 @@ use crate::store::{Record, Store, StoreError, Swept};
 use crate::template::model::Models;
 use crate::token::{Policy, Verifier};
 use lead::Waiting;
+use queue::{Queue, Room};
 use refusal::Cause as _;
 use rotation::{Life, Ring};
 use scanner::Scanner;
@@ -72,9 +75,9 @@ pub struct Limits {
     pub in_flight: usize,
     /// Requests of one batch.
     pub batch: usize,
-    /// Requests that wait at the leader for a batch.
+    /// Requests of one relying party that wait at the leader for a batch.
     pub waiting: usize,
-    /// Searches that wait at the leader.
+    /// Searches of one relying party that wait at the leader.
     pub searches: usize,
     /// Threads that scan for searches.
     pub scanners: usize,
@@ -122,6 +125,8 @@ pub struct Counters {
     checked: AtomicU64,
     forged: AtomicU64,
     overloaded: AtomicU64,
+    queued: AtomicU64,
+    batches: AtomicU64,
     runs: AtomicU64,
     swept: AtomicU64,
 }
@@ -139,6 +144,14 @@ impl Counters {
         self.forged.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn batch(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn run(&self) {
         self.runs.fetch_add(1, Ordering::Relaxed);
     }
@@ -147,12 +160,12 @@ impl Counters {
         self.swept.fetch_add(records as u64, Ordering::Relaxed);
     }
 
-    /// Requests whose token was looked at: those that are refused for want of room are not among them.
+    /// Requests whose token was looked at.
     pub fn checked_requests(&self) -> u64 {
         self.checked.load(Ordering::Relaxed)
     }
 
-    /// Requests that were refused for want of room, before anything of them was checked.
+    /// Requests that were refused since too many of their relying party wait.
     pub fn overloaded_requests(&self) -> u64 {
         self.overloaded.load(Ordering::Relaxed)
     }
@@ -165,6 +178,16 @@ impl Counters {
     /// Enrolments that expired and were destroyed.
     pub fn swept_records(&self) -> u64 {
         self.swept.load(Ordering::Relaxed)
+    }
+
+    /// Requests that took a place at the leader to wait for a batch.
+    pub fn queued_requests(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Batches that were formed of what waits, at the leader.
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
     }
 
     /// Runs of the protocol.
@@ -196,13 +219,13 @@ pub struct Engine {
     under_way: tokio::sync::RwLock<()>,
     /// Nothing more is taken in.
     stopping: AtomicBool,
-    queue: mpsc::Sender<Waiting>,
-    searches: mpsc::Sender<Waiting>,
+    queue: Queue<Waiting>,
+    searches: Queue<Waiting>,
     scanner: Scanner,
     /// The thread that runs the searches' part of the protocol.
     searcher: Scanner,
-    /// For what waits in the queue, in KiB.
-    room: Arc<Semaphore>,
+    /// For what waits in both.
+    room: Room,
     /// Weak, since the links hold the engine: a circle would keep a node's store and galleries after its end.
     peers: OnceLock<Weak<Peers>>,
     counters: Counters,
@@ -244,8 +267,6 @@ impl Engine {
             tracing::error!(%error, "a stored record has no place in its gallery");
             return Err(StoreError::Form);
         }
-        let (queue, waiting) = mpsc::channel(limits.waiting);
-        let (searches, waiting_searches) = mpsc::channel(limits.searches);
         let engine = Arc::new(Self {
             party,
             deployment,
@@ -265,19 +286,19 @@ impl Engine {
             turns: Arc::default(),
             under_way: tokio::sync::RwLock::default(),
             stopping: AtomicBool::new(false),
-            queue,
-            searches,
+            queue: Queue::new(limits.waiting),
+            searches: Queue::new(limits.searches),
             scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
             searcher: Scanner::start(1).map_err(StoreError::File)?,
-            room: Arc::new(Semaphore::new(lead::ROOM)),
+            room: Room::new(),
             peers: OnceLock::new(),
             counters: Counters::default(),
             random: SystemRandom::new(),
         });
         changes::forget_undecided(&engine).await?;
-        tokio::spawn(Arc::clone(&engine).dispatch(waiting, limits.in_flight));
+        tokio::spawn(Arc::clone(&engine).dispatch(|engine| &engine.queue, limits.in_flight));
         // One at a time: those that come meanwhile share the next pass.
-        tokio::spawn(Arc::clone(&engine).dispatch(waiting_searches, 1));
+        tokio::spawn(Arc::clone(&engine).dispatch(|engine| &engine.searches, 1));
         Ok(engine)
     }
 

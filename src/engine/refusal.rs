@@ -189,6 +189,8 @@ impl Cause for NoWord {
     fn at(self, node: Party) -> Refusal {
         let (reason, peer, check) = match self {
             Self::Leaving(peer) => return stopping(peer),
+            // It says nothing of a link: that node has ended the batch for a reason of its own.
+            Self::Left(_) => return Refusal::new(node, PEER_LOST),
             Self::Gone(peer) => (PEER_LOST, peer, Check::Reached),
             Self::Silent(peer) => (PEER_LOST, peer, Check::Heard),
             Self::Distrusted(peer) => (distrusted(peer), peer, Check::Trust),

@@ -174,12 +174,11 @@ impl Engine {
         (items, wanted): (&mut [Result<Entered, Refusal>], Vec<Wanted>),
     ) -> Result<Vec<Hits>, Refusal> {
         let own = self.party;
-        let roll = self.call_roll(ask, moment).await?;
-        self.same_roll(batch, &roll).await?;
+        let roll = self.agreed_roll(batch, ask, moment).await.inspect_err(|_| batch.leave())?;
         // From here on the people of the roll are fixed, whatever changes.
         drop(batch.still.take());
         let mut session =
-            batch.links.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
+            batch.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
         self.counters.run();
         let watchers = batch.audience.watchers();
         let taken = tokio::select! {
@@ -207,6 +206,13 @@ impl Engine {
         // On a thread of low priority, as the scans are: what others ask one to one goes first.
         let runtime = Handle::current();
         self.searcher.run(move || runtime.block_on(run)).await.unwrap_or_else(|_| Err(Cancelled.at(own)))
+    }
+
+    /// Whom all three nodes search, at this moment.
+    async fn agreed_roll(self: &Arc<Self>, batch: &mut Batch, ask: &Ask, moment: u64) -> Result<Roll, Refusal> {
+        let roll = self.call_roll(ask, moment).await?;
+        self.same_roll(batch, &roll).await?;
+        Ok(roll)
     }
 
     /// Whom this node would search, at this moment.
@@ -240,10 +246,10 @@ impl Engine {
         let own = self.party;
         let lanes = roll.lanes() as u64;
         let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: roll.digest().to_vec() };
-        batch.links.next.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
-        batch.links.prev.say(Kind::Roll(mine.clone())).await.map_err(|no_word| no_word.at(own))?;
-        let next = batch.mail.take(own.next(), self.limits.patience, Note::roll).await;
-        let prev = batch.mail.take(own.prev(), self.limits.patience, Note::roll).await;
+        let patience = self.limits.patience;
+        batch.links.say(Kind::Roll(mine.clone()), patience).await.map_err(|no_word| no_word.at(own))?;
+        let next = batch.mail.take((own.next(), Some(own.prev())), patience, Note::roll).await;
+        let prev = batch.mail.take((own.prev(), Some(own.next())), patience, Note::roll).await;
         let (next, prev) = (next.map_err(|no_word| no_word.at(own))?, prev.map_err(|no_word| no_word.at(own))?);
         match (next == mine, prev == mine, next == prev) {
             (true, true, _) => Ok(()),
@@ -326,7 +332,7 @@ impl Engine {
                 },
             });
         }
-        let named = self.eligible(batch, moment, &searched).await;
+        let named = self.eligible(batch, moment, &searched).await.inspect_err(|_| batch.leave());
         let mut named = match named {
             Ok(named) => named.into_iter().map(Ok).collect::<Vec<_>>(),
             Err(refusal) => searched.iter().filter(|item| item.is_ok()).map(|_| Err(refusal.clone())).collect(),
@@ -392,10 +398,9 @@ impl Engine {
             positions: candidates.iter().map(|candidate| candidate.position.0).collect(),
         };
         let said = wire::Eligible { batch: batch.id.to_vec(), searches: mine.iter().map(positions).collect() };
-        batch.links.next.say(Kind::Eligible(said.clone())).await.map_err(|no_word| no_word.at(own))?;
-        batch.links.prev.say(Kind::Eligible(said)).await.map_err(|no_word| no_word.at(own))?;
-        for party in [own.next(), own.prev()] {
-            let theirs = batch.mail.take(party, self.limits.patience, Note::eligible).await;
+        batch.links.say(Kind::Eligible(said), self.limits.patience).await.map_err(|no_word| no_word.at(own))?;
+        for (party, other) in [(own.next(), own.prev()), (own.prev(), own.next())] {
+            let theirs = batch.mail.take((party, Some(other)), self.limits.patience, Note::eligible).await;
             let theirs = theirs.map_err(|no_word| no_word.at(own))?;
             if theirs.len() != mine.len() {
                 return Err(OutOfStep.at(party));

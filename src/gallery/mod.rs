@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Once};
 
-use ndarray::{Array2, ArrayView2, Axis, Slice};
+use ndarray::{ArrayView2, Axis, Slice};
 use ring::digest::{SHA256, digest};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -22,6 +22,10 @@ use crate::template::Shape;
 
 /// Rows of a block. At 512 components a block is 4096 x 512 x 2 bytes = 4 MiB.
 pub const ROWS: usize = 4096;
+
+/// Rows of a gallery's first block at first, 64 KiB at 512 components: a gallery of a few people costs what they do. It doubles up to
+/// [`ROWS`].
+const FIRST_ROWS: usize = 64;
 
 /// A reference does not fit the gallery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,12 +51,13 @@ pub enum GalleryError {
 
 /// All shares of one gallery's references that were made by one model.
 ///
-/// * Shape: each block is an `Array2<u16>` of `[ROWS, columns]`, row-major. A vector is one row; a set is as many rows as it has,
-///   one after the other, which may go on in the next block. Rows stand in the order of positions, so that all three nodes
-///   scan the same references in the same order.
+/// * Shape: each block is `u16` of `[ROWS, columns]`, row-major; the first may have fewer rows while it is the only one. A vector is
+///   one row; a set is as many rows as it has, one after the other, which may go on in the next block. Rows stand in the order of
+///   positions, so that all three nodes scan the same references in the same order.
 /// * Unit: words of [`PointShare`]s of one party.
-/// * A block is allocated whole: an array that grows leaves unwiped copies behind.
-/// * A removed row is zeros and stays empty until the node starts again. Zeros at all three nodes are a score of 0: no match.
+/// * A block is allocated whole: an array that grows leaves unwiped copies behind. One that is to be larger is copied, then wiped.
+/// * A removed row is zeros and stays empty until the node starts again, or until all are removed: an empty gallery gives its blocks
+///   back. Zeros at all three nodes are a score of 0: no match.
 /// * A [`Roll`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block, and the
 ///   old one is wiped with the last roll that holds it.
 ///
@@ -61,6 +66,8 @@ pub struct Gallery {
     columns: usize,
     blocks: Vec<Arc<Block>>,
     slots: Arc<Vec<Slot>>,
+    /// Rows that are not removed.
+    live: usize,
 }
 
 /// What stands in a row. Small: there are as many as rows.
@@ -99,24 +106,34 @@ impl fmt::Debug for Copied {
     }
 }
 
-/// Prints the shape: `Gallery([2 of 4096, 512])`.
+/// Prints the shape: `Gallery([2 of 64, 512])`.
 impl fmt::Debug for Gallery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = self.slots.iter().filter(|slot| !slot.is_removed()).count();
-        write!(f, "Gallery([{held} of {}, {}])", self.blocks.len() * ROWS, self.columns)
+        let rows: usize = self.blocks.iter().map(|block| block.rows).sum();
+        write!(f, "Gallery([{} of {rows}, {}])", self.live, self.columns)
     }
 }
 
 /// One allocation, wiped before it is unlocked, and unlocked before it is freed: fields are dropped in this order.
+///
+/// Its rows begin with a page and no other block has any of their last one: pages are locked and unlocked whole, and how often one was
+/// locked nobody counts.
 struct Block {
     lock: Option<region::LockGuard>,
-    words: Array2<u16>,
+    words: Vec<u16>,
+    /// Where its first row begins in them.
+    first: usize,
+    rows: usize,
+    columns: usize,
 }
 
 impl Block {
-    fn new(columns: usize) -> Self {
-        let words = Array2::zeros([ROWS, columns]);
-        let lock = region::lock(words.as_ptr(), words.len() * size_of::<u16>());
+    fn new(rows: usize, columns: usize) -> Self {
+        let page = region::page::size();
+        let pages = (rows * columns * size_of::<u16>()).next_multiple_of(page);
+        let words = vec![0; (pages + page) / size_of::<u16>()];
+        let first = words.as_ptr().align_offset(page).min(page / size_of::<u16>());
+        let lock = region::lock(words[first..].as_ptr(), pages);
         if let Err(error) = &lock {
             static WARNED: Once = Once::new();
             WARNED.call_once(|| {
@@ -127,38 +144,51 @@ impl Block {
                 );
             });
         }
-        Self { lock: lock.ok(), words }
+        Self { lock: lock.ok(), words, first, rows, columns }
     }
 
-    /// Another one with the same words.
-    fn copied(&self) -> Self {
-        let mut copy = Self::new(self.words.ncols());
-        copy.words.assign(&self.words);
+    /// Another one that begins with the same rows, and has at least as many.
+    fn copied(&self, rows: usize) -> Self {
+        let mut copy = Self::new(rows, self.columns);
+        let (from, count) = (copy.first, self.rows * self.columns);
+        copy.words[from..from + count].copy_from_slice(&self.words[self.first..self.first + count]);
         copy
+    }
+
+    fn row(&self, row: usize) -> &[u16] {
+        let from = self.first + row * self.columns;
+        &self.words[from..from + self.columns]
+    }
+
+    fn row_mut(&mut self, row: usize) -> &mut [u16] {
+        let from = self.first + row * self.columns;
+        &mut self.words[from..from + self.columns]
+    }
+
+    /// `[rows, columns]`.
+    fn view(&self) -> ArrayView2<'_, u16> {
+        let words = &self.words[self.first..self.first + self.rows * self.columns];
+        ArrayView2::from_shape([self.rows, self.columns], words).expect("a block has all of its rows")
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        wipe(self.words.as_slice_mut());
+        self.words.zeroize();
         drop(self.lock.take());
     }
-}
-
-fn wipe(words: Option<&mut [u16]>) {
-    words.expect("a block lies in one piece, row after row").zeroize();
 }
 
 impl Gallery {
     /// An empty gallery for rows of this many components.
     #[must_use]
     pub fn new(columns: usize) -> Self {
-        Self { columns, blocks: Vec::new(), slots: Arc::default() }
+        Self { columns, blocks: Vec::new(), slots: Arc::default(), live: 0 }
     }
 
     /// The same rows, which stay as they are whatever becomes of these.
     fn held(&self) -> Self {
-        Self { columns: self.columns, blocks: self.blocks.clone(), slots: Arc::clone(&self.slots) }
+        Self { columns: self.columns, blocks: self.blocks.clone(), slots: Arc::clone(&self.slots), live: self.live }
     }
 
     /// Components of each row.
@@ -181,6 +211,7 @@ impl Gallery {
             for (place, words) in (0..).zip(reference.words().chunks_exact(self.columns)) {
                 Arc::make_mut(&mut self.slots)[row] = Slot { position, until, row: place, rows };
                 self.row_mut(row).copy_from_slice(words);
+                self.live += 1;
                 row += 1;
             }
         }
@@ -206,9 +237,7 @@ impl Gallery {
         let before = self.slots.len();
         let empty = Slot { position: Position(u64::MAX), until: 0, row: 0, rows: 0 };
         Arc::make_mut(&mut self.slots).resize(before + rows, empty);
-        while self.blocks.len() * ROWS < self.slots.len() {
-            self.blocks.push(Arc::new(Block::new(self.columns)));
-        }
+        self.grow(before + rows);
         let mut moved = Zeroizing::new(vec![0; self.columns]);
         for from in (row..before).rev() {
             moved.copy_from_slice(self.row(from));
@@ -218,16 +247,45 @@ impl Gallery {
         }
     }
 
-    /// Wipes all rows of one record; where a roll holds them, they are wiped when it ends. False if there are none.
+    /// Blocks for so many rows.
+    fn grow(&mut self, rows: usize) {
+        if self.blocks.len() < 2 {
+            let wanted = rows.min(ROWS).next_power_of_two().max(FIRST_ROWS);
+            let grown = match self.blocks.first() {
+                Some(first) if first.rows >= wanted => None,
+                Some(first) => Some(first.copied(wanted)),
+                None => Some(Block::new(wanted, self.columns)),
+            };
+            if let Some(grown) = grown {
+                self.blocks = vec![Arc::new(grown)];
+            }
+        }
+        while self.blocks.len() * ROWS < rows {
+            self.blocks.push(Arc::new(Block::new(ROWS, self.columns)));
+        }
+    }
+
+    /// Wipes all rows of one record; where a roll holds them, they are wiped when it ends. False if there are none. With the last
+    /// record all memory is given back.
     pub fn remove(&mut self, position: Position) -> bool {
         let rows = self.rows_of(position);
-        let mut removed = false;
+        let before = self.live;
         for row in rows {
-            removed |= !self.slots[row].is_removed();
+            self.live -= usize::from(!self.slots[row].is_removed());
             Arc::make_mut(&mut self.slots)[row].rows = 0;
-            wipe(Some(self.row_mut(row)));
+            self.row_mut(row).zeroize();
         }
-        removed
+        if self.live == 0 {
+            self.blocks = Vec::new();
+            self.slots = Arc::default();
+        }
+        self.live < before
+    }
+
+    /// Whether it has no row of anybody.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.live == 0
     }
 
     /// Whose a row is, or was.
@@ -268,18 +326,15 @@ impl Gallery {
     }
 
     fn row(&self, row: usize) -> &[u16] {
-        let words = self.blocks[row / ROWS].words.row(row % ROWS);
-        words.to_slice().expect("a block lies in one piece, row after row")
+        self.blocks[row / ROWS].row(row % ROWS)
     }
 
     fn row_mut(&mut self, row: usize) -> &mut [u16] {
         let block = &mut self.blocks[row / ROWS];
         if Arc::get_mut(block).is_none() {
-            *block = Arc::new(block.copied());
+            *block = Arc::new(block.copied(block.rows));
         }
-        let words =
-            Arc::get_mut(block).expect("nobody else holds a block that was just made").words.row_mut(row % ROWS);
-        words.into_slice().expect("a block lies in one piece, row after row")
+        Arc::get_mut(block).expect("nobody else holds a block that was just made").row_mut(row % ROWS)
     }
 
     /// These rows, `[rows <= ROWS, columns]` at a time. Removed ones are zeros.
@@ -288,7 +343,7 @@ impl Gallery {
         (rows.start / ROWS..end.div_ceil(ROWS)).map(move |block| {
             let from = rows.start.saturating_sub(block * ROWS);
             let to = (end - block * ROWS).min(ROWS);
-            self.blocks[block].words.slice_axis(Axis(0), Slice::from(from..to))
+            self.blocks[block].view().slice_axis_move(Axis(0), Slice::from(from..to))
         })
     }
 }
@@ -344,19 +399,19 @@ impl Galleries {
                 None => of_models.push((model, vec![share])),
             }
         }
-        let all = self.0.entry(name.clone()).or_default();
-        if all.people.contains_key(&subject.into()) {
+        let new = |shares: &[&PointShare]| Gallery::new(shares[0].shape().columns());
+        let before = self.0.get(name);
+        if before.is_some_and(|all| all.people.contains_key(&subject.into())) {
             return Err(GalleryError::SubjectExists);
         }
         for (model, shares) in &of_models {
-            let columns = shares[0].shape().columns();
-            let gallery = all.models.entry((*model).clone()).or_insert_with(|| Gallery::new(columns));
-            gallery.fits(position, shares)?;
+            let gallery = before.and_then(|all| all.models.get(*model));
+            gallery.map_or_else(|| new(shares).fits(position, shares), |gallery| gallery.fits(position, shares))?;
         }
+        let all = self.0.entry(name.clone()).or_default();
         for (model, shares) in of_models {
-            if let Some(gallery) = all.models.get_mut(model) {
-                gallery.insert(position, expires, &shares)?;
-            }
+            let gallery = all.models.entry(model.clone()).or_insert_with(|| new(&shares));
+            gallery.insert(position, expires, &shares)?;
         }
         all.people.insert(subject.into(), position);
         Ok(())
@@ -373,7 +428,19 @@ impl Galleries {
         if all.people.get(&subject.into()) == Some(&position) {
             all.people.remove(&subject.into());
         }
-        all.models.values_mut().fold(false, |removed, gallery| gallery.remove(position) | removed)
+        let removed = all.models.values_mut().fold(false, |removed, gallery| gallery.remove(position) | removed);
+        // What is empty goes: nobody is to pay for galleries that somebody made and left.
+        all.models.retain(|_, gallery| !gallery.is_empty());
+        if all.models.is_empty() && all.people.is_empty() {
+            self.0.remove(name);
+        }
+        removed
+    }
+
+    /// How many there are, empty ones not among them.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// A subject's position; `None` for one who has no reference of any model.

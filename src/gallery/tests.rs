@@ -139,12 +139,59 @@ fn a_subject_has_several_references_of_several_models_that_come_and_go_together(
     assert_eq!(taken, Err(GalleryError::PositionTaken));
     assert_eq!(galleries.position(&name, &subject(1)), None, "neither of the two");
     assert!(galleries.remove(&name, &subject(0)) && !galleries.remove(&name, &subject(0)));
-    for gallery in [&face, &finger].map(|model| galleries.of(&name, model).unwrap()) {
-        assert!(all_rows(gallery).iter().flatten().all(|word| *word == 0));
-        assert_eq!(gallery.references(at(7)).len(), 0);
-    }
+    assert!([&face, &finger].iter().all(|model| galleries.of(&name, model).is_none()), "what is empty goes");
+    assert_eq!(galleries.count(), 0);
     galleries.insert(&name, (at(9), EXPIRES), &subject(0), &all).unwrap();
     assert_eq!(galleries.position(&name, &subject(0)), Some(at(9)));
+}
+
+/// Rows that there is room for.
+fn room(gallery: &Gallery) -> usize {
+    gallery.blocks.iter().map(|block| block.rows).sum()
+}
+
+#[test]
+fn a_gallery_grows_with_its_people_and_gives_all_back_with_the_last() {
+    let mut gallery = Gallery::new(64);
+    let mut before = Vec::new();
+    for number in 0..=2 * ROWS {
+        insert(&mut gallery, number, &vector(number));
+        if before.last() != Some(&room(&gallery)) {
+            before.push(room(&gallery));
+        }
+    }
+    assert_eq!(before, [64, 128, 256, 512, 1024, 2048, ROWS, 2 * ROWS, 3 * ROWS]);
+    for number in [0, 63, 64, ROWS - 1, ROWS, 2 * ROWS] {
+        assert_eq!(only(&gallery, number), Some(of(&vector(number))), "{number}");
+    }
+    let roll = Roll::call(&[&gallery], 0);
+    let blocks: Vec<_> = gallery.blocks.iter().map(Arc::downgrade).collect();
+    for number in 0..=2 * ROWS {
+        assert!(!gallery.is_empty() && gallery.remove(at(number)));
+    }
+    assert_eq!((gallery.is_empty(), room(&gallery), gallery.slots.capacity()), (true, 0, 0));
+    assert_eq!(only(roll.held(0).unwrap(), 2 * ROWS), Some(of(&vector(2 * ROWS))), "a search has what it began with");
+    drop(roll);
+    assert!(blocks.iter().all(|block| block.strong_count() == 0));
+    // And all begins anew, with a late position too.
+    insert(&mut gallery, 5, &vector(5));
+    assert_eq!((room(&gallery), only(&gallery, 5)), (64, Some(of(&vector(5)))));
+}
+
+#[test]
+fn blocks_share_no_page() {
+    let page = region::page::size();
+    let blocks: Vec<_> = (0..64).map(|columns| Block::new(FIRST_ROWS, 64 + columns)).collect();
+    let mut pages = std::collections::HashSet::new();
+    for block in &blocks {
+        let view = block.view();
+        let first = view.as_ptr() as usize;
+        assert_eq!((first % page, view.dim()), (0, (FIRST_ROWS, block.columns)));
+        let end = first + view.len() * size_of::<u16>();
+        assert!((first..end).step_by(page).all(|at| pages.insert(at / page)), "a page of two blocks");
+        let of_block = block.words.as_ptr_range();
+        assert!(end.next_multiple_of(page) <= of_block.end as usize, "its last page is its own to the end");
+    }
 }
 
 #[test]
@@ -243,7 +290,7 @@ fn a_dropped_gallery_may_have_been_used_on_any_thread() {
 fn a_gallery_prints_its_shape_only() {
     let mut gallery = Gallery::new(64);
     insert(&mut gallery, 0, &vector(0x5aa5));
-    assert_eq!(format!("{gallery:?}"), "Gallery([1 of 4096, 64])");
+    assert_eq!(format!("{gallery:?}"), "Gallery([1 of 64, 64])");
     assert_eq!(format!("{:?}", gallery.references(at(0))), "[Copied(1x64)]");
     assert_eq!(format!("{:?}", Roll::call(&[&gallery], 0)), "Roll([1])");
 }

@@ -16,10 +16,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::name::RelyingParty;
 use crate::token::policy::Limits;
 use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
 use super::admission::Batch;
+use super::early::{Early, Shared, early};
 use super::entry::Reason;
 use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, LedgerFault, Position, RecordId};
@@ -78,7 +80,8 @@ pub enum LogError {
     /// The proof of a denied request was used before: it has its entry.
     #[error("the proof was used before")]
     Replayed,
-    /// So many requests by this token were denied in this minute that this one has no entry of its own: one tells how many.
+    /// So many requests by this token, or of its relying party, were denied in this minute that this one has no entry of its own: one
+    /// tells how many.
     #[error("the denial is counted, and has no entry of its own")]
     Counted,
     /// No durable entry stands there.
@@ -179,6 +182,7 @@ pub struct Inclusion {
 pub struct AccessLog {
     queue: mpsc::Sender<Work>,
     pub(super) sweeps: mpsc::Sender<Ask>,
+    early: Shared,
     pub(super) shared: Arc<Mutex<Shown>>,
     pub(super) standing: Arc<Standing>,
     published: watch::Receiver<Option<String>>,
@@ -237,7 +241,8 @@ impl AccessLog {
         }
         let publisher: Publisher = last.expect("there is a current half");
         let next = Place { half: current, index: shown.logs[&current].tree.size() };
-        let batch = Batch::new(limits, next, shown.is_blank());
+        let known = Early::new(&limits);
+        let batch = Batch::new(limits, Arc::clone(&known), next, shown.is_blank());
         let shared = Arc::new(Mutex::new(shown));
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (sweeps, sweeping) = mpsc::channel(1);
@@ -250,7 +255,23 @@ impl AccessLog {
             standing: Arc::clone(&standing),
         };
         drop(tokio::spawn(writer::run(ledger, batch, (waiting, sweeping), Arc::clone(&shared), (keeper, stop_writer))));
-        Ok(Self { queue, sweeps, shared, published: standing.published(), standing, stop, stopped })
+        Ok(Self { queue, sweeps, early: known, shared, published: standing.published(), standing, stop, stopped })
+    }
+
+    /// Counts one more request of a relying party that has shown who it is, before anything else is done with it.
+    ///
+    /// # Errors
+    /// [`NotAdmitted::RateLimited`]: it asks too often. Nothing was spent.
+    pub fn pace(&self, relying_party: &RelyingParty, now: u64) -> Result<(), NotAdmitted> {
+        let taken = early(&self.early).requests.take(relying_party, now);
+        taken.map_err(|retry_after_ms| NotAdmitted::RateLimited { retry_after_ms })
+    }
+
+    /// What of this was spent in the last minutes, as far as is remembered: enough not to wait for the ledger's word, unless it is the
+    /// same request again. Nothing here is a promise that it was not.
+    #[must_use]
+    pub fn known_spent(&self, spends: &Spends) -> Option<NotAdmitted> {
+        early(&self.early).spent.known(spends)
     }
 
     /// Appends the use of `grant` and, once that is durable, makes it a permit. `now` is in unix seconds.
@@ -279,6 +300,15 @@ impl AccessLog {
     pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<Place, LogError> {
         if self.is_behind() {
             return Err(LogError::Behind);
+        }
+        {
+            let mut known = early(&self.early);
+            if !known.spent.proof(&spends, now) {
+                return Err(LogError::Replayed);
+            }
+            if !known.denials.has_entry(&record, &spends, now) {
+                return Err(LogError::Counted);
+            }
         }
         let (reply, told) = oneshot::channel();
         self.write(Work::Deny { record, spends, reason, now, reply }, told).await

@@ -1,18 +1,18 @@
 //! Who is admitted: the part of the door that only the ledger can answer, in the order of DESIGN 6.
 //!
-//! request id -> proof -> spent envelopes -> token -> rate -> faulty envelopes -> subject, all in the transaction that also takes the log
+//! request id -> proof -> spent envelopes -> token -> faulty envelopes -> subject, all in the transaction that also takes the log
 //! entry. So what is refused is logged as well, and what was spent stays spent.
 
 mod telling;
 
-use crate::name::RelyingParty;
 use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::attempts::{UnderWay, settle};
-use super::denials::{Denials, Owed};
+use super::denials::Owed;
+use super::early::{Shared, early};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
 use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows};
@@ -54,11 +54,10 @@ pub struct Batch {
     /// Nothing was ever logged.
     blank: bool,
     limits: Limits,
-    requests: Buckets<RelyingParty>,
+    early: Shared,
     /// Of each client: envelopes that may yet fail to open.
     envelopes: Buckets<String>,
     under_way: UnderWay,
-    denials: Denials,
     /// When work was last done, in unix seconds.
     newest: u64,
     /// What was so before the transaction that is not known to be durable yet: it may come to nothing.
@@ -67,7 +66,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(limits: Limits, next: Place, blank: bool) -> Self {
+    pub(super) fn new(limits: Limits, early: Shared, next: Place, blank: bool) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
@@ -75,10 +74,9 @@ impl Batch {
             next,
             blank,
             limits,
-            requests: Buckets::per_second(limits.requests_per_second, limits.burst),
+            early,
             envelopes: Buckets::per_minute(limits.envelope_faults_per_minute),
             under_way: UnderWay::default(),
-            denials: Denials::default(),
             newest: 0,
             before: None,
             random: SystemRandom::new(),
@@ -138,18 +136,22 @@ impl Batch {
     /// Whether the log is to be told something that no waiting work tells, at a moment in unix seconds.
     pub(super) fn owes(&mut self, now: u64) -> bool {
         self.newest = now;
-        self.denials.owes(now)
+        early(&self.early).denials.owes(now)
     }
 
     /// The same when no work comes any more.
     pub(super) fn owes_at_the_end(&mut self) -> bool {
-        self.denials.owes_at_the_end()
+        early(&self.early).denials.owes_at_the_end()
     }
 
     /// One entry for all refusals of a token in a minute that have none of their own. It is about the first of them, and about nobody.
     async fn tell_denials<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
-        self.denials.owes(self.newest);
-        for Owed { record, transcript, count } in self.denials.take() {
+        let owed = {
+            let denials = &mut early(&self.early).denials;
+            denials.owes(self.newest);
+            denials.take()
+        };
+        for Owed { record, transcript, count } in owed {
             let until = self.newest.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
             rows.keep_evidence(&transcript, &record.gallery, &record.evidence, until).await?;
             self.append(rows, None, &record, transcript, Event::Unlogged(count), self.newest).await?;
@@ -157,7 +159,7 @@ impl Batch {
         Ok(())
     }
 
-    /// A denied request uses its proof up: sent again, it leaves no second entry. One of very many is counted only.
+    /// A denied request uses its proof up: sent again, it leaves no second entry. One of very many does not come here.
     async fn deny<R: Rows>(
         &mut self,
         rows: &mut R,
@@ -168,9 +170,6 @@ impl Batch {
     ) -> Result<Outcome, LedgerFault> {
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Outcome::NotOpen);
-        }
-        if !self.denials.has_entry(record, spends, now) {
-            return Ok(Outcome::Counted);
         }
         self.keep_evidence(rows, record, spends, now).await?;
         let event = Event::Denied(reason.clone());
@@ -205,7 +204,7 @@ impl Batch {
             (NotAdmitted::Answered(_), _) => {
                 rows.answer_again(&record.relying_party, spends.request_id, AGAIN).await?.map(Event::Again)
             }
-            (_, Some(reason)) if why.fresh && self.denials.has_entry(record, spends, now) => {
+            (_, Some(reason)) if why.fresh && early(&self.early).denials.has_entry(record, spends, now) => {
                 Some(Event::Denied(reason))
             }
             // The very same bytes have their entry, or so many of one token that the rest is counted.
@@ -243,6 +242,7 @@ impl Batch {
             Some(Asked { course: Course::Ended, .. }) | None => None,
         };
         let fresh = rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await?;
+        early(&self.early).spent.proof(spends, now);
         if let Some(cause) = earlier {
             return Ok(Err(Refused { cause, fresh }));
         }
@@ -269,11 +269,10 @@ impl Batch {
                 return Ok(Err(NotAdmitted::EnvelopeSpent));
             }
         }
-        if rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await? > spends.max_uses {
+        let uses = rows.spend_token(&spends.token, spends.token_until.saturating_add(SKEW_SECONDS)).await?;
+        early(&self.early).spent.token(spends, uses, now);
+        if uses > spends.max_uses {
             return Ok(Err(NotAdmitted::TokenSpent));
-        }
-        if let Err(retry_after_ms) = self.requests.take(&record.relying_party, now) {
-            return Ok(Err(NotAdmitted::RateLimited { retry_after_ms }));
         }
         if !record.modalities.is_empty()
             && let Err(retry_after_ms) = self.envelopes.check(&spends.client, now)
@@ -307,6 +306,7 @@ impl Batch {
                         if matches!(refused, NotAdmitted::AttemptsInFlight { .. }) {
                             // It may come again by the same token.
                             rows.give_token_back(&spends.token).await?;
+                            early(&self.early).spent.token(spends, uses - 1, now);
                         }
                         Ok(Err(refused))
                     }

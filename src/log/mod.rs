@@ -23,6 +23,7 @@ pub mod continuity;
 pub mod copy;
 pub mod cosign;
 mod denials;
+mod early;
 pub mod entry;
 pub mod half;
 pub mod ledger;

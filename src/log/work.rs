@@ -101,7 +101,6 @@ pub(super) enum Outcome {
     Refused(NotAdmitted),
     Written(Place),
     NotOpen,
-    Counted,
 }
 
 /// What one piece of waiting work is about.

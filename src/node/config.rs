@@ -11,7 +11,7 @@ use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
 use crate::form;
 use crate::hex::unhex;
-use crate::name::{Deployment, RelyingParty};
+use crate::name::{Deployment, GalleryName, RelyingParty};
 use crate::party::Party;
 
 /// What a node is told.
@@ -85,6 +85,9 @@ pub struct IssuerConfig {
     pub jwks: PathBuf,
     /// Those that it speaks for, at least one: its tokens in any other name are refused.
     pub relying_parties: Vec<RelyingParty>,
+    /// Their galleries, each of one of them. People are enrolled into these alone; none if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub galleries: Vec<GalleryName>,
 }
 
 /// Another node.
@@ -123,7 +126,7 @@ pub struct LimitsConfig {
     /// Requests of one batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<NonZeroUsize>,
-    /// Requests that wait at the leader for a batch.
+    /// Requests of one relying party that wait at the leader for a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<NonZeroUsize>,
     /// Milliseconds that another node may take for each of its words.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
@@ -35,6 +35,11 @@ impl Outbound {
     pub(super) async fn say(&self, kind: Kind) -> Result<(), LinkError> {
         self.notes.send(kind).await.map_err(|_| LinkError::Gone)
     }
+
+    /// Says it if that takes no waiting.
+    fn try_say(&self, kind: Kind) {
+        drop(self.notes.try_send(kind));
+    }
 }
 
 /// The two queues of a link, and the one stream that carries both.
@@ -58,6 +63,8 @@ pub(super) fn outbound() -> (Outbound, impl Stream<Item = wire::Frame> + Send + 
 struct Runs {
     open: HashMap<SessionId, mpsc::Sender<Frame>>,
     early: VecDeque<Frame>,
+    /// The link has ended: a run that begins now hears nothing.
+    over: bool,
 }
 
 /// One link that is up.
@@ -112,6 +119,23 @@ impl Connection {
     /// [`NoWord::Gone`] if the link is down.
     pub async fn say(&self, kind: Kind) -> Result<(), NoWord> {
         self.out.say(kind).await.map_err(|_| NoWord::Gone(self.peer))
+    }
+
+    /// The same, unless the link takes nothing for too long.
+    ///
+    /// # Errors
+    /// [`NoWord::Gone`] if the link is down, [`NoWord::Silent`] if it takes nothing.
+    pub(super) async fn say_within(&self, kind: Kind, patience: Duration) -> Result<(), NoWord> {
+        tokio::time::timeout(patience, self.say(kind)).await.unwrap_or(Err(NoWord::Silent(self.peer)))
+    }
+
+    /// Says what the peer may go without, if that takes no waiting.
+    pub(super) fn try_say(&self, kind: Kind) {
+        self.out.try_say(kind);
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the peer says that its link to the third party is up.
@@ -180,7 +204,10 @@ impl Connection {
     /// This link's end of a run.
     pub(super) fn pipe(&self, id: SessionId) -> Pipe {
         let (arrived, from) = mpsc::channel(PIPE_DEPTH);
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.runs();
+        if runs.over {
+            return Pipe { to: self.out.messages.clone(), from };
+        }
         // Runs that are over have dropped their receiving end.
         runs.open.retain(|_, run| !run.is_closed());
         let (ours, others) = std::mem::take(&mut runs.early).into_iter().partition(|frame| frame.session == id);
@@ -197,7 +224,7 @@ impl Connection {
     /// Brings a message to its run.
     pub(super) fn deliver(&self, message: wire::Message) -> Result<(), LinkError> {
         let frame = frame(message).ok_or(LinkError::OutOfPlace)?;
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.runs();
         if let Some(run) = runs.open.get(&frame.session) {
             let id = frame.session;
             if run.try_send(frame).is_err() {
@@ -215,13 +242,25 @@ impl Connection {
 
     /// Whether a run is on it.
     pub(super) fn is_busy(&self) -> bool {
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.open.values().any(|run| !run.is_closed())
+        self.runs().open.values().any(|run| !run.is_closed())
+    }
+
+    /// Ends one run at this side: the peer has left its batch, and sends nothing in it any more.
+    pub(super) fn end(&self, run: SessionId) {
+        self.runs().open.remove(&run);
+    }
+
+    /// Whether the link has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.runs().over
     }
 
     /// Ends the link; both sides connect anew.
     pub fn hang_up(&self) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).open.clear();
+        let mut runs = self.runs();
+        runs.over = true;
+        runs.open.clear();
+        drop(runs);
         self.hung_up.notify_one();
     }
 

@@ -59,6 +59,7 @@ impl Peers {
                 from.set_node(node);
                 self.told.notify_waiters();
             }
+            Kind::Left(left) => self.mailroom.post(peer, &left.batch, Note::Left)?,
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
             Kind::Eligible(eligible) => {
                 self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::LinkError;
+use super::{LinkError, Links};
 use crate::log::trouble::Trouble;
+use crate::net::SessionId;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
 
@@ -38,6 +39,9 @@ pub enum NoWord {
     /// The party said nothing in time.
     #[error("party {0} said nothing in time")]
     Silent(Party),
+    /// The party ended the batch for itself.
+    #[error("party {0} has left the batch")]
+    Left(Party),
 }
 
 /// One node's word on a batch.
@@ -54,6 +58,8 @@ pub enum Note {
     Roll(wire::Roll),
     /// Who of those that match stands there, for each search.
     Eligible(Vec<wire::Positions>),
+    /// It has left the batch: nothing more will come.
+    Left,
     /// Its link broke: nothing more will come.
     Gone,
 }
@@ -89,7 +95,32 @@ picks! {
 
 enum Slot {
     Early(Vec<(Party, Note)>),
-    Open(mpsc::Sender<(Party, Note)>),
+    Open(Open),
+}
+
+/// A batch that is under way here.
+struct Open {
+    notes: mpsc::Sender<(Party, Note)>,
+    /// Who has left it.
+    left: Vec<Party>,
+    /// The run of the protocol that it makes.
+    run: Option<(Links, SessionId)>,
+}
+
+impl Open {
+    fn post(&mut self, from: Party, note: Note) -> Result<(), LinkError> {
+        if matches!(note, Note::Left) {
+            self.left.push(from);
+            if let Some((links, run)) = &self.run {
+                links.to(from).end(*run);
+            }
+        }
+        self.notes.try_send((from, note)).or_else(|full| match full {
+            // The batch ended a moment ago: its notes are of no use to anyone.
+            mpsc::error::TrySendError::Closed(_) => Ok(()),
+            mpsc::error::TrySendError::Full(_) => Err(LinkError::OutOfPlace),
+        })
+    }
 }
 
 #[derive(Default)]
@@ -105,13 +136,16 @@ pub(super) struct Mailroom(Mutex<Slots>);
 impl Mailroom {
     pub(super) fn open(room: &Arc<Self>, batch: BatchId) -> Mailbox {
         let (sender, notes) = mpsc::channel(NOTES);
+        let mut open = Open { notes: sender, left: Vec::new(), run: None };
         let mut slots = room.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Slot::Early(early)) = slots.by_batch.insert(batch, Slot::Open(sender.clone())) {
-            for note in early {
+        if let Some(Slot::Early(early)) = slots.by_batch.remove(&batch) {
+            for (from, note) in early {
                 // There is room: fewer than NOTES were kept.
-                let _ = sender.try_send(note);
+                let _ = open.post(from, note);
             }
         }
+        slots.by_batch.insert(batch, Slot::Open(open));
+        drop(slots);
         Mailbox { room: Arc::clone(room), batch, notes, held: Vec::new() }
     }
 
@@ -119,13 +153,7 @@ impl Mailroom {
         let batch = BatchId::try_from(batch).map_err(|_| LinkError::OutOfPlace)?;
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.by_batch.get_mut(&batch) {
-            Some(Slot::Open(sender)) => {
-                sender.try_send((from, note)).or_else(|full| match full {
-                    // The batch ended a moment ago: its notes are of no use to anyone.
-                    mpsc::error::TrySendError::Closed(_) => Ok(()),
-                    mpsc::error::TrySendError::Full(_) => Err(LinkError::OutOfPlace),
-                })?;
-            }
+            Some(Slot::Open(open)) => open.post(from, note)?,
             Some(Slot::Early(early)) if early.len() < NOTES => early.push((from, note)),
             Some(Slot::Early(_)) => return Err(LinkError::OutOfPlace),
             None => {
@@ -146,9 +174,9 @@ impl Mailroom {
     pub(super) fn gone(&self, party: Party) {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in slots.by_batch.values() {
-            if let Slot::Open(sender) = slot {
+            if let Slot::Open(open) = slot {
                 // A full box belongs to a batch that will run out of time by itself.
-                let _ = sender.try_send((party, Note::Gone));
+                let _ = open.notes.try_send((party, Note::Gone));
             }
         }
     }
@@ -163,13 +191,33 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// The next note of one kind from one party; others are kept for later.
+    /// What this node has found out about a party by itself.
+    pub(super) fn know(&mut self, of: Party, note: Note) {
+        self.held.push((of, note));
+    }
+
+    /// Ends a run, from now on, as soon as one of the two others has left this batch: it would be waited for in vain.
+    pub fn tie(&self, links: &Links, run: SessionId) {
+        let mut slots = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Slot::Open(open)) = slots.by_batch.get_mut(&self.batch) {
+            open.left.iter().for_each(|&party| links.to(party).end(run));
+            open.run = Some((links.clone(), run));
+        }
+    }
+
+    /// Whether a party's link broke, as far as notes were read.
+    fn is_gone(&self, party: Party) -> bool {
+        self.held.iter().any(|(from, note)| *from == party && matches!(note, Note::Gone))
+    }
+
+    /// The next note of one kind from one party; others are kept for later. `with` is the party without which the note is of no use:
+    /// the wait ends with its link as well. One that is there is given all the same.
     ///
     /// # Errors
-    /// [`NoWord`] if its link broke, or it said nothing within `patience`.
+    /// [`NoWord`] if a link broke, or `from` left the batch, or it said nothing within `patience`.
     pub async fn take<T>(
         &mut self,
-        from: Party,
+        (from, with): (Party, Option<Party>),
         patience: Duration,
         pick: impl Fn(Note) -> Result<T, Note>,
     ) -> Result<T, NoWord> {
@@ -177,6 +225,9 @@ impl Mailbox {
         let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
         loop {
+            while let Ok(note) = self.notes.try_recv() {
+                self.held.push(note);
+            }
             while looked_at < self.held.len() {
                 if self.held[looked_at].0 != from {
                     looked_at += 1;
@@ -188,11 +239,18 @@ impl Mailbox {
                         self.held.push((from, Note::Gone));
                         return Err(NoWord::Gone(from));
                     }
+                    Err(Note::Left) => {
+                        self.held.push((from, Note::Left));
+                        return Err(NoWord::Left(from));
+                    }
                     Err(other) => {
                         self.held.insert(looked_at, (from, other));
                         looked_at += 1;
                     }
                 }
+            }
+            if let Some(party) = with.filter(|party| self.is_gone(*party)) {
+                return Err(NoWord::Gone(party));
             }
             tokio::select! {
                 note = self.notes.recv() => self.held.push(note.ok_or(NoWord::Gone(from))?),
@@ -205,5 +263,53 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.room.0.lock().unwrap_or_else(PoisonError::into_inner).by_batch.remove(&self.batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BATCH: BatchId = [7; 16];
+    const LONG: Duration = Duration::from_hours(1);
+
+    fn vote(yes: bool) -> Note {
+        Note::Vote(vec![yes])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_when_anybody_it_needs_is_gone_and_what_is_there_is_given_all_the_same() {
+        let begin = tokio::time::Instant::now();
+        let room = Arc::<Mailroom>::default();
+        let mut mail = Mailroom::open(&room, BATCH);
+        room.post(Party::C, &BATCH, vote(true)).unwrap();
+        room.gone(Party::C);
+        let waited = mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await;
+        assert_eq!(waited, Err(NoWord::Gone(Party::C)));
+        room.post(Party::B, &BATCH, vote(false)).unwrap();
+        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await, Ok(vec![false]));
+        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, Note::vote).await, Ok(vec![true]));
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        // One who is not needed may go.
+        let waited = mail.take((Party::B, None), LONG, Note::decision).await;
+        assert_eq!((waited, begin.elapsed()), (Err(NoWord::Silent(Party::B)), LONG));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_left_is_not_waited_for_and_what_it_said_before_counts() {
+        let room = Arc::<Mailroom>::default();
+        // Before there is a box.
+        room.post(Party::B, &BATCH, vote(true)).unwrap();
+        room.post(Party::B, &BATCH, Note::Left).unwrap();
+        let mut mail = Mailroom::open(&room, BATCH);
+        let begin = tokio::time::Instant::now();
+        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await, Ok(vec![true]));
+        for _ in 0..2 {
+            assert_eq!(mail.take((Party::B, None), LONG, Note::decision).await, Err(NoWord::Left(Party::B)));
+        }
+        // The third has its own word to say all the same: why it refuses, for one.
+        room.post(Party::C, &BATCH, vote(false)).unwrap();
+        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, Note::vote).await, Ok(vec![false]));
+        assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }

@@ -20,6 +20,7 @@ mod cosign;
 mod deliver;
 mod fitness;
 mod leaving;
+mod links;
 mod listener;
 mod mailroom;
 mod ready;
@@ -39,6 +40,7 @@ use tokio_stream::StreamExt as _;
 pub use connection::Connection;
 pub use continuity::Behind;
 pub use cosign::Cosigner;
+pub use links::Links;
 pub use listener::Listener;
 pub use mailroom::{BatchId, Mailbox, NoWord, Note};
 pub use renewal::RECONNECT;
@@ -51,10 +53,7 @@ use crate::log::continuity::Gap;
 use crate::log::note::SigningKey;
 use crate::log::trouble::Trouble;
 use crate::name::Deployment;
-use crate::net::SessionId;
 use crate::party::Party;
-use crate::protocol::Session;
-use crate::prss::{Epoch, PrssError};
 use crate::store::Stand;
 use crate::tls::{Dialler, Pinned};
 use crate::wire::peer::v1 as wire;
@@ -135,43 +134,6 @@ pub struct Own {
     pub patience: Duration,
     /// The operator says that what the own store lacks is lost.
     pub accept_store: bool,
-}
-
-/// Both links, for the runs that go over them.
-#[derive(Clone)]
-pub struct Links {
-    /// To the next party.
-    pub next: Arc<Connection>,
-    /// To the previous party.
-    pub prev: Arc<Connection>,
-    epoch: Arc<Mutex<Epoch>>,
-}
-
-impl Links {
-    fn new(own: Party, next: Arc<Connection>, prev: Arc<Connection>) -> Self {
-        let epoch = Epoch::new(own, next.seed(), prev.seed());
-        Self { next, prev, epoch: Arc::new(Mutex::new(epoch)) }
-    }
-
-    /// The link to a party.
-    #[must_use]
-    pub fn to(&self, party: Party) -> &Arc<Connection> {
-        if self.next.peer == party { &self.next } else { &self.prev }
-    }
-
-    /// A run over these links.
-    ///
-    /// # Errors
-    /// [`PrssError`] if the id was used before, or so many runs went over these links that they must connect anew: they are
-    /// hung up then.
-    pub fn session(&self, id: SessionId, patience: Duration) -> Result<Session, PrssError> {
-        let keys = self.epoch.lock().unwrap_or_else(PoisonError::into_inner).session(id);
-        let keys = keys.inspect_err(|_| {
-            self.next.hang_up();
-            self.prev.hang_up();
-        })?;
-        Ok(Session::new(keys, self.next.pipe(id), self.prev.pipe(id), patience))
-    }
 }
 
 /// Both links of a node.
@@ -308,9 +270,16 @@ impl Peers {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// A mailbox for the notes of one batch.
-    pub fn mailbox(&self, batch: BatchId) -> Mailbox {
-        Mailroom::open(&self.mailroom, batch)
+    /// A mailbox for the notes of one batch that runs over these links.
+    pub fn mailbox(&self, batch: BatchId, links: &Links) -> Mailbox {
+        let mut mailbox = Mailroom::open(&self.mailroom, batch);
+        for link in [&links.next, &links.prev] {
+            // It may have ended before there was a box to tell.
+            if link.is_over() {
+                mailbox.know(link.peer, Note::Gone);
+            }
+        }
+        mailbox
     }
 
     /// Dials the peers that come after this party, until closed: a link that breaks is dialled again.

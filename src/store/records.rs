@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::ledger::Named;
 use super::{Store, StoreError, column, number, schema};
 use crate::log::ledger::{Position, RecordId, Standing};
-use crate::name::{GalleryName, ModelId, Subject};
+use crate::name::{GalleryName, ModelId, RelyingParty, RequestId, Subject};
 use crate::share::PointShare;
 use crate::token::Evidence;
 
@@ -114,6 +114,20 @@ impl Store {
             }
         }
         Ok(candidates)
+    }
+
+    /// Whether anything came under a relying party's request id: there may be an answer to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn knows_request(&self, relying_party: &RelyingParty, id: RequestId) -> Result<bool, StoreError> {
+        let mut held = self.connection().await;
+        let row = query("SELECT 1 FROM requests WHERE relying_party = ? AND request = ?")
+            .bind(relying_party.as_str())
+            .bind(&id.as_bytes()[..])
+            .fetch_optional(held.plain()?)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// What requests with this transcript presented, and about which gallery.

@@ -12,7 +12,7 @@ use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_
 use super::keys::{KeysFault, Unused, read_keys};
 use super::refusal::{TokenError, TokenFault};
 use crate::form::is_base;
-use crate::name::{Deployment, RelyingParty};
+use crate::name::{Deployment, GalleryName, RelyingParty};
 use crate::request::Method;
 
 /// Why a node's trust settings are none.
@@ -30,6 +30,14 @@ pub enum TrustError {
     /// An issuer speaks for nobody, or for somebody twice.
     #[error("relying_parties must name those that an issuer gives tokens to, at least one, and each once")]
     RelyingParties,
+    /// A gallery of somebody else, or one that stands twice.
+    #[error("galleries of issuer {issuer}: each must begin with one of its relying_parties, and stand once: {gallery}")]
+    Gallery {
+        /// Which issuer.
+        issuer: String,
+        /// Which gallery.
+        gallery: GalleryName,
+    },
     /// What is wrong with the keys of one.
     #[error("the keys of issuer {issuer}: {fault}")]
     Keys {
@@ -54,6 +62,8 @@ pub struct TrustedIssuer<'a> {
     /// The relying parties that it speaks for: a bank's authorisation server for that bank, the regulator's for the regulator. It is
     /// believed of no other, whatever it signs.
     pub relying_parties: &'a [RelyingParty],
+    /// Their galleries: people are enrolled into these alone.
+    pub galleries: &'a [GalleryName],
     /// Its public keys, a JWK set (RFC 7517 5). Those of other kinds, for other uses, or without a `kid` are not used.
     pub jwks: &'a str,
 }
@@ -70,6 +80,7 @@ struct Known {
 pub struct Verifier {
     keys: BTreeMap<String, (Arc<Known>, PublicKey)>,
     unused: Vec<(String, Unused)>,
+    galleries: BTreeSet<GalleryName>,
     audience: String,
     bases: Vec<String>,
     officers: Officers,
@@ -88,8 +99,8 @@ impl Verifier {
         officers: Officers,
     ) -> Result<Self, TrustError> {
         let (mut keys, mut all_unused) = (BTreeMap::new(), Vec::new());
-        let mut names = BTreeSet::new();
-        for TrustedIssuer { issuer, relying_parties, jwks } in issuers {
+        let (mut names, mut all_galleries) = (BTreeSet::new(), BTreeSet::new());
+        for TrustedIssuer { issuer, relying_parties, galleries, jwks } in issuers {
             if !is_visible(issuer, 200) {
                 return Err(TrustError::IssuerName);
             }
@@ -99,6 +110,12 @@ impl Verifier {
             let differ = relying_parties.iter().collect::<BTreeSet<_>>().len() == relying_parties.len();
             if relying_parties.is_empty() || !differ {
                 return Err(TrustError::RelyingParties);
+            }
+            for gallery in *galleries {
+                let owned = relying_parties.iter().any(|owner| gallery.belongs_to(owner));
+                if !owned || !all_galleries.insert(gallery.clone()) {
+                    return Err(TrustError::Gallery { issuer: (*issuer).to_owned(), gallery: gallery.clone() });
+                }
             }
             let known = Arc::new(Known { name: (*issuer).to_owned(), relying_parties: relying_parties.to_vec() });
             let wrong = |fault| TrustError::Keys { issuer: (*issuer).to_owned(), fault };
@@ -120,13 +137,19 @@ impl Verifier {
         if !bases.iter().all(|base| is_base(base)) {
             return Err(TrustError::Base);
         }
-        Ok(Self { keys, unused: all_unused, audience: audience(deployment), bases, officers })
+        let (unused, galleries) = (all_unused, all_galleries);
+        Ok(Self { keys, unused, galleries, audience: audience(deployment), bases, officers })
     }
 
     /// Keys of issuers that are not used, each with its issuer's name.
     #[must_use]
     pub fn unused(&self) -> &[(String, Unused)] {
         &self.unused
+    }
+
+    /// Whether people may be enrolled into a gallery: it is listed for its relying party.
+    pub(super) fn lists(&self, gallery: &GalleryName) -> bool {
+        self.galleries.contains(gallery)
     }
 
     /// Who may approve searches.

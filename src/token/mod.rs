@@ -281,7 +281,21 @@ impl Verified<'_> {
     /// # Errors
     /// [`Denied`], with what the log needs: the first check that fails, in the order of DESIGN 6.
     pub fn grant<P: For>(self, policy: &Policy, models: &dyn Thresholds) -> Result<Grant<P>, Denied> {
-        let record = Use {
+        let record = self.record(policy);
+        match self.terms(P::METHOD, policy, models) {
+            Ok((terms, approvals)) => Ok(Grant::new(self.spends, Use { approvals, ..record }, terms)),
+            Err(cause) => Err(Denied { cause, record: Box::new(record), spends: Box::new(self.spends) }),
+        }
+    }
+
+    /// What the log says of the request where it is refused before the policy is asked, and what it would have used up.
+    #[must_use]
+    pub fn refused(self, policy: &Policy) -> (Use, Spends) {
+        (self.record(policy), self.spends)
+    }
+
+    fn record(&self, policy: &Policy) -> Use {
+        Use {
             relying_party: self.details.relying_party.clone(),
             gallery: self.ask.gallery.clone(),
             subject: self.ask.subject().cloned(),
@@ -291,10 +305,6 @@ impl Verified<'_> {
             evidence: Arc::clone(&self.evidence),
             approvals: 0,
             policy: *policy.digest(),
-        };
-        match self.terms(P::METHOD, policy, models) {
-            Ok((terms, approvals)) => Ok(Grant::new(self.spends, Use { approvals, ..record }, terms)),
-            Err(cause) => Err(Denied { cause, record: Box::new(record), spends: Box::new(self.spends) }),
         }
     }
 
@@ -361,6 +371,10 @@ impl Verified<'_> {
         // An auditor owns no gallery: the token names those whose evidence may be opened.
         if ask.method != Method::OpenEvidence && !ask.gallery.belongs_to(&token.relying_party) {
             return Err(Denial::RelyingPartyGallery);
+        }
+        // Where nobody is enrolled, nothing else finds anybody.
+        if ask.method == Method::Enroll && !self.verifier.lists(&ask.gallery) {
+            return Err(Denial::GalleryNotListed);
         }
         if purpose.relying_parties.as_ref().is_some_and(|list| !list.contains(&token.relying_party)) {
             return Err(Denial::RelyingPartyNotAllowed);

@@ -109,6 +109,7 @@ refusals! {
         ModalityNotGranted = PermissionDenied "MODALITY_NOT_GRANTED" "The token does not allow one of the request's modalities.",
         ModalityNotAllowed = PermissionDenied "MODALITY_NOT_ALLOWED" "The policy does not allow one of the request's modalities for this purpose.",
         RelyingPartyGallery = PermissionDenied "RELYING_PARTY_GALLERY" "The gallery is not one of the token's relying party.",
+        GalleryNotListed = PermissionDenied "GALLERY_NOT_LISTED" "Nobody is enrolled into this gallery: the node's list of the relying party's galleries does not have it.",
         RelyingPartyNotAllowed = PermissionDenied "RELYING_PARTY_NOT_ALLOWED" "The policy does not allow this purpose to this relying party.",
         NarrowingWider = PermissionDenied "NARROWING_WIDER" "The proof asks for more than its token allows.",
         NarrowingExcludes = PermissionDenied "NARROWING_EXCLUDES" "The proof narrows its token to something other than this request.",

@@ -122,7 +122,9 @@ impl Bank {
         let issuer = Issuer::new("https://issuer.test", SigningKey::generate(Algorithm::EdDsa).unwrap().0);
         let jwks = issuer.jwks();
         let own = ["banks/b17".parse().unwrap()];
-        let trusted = [TrustedIssuer { issuer: issuer.name(), relying_parties: &own, jwks: &jwks }];
+        let galleries = ["banks/b17/customers".parse().unwrap()];
+        let trusted =
+            [TrustedIssuer { issuer: issuer.name(), relying_parties: &own, galleries: &galleries, jwks: &jwks }];
         let verifier =
             Verifier::new(&"kz-test".parse().unwrap(), &trusted, vec![BASE.to_owned()], Officers::default()).unwrap();
         let key = ProofKey::generate(Algorithm::EdDsa).unwrap().0;

@@ -101,6 +101,11 @@ decision = "face"
 fmr = "1e-3"
 evidence = []
 
+[purposes.branch]
+actions = ["enroll"]
+modalities = ["face", "finger"]
+evidence = []
+retention_days = 30
 [purposes.finger_door]
 actions = ["verify"]
 modalities = ["finger"]
@@ -123,9 +128,10 @@ pub(crate) static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::parse(&pol
 
 pub(crate) fn verifier(jwks: &str) -> Result<Verifier, TrustError> {
     let (own, other, jwks_of_other) = (relying_parties(&OF_ISSUER), relying_parties(&["banks/b19"]), jwks_of_b19());
+    let listed = ["banks/b17/customers".parse().unwrap()];
     let issuers = [
-        TrustedIssuer { issuer: ISSUER, relying_parties: &own, jwks },
-        TrustedIssuer { issuer: ISSUER_OF_B19, relying_parties: &other, jwks: &jwks_of_other },
+        TrustedIssuer { issuer: ISSUER, relying_parties: &own, galleries: &listed, jwks },
+        TrustedIssuer { issuer: ISSUER_OF_B19, relying_parties: &other, galleries: &[], jwks: &jwks_of_other },
     ];
     Verifier::new(
         &"kz-test".parse().unwrap(),

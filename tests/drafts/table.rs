@@ -252,6 +252,12 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.by_issuer_of_b19();
         d.details()["relying_party"] = json!("banks/b19");
     }),
+    ("GALLERY_NOT_LISTED", |d| {
+        d.purpose("branch");
+        d.method(Method::Enroll);
+        d.details()["galleries"] = json!(["banks/b17/cards"]);
+        d.ask.gallery = "banks/b17/cards".parse().unwrap();
+    }),
     ("RELYING_PARTY_NOT_ALLOWED", |d| {
         d.purpose("one_bank");
         d.method(Method::Erase);

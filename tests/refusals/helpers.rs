@@ -18,7 +18,7 @@ use crate::rogue::{Rogue, Round};
 use crate::searches::{misshapen_searches, search, search_in};
 use crate::trio::{GALLERY, target};
 use crate::wired::{
-    BURST, Installation, JUNK, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id,
+    BEFORE, BURST, Installation, JUNK, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id,
     junk_enrolments, largest_enrolment, lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes,
     spoilt_envelopes, stop, withdrawal, withdrawal_of,
 };
@@ -113,7 +113,19 @@ impl Helpers {
             .map(|number| lock_of_other_bank(&format!("p-{number}")))
             .map(|(draft, lock)| relay(&draft, &lock))
             .collect();
-        self.both_refuse(&often[..BURST], &["SUBJECT_UNKNOWN"; BURST], "within the burst").await;
+        // As many as a batch may have.
+        for (place, some) in often[..BURST - BEFORE].chunks(60).enumerate() {
+            self.both_refuse(some, &["SUBJECT_UNKNOWN"; 60][..some.len()], &format!("within the burst, {place}")).await;
+        }
+        // Those that it asked for before are among the last.
+        let mut round = self.rogue.propose(&HELPERS, &often[BURST - BEFORE..BURST]).await;
+        round.agree().await;
+        round.decide_against().await;
+        for helper in HELPERS {
+            let ended = round.failures(helper).await;
+            assert!(ended.iter().all(|word| word == "SUBJECT_UNKNOWN" || word == "RATE_LIMITED"), "{ended:?}");
+        }
+        drop(round);
         self.both_refuse(&often[BURST..], &["RATE_LIMITED"], "beyond the burst").await;
     }
 

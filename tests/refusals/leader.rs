@@ -27,8 +27,8 @@ use crate::AT_THE_LEADER;
 use crate::searches::{misshapen_searches, search};
 use crate::trio::{self, target};
 use crate::wired::{
-    BURST, Call, DIMENSION, Installation, JUNK, Seal, answer, assert_refused, bare, draft_of, enrolment, envelope,
-    face, finger_withdrawal, fresh_id, junk_enrolments, lock, lock_of_other_bank, malformed_sets, minute,
+    BEFORE, BURST, Call, DIMENSION, Installation, JUNK, Seal, answer, assert_refused, bare, draft_of, enrolment,
+    envelope, face, finger_withdrawal, fresh_id, junk_enrolments, lock, lock_of_other_bank, malformed_sets, minute,
     other_bindings, spoilt_envelopes, stop, withdrawal,
 };
 
@@ -235,7 +235,7 @@ impl Leader {
     async fn rate(&mut self) {
         let locks = (0..=BURST).map(|number| lock_of_other_bank(&format!("p-{number}")));
         let calls: Vec<Call> = locks.map(|(draft, lock)| Call::with(&draft, &lock)).collect();
-        let sent: Vec<_> = calls[..BURST]
+        let sent: Vec<_> = calls[..BURST - BEFORE]
             .iter()
             .map(|call| {
                 let (call, channel) = (call.clone(), self.channel.clone());
@@ -245,6 +245,10 @@ impl Leader {
         for sent in sent {
             let status = sent.await.unwrap().unwrap_err();
             assert_refused(&status, "SUBJECT_UNKNOWN", Party::A, "within the burst");
+        }
+        for call in &calls[BURST - BEFORE..BURST] {
+            // Those that it asked for before are among them.
+            drop(call.send(&self.channel).await.unwrap_err());
         }
         let status = self.refused(&calls[BURST], "RATE_LIMITED", Party::A, "beyond the burst").await;
         assert!(status.get_error_details().retry_info().unwrap().retry_delay.is_some());

@@ -138,14 +138,14 @@ impl Rogue {
     /// Proposes to each helper what is meant for it, under one name.
     pub(crate) async fn propose_each(&self, proposals: &[(Party, &[Relayed])]) -> Round<'_> {
         let batch: [u8; 16] = rand();
-        let mut mail = self.peers.mailbox(batch);
+        let mut mail = self.peers.mailbox(batch, &self.peers.links().unwrap());
         for &(helper, requests) in proposals {
             let proposal = Proposal { batch: batch.to_vec(), requests: requests.to_vec() };
             self.peers.link(helper).unwrap().say(Kind::Proposal(proposal)).await.unwrap();
         }
         let (mut verdicts, mut said) = (BTreeMap::new(), BTreeMap::new());
         for &(helper, _) in proposals {
-            let ready = mail.take(helper, PATIENCE, |note| match note {
+            let ready = mail.take((helper, None), PATIENCE, |note| match note {
                 Note::Ready(ready) => Ok(ready),
                 other => Err(other),
             });
@@ -225,7 +225,7 @@ impl Round<'_> {
     /// Waits for the helpers' votes on changes: all of them stand prepared.
     pub(crate) async fn all_vote_for_it(&mut self) {
         for helper in self.verdicts.keys() {
-            let vote = self.mail.take(*helper, PATIENCE, |note| match note {
+            let vote = self.mail.take((*helper, None), PATIENCE, |note| match note {
                 Note::Vote(vote) => Ok(vote),
                 other => Err(other),
             });
@@ -243,7 +243,7 @@ impl Round<'_> {
 
     /// How it all ended at one helper.
     pub(crate) async fn endings(&mut self, helper: Party) -> Vec<Ending> {
-        let outcomes = self.mail.take(helper, PATIENCE, |note| match note {
+        let outcomes = self.mail.take((helper, None), PATIENCE, |note| match note {
             Note::Outcomes(endings) => Ok(endings),
             other => Err(other),
         });

@@ -34,8 +34,12 @@ use crate::trio::{Files, GALLERY_OF_B19, entries, face_of, target, template};
 /// Components of `fr512`.
 pub(crate) const DIMENSION: usize = 512;
 
-/// Requests that one relying party may make here: the clock stands still, so none is ever given back.
-pub(crate) const BURST: usize = 64;
+/// Requests that one relying party may make here, be they refused or not: the clock stands still, so none is ever given back. More than
+/// the tests make in the name of the first bank.
+pub(crate) const BURST: usize = 600;
+
+/// Of those, requests that are made in the other bank's name before it asks too often, at most.
+pub(crate) const BEFORE: usize = 8;
 
 /// Envelopes of one client that may fail to open here.
 pub(crate) const JUNK: usize = 60;
@@ -88,9 +92,13 @@ impl Installation {
                 .replace("https://issuer.b17.kz-test.tumar.internal", ISSUER)
                 .replace("https://issuer.b19.kz-test.tumar.internal", ISSUER_OF_B19)
                 .replace("[\"banks/b17\"]", &format!("{OF_ISSUER:?}"))
+                .replace("[\"banks/b17/customers\"", "[\"banks/b1/customers\", \"banks/b17/customers\"")
                 + &format!("\n[limits]\nin_flight = 4\nbatch = 64\npatience_ms = {PATIENCE_MS}\n");
             let has = |part: &str| changed.contains(part);
-            assert!([BASE, ISSUER, ISSUER_OF_B19, OF_ISSUER[2]].into_iter().all(has), "node.toml changed its form");
+            assert!(
+                [BASE, ISSUER, ISSUER_OF_B19, OF_ISSUER[2], "banks/b1/customers"].into_iter().all(has),
+                "node.toml changed its form"
+            );
             std::fs::write(path, changed).unwrap();
         }
         let caller =

@@ -119,6 +119,14 @@ impl Calls {
         }
     }
 
+    /// Erases those who were enrolled for searches alone: in a gallery that stays, a later run looks among its own.
+    pub(super) async fn erase_for_searches(&self, bar: &ProgressBar) -> Result<(), Failure> {
+        match &self.searches {
+            Some(searches) => searches.erase_all(&self.banks[0], &self.people, bar).await,
+            None => Ok(()),
+        }
+    }
+
     /// What was answered so far, of all measurements together.
     pub(super) fn promised(&self) -> Promised {
         lock(&self.promised).clone()

@@ -151,7 +151,7 @@ impl Target {
             banks.push(Bank::connect(config, issuer, &tag).await?);
         }
         let officers = self.officers.clone().unwrap_or_else(|| issuer.join("officers"));
-        let searches = if mix.has(Action::Search) { Some(Searches::new(&banks[0], &tag, &officers)?) } else { None };
+        let searches = if mix.has(Action::Search) { Some(Searches::new(&banks[0], &officers)?) } else { None };
         Ok(Connected { local, banks, searches })
     }
 }
@@ -188,6 +188,12 @@ impl Load {
             None => (Vec::new(), measure(&calls, self.plan, local.as_mut(), self.restart).await?),
             Some(bound) => climb(&calls, self.plan, Duration::from_millis(bound)).await?,
         };
+        if local.is_none() {
+            let bar = live("erase");
+            bar.set_length(self.people.into());
+            calls.erase_for_searches(&bar).await?;
+            bar.finish_and_clear();
+        }
         let source = calls.people().source;
         let aftermath = match local {
             Some(local) => Some(self.look_back(calls, local).await?),

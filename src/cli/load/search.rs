@@ -45,10 +45,9 @@ pub(super) struct Searches {
 }
 
 impl Searches {
-    /// In a gallery of this run alone, by officers whose keys are in a folder.
-    pub(super) fn new(bank: &Bank, tag: &str, officers: &Path) -> Result<Self, Failure> {
-        let owner = &bank.client.config().relying_party;
-        let gallery = format!("{owner}/{tag}").parse()?;
+    /// In the gallery that nodes list for this, by officers whose keys are in a folder.
+    pub(super) fn new(bank: &Bank, officers: &Path) -> Result<Self, Failure> {
+        let gallery = init::load_gallery(&bank.client.config().relying_party)?;
         Ok(Self { gallery, officers: init::read_officers(officers)?, random: SystemRandom::new() })
     }
 
@@ -64,6 +63,24 @@ impl Searches {
                 let Err(error) = enrolled else { break };
                 if outage.wait(error).await? == Came::There {
                     break;
+                }
+            }
+            bar.inc(1);
+        }
+        Ok(())
+    }
+
+    /// Erases everybody again: they were enrolled for searches of this run alone.
+    pub(super) async fn erase_all(&self, bank: &Bank, people: &People, bar: &ProgressBar) -> Result<(), Failure> {
+        for person in 0..people.count() {
+            let mut outage = Outage::default();
+            loop {
+                let wanted = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
+                let token = bank.token_for(&wanted, self.gallery.clone(), crate::cli::clock::now())?;
+                let target = Target { gallery: self.gallery.clone(), ..bank.target(person, "erasure")? };
+                match bank.client.erase(&token, &target).await {
+                    Err(error) if error.reason() != "SUBJECT_UNKNOWN" => _ = outage.wait(error).await?,
+                    Ok(_) | Err(_) => break,
                 }
             }
             bar.inc(1);
@@ -92,10 +109,16 @@ impl Searches {
         let most = usize::try_from(MOST).unwrap_or(usize::MAX);
         // Of more than may be named, those who were enrolled first.
         let expected = all.iter().take(most).map(|&person| bank.handle(person).ok());
-        let mut named: Vec<_> = found.candidates.iter().cloned().map(Some).collect();
         let mut expected: Vec<_> = expected.collect();
+        let (mut named, others): (Vec<_>, Vec<_>) =
+            found.candidates.iter().cloned().partition(|name| bank.is_own(name));
+        if !others.is_empty() {
+            // A run that was cut off left people there, who take up places: what is named of this one's must be right all the same.
+            let all: Vec<_> = all.iter().filter_map(|&person| bank.handle(person).ok()).collect();
+            return named.iter().all(|name| all.contains(name));
+        }
         named.sort();
         expected.sort();
-        named == expected && found.truncated == (all.len() > most)
+        named.into_iter().map(Some).eq(expected) && found.truncated == (all.len() > most)
     }
 }

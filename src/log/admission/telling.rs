@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::super::access::LogError;
+use super::super::early::early;
 use super::super::entry::Reason;
 use super::super::half::Place;
 use super::super::outcome::{Closing, NotAdmitted, Ticket};
@@ -35,10 +36,8 @@ impl Batch {
                 }
                 (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
                 (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
-                (Work::Deny { reply, .. }, Outcome::Counted) => drop(reply.send(Err(LogError::Counted))),
-                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen | Outcome::Counted)
-                | (Work::Name { .. }, Outcome::NotOpen | Outcome::Counted)
-                | (Work::Close { .. }, Outcome::Counted)
+                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
+                | (Work::Name { .. }, Outcome::NotOpen)
                 | (
                     Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
                     Outcome::Admitted { .. } | Outcome::Refused(_),
@@ -58,6 +57,9 @@ impl Batch {
         self.outcomes.clear();
         self.entries.clear();
         for work in std::mem::take(&mut self.works) {
+            if let Work::Admit { spends, .. } | Work::Deny { spends, .. } = &work {
+                early(&self.early).spent.forget(spends);
+            }
             match work {
                 Work::Admit { reply, .. } => drop(reply.send(Err(NotAdmitted::Unwritable(trouble)))),
                 Work::Deny { reply, .. } | Work::Name { reply, .. } => {
