@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod believed;
 mod check;
 mod config;
 mod control;
@@ -53,9 +54,10 @@ use crate::service::{Gate, MAX_SMALL, host};
 use crate::store::{Store, StoreError};
 use crate::template::model::{Models, ModelsError};
 use crate::tls::{Pinned, Secured, TlsError};
-use crate::token::{Officers, OfficersError, Policy, PolicyError, TrustError, TrustedIssuer, Unused, Verifier};
+use crate::token::{OfficersError, Policy, PolicyError, TrustError};
 use crate::web::WebError;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
+use believed::verifier;
 use daily::Card;
 use reload::Reload;
 use stop::{Servers, Stop, stopped};
@@ -380,45 +382,6 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let own = Own { party, deployment, identity, context, node, link_life, patience, accept_store };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
     Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness })
-}
-
-/// Whose tokens are believed, and whose approvals.
-fn verifier(config: &Config) -> Result<Verifier, NodeError> {
-    let jwks: Vec<String> =
-        config.issuers.iter().map(|issuer| config.text(&issuer.jwks)).collect::<Result<_, NodeError>>()?;
-    let trusted = config.issuers.iter().zip(&jwks).map(|(issuer, jwks)| TrustedIssuer {
-        issuer: &issuer.name,
-        relying_parties: &issuer.relying_parties,
-        galleries: &issuer.galleries,
-        jwks,
-    });
-    let issuers: Vec<_> = trusted.collect();
-    let officers = match &config.officers {
-        Some(path) => {
-            Officers::parse(&config.text(path)?).map_err(|error| NodeError::Officers(config.path(path), error))?
-        }
-        None => Officers::default(),
-    };
-    let verifier = Verifier::new(&config.deployment, &issuers, config.bases.clone(), officers).map_err(|error| {
-        let of = |name: &String| config.issuers.iter().find(|issuer| issuer.name == *name);
-        match &error {
-            TrustError::Keys { issuer, .. } => match of(issuer) {
-                Some(at) => NodeError::Issuer(config.path(&at.jwks), error),
-                None => error.into(),
-            },
-            TrustError::NoIssuer
-            | TrustError::IssuerName
-            | TrustError::IssuerTwice
-            | TrustError::RelyingParties
-            | TrustError::Gallery { .. }
-            | TrustError::NoBase
-            | TrustError::Base => error.into(),
-        }
-    })?;
-    for (issuer, Unused { kid, why }) in verifier.unused() {
-        tracing::warn!(%issuer, %kid, why, "a key of this issuer is not used");
-    }
-    Ok(verifier)
 }
 
 /// Equal at all three nodes, or they do not connect; clients are told it.

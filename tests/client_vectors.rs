@@ -279,7 +279,8 @@ fn verifier(trusted: &Value, officers: Officers) -> Verifier {
         trusted["relying_parties"].as_array().unwrap().iter().map(|name| text(name).parse().unwrap()).collect();
     let bases = trusted["bases"].as_array().unwrap().iter().map(|base| text(base).to_owned()).collect();
     let jwks = trusted["jwks"].to_string();
-    let issuer = TrustedIssuer { issuer: text(&trusted["issuer"]), relying_parties: &names, jwks: &jwks };
+    let issuer =
+        TrustedIssuer { issuer: text(&trusted["issuer"]), relying_parties: &names, galleries: &[], jwks: &jwks };
     Verifier::new(&config().deployment, &[issuer], bases, officers).unwrap()
 }
 

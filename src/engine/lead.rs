@@ -41,7 +41,6 @@ pub struct Answered {
     pub timings: Timings,
 }
 
-
 /// A request that waits for a batch.
 pub(super) struct Waiting {
     relayed: wire::Relayed,

@@ -25,6 +25,7 @@ pub mod cosign;
 mod denials;
 mod early;
 pub mod entry;
+mod error;
 pub mod half;
 pub mod ledger;
 pub mod merkle;

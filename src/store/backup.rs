@@ -143,9 +143,9 @@ impl Store {
 /// and this store is to be known as one that lacks them. Nor is what was asked for before the copy: it may be in it, and a store that
 /// counts more than it made would have the others' taken for older ones.
 fn changes_of(entries: &[Entry]) -> u64 {
-    let changes = || entries.iter().filter(|entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock));
-    let asked: HashSet<_> =
-        changes().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect();
+    let changes =
+        || entries.iter().filter(|entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock));
+    let asked: HashSet<_> = changes().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect();
     let made = changes().filter(|entry| entry.event == Event::Completed && asked.contains(&entry.rq));
     made.count() as u64
 }
