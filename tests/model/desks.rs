@@ -228,7 +228,8 @@ pub(crate) fn word(came: &Came) -> Word {
         Outcome::Unlocked => Word::Unlocked,
         Outcome::Match => Word::Match,
         Outcome::NoMatch => Word::NoMatch,
-        Outcome::Searched | Outcome::Logged => Word::refused("ANOTHER_OUTCOME"),
+        // No node of the model has lost anything.
+        Outcome::Searched | Outcome::Logged | Outcome::HadNone => Word::refused("ANOTHER_OUTCOME"),
     }
 }
 
