@@ -284,6 +284,38 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_was_enrolled_since_a_backup_is_missed_until_the_operator_says_that_it_is_lost() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    let party = Party::B;
+    let desk = Desk::new(&nodes, party, 0);
+    let [backup, _] = commands("Make a backup").try_into().unwrap();
+    desk.does(&backup);
+    nodes.enrol("c-2").await;
+    assert_eq!(nodes.stop(party), Some(0));
+    copy(&nodes.files.node(party).join("data/log"), desk.at("MIRROR"));
+    let [away, restore, _] = commands("Put a backup back").try_into().unwrap();
+    desk.does(&away);
+    let told = desk.does(&restore);
+    assert!(told.contains("1 enrolments are newer") && told.contains("--accept-store"), "{told}");
+    nodes.again(party);
+    for subject in ["c-1", "c-2"] {
+        let refused = nodes.verify(subject).await.unwrap_err();
+        assert_eq!((refused.reason(), refused.refusal().unwrap().node), ("NODES_OUT_OF_STEP", Some(party)), "{subject}");
+    }
+    assert_eq!(nodes.stop(party), Some(0));
+    nodes.processes[party.index()] = Some(nodes.files.spawn_with(party, &["--accept-store"]));
+    let served = async { while nodes.verify("c-1").await.is_err() {} };
+    timeout(Duration::from_mins(1), served).await.expect("the store is taken as it is");
+    assert_eq!(nodes.verify("c-2").await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    let token = nodes.files.token("erasure", Method::Erase);
+    let certificate = nodes.client().await.erase(&token, &target("c-2", "erasure")).await.unwrap();
+    assert_eq!(certificate.had_none(), [party]);
+    nodes.enrol("c-2").await;
+    assert!(nodes.verify("c-2").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_says_what_is_wrong_and_what_to_do() {
     let mut nodes = Nodes::start();
     nodes.enrol("c-1").await;

@@ -45,9 +45,13 @@ async fn a_full_ledger_takes_nothing_in_spends_nothing_and_goes_on_when_there_is
         assert_eq!(refused, NotAdmitted::Unwritable(Trouble::Full));
     }
     until(&log, Troubles { ledger: Some(Trouble::Full), files: None }).await;
+    let spends = bank.grant::<Enroll>(&call, NOW).spends().clone();
+    assert_eq!(log.known_spent(&spends), None, "at the door nothing of it is taken for spent");
     let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
-    let denied = log.deny(record, spends, Reason::fixed("ANY"), NOW).await;
-    assert!(matches!(denied, Err(LogError::Unwritable(Trouble::Full))), "{denied:?}");
+    for _ in 0..2 {
+        let denied = log.deny(record.clone(), spends.clone(), Reason::fixed("ANY"), NOW).await;
+        assert!(matches!(denied, Err(LogError::Unwritable(Trouble::Full))), "{denied:?}");
+    }
     let closed = log.close(open.ticket(), Closing::Completed, None, NOW).await;
     assert!(matches!(closed, Err(LogError::Unwritable(Trouble::Full))), "nobody waits for a disk: {closed:?}");
     assert!(matches!(log.sweep(NOW).await, Err(LogError::Unwritable(Trouble::Full))));
