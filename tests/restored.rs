@@ -301,7 +301,11 @@ async fn who_was_enrolled_since_a_backup_is_missed_until_the_operator_says_that_
     nodes.again(party);
     for subject in ["c-1", "c-2"] {
         let refused = nodes.verify(subject).await.unwrap_err();
-        assert_eq!((refused.reason(), refused.refusal().unwrap().node), ("NODES_OUT_OF_STEP", Some(party)), "{subject}");
+        assert_eq!(
+            (refused.reason(), refused.refusal().unwrap().node),
+            ("NODES_OUT_OF_STEP", Some(party)),
+            "{subject}"
+        );
     }
     assert_eq!(nodes.stop(party), Some(0));
     nodes.processes[party.index()] = Some(nodes.files.spawn_with(party, &["--accept-store"]));

@@ -139,21 +139,26 @@ impl Store {
     }
 }
 
+/// Requests that were admitted since the copy. One that was admitted before may be done in it although its end is not logged there.
+fn begun(entries: &[Entry]) -> HashSet<[u8; 32]> {
+    entries.iter().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect()
+}
+
 /// How many changes the entries say were made here, beyond those that a copy has made. Enrolments are none of them: their shares are lost,
-/// and this store is to be known as one that lacks them. Nor is what was asked for before the copy: it may be in it, and a store that
-/// counts more than it made would have the others' taken for older ones.
+/// and this store is to be known as one that lacks them. Nor is what was asked for before the copy: a store that counts more than it made
+/// would have the others' taken for older ones.
 fn changes_of(entries: &[Entry]) -> u64 {
-    let changes =
-        || entries.iter().filter(|entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock));
-    let asked: HashSet<_> = changes().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect();
-    let made = changes().filter(|entry| entry.event == Event::Completed && asked.contains(&entry.rq));
-    made.count() as u64
+    let begun = begun(entries);
+    let is_change = |entry: &&Entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock);
+    let made = entries.iter().filter(is_change).filter(|entry| entry.event == Event::Completed);
+    made.filter(|entry| begun.contains(&entry.rq)).count() as u64
 }
 
 /// Follows each person through the entries by the one handle that the next entry about them must bear. Gives as well how many positions
 /// may have been given out.
 fn follow(people: &mut HashMap<i64, Told>, entries: &[Entry]) -> (Replayed, u64) {
     let mut replayed = Replayed { entries: entries.len(), ..Replayed::default() };
+    let begun = begun(entries);
     let mut next: HashMap<[u8; 32], i64> =
         people.iter().map(|(record, told)| (blinded_handle(&told.key, told.handles), *record)).collect();
     let (mut about, mut asked, mut changed) = (HashMap::new(), 0, HashSet::new());
@@ -169,7 +174,7 @@ fn follow(people: &mut HashMap<i64, Told>, entries: &[Entry]) -> (Replayed, u64)
         if entry.event != Event::Completed {
             continue;
         }
-        replayed.enrolled += usize::from(entry.action == Method::Enroll);
+        replayed.enrolled += usize::from(entry.action == Method::Enroll && begun.contains(&entry.rq));
         // The entry that closes an erasure bears nobody's handle any more: the request tells whom it was about.
         let Some((record, told)) = about.get(&entry.rq).and_then(|of| people.get_mut(of).map(|told| (*of, told)))
         else {
