@@ -12,7 +12,7 @@ use tumar::log::continuity::Gap;
 use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
-use tumar::peer::{LinkError, Mailbox, Note, Own, Peers, Proposed, Remote, Settle};
+use tumar::peer::{LinkError, Mailbox, NoWord, Note, Own, Peers, Proposed, Remote, Settle};
 use tumar::seal::{PrivateKey, SUITE};
 use tumar::store::Stand;
 use tumar::template::model::Models;
@@ -243,11 +243,20 @@ impl Round<'_> {
 
     /// How it all ended at one helper.
     pub(crate) async fn endings(&mut self, helper: Party) -> Vec<Ending> {
-        let outcomes = self.mail.take((helper, None), PATIENCE, |note| match note {
-            Note::Outcomes(endings) => Ok(endings),
-            other => Err(other),
-        });
-        outcomes.await.unwrap()
+        let outcomes = async {
+            loop {
+                let outcomes = self.mail.take((helper, None), PATIENCE, |note| match note {
+                    Note::Outcomes(endings) => Ok(endings),
+                    other => Err(other),
+                });
+                match outcomes.await {
+                    // One that has left the batch says how it ended there all the same.
+                    Err(NoWord::Left(_)) => tokio::task::yield_now().await,
+                    outcomes => return outcomes.unwrap(),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, outcomes).await.expect("the helper says how it ended")
     }
 
     /// The reason codes of the ends at one helper, none of which may bring a receipt.
