@@ -153,8 +153,8 @@ impl Engine {
     async fn admitted<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
         let now = self.now()?;
         self.counters.checked();
-        let verifier = self.verifier();
-        let verified = token.verify(&verifier, ask, now).map_err(|error| {
+        let believed = self.verifier();
+        let verified = token.verify(&believed, ask, now).map_err(|error| {
             self.counters.forged();
             error.at(self.party)
         })?;

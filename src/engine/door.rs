@@ -174,8 +174,8 @@ impl Engine {
         let ask = ask_of(request).map_err(|error| error.at(own))?;
         let certificate = <[u8; 32]>::try_from(relayed.client_certificate.as_slice()).ok();
         let token = Token::new(relayed.token.clone(), relayed.proof.clone(), certificate);
-        let verifier = self.verifier();
-        let verified = token.verify(&verifier, &ask, now).map_err(|error| {
+        let believed = self.verifier();
+        let verified = token.verify(&believed, &ask, now).map_err(|error| {
             // Anyone can send a forged token: it is counted, and never logged.
             self.counters.forged();
             error.at(own)
