@@ -378,8 +378,8 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let (deployment, link_life) = (config.deployment.clone(), config.link_life()?);
     let (context, patience) = (terms, limits.patience);
-    let (party, accept_store) = (config.party, config.accept_store);
-    let own = Own { party, deployment, identity, context, node, link_life, patience, accept_store };
+    let accept_store = config.accept_store;
+    let own = Own { party: config.party, deployment, identity, context, node, link_life, patience, accept_store };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
     Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness })
 }
