@@ -195,16 +195,17 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     Arc::clone(&peers).dial(&peer_identity)?;
     let mut servers = vec![tokio::spawn(public_server), serve(peer_server)];
     servers.extend(auditors.map(|port| port.open(&log, &stopping)));
-    tokio::spawn(daily::rotate(
+    // What destroys is waited for when the node stops: half of it would be left to the next start.
+    servers.push(tokio::spawn(daily::rotate(
         (Arc::clone(&engine), Arc::clone(&peers)),
         card,
         config.envelope_life()?,
         stopping.clone(),
-    ));
+    )));
     if config.party == Party::LEADER {
         tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
     }
-    tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
+    servers.push(tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping)));
     tracing::info!(party = %config.party, %public, %peer, "listening");
     Ok(Node { engine, peers, store, log, public, peer, stop, servers })
 }

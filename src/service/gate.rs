@@ -39,7 +39,7 @@ pub const MAX_SMALL: usize = 4 * 1024;
 const BODIES: usize = 32 << 20;
 
 /// The same of one relying party.
-const BODIES_OF_ONE: usize = BODIES / 4;
+const BODIES_OF_ONE: usize = BODIES / 2;
 
 /// Bytes of heads and bodies of small calls that are being read.
 const SMALL_CALLS: usize = 4 << 20;

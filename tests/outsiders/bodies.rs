@@ -100,7 +100,7 @@ async fn bodies_that_do_not_come_or_are_too_large_end_and_one_bank_can_not_annou
     let bearer = format!("DPoP {token}");
     let send = nodes.h2().await;
     let mut announced = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..40 {
         let mut send = send.clone().ready().await.unwrap();
         let head = head(ENROLL, &[("authorization", &bearer), ("dpop", &token)]);
         let (response, mut body) = send.send_request(head, false).unwrap();
@@ -144,8 +144,8 @@ async fn bodies_that_do_not_come_or_are_too_large_end_and_one_bank_can_not_annou
             other => panic!("{other}"),
         }
     }
-    // Eight MiB of announcements for one relying party.
-    assert_eq!((slow, full), (12, 8));
+    // Sixteen MiB of announcements for one relying party.
+    assert_eq!((slow, full), (25, 15));
     assert_eq!(silent.await.unwrap(), "REQUEST_SLOW");
     assert!(nodes.memory() < before + 32 * 1024);
     nodes.verify(&client).await;
