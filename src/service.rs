@@ -113,7 +113,7 @@ const ROWS: [ReasonRow; 48] = [
     row(
         "CLOCK_IN_DOUBT",
         Code::Unavailable,
-        "A node's clock has leapt or is too far from the others'; the node that is named must set it right.",
+        "A node's clock has leapt or is too far from the others'; the output of the node that is named says whose.",
     ),
     row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),
     row(
