@@ -35,7 +35,8 @@ with grpc.secure_channel(address, credentials) as channel:
     try:
         database.FindFileContainingSymbol("tumar.peer.v1.PeerService")
         sys.exit("stranger: tumar.peer.v1 is described")
-    except KeyError:
+    except grpc.RpcError as error:
+        expect(error.code() == grpc.StatusCode.NOT_FOUND, f"tumar.peer.v1: {error.code()}")
         print("tumar.peer.v1: not described")
 
     health = health_pb2_grpc.HealthStub(channel)

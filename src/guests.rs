@@ -10,7 +10,8 @@
 //! something, and of those one of the address that holds most, for whom nothing happened for longest. Who is known and has something
 //! under way is never sent away; if there is nobody else, the newcomer is.
 //!
-//! No socket is touched here: whoever holds a [`Guest`] hangs up when [`Guest::told_to_leave`] says so.
+//! No socket is touched here: whoever holds a [`Guest`] hangs up when [`Guest::told_to_leave`] says so. Calls whose body has not come yet
+//! have a room of their own, by the address of their connection.
 
 mod held;
 
@@ -31,7 +32,7 @@ const LEAVING: usize = 16;
 
 /// Whose connections are counted together: an address, or of IPv6 the network of 64 bits that one customer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Origin(u128);
+pub struct Origin(u128);
 
 impl Origin {
     fn of(address: IpAddr) -> Self {
@@ -97,7 +98,17 @@ impl Room {
     /// Lets in who connects from an address, at the cost of others if need be. None if nobody can be sent away for it.
     #[must_use]
     pub fn enter(self: &Arc<Self>, address: IpAddr, seat: Seat) -> Option<Guest> {
-        let origin = Origin::of(address);
+        self.admit(Origin::of(address), seat)
+    }
+
+    /// Lets in what comes from the same address as a guest of another room, as [`enter`](Self::enter) does.
+    #[must_use = "futures do nothing unless polled"]
+    pub async fn enter_from(self: &Arc<Self>, origin: Origin) -> Option<Guest> {
+        let seat = self.seat().await;
+        self.admit(origin, seat)
+    }
+
+    fn admit(self: &Arc<Self>, origin: Origin, seat: Seat) -> Option<Guest> {
         let mut inside = self.inside();
         let own = inside.guests.values().filter(|entry| entry.origin == origin).count();
         if own >= self.of_one && !inside.send_away(|entry| entry.origin == origin) {
@@ -116,6 +127,7 @@ impl Room {
         Some(Guest(Arc::new(Place {
             room: Arc::clone(self),
             id,
+            origin,
             leave,
             was_known: AtomicBool::new(false),
             _seat: seat,
@@ -158,6 +170,7 @@ impl Inside {
 struct Place {
     room: Arc<Room>,
     id: u64,
+    origin: Origin,
     leave: Arc<Notify>,
     /// For when it was told to leave.
     was_known: AtomicBool,
@@ -184,6 +197,12 @@ impl Drop for Place {
 pub struct Guest(Arc<Place>);
 
 impl Guest {
+    /// Where it connects from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
     /// It has shown who it is.
     pub fn set_known(&self) {
         self.0.was_known.store(true, Ordering::Relaxed);

@@ -220,18 +220,18 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let web = auditors.as_ref().and_then(|port| port.tls.clone());
     let mut ports = vec![tokio::spawn(public_server)];
     ports.extend(auditors.map(|port| port.open(&log, &closing)));
-    let servers = Servers { health, ports, links: serve(peer_server) };
-    tokio::spawn(daily::rotate(
+    let mut destroying = vec![tokio::spawn(daily::rotate(
         (Arc::clone(&engine), Arc::clone(&peers)),
         card,
         config.envelope_life()?,
         stopping.clone(),
-    ));
+    ))];
     if config.party == Party::LEADER {
         tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
     }
     look_after(&config, (&store, &log, &peers), reads, &stopping);
-    tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping));
+    destroying.push(tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping)));
+    let servers = Servers { health, ports, links: serve(peer_server), destroying };
     tracing::info!(party = %config.party, %public, %peer, "listening");
     let (linked, reads) = (Arc::clone(&peers), Arc::clone(&engine));
     let reload = Reload { config, engine: reads, peers: linked, public: public_tls, links: peer_tls, web };

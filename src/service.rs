@@ -109,15 +109,15 @@ const ROWS: [ReasonRow; 51] = [
         Code::Aborted,
         "The change was not made: not all three nodes could, or another of the subject was under way.",
     ),
-    row("BATCH_MIXED", Code::Internal, "The leader put requests together that do not belong together."),
+    row("BATCH_MIXED", Code::Internal, "The leader put requests of different kinds into one batch."),
     row("NODE_STOPPING", Code::Unavailable, "The node that is named is being stopped or started again; try again."),
     row("PEER_LOST", Code::Unavailable, "A node went away or took too long; try again."),
     row(
         "CLOCK_IN_DOUBT",
         Code::Unavailable,
-        "A node's clock has leapt or is too far from the others'; the node that is named must set it right.",
+        "A node's clock has leapt or is too far from the others'; the output of the node that is named says whose.",
     ),
-    row("PEER_BROKEN", Code::Internal, "A node said something that has no meaning."),
+    row("PEER_BROKEN", Code::Internal, "A peer sent a message that could not be decoded or was out of order."),
     row(
         "NODE_A_DISTRUSTED",
         Code::Unavailable,
@@ -133,8 +133,12 @@ const ROWS: [ReasonRow; 51] = [
         Code::Unavailable,
         "Node C broke three runs of the node that is named; operators must act.",
     ),
-    row("PEERS_DISAGREE", Code::Internal, "Two nodes said different things of one value: one of them lies."),
-    row("RUN_FAILED", Code::Internal, "The protocol run could not be made."),
+    row(
+        "PEERS_DISAGREE",
+        Code::Internal,
+        "Two nodes sent different values of the same data: one of them deviates from the protocol.",
+    ),
+    row("RUN_FAILED", Code::Internal, "The protocol run could not be started."),
     row(
         "LOG_DISK_FULL",
         Code::Unavailable,
@@ -145,7 +149,11 @@ const ROWS: [ReasonRow; 51] = [
         Code::Unavailable,
         "The node that is named can not write its store or log; it goes on when it can.",
     ),
-    row("LOG_HALTED", Code::Unavailable, "A node's access log takes nothing in until the node is started again."),
+    row(
+        "LOG_HALTED",
+        Code::Unavailable,
+        "A node's access log is halted, so the node serves nothing; its operator must start it again.",
+    ),
     row(
         "LOG_BEHIND",
         Code::Unavailable,
@@ -153,10 +161,10 @@ const ROWS: [ReasonRow; 51] = [
     ),
     row("STORE_FAILED", Code::Unavailable, "A node's store failed."),
     row("NOT_LEADER", Code::FailedPrecondition, "This node is not the one that clients call."),
-    row("OVERLOADED", Code::ResourceExhausted, "More requests wait than the node takes."),
+    row("OVERLOADED", Code::ResourceExhausted, "Too many requests are waiting at the node; try again later."),
     row("READER_SLOW", Code::DeadlineExceeded, "The reader took nothing of the list for too long; it is not whole."),
     row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected, or their clocks do not agree."),
-    row("ANSWER_MISSING", Code::Internal, "The nodes' ends do not fit the call."),
+    row("ANSWER_MISSING", Code::Internal, "The nodes' results do not fit the call."),
     row("UNKNOWN", Code::Internal, "A node gave a reason that this version does not know."),
 ];
 

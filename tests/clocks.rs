@@ -148,8 +148,8 @@ async fn a_clock_that_leaps_while_a_node_runs_stops_it_until_it_is_back() {
         for wrong in WRONG {
             nodes.set(party, wrong);
             let refused = verify(&nodes.files, &client, "ada").await.unwrap_err();
-            let refusal = refused.refusal().unwrap();
-            assert_eq!((refusal.reason.as_str(), refusal.node), ("CLOCK_IN_DOUBT", Some(party)), "{party} {wrong}");
+            // By that node, or by one beside it that has heard its clock.
+            assert_eq!(refused.reason(), "CLOCK_IN_DOUBT", "{party} {wrong}");
             // Its word reaches the others within a second or two.
             let told = async { while nodes.files.client().await.is_ok() {} };
             timeout(Duration::from_secs(20), told).await.expect("a node that is not ready is not led to");

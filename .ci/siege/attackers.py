@@ -17,6 +17,7 @@ import sys
 from lines import BROKEN, Client, Line, connect, reason_of
 
 VERIFY = "/tumar.v1.MatchingService/VerifySubject"
+COMMITTEE = "/tumar.v1.MatchingService/GetCommittee"
 # The first is the address of the bank whose calls must not suffer.
 SOURCES = [f"127.0.0.{place}" for place in range(1, 17)]
 
@@ -113,16 +114,16 @@ class Bodies(Attack):
 
 
 class Slow(Attack):
-    """Calls whose body comes byte by byte, a second apart."""
+    """Calls whose body comes byte by byte, a second apart: some need a token, and some are anybody's to make."""
 
     def start(self):
-        for place in range(8):
-            yield self.again(self.once, SOURCES[place])
+        for place in range(16):
+            yield self.again(self.once, SOURCES[place], COMMITTEE if place % 2 else VERIFY)
 
-    async def once(self, source):
+    async def once(self, source, call):
         line = await Line.open(("127.0.0.1", self.target["public"][0]), source)
         try:
-            streams = [line.begin(VERIFY, []) for _ in range(64)]
+            streams = [line.begin(call, []) for _ in range(128)]
             await line.flush()
             self.counts["calls"] += len(streams)
             self.begun()

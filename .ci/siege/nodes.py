@@ -311,3 +311,21 @@ def table(head, rows):
         print(" " + "   ".join(text(cell, width) for cell, width in zip(row, widths)).rstrip(), flush=True)
         if place == 0:
             print(" " + "─" * (sum(widths) + 3 * len(widths) - 3))
+
+
+def write_result(result):
+    """One JSON object, printed, and in the file that TUMAR_SIEGE_OUT names."""
+    print(json.dumps(result), flush=True)
+    if path := os.environ.get("TUMAR_SIEGE_OUT"):
+        with open(path, "w") as file:
+            json.dump(result, file, indent=1)
+
+
+def run(name, main):
+    """Ends with what `main` made of the arguments; with 1, and why, where the nodes gave trouble."""
+    try:
+        code = main(*sys.argv[1:])
+    except Trouble as trouble:
+        print(f"{name}: {trouble}", file=sys.stderr)
+        code = 1
+    sys.exit(code)

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from nodes import PARTIES, Nodes, Trouble, ends_by_signals, table, wait_for
+from nodes import PARTIES, Nodes, Trouble, ends_by_signals, run, table, wait_for, write_result
 
 RATE = 40
 # Enough for calls that wait in vain: of each person at most two or three are under way.
@@ -251,19 +251,11 @@ def tell(rows, wrong, findings, why_not, seed):
     table(head, [[*(row[figure] for figure in figures), len(row["lost"]), by] for row, by in zip(rows, reasons)])
     print(f" the three logs afterwards: {len(findings)} findings; warnings among them are of requests that were cut off")
     result = {"seed": seed, "outages": rows, "findings": findings, "disks_not_tried": why_not, "wrong": wrong}
-    print(json.dumps(result), flush=True)
-    if path := os.environ.get("TUMAR_SIEGE_OUT"):
-        with open(path, "w") as file:
-            json.dump(result, file, indent=1)
+    write_result(result)
     for what in wrong:
         print(f"outages: {what}", file=sys.stderr)
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    try:
-        code = main(*sys.argv[1:])
-    except Trouble as trouble:
-        print(f"outages: {trouble}", file=sys.stderr)
-        code = 1
-    sys.exit(code)
+    run("outages", main)

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 
-from nodes import PARTIES, Nodes, Trouble, dies_with_us, ends_by_signals, table, wait_for
+from nodes import PARTIES, Nodes, Trouble, dies_with_us, ends_by_signals, run, table, wait_for, write_result
 
 # Each with how often it must have come through at least to be one.
 ATTACKS = {
@@ -294,10 +294,7 @@ def tell(seed, seconds, attackers, rules, figures):
     result |= {name: {key: figures[name][key] for key in told} for name in ("calm", "siege")}
     result["attacks"] = {attacker.name: attacker.told["counts"] for attacker in attackers}
     result["rules"] = [{"rule": rule, "holds": holds, "figure": figure} for rule, holds, figure in rules]
-    print(json.dumps(result), flush=True)
-    if path := os.environ.get("TUMAR_SIEGE_OUT"):
-        with open(path, "w") as file:
-            json.dump(result, file, indent=1)
+    write_result(result)
     broken = [rule for rule, holds, _ in rules if not holds]
     if broken:
         print(f"siege: does not hold: {'; '.join(broken)}", file=sys.stderr)
@@ -305,9 +302,4 @@ def tell(seed, seconds, attackers, rules, figures):
 
 
 if __name__ == "__main__":
-    try:
-        code = main(*sys.argv[1:])
-    except Trouble as trouble:
-        print(f"siege: {trouble}", file=sys.stderr)
-        code = 1
-    sys.exit(code)
+    run("siege", main)

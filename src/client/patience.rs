@@ -114,7 +114,8 @@ mod tests {
     fn refused(reason: &str, retry_after: Option<Duration>) -> ClientError {
         let (reason, message) = (reason.to_owned(), String::new());
         let code = Code::Unavailable;
-        ClientError::Refused(Box::new(Refusal { code, reason, node: None, message, field: None, retry_after }))
+        let (node, field, link, check) = (None, None, None, None);
+        ClientError::Refused(Box::new(Refusal { code, reason, node, message, field, link, check, retry_after }))
     }
 
     fn unanswered() -> ClientError {

@@ -48,6 +48,8 @@ pub(super) struct Servers {
     pub(super) ports: Vec<JoinHandle<()>>,
     /// The port for peers.
     pub(super) links: JoinHandle<()>,
+    /// What destroys references and keys that have run out: half of it would be left to the next start.
+    pub(super) destroying: Vec<JoinHandle<()>>,
 }
 
 pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
@@ -57,7 +59,7 @@ pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
 
 pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
     let Node { engine, peers, store, log, stop, servers, .. } = node;
-    let Servers { health, ports, links } = servers;
+    let Servers { health, ports, links, destroying } = servers;
     let until = Instant::now() + DRAIN;
     stop.tasks.send_replace(true);
     // One that panicked is down as well; so are the servers below.
@@ -77,6 +79,9 @@ pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
     stop.links.send_replace(true);
     // A peer that reads nothing is not waited for.
     let _ = timeout_at(Instant::now() + PARTING, links).await;
+    for task in destroying {
+        let _ = task.await;
+    }
     log.shutdown().await;
     store.close().await
 }

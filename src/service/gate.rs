@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! head --> Matching: token and proof are there, the token is genuine --> room for the body, also of its relying party --+
-//!     \--> small calls: a few KiB, from a room of their own ------------------------------------------------------------+--> body
-//!     \--> streams that stay open: so many                                                                   in 10 s    |    read
+//!     \--> small calls: a few KiB; who comes when all places are taken has that of the one who waits longest ----------+--> body
+//!     \--> streams that stay open: so many, and so many of one address                                       in 10 s    |    read
 //!                                                                                                                       v
 //!                                                                                                                  the service
 //! ```
@@ -26,7 +26,7 @@ use tower_service::Service as _;
 use super::budget::{Budget, Taken};
 use super::{MAX_REQUEST, credentials, refuse, single, status};
 use crate::engine::{Engine, Refusal};
-use crate::guests::Guest;
+use crate::guests::{Guest, Origin, Room};
 use crate::log::entry::Reason;
 use crate::name::RelyingParty;
 use crate::party::Party;
@@ -39,13 +39,16 @@ pub const MAX_SMALL: usize = 4 * 1024;
 const BODIES: usize = 32 << 20;
 
 /// The same of one relying party.
-const BODIES_OF_ONE: usize = BODIES / 4;
+const BODIES_OF_ONE: usize = BODIES / 2;
 
-/// Bytes of heads and bodies of small calls that are being read.
-const SMALL_CALLS: usize = 4 << 20;
+/// Small calls whose body is being read: with their heads, 10 MiB at most.
+const SMALL_CALLS: usize = 512;
 
 /// Streams that stay open for as long as the caller likes: health that is watched, reflection.
 const OPEN_STREAMS: usize = 256;
+
+/// The same from one address.
+const OPEN_STREAMS_OF_ONE: usize = OPEN_STREAMS / 8;
 
 /// How long a body may take.
 const BODY: Duration = Duration::from_secs(10);
@@ -56,10 +59,13 @@ const PREFIX: usize = 5;
 /// What every request passes on its way to a service.
 pub struct Gate {
     engine: Arc<Engine>,
-    bodies: Arc<Budget>,
-    small: Arc<Budget>,
-    open: Arc<Budget>,
+    bodies: Arc<Budget<RelyingParty>>,
+    small: Arc<Room>,
+    open: Arc<Budget<Origin>>,
 }
+
+/// Room for one of the streams that stay open.
+pub(super) type OpenStream = Taken<Origin>;
 
 /// How much of a request is read before it is known who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,8 +109,8 @@ impl Gate {
         Arc::new(Self {
             engine,
             bodies: Budget::new(BODIES, BODIES_OF_ONE),
-            small: Budget::new(SMALL_CALLS, SMALL_CALLS),
-            open: Budget::new(OPEN_STREAMS, OPEN_STREAMS),
+            small: Room::new(SMALL_CALLS, SMALL_CALLS),
+            open: Budget::new(OPEN_STREAMS, OPEN_STREAMS_OF_ONE),
         })
     }
 
@@ -114,7 +120,7 @@ impl Gate {
         request: http::Request<B>,
         mut routes: Routes,
         guest: &Guest,
-    ) -> (http::Response<Body>, Option<Taken>)
+    ) -> (http::Response<Body>, Option<OpenStream>)
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -125,7 +131,7 @@ impl Gate {
             Kind::Matching => self.matching(&head.headers, body, guest).await,
             Kind::Small => self.small(&head.headers, body, guest).await,
             Kind::Open => {
-                taken = self.open.take(None, 1);
+                taken = self.open.take(&guest.origin(), 1);
                 if taken.is_some() { Ok(Body::new(body)) } else { Err(self.overloaded()) }
             }
         };
@@ -152,21 +158,22 @@ impl Gate {
         let proof = single(head, "dpop").ok_or_else(|| refuse(&self.engine, "PROOF_ABSENT"))?;
         let whose = self.engine.glance(access, Some(proof)).map_err(|refusal| status(&refusal))?;
         guest.set_known();
-        self.read(body, MAX_REQUEST, |length| self.bodies.take(Some(&whose), length)).await
+        self.read(body, MAX_REQUEST, |length| self.bodies.take(&whose, length)).await
     }
 
     async fn small<B>(&self, head: &http::HeaderMap, body: B, guest: &Guest) -> Result<Body, Status>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let size: usize = head.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        // Before anything is read: a body that never comes holds its place as well.
-        let room = self.small.take(None, size + MAX_SMALL).ok_or_else(|| self.overloaded())?;
+        // Before anything is read: a body that never comes has a place as well, until others want it.
+        let place = self.small.enter_from(guest.origin()).await.ok_or_else(|| self.overloaded())?;
         if self.reader(head).is_some() {
             guest.set_known();
         }
-        let mut room = Some(room);
-        self.read(body, MAX_SMALL, |_| room.take()).await
+        tokio::select! {
+            read = self.read(body, MAX_SMALL, |_| Some(())) => read,
+            () = place.told_to_leave() => Err(self.overloaded()),
+        }
     }
 
     /// On whose behalf a call is made that may be made without a token as well.
@@ -182,9 +189,10 @@ impl Gate {
     }
 
     /// The whole body, as soon as there is room for what its first bytes announce.
-    async fn read<B>(&self, body: B, most: usize, room: impl FnMut(usize) -> Option<Taken>) -> Result<Body, Status>
+    async fn read<B, T>(&self, body: B, most: usize, room: impl FnMut(usize) -> Option<T>) -> Result<Body, Status>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
+        T: Send + Unpin + 'static,
     {
         let read = tokio::time::timeout(BODY, message(body, most, room)).await;
         let read = read.map_err(|_| refuse(&self.engine, "REQUEST_SLOW"))?;
@@ -201,7 +209,7 @@ impl Gate {
 }
 
 /// Reads one message with its prefix. What does not come whole is left for the service to refuse.
-async fn message<B>(mut body: B, most: usize, mut room: impl FnMut(usize) -> Option<Taken>) -> Result<Whole, Fault>
+async fn message<B, T>(mut body: B, most: usize, mut room: impl FnMut(usize) -> Option<T>) -> Result<Whole<T>, Fault>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
@@ -229,12 +237,12 @@ where
 }
 
 /// A body that is here, and the room that it takes until a service has read it.
-struct Whole {
+struct Whole<T> {
     bytes: Option<Bytes>,
-    _taken: Option<Taken>,
+    _taken: Option<T>,
 }
 
-impl http_body::Body for Whole {
+impl<T: Unpin> http_body::Body for Whole<T> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -283,18 +291,18 @@ mod tests {
     async fn a_message_is_read_whole_however_it_is_cut_and_room_is_asked_for_what_it_announces() {
         let (budget, bytes) = (Budget::new(15, 15), framed(10, b"0123456789"));
         for of in [1, 3, 5, 6, 100] {
-            let whole = message(pieces(&bytes, of), 10, |length| budget.take(None, length)).await;
+            let whole = message(pieces(&bytes, of), 10, |length| budget.take(&(), length)).await;
             let whole = whole.unwrap_or_else(|_| panic!("in pieces of {of}"));
-            assert!(budget.take(None, 1).is_none(), "all is held");
+            assert!(budget.take(&(), 1).is_none(), "all is held");
             assert_eq!(whole.collect().await.unwrap().to_bytes(), bytes);
         }
-        assert!(budget.take(None, 15).is_some(), "and given back");
+        assert!(budget.take(&(), 15).is_some(), "and given back");
     }
 
     #[tokio::test]
     async fn what_announces_too_much_or_is_longer_than_it_announces_is_not_read() {
         let budget = Budget::new(100, 100);
-        let read = async |bytes: &[u8], most| message(pieces(bytes, 4), most, |length| budget.take(None, length)).await;
+        let read = async |bytes: &[u8], most| message(pieces(bytes, 4), most, |length| budget.take(&(), length)).await;
         assert!(matches!(read(&framed(11, b""), 10).await, Err(Fault::Length { found: 11, most: 10 })));
         assert!(matches!(read(&framed(u32::MAX, b""), 10).await, Err(Fault::Length { .. })));
         assert!(matches!(read(&framed(2, b"012"), 10).await, Err(Fault::More)));

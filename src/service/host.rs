@@ -18,8 +18,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::server::{Connected as _, TcpConnectInfo, TlsConnectInfo};
 
-use super::budget::Taken;
-use super::gate::Gate;
+use super::gate::{Gate, OpenStream};
 use crate::guests::{Busy, Guest, Held};
 use crate::tls::Secured;
 
@@ -127,7 +126,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Response = http::Response<Held<Body, (Busy, Option<Taken>)>>;
+    type Response = http::Response<Held<Body, (Busy, Option<OpenStream>)>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
