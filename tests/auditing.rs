@@ -346,11 +346,11 @@ async fn narrow(files: &Files, party: Party) -> Channel {
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_uses() {
     /// More than a reader is read ahead for, and than are under way to eight of them.
-    const ENTRIES: usize = 1200;
+    const ENTRIES: usize = 1000;
     let trio = Trio::start().await;
     let files = &trio.files;
     let desk = Arc::new(desk(files, Party::B).await);
-    // A refusal is an entry, and ten of one token are.
+    // A refusal is an entry; ten of one token are, and as many as these of one relying party.
     let exhibit = Exhibit {
         gallery: GALLERY.parse().unwrap(),
         purpose: "audit".parse().unwrap(),

@@ -1,4 +1,5 @@
 //! Several vectors side by side through one matrix: the encoders' arithmetic.
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "instructions that not every processor has"))]
 
 use zeroize::Zeroizing;
 
@@ -13,23 +14,39 @@ pub(super) fn zeros(components: usize) -> Zeroizing<Vec<Side>> {
     Zeroizing::new(vec![[0.0; SIDES]; components])
 }
 
-/// Adds `M x` to `out` for each vector `x`. `M` is row-major, of an even number of lines as long as the vectors.
+/// Adds `M x` to `out` for each vector `x`. `M` is row-major, of lines as long as the vectors, their number a multiple of four.
 ///
 /// Each sum runs over the components in their order, whatever the processor: every terminal makes the same rows.
 pub(super) fn add_product(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
-    debug_assert!(matrix.len() == vectors.len() * out.len() && out.len().is_multiple_of(2));
-    let lines = matrix.chunks_exact(2 * vectors.len());
-    for (two, out) in lines.zip(out.as_chunks_mut::<2>().0) {
-        let (first, second) = two.split_at(vectors.len());
-        let [mut of_first, mut of_second] = [[0.0; SIDES]; 2];
-        for ((&first, &second), side) in first.iter().zip(second).zip(vectors) {
-            let (first, second) = (f64::from(first), f64::from(second));
-            for ((of_first, of_second), component) in of_first.iter_mut().zip(&mut of_second).zip(side) {
-                *of_first += first * component;
-                *of_second += second * component;
+    debug_assert!(matrix.len() == vectors.len() * out.len() && out.len().is_multiple_of(4));
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn wide(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
+            add_lines::<4>(matrix, vectors, out);
+        }
+        // SAFETY: `wide` needs AVX2 and nothing else, and the processor has it.
+        return unsafe { wide(matrix, vectors, out) };
+    }
+    add_lines::<2>(matrix, vectors, out);
+}
+
+/// So many lines of the matrix at one time as there are registers for their sums.
+#[inline(always)]
+fn add_lines<const LINES: usize>(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
+    let lines = matrix.chunks_exact(LINES * vectors.len());
+    for (lines, out) in lines.zip(out.as_chunks_mut::<LINES>().0) {
+        let lines: [&[f32]; LINES] = std::array::from_fn(|line| &lines[line * vectors.len()..][..vectors.len()]);
+        let mut sums = [[0.0; SIDES]; LINES];
+        for (component, side) in vectors.iter().enumerate() {
+            for (sums, line) in sums.iter_mut().zip(lines) {
+                let weight = f64::from(line[component]);
+                for (sum, value) in sums.iter_mut().zip(side) {
+                    *sum += weight * value;
+                }
             }
         }
-        for (out, sums) in out.iter_mut().zip([of_first, of_second]) {
+        for (out, sums) in out.iter_mut().zip(sums) {
             out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
         }
     }
@@ -41,12 +58,15 @@ mod tests {
 
     #[test]
     fn every_vector_is_multiplied_by_itself_and_added_to_what_was_there() {
-        let matrix = [1.0, 2.0, 3.0, 0.5, -1.0, 4.0_f32];
+        let two = [1.0, 2.0, 3.0, 0.5, -1.0, 4.0_f32];
+        let matrix = [two, two].concat();
         let number = |side: usize| f64::from(u8::try_from(side).unwrap());
         let vectors = [0_u8, 1, 2].map(|component| std::array::from_fn(|side| f64::from(component) + number(side)));
-        let mut out = zeros(2);
-        out[1][3] = 100.0;
+        let (mut out, mut narrow) = (zeros(4), zeros(4));
+        (out[1][3], narrow[1][3]) = (100.0, 100.0);
         add_product(&matrix, &vectors, &mut out);
+        add_lines::<2>(&matrix, &vectors, &mut narrow);
+        assert_eq!(*out, *narrow, "to the last bit, whatever the processor has");
         for (side, (first, second)) in out[0].iter().zip(out[1]).enumerate() {
             assert!((first - (6.0 * number(side) + 8.0)).abs() < 1e-12);
             let before = if side == 3 { 100.0 } else { 0.0 };
