@@ -59,14 +59,7 @@ impl World {
     /// Writes the files, starts the nodes, waits until they are linked, and connects.
     pub(super) async fn start(deployment: &str) -> Result<Self, Failure> {
         let folder = files_of(deployment, Rate::OfThePolicy)?;
-        let mut nodes = Vec::with_capacity(3);
-        for party in Party::ALL {
-            nodes.push(node::start(&init::node_config(folder.path(), party)).await?);
-        }
-        for (node, party) in nodes.iter().zip(Party::ALL) {
-            let linked = tokio::time::timeout(PATIENCE, node.ready()).await;
-            linked.map_err(|_| Failure::NodeEnded(party))?;
-        }
+        let nodes = nodes_of(folder.path()).await?;
         let config = ClientConfig::read(&init::client_config(folder.path()))?;
         let bank = Bank::connect(config, folder.path(), PEOPLE).await?;
         Ok(Self { folder, nodes, bank })
@@ -112,14 +105,31 @@ impl Stopped {
     }
 }
 
+/// Starts the three nodes whose files are in this folder, in this process, and waits until they are linked.
+pub(super) async fn nodes_of(folder: &Path) -> Result<Vec<Node>, Failure> {
+    let mut nodes = Vec::with_capacity(3);
+    for party in Party::ALL {
+        nodes.push(node::start(&init::node_config(folder, party)).await?);
+    }
+    for (node, party) in nodes.iter().zip(Party::ALL) {
+        let linked = tokio::time::timeout(PATIENCE, node.ready()).await;
+        linked.map_err(|_| Failure::NodeEnded(party))?;
+    }
+    Ok(nodes)
+}
+
 /// Everything that `tumar init` writes, for three nodes on this machine.
 pub(super) fn files_of(deployment: &str, rate: Rate) -> Result<TempDir, Failure> {
     let folder = TempDir::new().map_err(Failure::Runtime)?;
+    plan(deployment, rate)?.write(folder.path())?;
+    Ok(folder)
+}
+
+/// The same, still to be written: on ports that nobody listens on.
+pub(super) fn plan(deployment: &str, rate: Rate) -> Result<init::Plan, Failure> {
     let [public, peer, audit] = free_ports().map_err(Failure::Runtime)?;
     let host = Ipv4Addr::LOCALHOST.to_string();
-    let plan = init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer, audit };
-    plan.write(folder.path())?;
-    Ok(folder)
+    Ok(init::Plan { deployment: deployment.parse()?, host, policy: rate.policy(), public, peer, audit })
 }
 
 /// Where ports are looked for: below those that the system gives to callers, since a node that is started again must find its own

@@ -8,6 +8,7 @@ mod ports;
 mod files;
 mod kept;
 mod search;
+mod served;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

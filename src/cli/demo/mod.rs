@@ -1,8 +1,9 @@
-//! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree.
+//! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree; or three nodes that stay up.
 
 mod protections;
 mod report;
 mod rounds;
+mod serve;
 mod sight;
 
 use std::path::PathBuf;
@@ -32,10 +33,17 @@ pub(super) struct Demo {
     /// How many attempts the people make, and how many others make in their names
     #[arg(long, default_value_t = 100)]
     attempts: usize,
+    /// Run three nodes in this process until SIGINT or SIGTERM, for clients of your own: a new folder for all that they need, or one
+    /// that was served before
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "people", "attempts"])]
+    serve: Option<PathBuf>,
 }
 
 impl Demo {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        if let Some(folder) = &self.serve {
+            return serve::run(folder, json).await;
+        }
         if !(2..=1000).contains(&self.people) || !(1..=100_000).contains(&self.attempts) {
             return Err(Failure::Size);
         }
