@@ -32,10 +32,11 @@ async fn a_full_backlog_refuses_what_is_new_until_it_is_published() {
 
     let (spends, record, _) = bank.fresh::<Enroll>("c-2", NOW).into_parts();
     let refused = |number: u32| {
-        let (log, record, mut spends, mut id) = (&log, record.clone(), spends.clone(), [0; 32]);
+        let (log, mut record, mut spends, mut id) = (&log, record.clone(), spends.clone(), [0; 32]);
         id[..4].copy_from_slice(&number.to_be_bytes());
-        // Each is of a token and a proof of its own, so that each has an entry.
+        // Each is of a token and a proof of its own, and no relying party has too many, so that each has an entry.
         (spends.token, spends.proof) = (id, id);
+        record.relying_party = format!("banks/b{}", number / 256).parse().unwrap();
         async move { log.deny(record, spends, Reason::fixed("ANY"), NOW).await }
     };
     let mut written = 0;
