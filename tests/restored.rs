@@ -342,9 +342,9 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
         let told = looked.lines().find(|line| line.starts_with("WRONG")).unwrap_or_else(|| panic!("{name}: {looked}"));
         assert!(words.iter().all(|word| told.contains(word)), "{name}: {told}");
         if file.is_dir() {
-            fs::remove_dir_all(&file).unwrap()
+            fs::remove_dir_all(&file).unwrap();
         } else {
-            drop(fs::remove_file(&file))
+            drop(fs::remove_file(&file));
         }
         fs::rename(&aside, &file).unwrap();
     };

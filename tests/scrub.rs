@@ -85,9 +85,9 @@ async fn a_flipped_byte_in_any_published_file_is_found_and_mended_from_the_store
         let before = fs::read(file).unwrap();
         for gone in [false, true] {
             if gone {
-                fs::remove_file(file).unwrap()
+                fs::remove_file(file).unwrap();
             } else {
-                flip(file)
+                flip(file);
             }
             let found = log.scrub().await.unwrap();
             // What stands beside a wider tile, for who has an older checkpoint, is not made again.

@@ -54,7 +54,7 @@ impl Backup {
             match &self.keys {
                 Some(keys) => println!("and the keys into {}: keep the two apart", keys.display()),
                 None => {
-                    println!("The keys are not in it: {} needs a copy of its own", config.path(&config.keys).display())
+                    println!("The keys are not in it: {} needs a copy of its own", config.path(&config.keys).display());
                 }
             }
         }
@@ -184,7 +184,7 @@ pub(super) async fn check(path: &Path, json: bool) -> Result<ExitCode, Failure> 
                 Verdict::Ok(how) => println!("ok     {what}: {how}"),
                 Verdict::Unseen(why, to_do) => println!("unseen {what}: {why}: {to_do}"),
                 Verdict::Wrong(wrong, to_do) | Verdict::Forked(wrong, to_do) => {
-                    println!("WRONG  {what}: {wrong}: {to_do}")
+                    println!("WRONG  {what}: {wrong}: {to_do}");
                 }
             }
         }

@@ -285,8 +285,8 @@ impl Failure {
             | Self::Node(NodeError::Behind(_))
             | Self::Restore(RestoreError::Missing { .. } | RestoreError::Forked { .. } | RestoreError::Key { .. })
             | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
-            Self::Restore(RestoreError::NobodySaid) => 4,
-            Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
+            Self::Restore(RestoreError::NobodySaid)
+            | Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
             Self::Erasure(CertificateError::Form)
             | Self::Pins(_)
             | Self::Fetch(FetchError::File { .. } | FetchError::Certificate { .. } | FetchError::Mirror(_))

@@ -176,14 +176,12 @@ impl Engine {
                     // Two requests about one subject take their turns.
                     && !group.iter().any(|other| other.checked.collides_with(checked))
             }) && whom.as_ref().is_none_or(|whom| !held.contains(whom) && self.turns.is_free(whom));
-            match load.with(checked.load()).filter(|_| fits) {
+            let sum = load.with(checked.load()).filter(|_| fits);
+            match sum {
                 Some(sum) => load = sum,
-                None => {
-                    held.extend(whom);
-                    return false;
-                }
+                None => held.extend(whom),
             }
-            true
+            sum.is_some()
         })
     }
 

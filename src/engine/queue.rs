@@ -114,7 +114,9 @@ impl<T: Waits> Queue<T> {
     pub(super) fn batch(&self, most: usize, mut fits: impl FnMut(&[T], &T) -> bool) -> Vec<T> {
         let mut lines = self.lines();
         let Lines { of, turns } = &mut *lines;
-        of.values_mut().for_each(|line| line.retain(|item| !item.is_gone()));
+        for line in of.values_mut() {
+            line.retain(|item| !item.is_gone());
+        }
         // How far each line was looked into.
         let mut looked = vec![0; turns.len()];
         let (mut batch, mut first) = (Vec::new(), None);
@@ -174,7 +176,9 @@ mod tests {
     fn batch(queue: &Queue<Item>) -> (char, [usize; 4]) {
         let batch = queue.batch(8, |batch, item| batch.first().is_none_or(|first| first.kind == item.kind));
         let mut of = [0; 4];
-        batch.iter().for_each(|item| of[usize::from(item.bank)] += 1);
+        for item in &batch {
+            of[usize::from(item.bank)] += 1;
+        }
         (batch.first().map_or('-', |first| first.kind), of)
     }
 
@@ -211,7 +215,7 @@ mod tests {
         // Its two were of one kind, and went in one batch: the fourth, since there are four lines.
         assert_eq!(kinds, ['e', 'e', 'e', 'v', 'e', 'e', 'e', 'e']);
         push(&queue, 3, 'v', 1);
-        let waits = (1..).find(|_| batch(&queue).0 == 'v');
+        let waits = (1..100).find(|_| batch(&queue).0 == 'v');
         assert!(waits.is_some_and(|batches| batches <= 4), "{waits:?}");
     }
 

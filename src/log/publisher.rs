@@ -367,14 +367,13 @@ fn tell(told: &Told, error: Option<&TilesError>) {
     if !told.files(trouble) {
         return;
     }
-    match error {
-        Some(error) => {
-            let error: &dyn std::error::Error = error;
-            tracing::error!(
-                error,
-                "the access log can not be published: it is tried again, and nothing is served meanwhile"
-            );
-        }
-        None => tracing::info!("the access log is published again"),
+    if let Some(error) = error {
+        let error: &dyn std::error::Error = error;
+        tracing::error!(
+            error,
+            "the access log can not be published: it is tried again, and nothing is served meanwhile"
+        );
+    } else {
+        tracing::info!("the access log is published again");
     }
 }

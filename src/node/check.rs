@@ -116,7 +116,7 @@ impl Findings {
         };
         match log.continues(&told.checkpoints) {
             Ok(()) if told.checkpoints.is_empty() => {
-                self.ok(&what, "it answers, and has cosigned nothing of this log yet")
+                self.ok(&what, "it answers, and has cosigned nothing of this log yet");
             }
             Ok(()) => self.ok(&what, "it answers, and the log continues what it cosigned"),
             Err(error @ ContinuityError::Gap(_)) => self.push(
@@ -127,7 +127,7 @@ impl Findings {
                 ),
             ),
             Err(error) => {
-                self.push(&what, Verdict::Wrong(with_causes(&error), "ask its operator which key of this log it has"))
+                self.push(&what, Verdict::Wrong(with_causes(&error), "ask its operator which key of this log it has"));
             }
         }
     }

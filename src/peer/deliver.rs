@@ -44,7 +44,7 @@ impl Peers {
             Kind::Third(third) => {
                 from.set_third((!third.up).then(|| Check::named(&third.check)));
                 let step = Word { compared: third.compared, lacks: third.lacks };
-                self.hear_of_step(peer, from.set_step(step), step);
+                Self::hear_of_step(peer, from.set_step(step), step);
                 self.judge();
             }
             Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),

@@ -55,7 +55,7 @@ impl Peers {
     }
 
     /// A peer tells how its own store stands.
-    pub(super) fn hear_of_step(&self, peer: Party, before: Word, now: Word) {
+    pub(super) fn hear_of_step(peer: Party, before: Word, now: Word) {
         if now.is_behind() && !before.is_behind() {
             tracing::error!(
                 %peer,

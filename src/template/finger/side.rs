@@ -32,6 +32,7 @@ pub(super) fn add_product(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
 }
 
 /// So many lines of the matrix at one time as there are registers for their sums.
+#[expect(clippy::inline_always, reason = "it takes the registers of whoever calls it")]
 #[inline(always)]
 fn add_lines<const LINES: usize>(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
     let lines = matrix.chunks_exact(LINES * vectors.len());
