@@ -1,7 +1,7 @@
 """A client that knows nothing of Tumar but its address and certificate: public gRPC packages, no generated code.
 
 Lists the services by reflection, asks for their health, and calls VerifySubject without a token: that must be refused in
-the form that the README promises. Usage: stranger.py HOST:PORT CERTIFICATE
+the form that docs/reasons.md promises. Usage: stranger.py HOST:PORT CERTIFICATE
 """
 
 import sys

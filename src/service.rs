@@ -168,7 +168,7 @@ const ROWS: [ReasonRow; 51] = [
     row("UNKNOWN", Code::Internal, "A node gave a reason that this version does not know."),
 ];
 
-/// Every reason code that a client can meet, in the order of the checks: the README's table.
+/// Every reason code that a client can meet, in the order of the checks: the table of docs/reasons.md.
 pub fn reasons() -> impl Iterator<Item = ReasonRow> {
     let of_tokens = ALL_REASONS.iter().map(|reason| ReasonRow {
         code: reason.code,
@@ -436,11 +436,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_the_readme_is_this_table() {
-        let readme = include_str!("../README.md");
+    fn the_table_of_the_documents_is_this_table() {
+        let document = include_str!("../docs/reasons.md");
         for ReasonRow { code, status, text } in reasons() {
             let line = format!("| `{code}` | `{status:?}` | {text} |");
-            assert!(readme.contains(&line), "not in README.md: {line}");
+            assert!(document.contains(&line), "not in docs/reasons.md: {line}");
         }
     }
 }

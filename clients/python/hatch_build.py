@@ -1,5 +1,5 @@
 """Brings into a build what stands elsewhere in the repository, once: the messages of proto/, the learned weights of fingers, and the table
-of reasons in the main README.
+of reasons in docs/reasons.md.
 
 A source distribution carries the originals in `origin/`, so that a wheel can be built from it as well.
 """
@@ -22,20 +22,20 @@ class CustomBuildHook(BuildHookInterface):
         root = Path(self.root)
         origin = root / "origin"
         if origin.is_dir():
-            proto, weights, readme = origin / "proto", origin / "weights", origin / "README.md"
+            proto, weights, table = origin / "proto", origin / "weights", origin / "reasons.md"
         else:
             repository = root.parent.parent
             proto, weights = repository / "proto", repository / "src/template/finger/weights"
-            readme = repository / "README.md"
+            table = repository / "docs/reasons.md"
         sources = [f"tumar/v1/{name}.proto" for name in MESSAGES]
         if self.target_name == "sdist":
-            taken = {str(readme): "origin/README.md"} | {str(proto / source): f"origin/proto/{source}" for source in sources}
+            taken = {str(table): "origin/reasons.md"} | {str(proto / source): f"origin/proto/{source}" for source in sources}
             for folder in WEIGHTS:
                 taken |= {str(file): f"origin/weights/{folder}/{file.name}" for file in (weights / folder).iterdir()}
             build_data["force_include"] |= taken
             return
         generate(proto, sources, root / "src")
-        (root / "src/tumar/reasons.py").write_text(reasons(readme.read_text()))
+        (root / "src/tumar/reasons.py").write_text(reasons(table.read_text()))
         for folder in WEIGHTS:
             shutil.copytree(weights / folder, root / "src/tumar/weights" / folder, dirs_exist_ok=True)
         build_data["artifacts"] += ["src/tumar/reasons.py", "src/tumar/v1/*", "src/tumar/weights/**"]
@@ -52,7 +52,7 @@ def generate(proto: Path, sources: list[str], out: Path) -> None:
     (out / "tumar/v1/__init__.py").write_text('"""Generated messages of proto/tumar/v1."""\n')
 
 
-REASONS = '''"""Made from the table "Refusals" of Tumar's README by hatch_build.py."""
+REASONS = '''"""Made from the table "Refusals" of Tumar's docs/reasons.md by hatch_build.py."""
 
 from enum import StrEnum
 
@@ -69,10 +69,10 @@ MISSING = '''
 '''
 
 
-def reasons(readme: str) -> str:
+def reasons(document: str) -> str:
     """The module of the enumeration, each reason with its sentence."""
-    table = readme.split("\n## Refusals\n")[1].split("\n## ")[0]
+    table = document.split("\n## Refusals\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([A-Z_]+)` \| `\w+` \| (.+?) \|$", table, re.M)
     if len(rows) < 100:
-        raise RuntimeError("the README has lost its table of reasons")
+        raise RuntimeError("docs/reasons.md has no table of reasons")
     return REASONS + "".join(f'\n    {name} = "{name}"\n    """{says}"""\n' for name, says in rows) + MISSING

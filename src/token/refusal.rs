@@ -202,7 +202,7 @@ impl TokenFault {
     }
 }
 
-/// Every code of this module: the README's table, and the service's.
+/// Every code of this module: the table of docs/reasons.md, and the service's.
 pub const ALL_REASONS: [Reason; TokenError::REASONS.len() + Denial::REASONS.len()] = {
     let mut all = [TokenError::REASONS[0]; TokenError::REASONS.len() + Denial::REASONS.len()];
     let mut place = 0;
