@@ -11,7 +11,7 @@
 //!
 //! Masks must not repeat. Nobody chooses a place in a stream: it owns its counter, is drawn from by `&mut`, cannot be cloned or
 //! rewound; an [`Epoch`] gives no session id out twice; and every connection has a new epoch, whose seeds depend on fresh
-//! nonces of both sides. Source: DESIGN 4.5; Araki et al. 2016/768, section 2.3; HKDF is RFC 5869, AES-256-CTR is SP 800-38A.
+//! nonces of both sides. Source: DESIGN 4; Araki et al. 2016/768, section 2.3; HKDF is RFC 5869, AES-256-CTR is SP 800-38A.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -85,7 +85,7 @@ pub fn split(shape: Shape, packed: &[u8], masks: Masks) -> Result<[Summands; 3],
 ///
 /// * Shape: one byte for each component, half of them a summand.
 /// * Unit: XOR summands of packed nibbles.
-/// * Source: DESIGN 4.2.
+/// * Source: DESIGN 3.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`; it crosses the wire only inside an envelope.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -206,7 +206,7 @@ impl fmt::Debug for Replicated {
 ///
 /// * Shape: as many words as the template has components, two words a ring element.
 /// * Unit: -7..=7 per component in the clear, squared length of each row 6 d within 2 %.
-/// * Source: DESIGN 4.3, 4.4; Abspoel et al. 2019, <https://eprint.iacr.org/2019/872>.
+/// * Source: DESIGN 3; Abspoel et al. 2019, <https://eprint.iacr.org/2019/872>.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`: a copy is a leak to look after, `==` takes secret time, and a share leaves this
 /// process only sealed.

@@ -12,7 +12,7 @@ const HALVINGS: usize = 60;
 
 /// Rounds a unit vector to components whose squared length is 6 d within 2 %.
 ///
-/// The scale is found by bisection, since the length grows with it (DESIGN 4.1). `out` is as long as `unit`.
+/// The scale is found by bisection, since the length grows with it (DESIGN 3). `out` is as long as `unit`.
 ///
 /// # Errors
 /// [`Sparse`] if no scale gives the required length; `out` holds nothing of use then.
