@@ -56,5 +56,5 @@ fn tell(folder: &Path, json: bool) {
     println!("  officers' keys          {}", officers.display());
     println!("See who the nodes are, from another terminal:");
     println!("  tumar committee --client {}", client.display());
-    println!("Then enrol and verify somebody: \"By hand\" in README.md, or clients/python/README.md.");
+    println!("Then enrol and verify somebody: \"By hand\" in docs/quickstart.md, or clients/python/README.md.");
 }
