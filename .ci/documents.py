@@ -7,6 +7,7 @@
 * Reason codes in documents stand in the table of docs/reasons.md.
 * The ten lines of README.md are those of the client's own.
 * The map in src/lib.rs has every module, and no other.
+* Each document in docs/, and each client's, is a chapter of the book.
 
 `--self-test` spoils a copy of the documents in each of these ways, and fails if a check does not find it.
 """
@@ -244,7 +245,16 @@ def the_map(tree: Tree) -> Iterator[Fault]:
         yield "src/lib.rs", 1, f"the map has {one}, which is no module"
 
 
-CHECKS = [links, sections, commands, reasons, ten_lines, the_map]
+def the_book(tree: Tree) -> Iterator[Fault]:
+    """Documents that no chapter of the book is."""
+    listed = re.findall(r"\]\(([^)]+)\)", tree.text("docs/SUMMARY.md"))
+    chapters = {os.path.normpath(os.path.join("docs", name)) for name in listed}
+    for name in tree.documents():
+        if re.match(r"docs/|clients/[^/]+/README\.md$", name) and name != "docs/SUMMARY.md" and name not in chapters:
+            yield name, 1, "no chapter of the book: name it in docs/SUMMARY.md"
+
+
+CHECKS = [links, sections, commands, reasons, ten_lines, the_map, the_book]
 
 # Of each check, a document and what is added to it, or what of it becomes what.
 SPOILT = [
@@ -260,6 +270,7 @@ SPOILT = [
     (reasons, "docs/operations.md", None, "\nCallers get `TOKEN_ATE_MY_HOMEWORK`.\n"),
     (reasons, "docs/reasons.md", "| `TOKEN_SPENT` |", "| `TOKEN_EATEN` |"),
     (ten_lines, "README.md", "quantise(ada)", "quantise(eve)"),
+    (the_book, "docs/SUMMARY.md", "(load.md)", "(load-report.md)"),
     (the_map, "src/lib.rs", "pub mod hex;", "pub mod hex;\npub mod dance;"),
 ]
 
