@@ -5,6 +5,7 @@
 * Sections of docs/DESIGN.md that documents and comments name ("DESIGN 6", "docs/DESIGN.md 4") are there.
 * Command lines `tumar ...` in documents have subcommands and options that the binary knows. TUMAR names it; target/release/tumar if unset.
 * Reason codes in documents stand in the table of docs/reasons.md.
+* Files that documents name in code marks are there.
 * The ten lines of README.md are those of the client's own.
 * The map in src/lib.rs has every module, and no other.
 * Each document in docs/, and each client's, is a chapter of the book.
@@ -183,7 +184,7 @@ def commands(tree: Tree) -> Iterator[Fault]:
             continue
         text = tree.text(name)
         # A sentence may break a line within `tumar ..`.
-        text = re.sub(r"`tumar\n", "`tumar ", text)
+        text = re.sub(r"`tumar\s[^`]{0,200}`", lambda span: span[0].replace("\n", " "), text)
         for number, line in command_lines(text):
             words = line.split()
             # A label of a format, "tumar receipt v1": no command is like it.
@@ -222,6 +223,23 @@ def reasons(tree: Tree) -> Iterator[Fault]:
                     yield name, number, f"no such reason: {code}"
 
 
+def paths(tree: Tree) -> Iterator[Fault]:
+    """Files of the repository that documents name in code marks, from its root or from src/."""
+    known = set(tree.files)
+    known |= {str(parent) for name in tree.files for parent in Path(name).parents}
+    for name in tree.documents():
+        if name in HISTORY:
+            continue
+        for number, line in enumerate(outside_code(tree.text(name)), 1):
+            for path in re.findall(r"`((?:[\w.-]+/)*[\w.-]+(?:\.(?:rs|py|proto)|/)|\.ci/[\w/.-]+|(?:src|tests|docs|vectors|benches|clients|proto|fuzz)/[\w/.-]*)`", line):
+                bare = path.removesuffix("/")
+                if not re.match(r"\.ci/|src/|tests/|docs/|vectors/|benches/|clients/|proto/|fuzz/", path) and not path.endswith(".rs"):
+                    continue
+                beside = os.path.normpath(os.path.join(os.path.dirname(name), bare))
+                if not {bare, f"src/{bare}", beside} & known:
+                    yield name, number, f"no such file: {path}"
+
+
 def ten_lines(tree: Tree) -> Iterator[Fault]:
     """The lines of a client in the README are those that the client's own tests run."""
     (own,) = re.findall(r"^```python\n(.*?)^```$", tree.text("clients/python/README.md"), re.M | re.S)
@@ -254,7 +272,7 @@ def the_book(tree: Tree) -> Iterator[Fault]:
             yield name, 1, "no chapter of the book: name it in docs/SUMMARY.md"
 
 
-CHECKS = [links, sections, commands, reasons, ten_lines, the_map, the_book]
+CHECKS = [links, sections, commands, reasons, paths, ten_lines, the_map, the_book]
 
 # Of each check, a document and what is added to it, or what of it becomes what.
 SPOILT = [
@@ -269,6 +287,8 @@ SPOILT = [
     (commands, "docs/backup.md", None, "\n```sh\ntumar node \\\n  --dance\n```\n"),
     (reasons, "docs/operations.md", None, "\nCallers get `TOKEN_ATE_MY_HOMEWORK`.\n"),
     (reasons, "docs/reasons.md", "| `TOKEN_SPENT` |", "| `TOKEN_EATEN` |"),
+    (paths, "docs/DESIGN.md", None, "\nSee `peer/nothing.rs`.\n"),
+    (paths, "CONTRIBUTING.md", None, "\nRun `.ci/nothing`.\n"),
     (ten_lines, "README.md", "quantise(ada)", "quantise(eve)"),
     (the_book, "docs/SUMMARY.md", "(load.md)", "(load-report.md)"),
     (the_map, "src/lib.rs", "pub mod hex;", "pub mod hex;\npub mod dance;"),
