@@ -173,7 +173,7 @@ def command_lines(text: str) -> Iterator[tuple[int, str]]:
                     yield start, found[1]
             joined, start = "", 0
         else:
-            for found in re.finditer(r"`tumar ([^`]+)`", line):
+            for found in re.finditer(r"`(?:tumar|cargo run --release(?: --locked)? --) ([^`]+)`", line):
                 yield number, found[1]
 
 
