@@ -254,19 +254,7 @@ impl Engine {
         } = parts;
         let envelope_life = Life::new(envelope_life.as_secs());
         let ring = Box::pin(Ring::open(&store, envelope_life, clocks.known())).await?;
-        let mut galleries = Galleries::new();
-        let mut misfit = None;
-        store
-            .load(clocks.known(), |record| {
-                if let Err(error) = keep(&mut galleries, &record) {
-                    misfit = Some(error);
-                }
-            })
-            .await?;
-        if let Some(error) = misfit {
-            tracing::error!(%error, "a stored record has no place in its gallery");
-            return Err(StoreError::Form);
-        }
+        let galleries = load(&store, clocks.known()).await?;
         let engine = Arc::new(Self {
             party,
             deployment,
@@ -461,6 +449,24 @@ impl Engine {
         self.random.fill(&mut bytes).expect("the operating system gives randomness, or the keys could not be loaded");
         bytes
     }
+}
+
+/// Everybody who is enrolled and not expired, as the store has them.
+async fn load(store: &Store, now: u64) -> Result<Galleries, StoreError> {
+    let mut galleries = Galleries::new();
+    let mut misfit = None;
+    store
+        .load(now, |record| {
+            if let Err(error) = keep(&mut galleries, &record) {
+                misfit = Some(error);
+            }
+        })
+        .await?;
+    if let Some(error) = misfit {
+        tracing::error!(%error, "a stored record has no place in its gallery");
+        return Err(StoreError::Form);
+    }
+    Ok(galleries)
 }
 
 /// A record's place among the references in memory.

@@ -15,7 +15,7 @@ use super::denials::Owed;
 use super::early::{Shared, early};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
 use super::outcome::{Closing, NotAdmitted, Ticket};
 use super::rates::Buckets;
 use super::work::{Outcome, Touch, Work};
@@ -282,6 +282,18 @@ impl Batch {
         // A search is about nobody yet.
         let Some(subject) = &record.subject else { return Ok(Ok(None)) };
         let standing = rows.standing(&record.gallery, subject).await?;
+        self.judge_standing(rows, (spends, uses), record, (terms, standing), now).await
+    }
+
+    /// Whether what is asked goes with how its subject stands here: the checks after everything that a request spends.
+    async fn judge_standing<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        (spends, uses): (&Spends, u32),
+        record: &Use,
+        (terms, standing): (&Terms, Option<Standing>),
+        now: u64,
+    ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
         let known = standing.filter(|standing| standing.live && standing.expires > now);
         match (record.method, known) {
             (Method::Enroll, _) if standing.is_some_and(|standing| !standing.live) => {
@@ -325,7 +337,7 @@ impl Batch {
                         && matched.purpose == record.purpose
                         && now.saturating_sub(matched.at) <= MATCH_SECONDS
                 });
-                Ok(if fresh { Ok(Some((known.record, known.position))) } else { Err(NotAdmitted::MatchMissing) })
+                Ok(fresh.then_some(Some((known.record, known.position))).ok_or(NotAdmitted::MatchMissing))
             }
             (
                 Method::Erase | Method::Lock | Method::Unlock | Method::Search | Method::OpenEvidence | Method::ReadLog,

@@ -9,6 +9,7 @@ use crate::party::Party;
 use crate::wire::peer::v1::frame::Kind;
 
 impl Peers {
+    /// What moves a batch on, or a link.
     pub(super) fn deliver(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
         let peer = from.peer;
         match kind {
@@ -37,6 +38,38 @@ impl Peers {
             }
             Kind::Leaving(_) if self.own.party == Party::LEADER => self.let_go(from),
             Kind::Released(_) if peer == Party::LEADER => from.release(),
+            Kind::Fitness(_) | Kind::Third(_) | Kind::Refused(_) | Kind::Clock(_) | Kind::Node(_) => {
+                self.hear(from, kind)?;
+            }
+            Kind::Left(left) => self.mailroom.post(peer, &left.batch, Note::Left)?,
+            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
+            Kind::Eligible(eligible) => {
+                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
+            }
+            Kind::Cosign(asked) => self.cosign(from, asked),
+            Kind::Cosigned(answer) => self.cosigned(peer, answer),
+            Kind::Hello(_)
+            | Kind::Finish(_)
+            | Kind::Proposal(_)
+            | Kind::Vote(_)
+            | Kind::Outcomes(_)
+            | Kind::Decision(_)
+            | Kind::Undecided(_)
+            | Kind::Renew(_)
+            | Kind::Renewed(_)
+            | Kind::Leaving(_)
+            | Kind::Released(_)
+            | Kind::Remembered(_)
+            | Kind::Continued(_)
+            | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
+        }
+        Ok(())
+    }
+
+    /// How the peer is: its node, its clock, its store, its other link.
+    fn hear(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
+        let peer = from.peer;
+        match kind {
             Kind::Fitness(fitness) => {
                 from.set_trouble(fitness::heard(peer, &fitness));
                 self.judge();
@@ -59,14 +92,14 @@ impl Peers {
                 from.set_node(node);
                 self.told.notify_waiters();
             }
-            Kind::Left(left) => self.mailroom.post(peer, &left.batch, Note::Left)?,
-            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
-            Kind::Eligible(eligible) => {
-                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
-            }
-            Kind::Cosign(asked) => self.cosign(from, asked),
-            Kind::Cosigned(answer) => self.cosigned(peer, answer),
-            Kind::Hello(_)
+            Kind::Message(_)
+            | Kind::Ready(_)
+            | Kind::Left(_)
+            | Kind::Roll(_)
+            | Kind::Eligible(_)
+            | Kind::Cosign(_)
+            | Kind::Cosigned(_)
+            | Kind::Hello(_)
             | Kind::Finish(_)
             | Kind::Proposal(_)
             | Kind::Vote(_)

@@ -213,6 +213,22 @@ impl<'k> View<'k> {
     /// Everything that has changed.
     pub(super) async fn write(self, connection: &mut SqliteConnection) -> Result<(), LedgerFault> {
         let mut tell = QueryBuilder::new("");
+        self.tell_requests(&mut tell);
+        self.tell_spent(&mut tell);
+        for Enrolled { standing, handles, .. } in self.records.values().flatten().filter(|row| row.changed) {
+            tell.push("UPDATE records SET attempts = ").push_bind(standing.attempts);
+            tell.push(", locked_until = ").push_bind(column(standing.locked_until));
+            tell.push(", handles = ").push_bind(column(*handles));
+            tell.push(" WHERE record = ").push_bind(standing.record.0).push(";");
+        }
+        self.tell_log(&mut tell);
+        if !tell.sql().as_str().is_empty() {
+            tell.build().execute(connection).await.map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn tell_requests(&self, tell: &mut QueryBuilder<Sqlite>) {
         let requests: Vec<_> = self
             .requests
             .iter()
@@ -239,6 +255,10 @@ impl<'k> View<'k> {
             tell.push(" matched_record = excluded.matched_record, matched_purpose = excluded.matched_purpose,");
             tell.push(" matched_at = excluded.matched_at, again = excluded.again;");
         }
+    }
+
+    /// Proofs, tokens and envelopes that have been used.
+    fn tell_spent(&self, tell: &mut QueryBuilder<Sqlite>) {
         let proofs: Vec<_> = self.proofs.iter().filter_map(|(proof, (_, until))| Some((proof, (*until)?))).collect();
         if !proofs.is_empty() {
             tell.push("INSERT INTO proofs (proof, until) ");
@@ -265,12 +285,10 @@ impl<'k> View<'k> {
             });
             tell.push(";");
         }
-        for Enrolled { standing, handles, .. } in self.records.values().flatten().filter(|row| row.changed) {
-            tell.push("UPDATE records SET attempts = ").push_bind(standing.attempts);
-            tell.push(", locked_until = ").push_bind(column(standing.locked_until));
-            tell.push(", handles = ").push_bind(column(*handles));
-            tell.push(" WHERE record = ").push_bind(standing.record.0).push(";");
-        }
+    }
+
+    /// Evidence and entries.
+    fn tell_log(self, tell: &mut QueryBuilder<Sqlite>) {
         if !self.evidence.is_empty() {
             tell.push("INSERT INTO evidence (rq, digest, gallery, sealed, until) ");
             tell.push_values(self.evidence, |mut row, Exhibit { rq, digest, gallery, sealed, until }| {
@@ -289,10 +307,6 @@ impl<'k> View<'k> {
             });
             tell.push(";");
         }
-        if !tell.sql().as_str().is_empty() {
-            tell.build().execute(connection).await.map_err(fault)?;
-        }
-        Ok(())
     }
 
     fn enrolled(&mut self, RecordId(record): RecordId) -> Result<Option<&mut Enrolled>, LedgerFault> {
