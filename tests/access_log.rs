@@ -118,7 +118,7 @@ fn enrolment(subject: &str, position: u64) -> Change {
             model: "fr512".parse().unwrap(),
             share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
         }],
-        subject_key: Zeroizing::new(SUBJECT_KEY),
+        subject_key: Box::new(Zeroizing::new(SUBJECT_KEY)),
     }))
 }
 

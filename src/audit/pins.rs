@@ -295,6 +295,10 @@ impl Thresholds for AnyModel {
     fn searches(&self, _: &[&ModelId]) -> bool {
         true
     }
+
+    fn compares(&self, _: &ModelId) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

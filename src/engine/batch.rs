@@ -386,7 +386,7 @@ struct Entered {
     ticket: Ticket,
     place: Place,
     expires: u64,
-    subject_key: Zeroizing<[u8; 32]>,
+    subject_key: Box<Zeroizing<[u8; 32]>>,
     position: Position,
 }
 

@@ -258,13 +258,30 @@ impl Engine {
         request: &Request,
         now: u64,
     ) -> Result<(Grant<P>, Vec<Sealed>), Refusal> {
+        let verified = self.owed(verified, request, now).await;
         let grant = self.grant::<P>(verified, now).await?;
-        let sealed = self.well_formed(ask, request);
+        let sealed = self.well_formed(ask, request, grant.terms().answered);
         if let Err(refusal) = &sealed {
             self.log_denial(grant.record().clone(), grant.spends().clone(), refusal.reason.clone(), now).await;
         }
         let sealed = sealed?;
         Ok((grant.with_envelopes(sealed.iter().map(Sealed::spent).collect()), sealed))
+    }
+
+    /// Where samples are too old, or sealed to a key that has gone, and the very same request was answered before: it gets that answer.
+    /// Nothing is opened for it. Any other is refused as the checks that follow find it.
+    async fn owed<'v>(&self, verified: Verified<'v>, request: &Request, now: u64) -> Verified<'v> {
+        if !verified.is_stale(&self.policy) && !self.has_gone(request) {
+            return verified;
+        }
+        match self.store.has_answer(verified.relying_party(), verified.spends(), now).await {
+            Ok(true) => verified.answered(),
+            Ok(false) => verified,
+            Err(error) => {
+                tracing::error!(%error, "an earlier answer could not be looked for");
+                verified
+            }
+        }
     }
 
     /// A log that is halted refuses the next admission anyway: nothing is lost by not hearing of it here.

@@ -41,14 +41,14 @@ impl Sealed {
 pub(super) struct Incoming {
     /// This node's two summands of each, in the order of the request's samples.
     pub(super) summands: Vec<Summands>,
-    /// This node's key for the subject's handles in its log.
-    pub(super) subject_key: Zeroizing<[u8; SUBJECT_KEY]>,
+    /// This node's key for the subject's handles in its log. It stays where it is when what holds it moves, and leaves no copy behind.
+    pub(super) subject_key: Box<Zeroizing<[u8; SUBJECT_KEY]>>,
 }
 
 impl Engine {
     /// This node's envelopes, one for each sample: of a length that the sample's model has templates for, as long as the
-    /// others' two, and to a key that this node has.
-    pub(super) fn well_formed(&self, ask: &Ask, request: &Request) -> Result<Vec<Sealed>, Refusal> {
+    /// others' two, and, unless it was `answered` and is not opened again, to a key that this node has.
+    pub(super) fn well_formed(&self, ask: &Ask, request: &Request, answered: bool) -> Result<Vec<Sealed>, Refusal> {
         let mut sealed = Vec::with_capacity(ask.samples.len());
         for (place, (sample, sent)) in ask.samples.iter().zip(samples_of(request)).enumerate() {
             let model = self.models.find(&sample.model).ok_or_else(|| RequestError::Samples.at(self.party))?;
@@ -60,15 +60,24 @@ impl Engine {
             let alike = all.iter().all(|other| other.len() == own.len());
             let shape = shape.filter(|_| alike).ok_or_else(|| Malformed.at(self.party))?;
             let envelope = Envelope::parse(own, shape.components() + key).map_err(|_| Malformed.at(self.party))?;
-            if !self.ring().keys().knows(&envelope.key()) {
-                return Err(UnknownKey.at(self.party));
-            }
-            if let Some(party) = self.unknown_elsewhere(&all) {
+            if let Some(party) = self.gone_at(&all).filter(|_| !answered) {
                 return Err(UnknownKey.at(party));
             }
             sealed.push(Sealed { envelope, shape, digest: sample.envelopes[self.party.index()] });
         }
         Ok(sealed)
+    }
+
+    /// Whether any sample is sealed to a key that is not known any more.
+    pub(super) fn has_gone(&self, request: &Request) -> bool {
+        samples_of(request).iter().any(|sent| self.gone_at(&envelopes_of(sent)).is_some())
+    }
+
+    /// The node whose envelope of a sample is sealed to a key that is not known.
+    fn gone_at(&self, envelopes: &[&[u8]; 3]) -> Option<Party> {
+        let own = envelopes[self.party.index()].first_chunk().map(|id| KeyId::from_bytes(*id));
+        let knows = own.is_some_and(|id| self.ring().keys().knows(&id));
+        if knows { self.unknown_elsewhere(envelopes) } else { Some(self.party) }
     }
 
     /// The other node whose envelope of a sample is sealed to a key that it does not tell of. The leader alone looks: what a helper
@@ -93,7 +102,9 @@ impl Engine {
         let opened = self.open_each(permit, ask, sealed)?;
         let (first, shape) = opened.first().zip(sealed.first()).ok_or(OpenError)?;
         let (_, key) = first.split_at_checked(shape.shape.components()).ok_or(OpenError)?;
-        let subject_key = Zeroizing::new(key.try_into().map_err(|_| OpenError)?);
+        let key: &[u8; SUBJECT_KEY] = key.as_array().ok_or(OpenError)?;
+        let mut subject_key = Box::new(Zeroizing::new([0; SUBJECT_KEY]));
+        subject_key.copy_from_slice(key);
         Ok(Incoming { summands: summands(&opened, sealed)?, subject_key })
     }
 

@@ -249,6 +249,10 @@ impl Batch {
         if !fresh {
             return Ok(Err(Refused { cause: NotAdmitted::ProofReplayed, fresh }));
         }
+        // It was let in for its answer's sake alone, and the answer has gone since.
+        if terms.answered {
+            return Ok(Err(Refused { cause: NotAdmitted::AnswerExpired, fresh }));
+        }
         Ok(self.judge_fresh(rows, spends, record, (terms, again), now).await?.map_err(|cause| Refused { cause, fresh }))
     }
 

@@ -51,7 +51,7 @@ impl Place<'_> {
         Ok(Boxes {
             wrapped_key: key.wrap(store, &self.context(&self.kind("key")))?.to_vec(),
             share: key.seal(&self.context(&self.kind("share")), &words)?.into_vec(),
-            subject_key: key.seal(&self.context(&self.kind("subject")), &*enrolment.subject_key)?.into_vec(),
+            subject_key: key.seal(&self.context(&self.kind("subject")), &**enrolment.subject_key)?.into_vec(),
         })
     }
 

@@ -60,7 +60,7 @@ pub struct Enrolment {
     /// This node's share of each; at least one.
     pub references: Vec<Reference>,
     /// This node's key for the subject's handles in the log.
-    pub subject_key: Zeroizing<[u8; 32]>,
+    pub subject_key: Box<Zeroizing<[u8; 32]>>,
 }
 
 /// Prints what it is and the shapes of the shares, never a share or the key.

@@ -14,6 +14,7 @@ use crate::log::ledger::{Position, RecordId, Standing};
 use crate::name::{GalleryName, ModelId, RelyingParty, RequestId, Subject};
 use crate::share::PointShare;
 use crate::token::Evidence;
+use crate::token::purpose::Spends;
 
 /// A subject's reference, as one node has it.
 pub struct Reference {
@@ -127,6 +128,31 @@ impl Store {
             .bind(&id.as_bytes()[..])
             .fetch_optional(held.plain()?)
             .await?;
+        Ok(row.is_some())
+    }
+
+    /// Whether this client's request under this id, with this very transcript, was answered, and the answer is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn has_answer(
+        &self,
+        relying_party: &RelyingParty,
+        spends: &Spends,
+        now: u64,
+    ) -> Result<bool, StoreError> {
+        let mut held = self.connection().await;
+        let row = query(
+            "SELECT 1 FROM requests WHERE relying_party = ? AND request = ? AND client = ? AND transcript = ?
+                AND answer IS NOT NULL AND answer_until >= ?",
+        )
+        .bind(relying_party.as_str())
+        .bind(&spends.request_id.as_bytes()[..])
+        .bind(&spends.client)
+        .bind(&spends.transcript[..])
+        .bind(column(now))
+        .fetch_optional(held.plain()?)
+        .await?;
         Ok(row.is_some())
     }
 

@@ -159,7 +159,7 @@ impl Token {
         let approvals = case_of(ask).map_or(&[][..], |case| &case.approvals).to_vec();
         let evidence = Arc::new(Evidence::new(self.access, self.proof, approvals));
         let (details, narrowing, amr) = (access.details, proof.narrowing, access.amr);
-        Ok(Verified { ask, verifier, now, details, narrowing, amr, spends, evidence })
+        Ok(Verified { ask, verifier, now, details, narrowing, amr, spends, evidence, answered: false })
     }
 }
 
@@ -261,6 +261,7 @@ pub struct Verified<'a> {
     amr: Vec<String>,
     spends: Spends,
     evidence: Arc<Evidence>,
+    answered: bool,
 }
 
 impl Verified<'_> {
@@ -268,6 +269,23 @@ impl Verified<'_> {
     #[must_use]
     pub const fn relying_party(&self) -> &RelyingParty {
         &self.details.relying_party
+    }
+
+    /// The same where this very request was answered before: it is owed that answer however old its capture is, and nothing else.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        Self { answered: true, ..self }
+    }
+
+    /// Whether the policy has the request's samples too old by now.
+    #[must_use]
+    pub fn is_stale(&self, policy: &Policy) -> bool {
+        policy.purpose(&self.ask.purpose).is_some_and(|purpose| self.is_too_old(purpose))
+    }
+
+    fn is_too_old(&self, purpose: &Purpose) -> bool {
+        // It may have been the minute's last second.
+        self.now >= self.ask.captured.ends().saturating_add(purpose.capture_max_age())
     }
 
     /// What it would use up.
@@ -335,6 +353,7 @@ impl Verified<'_> {
             attempts: purpose.attempts(),
             retention_seconds: purpose.retention_seconds(),
             after: if let About::Matched(_, request, _) = self.ask.about { Some(request) } else { None },
+            answered: self.answered,
         };
         Ok((terms, approvals))
     }
@@ -396,12 +415,10 @@ impl Verified<'_> {
         if samples.is_empty() {
             return Err(Denial::SamplesMissing);
         }
-        let captured = self.ask.captured;
-        if captured.begins() > self.now.saturating_add(SKEW) {
+        if self.ask.captured.begins() > self.now.saturating_add(SKEW) {
             return Err(Denial::CaptureFromFuture);
         }
-        // It may have been the minute's last second.
-        if self.now >= captured.ends().saturating_add(purpose.capture_max_age()) {
+        if !self.answered && self.is_too_old(purpose) {
             return Err(Denial::CaptureTooOld);
         }
         if samples.iter().any(|sample| models.modality(&sample.model) != Some(sample.modality)) {
@@ -414,6 +431,9 @@ impl Verified<'_> {
         self.taken_in(purpose, models)?;
         let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
         let samples = &self.ask.samples;
+        if !samples.iter().all(|sample| models.compares(&sample.model)) {
+            return Err(Denial::ModelNotCompared);
+        }
         let modalities: Vec<_> = samples.iter().map(|sample| sample.modality).collect();
         if !rule.decision.is_made_by(&modalities) {
             return Err(Denial::DecisionSamples);

@@ -41,6 +41,9 @@ pub trait Thresholds {
 
     /// Whether galleries are searched by templates of this one model, or of these two, in either order, joined.
     fn searches(&self, models: &[&ModelId]) -> bool;
+
+    /// Whether one person's references are compared by templates of this model. Not by a finger's vector: a crafted one matches too many.
+    fn compares(&self, model: &ModelId) -> bool;
 }
 
 impl Thresholds for Models {
@@ -68,6 +71,11 @@ impl Thresholds for Models {
             _ => false,
         };
         joined && models.iter().all(vectors)
+    }
+
+    fn compares(&self, model: &ModelId) -> bool {
+        let is_weak = |model: &Model| model.modality() == Modality::Finger && model.encoding() == Encoding::Vector;
+        self.find(model).is_some_and(|model| !is_weak(model))
     }
 }
 

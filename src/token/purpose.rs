@@ -126,6 +126,8 @@ pub struct Terms {
     pub retention_seconds: u64,
     /// An earlier request of the same caller that must have matched this very subject for the same purpose, just now.
     pub after: Option<RequestId>,
+    /// The request gets the answer that it had before, or none.
+    pub answered: bool,
 }
 
 /// The right to do one `P`, once. Not yet in the log, so not yet usable.

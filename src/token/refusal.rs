@@ -129,6 +129,7 @@ refusals! {
         CaptureFromFuture = InvalidArgument "CAPTURE_FROM_FUTURE" "The samples were captured later than now; set the terminal's clock.",
         CaptureTooOld = PermissionDenied "CAPTURE_TOO_OLD" "The samples were captured longer ago than the policy allows; capture anew.",
         ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
+        ModelNotCompared = InvalidArgument "MODEL_NOT_COMPARED" "A finger's vector is for searches alone; a verification takes the finger's rows.",
         ModelNotSearched = InvalidArgument "MODEL_NOT_SEARCHED" "A search takes one sample of a vector's model, or a face and a finger whose vectors are joined.",
         CandidatesOverLimit = PermissionDenied "CANDIDATES_OVER_LIMIT" "The policy does not allow so many candidates.",
         AmountOverLimit = PermissionDenied "AMOUNT_OVER_LIMIT" "The policy has no rule for an amount this large.",

@@ -92,6 +92,10 @@ impl Thresholds for OneModel {
     fn searches(&self, models: &[&ModelId]) -> bool {
         models.len() == 1
     }
+
+    fn compares(&self, model: &ModelId) -> bool {
+        self.modality(model).is_some()
+    }
 }
 
 /// The key of all envelopes here.

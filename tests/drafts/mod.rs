@@ -149,8 +149,11 @@ pub(crate) const FINGER: (&str, Modality) = ("fp512", Modality::Finger);
 /// Compared one to one, and not searched for.
 pub(crate) const ROWS: (&str, Modality) = ("leader-rows-3", Modality::Finger);
 
+/// Searched for, and not compared one to one.
+pub(crate) const VECTOR: (&str, Modality) = ("leader-fixed-1", Modality::Finger);
+
 /// All of them.
-pub(crate) const SERVED: Models = Models(&[FACE, FINGER, ROWS]);
+pub(crate) const SERVED: Models = Models(&[FACE, FINGER, ROWS, VECTOR]);
 
 impl Thresholds for Models {
     fn modality(&self, model: &ModelId) -> Option<Modality> {
@@ -176,6 +179,10 @@ impl Thresholds for Models {
             _ => false,
         };
         joined && models.iter().all(|model| model.as_str() != ROWS.0 && self.modality(model).is_some())
+    }
+
+    fn compares(&self, model: &ModelId) -> bool {
+        model.as_str() != VECTOR.0 && self.modality(model).is_some()
     }
 }
 

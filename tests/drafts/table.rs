@@ -8,7 +8,9 @@ use tumar::token::approval::case_digest;
 use tumar::token::jws::to_base64;
 
 use super::officers::{AIDA, BOLAT, CASE, CLARA, DINA, EMIR, Sheet};
-use super::{BASE, Draft, ED_CLIENT, ED_ISSUER, ES_CLIENT, FACE, FINGER, NOW, ROWS, STRANGER, ask, details, sample};
+use super::{
+    BASE, Draft, ED_CLIENT, ED_ISSUER, ES_CLIENT, FACE, FINGER, NOW, ROWS, STRANGER, VECTOR, ask, details, sample,
+};
 
 pub(crate) type Change = fn(&mut Draft);
 
@@ -405,6 +407,14 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     }),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("nobody", Modality::Face))]),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp512", Modality::Face))]),
+    ("MODEL_NOT_COMPARED", |d| {
+        d.purpose("cash_withdrawal");
+        d.ask.samples = vec![sample(VECTOR)];
+    }),
+    ("MODEL_NOT_COMPARED", |d| {
+        d.purpose("cash_withdrawal");
+        d.ask.samples = vec![sample(FACE), sample(VECTOR)];
+    }),
     ("MODEL_NOT_SEARCHED", |d| {
         d.search();
         d.ask.samples = vec![sample(ROWS)];

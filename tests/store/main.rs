@@ -52,7 +52,7 @@ fn enrolment(subject: &str, position: Position) -> Enrolment {
         position,
         expires: NOW + DAY,
         references: references(Party::A),
-        subject_key: Zeroizing::new(*b"subject-key-in-clear subject-key"),
+        subject_key: Box::new(Zeroizing::new(*b"subject-key-in-clear subject-key")),
     }
 }
 
