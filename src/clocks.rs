@@ -29,7 +29,7 @@ const UNHEARD: u64 = 120;
 pub enum Doubt {
     /// The clock is before a time that this node has acted on already.
     #[error(
-        "this node's clock says {}, but it has acted at {} already: set the clock right; if that later time was wrong, \
+        "this node's clock is {}, but the node has already acted at {}: correct the clock; if that later time was wrong, \
          start the node once with --accept-clock", Utc(*own), Utc(*latest)
     )]
     Behind {
@@ -40,8 +40,8 @@ pub enum Doubt {
     },
     /// The clock has leapt since the three clocks last agreed.
     #[error(
-        "this node's clock says {}, but by the time that has passed it must be {}: set the clock right; if it is right, \
-         start the node again", Utc(*own), Utc(*expected)
+        "this node's clock is {}, but by the time that has passed it must be {}: correct the clock; if it is right, \
+         restart the node", Utc(*own), Utc(*expected)
     )]
     Leapt {
         /// What the clock says.
@@ -50,7 +50,7 @@ pub enum Doubt {
         expected: u64,
     },
     /// The clock and a peer's are too far apart.
-    #[error("this node's clock says {}, but that of node {peer} says {}: set the clock right that is wrong", Utc(*own), Utc(*theirs))]
+    #[error("this node's clock is {}, that of node {peer} is {}: correct the clock that is wrong", Utc(*own), Utc(*theirs))]
     Apart {
         /// What the clock says.
         own: u64,
@@ -62,7 +62,7 @@ pub enum Doubt {
         blamed: Party,
     },
     /// A peer has not said what its clock says.
-    #[error("node {0} has not said what its clock says")]
+    #[error("no clock value from node {0} yet")]
     Unheard(Party),
 }
 
@@ -217,7 +217,7 @@ impl Clocks {
             Err(doubt) => {
                 let kind = |doubt: &Doubt| std::mem::discriminant(doubt);
                 if state.told.as_ref().map(kind) != Some(kind(&doubt)) {
-                    tracing::error!("nothing is served, and nothing that has expired is destroyed: {doubt}");
+                    tracing::error!("clock in doubt, nothing is served or destroyed: {doubt}");
                 }
                 state.told = Some(doubt);
             }

@@ -54,7 +54,7 @@ pub enum Unheard {
     #[error(transparent)]
     Web(#[from] WebError),
     /// Over the link to another node.
-    #[error("the link to the node is down, or it stays silent")]
+    #[error("the link to the node is down, or the node does not answer")]
     Link,
 }
 
@@ -95,13 +95,13 @@ enum Failure {
     #[error("it answered with status {0}")]
     Status(u16),
     /// What it said is not its cosignature of what it was asked for.
-    #[error("its answer is no cosignature of this checkpoint")]
+    #[error("its answer is not a cosignature of this checkpoint")]
     Answer(#[from] NoteError),
     /// It says that the log has, at this size, another root than ours; or it saw a larger log than there is.
-    #[error("it knows another log of size {0}")]
+    #[error("it cosigned another log, at size {0}")]
     Contradiction(u64),
     /// The task that asked ended without an answer.
-    #[error("it could not be asked")]
+    #[error("the request to it was aborted")]
     Lost,
 }
 
@@ -171,7 +171,7 @@ impl Asker {
             match self.cosign(&note).await {
                 Ok(line) => {
                     if self.pause.take().is_some() {
-                        tracing::info!(witness = %self.witness.key.name(), "cosigns again");
+                        tracing::info!(witness = %self.witness.key.name(), "the witness cosigns again");
                     }
                     if send.send((note, line)).await.is_err() || published.changed().await.is_err() {
                         return;
@@ -194,7 +194,9 @@ impl Asker {
     fn report(&self, failure: &Failure) {
         let witness = self.witness.key.name();
         match failure {
-            Failure::Contradiction(_) => tracing::error!(%witness, %failure, "a witness contradicts our log"),
+            Failure::Contradiction(_) => {
+                tracing::error!(%witness, %failure, "a witness cosigned a checkpoint that contradicts this log")
+            }
             Failure::Unheard(_) | Failure::Status(_) | Failure::Answer(_) | Failure::Lost => {
                 if self.pause.is_none() {
                     tracing::warn!(%witness, error = failure as &dyn std::error::Error, "a witness does not cosign");

@@ -60,13 +60,13 @@ pub const HELLO_MAX: usize = HELLO_LESS_NAME + 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// Our own bug or configuration: a node does not connect to itself.
-    #[error("a node was to shake hands with itself")]
+    #[error("handshake with a node of the same party")]
     Itself,
     /// The system gave no random bytes.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
     /// The peer's hello has the wrong length for what it says it is.
-    #[error("a hello of {got} bytes is none")]
+    #[error("a hello of {got} bytes is too short or too long")]
     HelloLength {
         /// How many bytes came.
         got: usize,
@@ -80,7 +80,7 @@ pub enum HandshakeError {
     #[error("the peer belongs to another deployment")]
     Deployment,
     /// Someone else answered where this party was expected.
-    #[error("the peer does not say that it is {expected}")]
+    #[error("the peer identified itself as another party than {expected}")]
     Party {
         /// Whom we called, or who was to call us.
         expected: Party,
@@ -112,10 +112,10 @@ pub enum HandshakeError {
         theirs: [u8; SHOWN],
     },
     /// The peer's ephemeral key is not an X-Wing public key.
-    #[error("the peer's ephemeral key is no key")]
+    #[error("the peer's ephemeral key is not a valid X-Wing key")]
     EphemeralKey,
     /// The peer's finish has the wrong length.
-    #[error("a finish has {FINISH} bytes, not {got}")]
+    #[error("a finish must have {FINISH} bytes, found {got}")]
     FinishLength {
         /// How many bytes came.
         got: usize,

@@ -184,7 +184,7 @@ impl Pipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// Nothing came, or nothing could be sent, within the session's patience.
-    #[error("{step:?}: party {peer} was silent for too long")]
+    #[error("{step:?}: node {peer}: nothing received or sent in time")]
     Silent {
         /// Where the run stood.
         step: Step,
@@ -192,7 +192,7 @@ pub enum Lost {
         peer: Party,
     },
     /// The link is gone.
-    #[error("{step:?}: the link with party {peer} is closed")]
+    #[error("{step:?}: the link with node {peer} is closed")]
     Closed {
         /// Where the run stood.
         step: Step,
@@ -200,7 +200,7 @@ pub enum Lost {
         peer: Party,
     },
     /// The tag does not fit: not as the peer sent it in this session.
-    #[error("{step:?}: a message from party {peer} was altered")]
+    #[error("{step:?}: a message from node {peer} has an invalid tag")]
     Altered {
         /// Where the run stood.
         step: Step,
@@ -208,7 +208,7 @@ pub enum Lost {
         peer: Party,
     },
     /// A genuine message in another's place: one was dropped, repeated or reordered.
-    #[error("{step:?}: message {found} of party {peer} came in the place of {expected}")]
+    #[error("{step:?}: message {found} of node {peer} received, {expected} expected")]
     Order {
         /// Where the run stood.
         step: Step,
@@ -220,7 +220,7 @@ pub enum Lost {
         found: u64,
     },
     /// The peer is at another step of the run.
-    #[error("{step:?}: party {peer} sent {found:?}")]
+    #[error("{step:?}: node {peer} sent {found:?}")]
     Step {
         /// Where the run stood.
         step: Step,
@@ -230,7 +230,7 @@ pub enum Lost {
         found: Step,
     },
     /// A message that is not as long as its step asks.
-    #[error("{step:?}: party {peer} sent {found} bytes for {expected}")]
+    #[error("{step:?}: node {peer} sent {found} bytes, {expected} expected")]
     Length {
         /// Where the run stood.
         step: Step,
@@ -242,7 +242,7 @@ pub enum Lost {
         found: usize,
     },
     /// The peer gave the run up and said so.
-    #[error("{step:?}: party {peer} gave up: {cause:?}")]
+    #[error("{step:?}: node {peer} aborted: {cause:?}")]
     Aborted {
         /// Where the run stood.
         step: Step,

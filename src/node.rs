@@ -107,7 +107,7 @@ pub enum NodeError {
         limit: usize,
     },
     /// An address that can not be listened on.
-    #[error("{0} can not be listened on")]
+    #[error("{0}: can not listen")]
     Listen(String, #[source] std::io::Error),
     /// The models table.
     #[error("{}", .0.display())]
@@ -119,7 +119,7 @@ pub enum NodeError {
     #[error("{}", .0.display())]
     Issuer(PathBuf, #[source] TrustError),
     /// Whose tokens are believed, for calls by which address.
-    #[error("issuers and bases")]
+    #[error("the issuers or bases of the configuration are not valid")]
     Trust(#[from] TrustError),
     /// The officers.
     #[error("{}", .0.display())]
@@ -137,10 +137,10 @@ pub enum NodeError {
     #[error("the access log can not be opened")]
     Log(#[from] LogError),
     /// A node whose log this one is to show or to cosign, and whose keys it was not given.
-    #[error("the configuration does not say what auditors see of node {0}")]
+    #[error("[peers.audit] of node {0} is missing")]
     Auditors(Party),
     /// A key of a log or a witness that is none.
-    #[error("a key of a log or a witness is no verifier key")]
+    #[error("a log key or witness key in the configuration is not a C2SP verifier key")]
     VerifierKey,
     /// A certificate that another node's port for auditors must lead to.
     #[error("{}", .0.display())]
@@ -429,7 +429,7 @@ fn bound(listener: &TcpListener, address: &str) -> Result<SocketAddr, NodeError>
 fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = server.await {
-            tracing::error!(%error, "a server ended");
+            tracing::error!(%error, "a server task ended");
         }
     })
 }

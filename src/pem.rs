@@ -13,16 +13,18 @@ const ED25519: [u8; 16] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
     /// With a password.
-    #[error("the key is encrypted; wanted is one without a password: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW")]
+    #[error(
+        "the key is encrypted, and a key without a password is required; convert it: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW"
+    )]
     Encrypted,
     /// SEC 1, PKCS#1 or OpenSSH's own.
-    #[error("the key has an older form; wanted is PKCS#8: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW")]
+    #[error("the key is not PKCS#8; convert it: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW")]
     Older,
     /// A certificate, a public key, or something else in PEM.
-    #[error("the PEM holds something else than a private key")]
+    #[error("the PEM does not contain a private key")]
     Other,
     /// PEM without an end, or with other characters than base64.
-    #[error("the PEM is damaged")]
+    #[error("the PEM is not valid: its END line is missing, or it is not base64")]
     Damaged,
     /// Another algorithm, or no key at all.
     #[error("not an Ed25519 or P-256 private key in PKCS#8, DER or PEM")]

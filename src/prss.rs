@@ -51,13 +51,13 @@ impl fmt::Debug for PairSeed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrssError {
     /// The session id was used before in this epoch.
-    #[error("the session id was given out before")]
+    #[error("the session id was used before")]
     Repeated,
     /// The epoch has served as many sessions as it remembers.
-    #[error("the epoch has served its sessions; connect anew")]
+    #[error("the epoch's sessions are used up; reconnect")]
     EpochSpent,
     /// The session has drawn as much as one may.
-    #[error("the session has drawn its randomness up")]
+    #[error("the session's randomness is used up")]
     StreamSpent,
 }
 

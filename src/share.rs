@@ -30,7 +30,7 @@ pub enum ShapeError {
         found: usize,
     },
     /// A threshold so far from zero that a score's distance from it may not fit 16 bits.
-    #[error("no score is compared with {0}")]
+    #[error("{0} is not a valid threshold")]
     Threshold(i16),
     /// A share of another party than the one that computes with it.
     #[error("the share belongs to party {0}")]

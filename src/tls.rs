@@ -33,7 +33,7 @@ pub enum TlsError {
     #[error("no private key in PEM; of one in DER: openssl pkey -inform DER -in OLD -out NEW")]
     NoKey,
     /// rustls refused the parts: a key that is not the certificate's is one reason.
-    #[error("certificate and key do not make a TLS identity")]
+    #[error("certificate and key do not belong together, or are not usable for TLS")]
     Config(#[from] rustls::Error),
     /// The pinned certificates make no verifier.
     #[error("the pinned certificates can not be trust anchors")]
@@ -285,23 +285,21 @@ fn words_of(error: &rustls::Error) -> String {
     let wrong = match error {
         rustls::Error::InvalidCertificate(wrong) => wrong,
         rustls::Error::AlertReceived(alert) => {
-            return format!(
-                "it does not take the certificate that it was shown (alert {alert:?}); its own log says more"
-            );
+            return format!("it refused the presented certificate (alert {alert:?}); see its log");
         }
-        _ => return format!("it does not speak TLS 1.3 as a node does ({error})"),
+        _ => return format!("it did not complete a TLS 1.3 handshake ({error})"),
     };
     match wrong {
         _ if is_authority(wrong) => {
             "its certificate is an authority's, and not an end entity's: make one without CA:TRUE".to_owned()
         }
-        Wrong::UnknownIssuer | Wrong::BadSignature => "its certificate is another one".to_owned(),
+        Wrong::UnknownIssuer | Wrong::BadSignature => "its certificate is not the pinned one".to_owned(),
         Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
             format!("its certificate is for another name ({error})")
         }
         Wrong::Expired | Wrong::ExpiredContext { .. } => format!("its certificate has expired ({error})"),
         Wrong::NotValidYet | Wrong::NotValidYetContext { .. } => format!("its certificate is not valid yet ({error})"),
-        _ => format!("its certificate does not hold ({error})"),
+        _ => format!("its certificate is not valid ({error})"),
     }
 }
 

@@ -25,7 +25,7 @@ pub enum WebError {
     #[error("the server at {0} is not the pinned one")]
     Untrusted(String, #[source] Untrusted),
     /// More than 17 MiB, or cut off.
-    #[error("the answer of {0} can not be read")]
+    #[error("the response of {0} is not valid")]
     Body(String, #[source] Box<ureq::Error>),
 }
 

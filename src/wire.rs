@@ -78,19 +78,19 @@ pub enum RequestError {
     #[error("approvals must be at most {MOST_APPROVALS}")]
     Approvals,
     /// A modality that this version does not know.
-    #[error("modality is not one of the known ones")]
+    #[error("modality must be face or finger")]
     Modality,
     /// Not half a year.
-    #[error("half must be four digits, h, and 1 or 2")]
+    #[error("half must be written as YYYYh1 or YYYYh2")]
     Half,
     /// A part that this version does not know.
-    #[error("part is not one of the known ones")]
+    #[error("part must be token, proof, or one of two approvals")]
     Part,
     /// Not the transcript of a request.
     #[error("request_digest must be 32 bytes, or empty")]
     Digest,
     /// No request in the frame.
-    #[error("the request is absent")]
+    #[error("the request is missing")]
     Absent,
 }
 

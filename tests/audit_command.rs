@@ -143,7 +143,7 @@ fn a_watch_reads_its_token_again_for_each_look() {
     let grown = tempfile::tempdir().unwrap();
     Logs::of(300).later().write(grown.path());
     site.change(|behaviour| behaviour.root = grown.path().to_owned());
-    let line = "tumar: node C: node C does not serve entries to this token: it expired at 1970-01-01 00:00 UTC";
+    let line = "tumar: node C: node C refused the token: it expired at 1970-01-01 00:00 UTC";
     assert!(refused.by_ref().any(|told| told == line));
     fs::write(folder.path().join("token"), TOKEN).unwrap();
     assert!(told.by_ref().any(|line| line.contains(whole)), "the watch ended");
@@ -244,7 +244,7 @@ fn a_person_sees_the_own_uses_in_plain_words() {
     let (code, output) = tumar(folder.path(), "subject uses --key key --mirror mirror");
     assert_eq!(code, Some(0), "{}", text(&output.stderr));
     let told = text(&output.stdout);
-    let line = "2026-11-23 00:00  banks/b17 compared your face with yours on record, for cash_withdrawal: answered";
+    let line = "2026-11-23 00:00  banks/b17 verified your face, for cash_withdrawal: answered";
     assert_eq!(told.matches(line).count(), 2, "{told}");
     assert!(told.contains("proven: A 40, A 41, B 40, B 41, C 40, C 41"), "{told}");
     assert!(told.contains("2 uses among 1806 entries"), "{told}");

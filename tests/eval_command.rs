@@ -150,7 +150,7 @@ fn what_does_not_fit_is_named_with_its_file_and_its_line() {
     refused(&format!("{} --out new", FACES.replace("labels.csv", "bad.csv")), "bad.csv: line 25 is not UTF-8");
     refused(&format!("{} --out new", FACES.replace("sface128", "fr512")), "512");
     refused(&format!("{} --out new", FACES.replace("sface128", "leader-rows-3")), "no model");
-    refused(&format!("{} --out new", FACES.replace("faces.npy", "labels.csv")), "labels.csv: not an array");
+    refused(&format!("{} --out new", FACES.replace("faces.npy", "labels.csv")), "labels.csv: not an NPY file");
     fs::create_dir(folder.path().join("full")).unwrap();
     fs::write(folder.path().join("full/mine"), "").unwrap();
     refused(&format!("{FACES} --out full"), "full: the folder is not empty; nothing was written");

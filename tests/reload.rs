@@ -20,7 +20,7 @@ use tumar::tls::Pinned;
 use tumar::token::{Algorithm, Issuer, SigningKey};
 
 /// Said at `info`, once a reload.
-const READ_AGAIN: &str = "were read again, and are in force";
+const READ_AGAIN: &str = "reloaded: issuers' keys, officers and certificates are in force";
 
 fn face() -> Template {
     template(&(0..512).map(|place: u16| f32::from(place * 37 % 64) - 31.5).collect::<Vec<_>>())
@@ -138,8 +138,8 @@ async fn issuers_keys_and_officers_are_read_again_and_a_bad_file_changes_nothing
     for file in files {
         let before = fs::read(&file).unwrap();
         fs::write(&file, "no such thing {").unwrap();
-        let said = world.reload(Party::A, "nothing was read again").await;
-        let line = said.lines().rfind(|line| line.contains("nothing was read again")).unwrap();
+        let said = world.reload(Party::A, "reload failed").await;
+        let line = said.lines().rfind(|line| line.contains("reload failed")).unwrap();
         assert!(line.contains("ERROR") && line.contains(file.file_name().unwrap().to_str().unwrap()), "{line}");
         assert!(verify(&client, &token(&new)).await.unwrap() && world.is_running(), "{}", file.display());
         fs::write(&file, before).unwrap();
@@ -151,7 +151,7 @@ async fn issuers_keys_and_officers_are_read_again_and_a_bad_file_changes_nothing
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("link_hours = 5\n{text}")).unwrap();
     fs::write(&jwks, &good).unwrap();
-    let said = world.reload(Party::B, "is taken at the next start").await;
+    let said = world.reload(Party::B, "takes effect at the next start").await;
     assert!(said.contains("link_hours in "), "{said}");
     assert!(world.is_running());
     world.stop();

@@ -259,12 +259,12 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         fs::remove_dir_all(folder.join("data/witness")).unwrap();
         let [away, restore, check] = commands("Put a backup back").try_into().unwrap();
         let (code, why) = desk.refused(&restore);
-        assert!(code == Some(2) && why.contains("nothing is written over it"), "{code:?}: {why}");
+        assert!(code == Some(2) && why.contains("a store exists here and is not overwritten"), "{code:?}: {why}");
         desk.does(&away);
         let (code, why) = desk.refused(&restore.replace("--log \"$MIRROR\"", ""));
         let last = format!("to {} of the log of", nodes.cosigned(party, party.next()) - 1);
         assert!(code == Some(5) && why.contains(&last) && why.contains("--log DIR"), "{code:?}: {why}");
-        assert!(!folder.join("data/store.sqlite").exists(), "nothing was put back");
+        assert!(!folder.join("data/store.sqlite").exists(), "nothing was restored");
         let told = desk.does(&restore);
         assert!(told.contains("1 people were erased"), "{told}");
         let looked = desk.does(&check);
@@ -328,7 +328,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     let [check] = commands("Look at a node").try_into().unwrap();
     // Beside a running node nothing is opened that it has.
     let looked = desk.does(&check);
-    assert!(looked.contains("a running node has it"), "{looked}");
+    assert!(looked.contains("in use by a running node, not checked"), "{looked}");
     assert_eq!(nodes.stop(party), Some(0));
     let looked = desk.does(&check);
     assert!(looked.lines().all(|line| line.starts_with("ok")) && looked.contains("1 people"), "{looked}");
@@ -350,7 +350,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     };
     let gone = |file: &Path| fs::remove_file(file).unwrap();
     let junk = |file: &Path| fs::write(file, "junk").unwrap();
-    wrong("node.toml", &junk, 2, &["configuration", "node.toml", "mend the file"]);
+    wrong("node.toml", &junk, 2, &["configuration", "node.toml", "correct the named file"]);
     wrong("keys/store.key", &gone, 2, &["keys", "store.key"]);
     wrong("keys/store.key", &|file| fs::write(file, [7; 32]).unwrap(), 2, &["store", "store.sqlite", "store.key"]);
     wrong("keys/peer.crt", &junk, 2, &["keys", "peer.crt"]);

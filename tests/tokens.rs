@@ -507,12 +507,12 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
         (
             "actions = [\"erase\"]\nmodalities = []",
             "actions = [\"erase\", \"search\"]\nmodalities = [\"face\"]",
-            "purpose erasure: a table search must stand with the action search",
+            "purpose erasure: a table search must be present with the action search",
         ),
         (
             "[purposes.case_search.search]",
             "[purposes.subject_lock.search]",
-            "case_search: a table search must stand with",
+            "case_search: a table search must be present with",
         ),
         ("[purposes.case_search.search]", "[purposes.case_search.searches]", "unknown field `searches`"),
         ("max_candidates = 16", "", "missing field `max_candidates`"),
@@ -566,7 +566,7 @@ fn a_policy_with_a_fault_is_refused_with_its_place() {
         (
             "actions = [\"verify\"]\nmodalities = [\"face\", \"finger\"]",
             "actions = [\"verify\"]\nmodalities = [\"face\"]",
-            "rule 1: its decision needs a modality that the purpose",
+            "rule 1: its decision needs a modality that is not in the purpose",
         ),
         ("requests_per_second = 200", "requests_per_second = 0", "[limits]"),
         ("[purposes.erasure]", "[purposes.Erasure]", "purpose must be"),

@@ -54,10 +54,10 @@ pub enum FetchError {
     #[error("the mirror can not be read or written: {0}")]
     Mirror(#[from] io::Error),
     /// `/logs.json` does not say which logs there are.
-    #[error("node {0} does not tell which logs it has")]
+    #[error("logs.json of node {0} is missing or not valid")]
     Index(Party),
     /// The node does not serve entries to this token, or to nobody without one.
-    #[error("node {0} does not serve entries to this token")]
+    #[error("node {0} refused the token, or requires one")]
     Token(Party),
     /// An answer that is neither a file nor that there is none.
     #[error("node {node} answers {status} for {path}")]
@@ -288,7 +288,7 @@ impl One<'_> {
             );
             return Err(Stop::Found(self.finding(None, Rule::Damaged, text)));
         }
-        let text = "the tiles do not lead to the signed root, and too few witnesses cosigned it to tell damaged files from a lie";
+        let text = "the tiles do not lead to the signed root, and too few witnesses cosigned it to tell damaged files from a forged root";
         self.refuse(note, None, Rule::Root, text.to_owned())
     }
 

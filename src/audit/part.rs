@@ -205,7 +205,7 @@ impl Part {
             let Some((bytes, width)) = self.place.bundle(span)? else {
                 // One finding for all that is missing in a row.
                 if !missing {
-                    let text = "these entries are not there".to_owned();
+                    let text = "these entries are missing".to_owned();
                     findings.push(self.finding(Some(at), Rule::Gap, text));
                 }
                 missing = true;
@@ -284,7 +284,7 @@ fn read_hashes(
         Some(root) if root == checkpoint.root => {}
         Some(_) => findings.push(finding(None, Rule::Root, "the hashes do not lead to the signed root".to_owned())),
         None if whole => {
-            findings.push(finding(None, Rule::Gap, "too much was pruned: the root can not be told".to_owned()));
+            findings.push(finding(None, Rule::Gap, "too much was pruned: the root can not be computed".to_owned()));
         }
         None => {}
     }

@@ -3,7 +3,7 @@
 //! ```toml
 //! deployment = "kz-demo"
 //! cosignatures = 2                # by how many others an entry must be covered, five minutes after it was written
-//! policies = "policies"           # folder of policy.toml files, each known by its SHA-256
+//! policies = "policies"           # folder of policy.toml files, each identified by its SHA-256
 //!
 //! [[node]]                        # three: A, B, C
 //! party = "A"
@@ -227,10 +227,10 @@ impl Pins {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = format!(
-            "# Whom an auditor believes. Relative paths are relative to this file.\n\
+            "# The keys that an auditor pins. Relative paths are relative to this file.\n\
              deployment = \"{}\"\n\
              cosignatures = {}                # by how many others an entry must be covered\n\
-             policies = {}           # policy.toml files, each known by its SHA-256\n",
+             policies = {}           # policy.toml files, each identified by its SHA-256\n",
             self.deployment,
             self.cosignatures,
             quoted(&self.folder.to_string_lossy())

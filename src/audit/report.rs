@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
                 found,
                 if found == 1 { "" } else { "s" }
             ),
-            format!("{entries} entries were read; {admitted} requests stand as admitted in all three logs."),
+            format!("{entries} entries were read; {admitted} requests were admitted in all three logs."),
         ];
         if let Some((first, last)) = counts.days() {
             sentences.push(format!(

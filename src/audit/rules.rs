@@ -91,8 +91,7 @@ impl<'a> Rules<'a> {
         }
         let policy = self.pins.policy(&entry.policy);
         if policy.is_none() && self.unknown.insert(entry.policy) {
-            let text =
-                "no policy that the auditor knows has this digest; nor has that of other entries like it".to_owned();
+            let text = "no policy of auditor.toml has this digest; the same holds for other entries with it".to_owned();
             broken(Rule::PolicyUnknown, text);
         }
         match &entry.event {
@@ -230,6 +229,6 @@ fn same(open: &Open, entry: &Entry, broken: &mut impl FnMut(Rule, String)) {
         && before.relying_party == entry.relying_party
         && before.modalities == entry.modalities;
     if !alike {
-        broken(Rule::RequestChanged, format!("entry {} says otherwise of the same request", open.spot.index));
+        broken(Rule::RequestChanged, format!("entry {} has other members for the same request", open.spot.index));
     }
 }

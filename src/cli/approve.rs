@@ -19,21 +19,21 @@ pub(super) struct Approve {
     /// The officer's private key, PKCS#8 in DER or PEM
     #[arg(long)]
     key: PathBuf,
-    /// The officer's name, as the nodes know it
+    /// The officer's name, as in the nodes' lists of officers
     #[arg(long)]
     name: String,
-    /// The officer's role, as the nodes know it
+    /// The officer's role, as in the nodes' lists of officers
     #[arg(long)]
     role: String,
     /// The bank that the officer works for
     #[arg(long)]
     relying_party: RelyingParty,
-    /// Name of the installation
+    /// Name of the deployment
     #[arg(long, default_value = "dev")]
     deployment: Deployment,
     #[command(flatten)]
     allows: Allows,
-    /// The case file; the nodes learn its SHA-256
+    /// The case file; its SHA-256 is sent to the nodes
     #[arg(long)]
     case: PathBuf,
 }

@@ -22,7 +22,7 @@ pub(super) struct Backup {
     /// A new or empty folder, on a disk of its own
     #[arg(long)]
     out: PathBuf,
-    /// Another new or empty folder, for a copy of the node's keys: keep the two apart, for together they are the node
+    /// Another new or empty folder, for a copy of the node's keys; keep the two apart: together they are enough to run as the node
     #[arg(long)]
     keys: Option<PathBuf>,
 }
@@ -104,7 +104,7 @@ pub(super) struct Restore {
     /// The backup's folder
     #[arg(long)]
     from: PathBuf,
-    /// The configuration of the node that it is of; its keys must be there, and its store must not
+    /// The configuration of the backup's node; its keys must exist, and its store must not
     #[arg(long)]
     config: PathBuf,
     /// Published files of this node's log, newer than the backup: a folder with one for each half-year, as an auditor's mirror has it
@@ -133,7 +133,7 @@ impl Restore {
             }));
             return Ok(ExitCode::SUCCESS);
         }
-        println!("Put back the backup of {}", time(restored.made));
+        println!("Restored the backup of {}", time(restored.made));
         for (half, size) in &restored.sizes {
             println!("  log of {half}: {size} entries");
         }
@@ -152,13 +152,13 @@ impl Restore {
             );
         }
         match restored.asked.as_slice() {
-            [] => println!("No peer was asked: the node holds its log against what they cosigned when it starts"),
+            [] => println!("No peer was asked: the node compares its log with what they cosigned when it starts"),
             peers => {
                 let names: Vec<_> = peers.iter().map(ToString::to_string).collect();
                 println!("The log continues what node {} cosigned", names.join(" and "));
             }
         }
-        println!("Look at it with: tumar node --check --config {}", self.config.display());
+        println!("Check it with: tumar node --check --config {}", self.config.display());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -172,7 +172,7 @@ pub(super) async fn check(path: &Path, json: bool) -> Result<ExitCode, Failure> 
         }
         Err(error @ (NodeError::File(..) | NodeError::Config(..))) => vec![Finding {
             what: "configuration".to_owned(),
-            verdict: Verdict::Wrong(super::failure::with_causes(&error), "mend the file that is named"),
+            verdict: Verdict::Wrong(super::failure::with_causes(&error), "correct the named file"),
         }],
         Err(error) => return Err(error.into()),
     };

@@ -105,7 +105,7 @@ pub(super) struct Enroll {
     /// A new file for the person's key to their own log entries; SUBJECT.key if not given
     #[arg(long)]
     key_out: Option<PathBuf>,
-    /// Ask for the very same again, after an enrolment whose end is not known; it stands beside the key, as FILE.request
+    /// Repeat the saved request of an enrolment whose result is not known; it is beside the key, as FILE.request
     #[arg(long)]
     resume: bool,
 }
@@ -199,7 +199,7 @@ pub(super) struct Verify {
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "cash_withdrawal")]
     purpose: PurposeName,
-    /// Whole tenge at stake
+    /// Amount in whole tenge
     #[arg(long, default_value_t = 0)]
     amount_kzt: u64,
 }
@@ -238,7 +238,7 @@ pub(super) struct Erase {
     /// A new file for the certificate; it is printed if none is given
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Ask for the very same again, after an erasure whose end is not known; it stands beside the certificate, as FILE.request, or
+    /// Repeat the saved request of an erasure whose result is not known; it is beside the certificate, as FILE.request, or
     /// as SUBJECT.erased.json.request
     #[arg(long)]
     resume: bool,

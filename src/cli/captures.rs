@@ -29,7 +29,7 @@ pub(super) const VECTOR: &str = "leader-fixed-1";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Captures, at least one")]
 pub(super) struct Captures {
-    /// A face: NPY file of float32, float64 or float16, one embedding [d], or many [n, d] of which ROW is meant
+    /// A face: NPY file of float32, float64 or float16, one embedding [d], or many [n, d] of which ROW is used
     #[arg(long, value_name = "F.npy[:ROW]")]
     face: Vec<Place>,
     /// A finger: minutiae record, ISO/IEC 19794-2:2005 or ANSI/INCITS 378-2004; of several, POSITION (0 to 10) and view

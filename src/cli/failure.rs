@@ -42,13 +42,13 @@ pub(super) enum Failure {
     #[error("{0}")]
     Backup(String),
     /// Backup and keys in one place.
-    #[error("--keys must name a folder outside of the backup: whoever has both has the node")]
+    #[error("--keys must be a folder outside of the backup: the two together are enough to run as the node")]
     Together,
     /// A node that runs and can not be asked.
-    #[error("{}: a node runs on this folder and does not listen at control.sock: stop it first, or see why in its log", .0.display())]
+    #[error("{}: a node uses this folder but does not answer at control.sock: stop it, or see its log", .0.display())]
     NoSocket(PathBuf),
     /// A backup that was not put back.
-    #[error("nothing was put back: {}", with_causes(.0))]
+    #[error("nothing was restored: {}", with_causes(.0))]
     Restore(#[from] RestoreError),
     /// A node's store.
     #[error("{}", with_causes(.0))]
@@ -102,7 +102,7 @@ pub(super) enum Failure {
         source: TemplateError,
     },
     /// Neither a face nor a finger.
-    #[error("there is no capture: --face FILE or --finger FILE, or both")]
+    #[error("no capture given: --face FILE, --finger FILE, or both")]
     NoCapture,
     /// More than a request takes.
     #[error(
@@ -138,7 +138,7 @@ pub(super) enum Failure {
         source: FingerError,
     },
     /// A model of faces, named for a finger.
-    #[error("--finger-model names a model that does not take fingers")]
+    #[error("--finger-model names a model that is not for fingers")]
     NotAFingers,
     /// No model of this name.
     #[error("there is no model of this name; --models names a table that has it")]
@@ -178,7 +178,7 @@ pub(super) enum Failure {
     #[error("{}", with_causes(.0))]
     Fetch(#[from] FetchError),
     /// The same, for a token that was good once.
-    #[error("node {node} does not serve entries to this token: it expired at {} UTC", time(*at))]
+    #[error("node {node} refused the token: it expired at {} UTC", time(*at))]
     TokenExpired {
         /// Which.
         node: Party,
@@ -192,23 +192,23 @@ pub(super) enum Failure {
     #[error("CERTIFICATE_NOT_TRUSTED: {0}")]
     Erasure(#[from] CertificateError),
     /// The operating system gives no random bytes.
-    #[error("the operating system gave no random bytes")]
+    #[error("the operating system's random number generator failed")]
     Randomness,
     /// No threads or no event queue.
-    #[error("no runtime: {0}")]
+    #[error("the runtime could not be started: {0}")]
     Runtime(io::Error),
     /// A signal, while a search was under way.
-    #[error("interrupted: the search was ended, at the nodes as well")]
+    #[error("interrupted: the search was cancelled at the nodes")]
     Interrupted,
     /// A call that changes who is enrolled was begun before.
-    #[error("{}: this was begun before, and how it ended is not known: --resume asks for the very same again", .0.display())]
+    #[error("{}: an earlier request was interrupted and its result is not known: repeat it with --resume", .0.display())]
     Begun(PathBuf),
     /// Not a request that was kept, or one of another call or about another person.
-    #[error("{}: no request of this call about this person, as this version keeps it", .0.display())]
+    #[error("{}: not a saved request of this command for this subject and version", .0.display())]
     NotBegun(PathBuf),
     /// A call that changes who is enrolled had no answer that can be believed.
     #[error(
-        "{}: whether it was done is not known, and will be: --resume asks for the very same again ({})",
+        "{}: it is not known whether the request was done: repeat it with --resume ({})",
         cause.as_ref().map_or_else(|| "interrupted".to_owned(), |cause| format!("{}{}", reason_of(cause), with_causes(cause))),
         request.display()
     )]
@@ -219,10 +219,10 @@ pub(super) enum Failure {
         cause: Option<ClientError>,
     },
     /// A node that was started here ended, or did not end or get ready in time.
-    #[error("node {0} ended by itself, or did not start or stop in time")]
+    #[error("node {0} exited, or did not start or stop in time")]
     NodeEnded(Party),
     /// The data set has too few people for what was asked.
-    #[error("the data has {found} people with images enough, {wanted} are needed")]
+    #[error("the data has {found} people with enough images; {wanted} are needed")]
     People {
         /// How many there are.
         found: usize,

@@ -82,10 +82,10 @@ const BANKS: [BankPlan; 2] = [
 pub(super) struct Init {
     /// A new or empty folder
     dir: PathBuf,
-    /// Name of the installation; tokens and envelopes work in it alone
+    /// Name of the deployment; tokens and envelopes are valid for it only
     #[arg(long, default_value = "dev")]
     deployment: Deployment,
-    /// Where the nodes listen and are called
+    /// The host at which the nodes listen and are called
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
     /// Port for clients of node A; B and C have the next two, peers call 100 above, and auditors 200
@@ -139,7 +139,7 @@ impl Init {
             for config in &nodes {
                 println!("  tumar node --config {}", config.display());
             }
-            println!("then ask who they are:");
+            println!("then show their keys:");
             println!("  tumar committee --client {}", client.display());
         }
         Ok(ExitCode::SUCCESS)
@@ -367,7 +367,7 @@ impl Plan {
              client = \"{workload}\"    # client_id of its tokens\n\
              address = \"{address}\"\n\
              server_name = \"localhost\"               # in the leader's certificate\n\
-             base = \"{base}\"         # what proofs say of the leader's address\n\
+             base = \"{base}\"         # the leader's address in proofs\n\
              certificate = \"{up}/a/keys/tls.crt\"\n\
              proof_key = \"proof.pk8\"\n",
             deployment = self.deployment,
@@ -379,7 +379,7 @@ impl Plan {
             let _ = write!(
                 text,
                 "\n[[node]]\nparty = \"{party}\"\nidentity = \"{identity}\"\nlog_key = \"{log_key}\"\n\
-                 # How it is called about its own log.\n\
+                 # Its address for calls about its own log.\n\
                  address = \"{address}\"\nbase = \"{base}\"\ncertificate = \"{up}/{letter}/keys/tls.crt\"\n",
                 address = self.at(port),
                 base = base(port),

@@ -72,7 +72,7 @@ fn write_all(mut out: impl Write, taken: &Receiver<Item>, lost: &AtomicU64) {
                 let missing = lost.swap(0, Ordering::Relaxed);
                 if missing > 0 {
                     // By the way of all others, so that it has their form.
-                    tracing::warn!(lines = missing, "lines of this log were lost: standard error did not take them");
+                    tracing::warn!(lines = missing, "log lines were lost: standard error was blocked");
                 }
             }
         }

@@ -38,13 +38,13 @@ use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches; for search: whether or not anybody does
-  1  verify: it does not match; audit: a rule is broken; demo, eval, load: something was not as it should be
-  2  wrong usage, or files and arguments that do not fit; standard output that can not be written, on a full disk
+  1  verify: it does not match; audit: a rule is broken; demo, eval, load: a check failed
+  2  wrong usage, or files and arguments that do not fit; standard output could not be written, as on a full disk
   3  refused by a node, with a reason code
   4  nobody answered, or the service can not answer now: try again
-  5  not trusted: keys, receipts or a certificate do not hold; audit: a fork; node, restore: an older log than was cosigned
-130  ended by SIGINT: a search, at the nodes as well; enroll and erase can be asked for again by --resume
-141  whoever read standard output has gone, as with `| head`";
+  5  not trusted: keys, receipts or a certificate do not verify; audit: a fork; node, restore: an older log than was cosigned
+130  ended by SIGINT: a search, at the nodes as well; enroll and erase can be resumed with --resume
+141  the reader of standard output has gone, as with `| head`";
 
 /// Matches faces and fingerprints among three nodes of which none ever holds a template.
 #[derive(Debug, Parser)]
@@ -63,11 +63,11 @@ enum Command {
     Init(init::Init),
     /// Run one node until SIGTERM or SIGINT
     Node(node::Run),
-    /// Copy what a node keeps, while it runs or not; its keys are not in the copy
+    /// Copy what a node keeps, while it runs or not; the keys are not included
     Backup(backup::Backup),
-    /// Put a backup back, unless that would fork the node's log
+    /// Restore a backup, unless that would fork the node's log
     Restore(backup::Restore),
-    /// Give out an access token, as a bank's authorisation server would
+    /// Issue an access token, as a bank's authorisation server would
     Token(token::Give),
     /// Approve a search in a case, as an officer of a bank; it takes two
     Approve(approve::Approve),
@@ -75,21 +75,21 @@ enum Command {
     Enroll(call::Enroll),
     /// Compare a face, a finger or both with a person's references
     Verify(call::Verify),
-    /// Look for a face, a finger or both among everybody in a gallery; two officers must have approved it
+    /// Search a gallery by a face, a finger or both; two officers must have approved it
     Search(search::Find),
     /// Destroy a person's references, and keep the certificate
     Erase(call::Erase),
     /// Check a certificate of erasure, offline
     Certificate(call::Certificate),
-    /// Stop every use of a person's reference
+    /// Lock a subject: stop every use of its references
     Lock(call::Lock),
-    /// End a lock
+    /// Unlock a subject
     Unlock(call::Lock),
-    /// Show who the nodes are, checked against the pinned keys
+    /// Show the nodes' keys, verified with the pinned ones
     Committee(call::ShowCommittee),
-    /// Mirror the three access logs, verify them, hold them against each other, report and watch
+    /// Mirror, verify and compare the three access logs, report and watch
     Audit(audit::Command),
-    /// See every use of the own finger and face
+    /// Show a person's own log entries
     Subject(subject::Command),
     /// Measure how well a model tells labelled people apart, and write a report with thresholds
     Eval(eval::Eval),

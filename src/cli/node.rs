@@ -27,14 +27,14 @@ pub(super) struct Run {
     /// The node's configuration: DIR/a/node.toml
     #[arg(long)]
     config: PathBuf,
-    /// Take the clock as it is, although this node has acted at a later time: after a clock that was ahead was put right
+    /// Accept the clock although this node has acted at a later time: once, after correcting a clock that was ahead
     #[arg(long)]
     accept_clock: bool,
-    /// Take the store as it is, although the other nodes have made changes that it lacks: after a store that is lost for good. Whoever it
-    /// lost must be erased and enrolled again
+    /// Accept the store although it lacks changes of the other nodes: once, after a store is lost for good. Subjects that it
+    /// lacks must be erased and enrolled again
     #[arg(long)]
     accept_store: bool,
-    /// Say what is wrong with configuration, keys, store, log, clock, addresses and peers, and serve nothing
+    /// Check configuration, keys, store, log, clock, addresses and peers, print the result, and exit
     #[arg(long, conflicts_with_all = ["accept_clock", "accept_store"])]
     check: bool,
 }

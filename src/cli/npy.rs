@@ -12,7 +12,7 @@ use super::files;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NpyError {
     /// It begins as something else does.
-    #[error("not an array in the NPY format, but {0}")]
+    #[error("not an NPY file, but {0}")]
     Other(&'static str),
     /// It begins as an NPY file, and goes on as none.
     #[error("the header of the NPY file can not be read")]
@@ -26,10 +26,10 @@ pub(super) enum NpyError {
         descr: String,
     },
     /// More dimensions than two, or none.
-    #[error("the array has the shape {0}: an embedding [d], or many [n, d], is wanted")]
+    #[error("the array has the shape {0}: it must be an embedding [d], or many [n, d]")]
     Dimensions(String),
     /// Bytes are missing.
-    #[error("the file ends early: its array takes {wanted} bytes, and {found} are there")]
+    #[error("the file ends early: its array needs {wanted} bytes, found {found}")]
     Short {
         /// By its shape.
         wanted: usize,

@@ -22,13 +22,13 @@ use super::{files, print_json};
 pub(super) struct Find {
     #[command(flatten)]
     caller: Caller,
-    /// The file of the case; the nodes learn its SHA-256
+    /// The case file; its SHA-256 is sent to the nodes
     #[arg(long)]
     case: PathBuf,
     /// File with an officer's approval; a search takes two
     #[arg(long)]
     approval: Vec<PathBuf>,
-    /// Most people to be named: 1 to 32, and at most what the policy allows
+    /// Maximum number of people named: 1 to 32, and at most what the policy allows
     #[arg(long, default_value_t = 8)]
     max: u32,
     /// A purpose of the policy that allows it

@@ -31,16 +31,16 @@ pub(super) struct Command {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Find every use of the own finger and face in the mirrored logs, and check the proof of each
+    /// Find a person's entries in the mirrored logs by their key, and check the proof of each
     Uses(Uses),
-    /// Without the key: compare with the own face or finger, and ask each node for the own entries
+    /// Without the key: verify the person, and get their entries from each node
     Ask(Ask),
 }
 
 /// Arguments of `tumar subject uses`.
 #[derive(Debug, Args)]
 struct Uses {
-    /// File with the key that was given out at enrolment (`-` for standard input)
+    /// File with the key that was written at enrolment (`-` for standard input)
     #[arg(long)]
     key: PathBuf,
     #[command(flatten)]
@@ -77,7 +77,7 @@ impl Ask {
             if json {
                 print_json(&json!({ "matched": false, "uses": [] }));
             } else {
-                println!("No match: nothing is shown.");
+                println!("No match: no entries are shown.");
             }
             return Ok(ExitCode::FAILURE);
         }
@@ -103,7 +103,7 @@ impl Ask {
             for uses in &requests {
                 println!("{}  {}", time(uses[0].1.entry.minute.begins()), words(uses));
             }
-            println!("{} uses. That each entry stands in its node's log was checked.", requests.len());
+            println!("{} uses. The inclusion proof of each entry was checked.", requests.len());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -193,10 +193,10 @@ impl Looked {
             plural(self.count),
         );
         if self.pruned > 0 {
-            println!("{} older entries are no longer served, and were not looked through.", self.pruned);
+            println!("{} older entries are no longer served, and were not searched.", self.pruned);
         }
         if !requests.is_empty() {
-            println!("That each stands in its log was checked (node, entry).");
+            println!("The inclusion proof of each entry was checked (node, entry).");
         }
         for finding in self.findings.iter().filter(|finding| finding.severity > Severity::Warning) {
             eprintln!("tumar: uses may be missing: {finding}");
@@ -236,14 +236,14 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
     let event = |wanted: fn(&Event) -> bool| uses.iter().map(|(_, entry)| &entry.event).find(|event| wanted(event));
     let is_named = event(|event| *event == Event::Candidate).is_some();
     let what = if is_named {
-        format!("searched among many by a {of} and was told your name as one that may be meant")
+        format!("searched a gallery by a {of} and was given your handle as a possible match")
     } else {
         match action {
-            Method::Enroll => format!("had your {of} taken in"),
-            Method::Verify => format!("compared your {of} with yours on record"),
-            Method::Erase => "had all that is on record of you erased".to_owned(),
-            Method::Lock => "stopped every use of what is on record of you".to_owned(),
-            Method::Unlock => "allowed the use of what is on record of you again".to_owned(),
+            Method::Enroll => format!("enrolled your {of}"),
+            Method::Verify => format!("verified your {of}"),
+            Method::Erase => "erased your references".to_owned(),
+            Method::Lock => "locked your references".to_owned(),
+            Method::Unlock => "unlocked your references".to_owned(),
             Method::ListUses => "asked for your list of uses".to_owned(),
             Method::OpenEvidence => "opened the evidence of a use".to_owned(),
             Method::Search | Method::ReadLog => format!("asked for {}", action.action()),

@@ -24,10 +24,10 @@ pub(super) struct Allows {
     /// What it allows: enroll, verify, erase, lock, unlock, search, `list_uses`; for an auditor `read_log`, `open_evidence`
     #[arg(long, value_delimiter = ',', required = true, value_parser = action)]
     action: Vec<Method>,
-    /// Where; the relying party's `customers` if not given
+    /// The galleries; the relying party's `customers` if not given
     #[arg(long, value_delimiter = ',')]
     gallery: Vec<GalleryName>,
-    /// Of what: face, finger; both if not given, where the action takes samples
+    /// The modalities: face, finger; both if not given, where the action takes samples
     #[arg(long, value_delimiter = ',', value_parser = modality)]
     modality: Vec<Modality>,
     /// How many requests it allows
@@ -58,7 +58,7 @@ pub(super) struct Give {
     /// Evidence of other factors: `mobile_auth`, `registry_check`, `pin`
     #[arg(long, value_delimiter = ',')]
     amr: Vec<String>,
-    /// Seconds that it lives; as many as nodes take if not given: 300; 120 with the action search; 3600 for `read_log` alone
+    /// Lifetime in seconds; by default the most that nodes accept: 300; 120 with the action search; 3600 for `read_log` alone
     #[arg(long)]
     lifetime: Option<u64>,
     /// A new file to write it to, instead of standard output

@@ -59,16 +59,16 @@ pub enum InputError {
     #[error("the nodes serve no model of this name")]
     Model,
     /// A template of a shape that the model does not make.
-    #[error("the model makes no templates of {0}")]
+    #[error("the model is not for {0}")]
     Template(Shape),
     /// Packed nibbles of a number that no template of the model has.
-    #[error("the model makes no templates of {0} bytes")]
+    #[error("the model has no templates of {0} bytes")]
     Packed(usize),
     /// The configuration does not say how this node is called.
     #[error("client.toml has no address, base and certificate of node {0}")]
     NoAddress(Party),
     /// Bytes that no request was kept as, or none of this version.
-    #[error("the bytes are no request as this version keeps it")]
+    #[error("the bytes are not a request saved by this version")]
     Saved,
     /// A token holds characters that no header takes.
     #[error("the token is not one line of visible characters")]
@@ -80,7 +80,7 @@ pub enum InputError {
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    #[error("the operating system's random number generator failed")]
     Randomness,
 }
 

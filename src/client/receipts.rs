@@ -14,22 +14,22 @@ use crate::wire::{receipt_from, v1};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptFault {
     /// Not one for each of A, B, C.
-    #[error("there is not one of each node")]
+    #[error("there must be one receipt of each node")]
     Count,
     /// A field of another length, or an outcome that is none.
-    #[error("that of node {0} is not well formed")]
+    #[error("the receipt of node {0} is malformed")]
     Form(Party),
     /// Signature, checkpoint or inclusion does not hold.
     #[error("that of node {0}: {1}")]
     Untrusted(Party, ReceiptError),
     /// It is of another request.
-    #[error("that of node {0} is of another request")]
+    #[error("the receipt of node {0} is of another request")]
     OtherRequest(Party),
     /// The call has no such outcome, or the nodes say different things.
-    #[error("that of node {0} has another outcome")]
+    #[error("the receipt of node {0} has another outcome")]
     Outcome(Party),
     /// It signs another result of a search, or one where there is none.
-    #[error("that of node {0} has another result of the search")]
+    #[error("the receipt of node {0} has another search result")]
     Found(Party),
     /// The leader's decision is not the one that the nodes signed.
     #[error("the decision is not the one that the nodes signed")]

@@ -119,7 +119,7 @@ fn a_doubt_says_both_times_and_what_to_do() {
     ];
     for doubt in said {
         let text = doubt.to_string();
-        for part in ["2026-11-23 02:38:49 UTC", "2026-11-24 02:38:49 UTC", "set the clock right"] {
+        for part in ["2026-11-23 02:38:49 UTC", "2026-11-24 02:38:49 UTC", "correct the clock"] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -192,7 +192,7 @@ impl Engine {
                 Ok(_) => {}
                 // It was ended before, in another way: no fault of the store, and no reason to say that it was made.
                 Err(error @ (StoreError::AlreadyCommitted | StoreError::ChangeUnknown)) => {
-                    tracing::error!(%error, "a change did not end as the leader decided");
+                    tracing::error!(%error, "a change had already ended otherwise than the leader decided");
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -206,7 +206,7 @@ impl Engine {
         match effect {
             Effect::Enrolled(record) => {
                 if let Err(error) = super::keep(&mut galleries, &record) {
-                    tracing::error!(%error, "a record has no place in its gallery; it will after a restart");
+                    tracing::error!(%error, "a record could not be put into its gallery in memory; it will be after a restart");
                     return false;
                 }
             }
@@ -279,7 +279,10 @@ impl Settle for Engine {
         let position = self.clocks.known() << 20;
         let written = self.store.danger_catch_up(made, position).await;
         if let Err(error) = &written {
-            tracing::error!(error = error as &dyn std::error::Error, "the store could not be taken as it is");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "--accept-store: the store could not be written; retrying"
+            );
         }
         written.is_ok()
     }

@@ -343,7 +343,10 @@ impl Engine {
         }
         let Ok(now) = self.clocks.least() else { return Ok(()) };
         let entries = self.log.sweep(now).await.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "old entries of the access log stay");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "old entries of the access log could not be destroyed"
+            );
             0
         });
         let Swept { records, forgotten } = self.store.sweep(now).await?;
@@ -352,7 +355,7 @@ impl Engine {
                 expired_people = records.len(),
                 log_entries = entries,
                 spent_ids_and_answers = forgotten,
-                "a sweep destroyed what was too old"
+                "a sweep destroyed expired data"
             );
         }
         self.counters.swept(records.len());
@@ -463,7 +466,7 @@ async fn load(store: &Store, now: u64) -> Result<Galleries, StoreError> {
         })
         .await?;
     if let Some(error) = misfit {
-        tracing::error!(%error, "a stored record has no place in its gallery");
+        tracing::error!(%error, "a stored record can not be loaded into its gallery");
         return Err(StoreError::Form);
     }
     Ok(galleries)

@@ -144,7 +144,7 @@ impl Engine {
             let (key, span) = life.draw(&self.store, now).await?;
             let until = current.until.min(now.saturating_add(life.0));
             self.store.end_envelope_key(&current.id, until).await?;
-            tracing::info!(key = %span.id, "a new envelope key");
+            tracing::info!(key = %span.id, "envelope key created");
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
             ring.keys.rotate(key);
             ring.previous = Some(Span { until, ..ring.current });
@@ -158,7 +158,7 @@ impl Engine {
     /// Out of the store first: a crash in between leaves nothing to be opened.
     async fn destroy(&self, id: KeyId) -> Result<(), StoreError> {
         self.store.destroy_envelope_key(&id).await?;
-        tracing::info!(key = %id, "an envelope key is destroyed");
+        tracing::info!(key = %id, "envelope key destroyed");
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         ring.keys.forget_previous();
         ring.previous = None;

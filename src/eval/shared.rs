@@ -42,13 +42,13 @@ pub enum SharedError {
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// An honest template was refused.
-    #[error("an honest template was refused: {0}")]
+    #[error("a valid template was refused: {0}")]
     Invalid(#[from] Invalid),
     /// No event queue for the parties.
-    #[error("no runtime: {0}")]
+    #[error("the runtime could not be started: {0}")]
     Runtime(#[from] std::io::Error),
     /// The parties' outcomes are not the same.
-    #[error("the three parties found different outcomes")]
+    #[error("the three parties computed different results")]
     Parties,
 }
 

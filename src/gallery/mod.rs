@@ -39,13 +39,13 @@ pub enum GalleryError {
         found: usize,
     },
     /// More rows than a set may have.
-    #[error("a reference of more rows than any template has")]
+    #[error("the reference has more rows than a template may have")]
     Rows,
     /// The subject has references already: they come and go together.
-    #[error("the subject is in the gallery already")]
+    #[error("the subject is already in the gallery")]
     SubjectExists,
     /// Another record stands, or stood, there.
-    #[error("the position is taken")]
+    #[error("the position is in use")]
     PositionTaken,
 }
 

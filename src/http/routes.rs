@@ -81,7 +81,7 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     } else {
         match tokio::time::timeout(PATIENCE, next.run(request)).await {
             Ok(reply) => reply,
-            Err(_) => words(StatusCode::GATEWAY_TIMEOUT, "this took too long\n"),
+            Err(_) => words(StatusCode::GATEWAY_TIMEOUT, "the request took too long\n"),
         }
     };
     protect(reply.headers_mut());
@@ -104,7 +104,7 @@ async fn file(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -
             Err(error) if error.kind() == io::ErrorKind::NotFound => nowhere(),
             Err(error) => {
                 tracing::warn!(%error, "a file of the log can not be read");
-                words(StatusCode::INTERNAL_SERVER_ERROR, "this can not be read\n")
+                words(StatusCode::INTERNAL_SERVER_ERROR, "the file can not be read\n")
             }
         };
     }
@@ -139,7 +139,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 async fn add_checkpoint(State(shared): State<Arc<Shared>>, body: Bytes) -> Reply {
     let Some(witness) = shared.parts.witness.clone() else { return nowhere() };
     let Some(now) = (shared.parts.clock)() else {
-        return words(StatusCode::SERVICE_UNAVAILABLE, "this node's clock is in doubt: nothing is cosigned\n");
+        return words(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this node's clock is in doubt: the checkpoint was not cosigned\n",
+        );
     };
     let permit = Arc::clone(&shared.cosigned).acquire_owned().await.expect("nobody closes the semaphore");
     let cosigned = tokio::task::spawn_blocking(move || {
@@ -150,7 +153,7 @@ async fn add_checkpoint(State(shared): State<Arc<Shared>>, body: Bytes) -> Reply
     match cosigned.await {
         Ok(Ok(line)) => content_of(Kind::Checkpoint, line.into_bytes()),
         Ok(Err(error)) => refused(&error),
-        Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "the witness has failed\n"),
+        Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "the witness failed\n"),
     }
 }
 
@@ -167,13 +170,13 @@ async fn cosigned(State(shared): State<Arc<Shared>>, Path(letter): Path<String>)
             *reply.body_mut() = Body::from(format!("{told:#}\n"));
             reply
         }
-        Ok(Err(_)) | Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "what was cosigned can not be read\n"),
+        Ok(Err(_)) | Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "the cosigned checkpoints can not be read\n"),
     }
 }
 
 fn refused(error: &WitnessError) -> Reply {
     if matches!(error, WitnessError::State(_)) {
-        tracing::error!(error = error as &dyn std::error::Error, "nothing is cosigned");
+        tracing::error!(error = error as &dyn std::error::Error, "the checkpoint was not cosigned");
     }
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (kind, text) = match error.size() {
@@ -262,17 +265,17 @@ fn halves_told(answer: &Answer, party: Party) -> Option<Vec<Half>> {
 }
 
 fn nowhere() -> Reply {
-    words(StatusCode::NOT_FOUND, "there is no such thing here\n")
+    words(StatusCode::NOT_FOUND, "not found\n")
 }
 
 fn unauthorised() -> Reply {
-    let mut reply = words(StatusCode::UNAUTHORIZED, "entries are for readers with an auditor's token\n");
+    let mut reply = words(StatusCode::UNAUTHORIZED, "entries need an auditor's token\n");
     reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     reply
 }
 
 fn busy() -> Reply {
-    let mut reply = words(StatusCode::SERVICE_UNAVAILABLE, "too many are asking\n");
+    let mut reply = words(StatusCode::SERVICE_UNAVAILABLE, "too many requests\n");
     reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }

@@ -42,7 +42,7 @@ struct Refused {
 
 /// The system gives no randomness, so no entry can be salted.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no randomness")]
+#[error("the operating system's random number generator failed")]
 struct NoRandomness;
 
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.

@@ -35,13 +35,13 @@ pub enum EntryError {
     #[error("an entry is at most {MAX_BYTES} bytes")]
     TooLong,
     /// Not JSON, or a member is unknown, missing, there twice, or of another JSON type.
-    #[error("not an object with exactly the members of an entry")]
+    #[error("the entry is not a JSON object with exactly the required members")]
     Schema,
     /// The member named does not have its form.
-    #[error("the member {0} does not have its form")]
+    #[error("member {0} of the entry is not valid")]
     Form(&'static str),
     /// The same content, written otherwise than RFC 8785 writes it.
-    #[error("an entry is canonical JSON")]
+    #[error("the entry is not canonical JSON (RFC 8785)")]
     NotCanonical,
 }
 

@@ -8,10 +8,10 @@ use super::trouble::Trouble;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The ledger failed when the log was opened.
-    #[error("the ledger cannot be read")]
+    #[error("the access log's tables in the store can not be read")]
     Ledger(#[from] LedgerFault),
     /// What was published cannot be read or is not this log's.
-    #[error("the published log cannot be used")]
+    #[error("the published log files can not be read or are not valid")]
     Published(#[from] TilesError),
     /// More was published than the ledger holds: it lost entries, or an old copy was put in its place.
     #[error(
@@ -25,7 +25,7 @@ pub enum LogError {
         durable: u64,
     },
     /// What was published is not what the ledger holds: somebody changed one of them.
-    #[error("the ledger's first {published} entries are not those that were published")]
+    #[error("the first {published} entries in the store differ from the published log")]
     Forked {
         /// Entries under the published checkpoint.
         published: u64,
@@ -47,7 +47,7 @@ pub enum LogError {
     Replayed,
     /// So many requests by this token, or of its relying party, were denied in this minute that this one has no entry of its own: one
     /// tells how many.
-    #[error("the denial is counted, and has no entry of its own")]
+    #[error("the refusal was counted without an entry of its own")]
     Counted,
     /// No durable entry stands there.
     #[error("there is no such entry")]

@@ -26,7 +26,7 @@ pub struct Place {
 
 /// The text is not half a year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("half a year is four digits, h, and 1 or 2")]
+#[error("a half-year must be written as YYYYh1 or YYYYh2")]
 pub struct HalfError;
 
 impl Half {

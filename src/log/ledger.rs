@@ -95,7 +95,7 @@ impl fmt::Debug for Answer {
 
 /// The ledger failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger failed; what was being written {}", if undone.is_some() { "is not there" } else { "may or may not be there" })]
+#[error("an operation on the access log's tables failed; its write {}", if undone.is_some() { "was not made" } else { "may or may not be durable" })]
 pub struct LedgerFault {
     /// What is wrong, if nothing of what was being written is durable.
     undone: Option<Trouble>,

@@ -13,13 +13,13 @@ use ring::digest::{Context, SHA256, digest};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MerkleError {
     /// The size or index asked for lies beyond the tree.
-    #[error("the tree is not that large")]
+    #[error("the size is larger than the tree")]
     Beyond,
     /// The later tree is smaller than the earlier one: a log only grows.
     #[error("the later tree is smaller")]
     Shrunk,
     /// The number of hashes is not what a proof for these sizes has.
-    #[error("the proof has the wrong length")]
+    #[error("the proof has the wrong number of hashes")]
     Length,
     /// The hashes do not lead to the root.
     #[error("the proof does not lead to the root")]

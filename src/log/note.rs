@@ -41,7 +41,7 @@ pub enum NoteError {
     #[error("a key name is 1 to 128 bytes without space, control characters and plus")]
     KeyName,
     /// Not `name+id+key` with the id that name and key have, or not an Ed25519 key.
-    #[error("not a verifier key")]
+    #[error("not a C2SP verifier key (NAME+HASH+BASE64)")]
     VerifierKey,
     /// Longer than [`MAX_BYTES`]; nothing of it was read.
     #[error("a note is at most {MAX_BYTES} bytes")]
@@ -62,7 +62,7 @@ pub enum NoteError {
     #[error("not a checkpoint")]
     Checkpoint,
     /// A checkpoint of another log than the key's.
-    #[error("a checkpoint of another log")]
+    #[error("the checkpoint is of another log")]
     Origin,
 }
 

@@ -18,10 +18,10 @@ pub enum NotAdmitted {
     #[error("the same request was answered before")]
     Answered(Answer),
     /// The same request is being worked on. Wait for its answer.
-    #[error("the same request is being worked on")]
+    #[error("the same request is in progress")]
     RequestInFlight,
     /// The request id stands for another request of this relying party.
-    #[error("the request id stands for another request")]
+    #[error("the request id was used for another request")]
     RequestIdReused,
     /// The same request was answered so long ago that the answer is no longer kept. It is not done again.
     #[error("the same request was answered, and the answer is no longer kept")]
@@ -33,7 +33,7 @@ pub enum NotAdmitted {
     #[error("the proof was used before")]
     ProofReplayed,
     /// The token allows no more uses.
-    #[error("the token is used up")]
+    #[error("the token allows no more uses")]
     TokenSpent,
     /// The relying party asks too often.
     #[error("too many requests of this relying party")]
@@ -42,7 +42,7 @@ pub enum NotAdmitted {
         retry_after_ms: u64,
     },
     /// To be enrolled, but enrolled already or just being enrolled.
-    #[error("the subject is enrolled already")]
+    #[error("the subject is already enrolled")]
     SubjectExists,
     /// Never enrolled, erased or expired: which, is not told.
     #[error("there is no such subject")]
@@ -58,7 +58,7 @@ pub enum NotAdmitted {
     },
     /// As many comparisons with the subject are under way as may still fail. None of it was counted, and the token's use is given
     /// back.
-    #[error("as many comparisons with the subject are under way as may fail")]
+    #[error("too many comparisons with this subject are in progress")]
     AttemptsInFlight {
         /// Milliseconds after which some have probably ended.
         retry_after_ms: u64,
@@ -70,7 +70,7 @@ pub enum NotAdmitted {
         retry_after_ms: u64,
     },
     /// The earlier request that this one names has not matched this subject for this purpose in the last five minutes.
-    #[error("no comparison has just matched")]
+    #[error("no comparison with this subject has matched in the last five minutes")]
     MatchMissing,
     /// Too many entries wait to be published: nothing is admitted until they are.
     #[error("too many entries of the access log wait to be published")]

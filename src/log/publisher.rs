@@ -70,7 +70,10 @@ impl Standing {
         let now = unseen > BACKLOG;
         if self.behind.send_if_modified(|behind| std::mem::replace(behind, now) != now) {
             if now {
-                tracing::error!(unseen, "too many entries of the access log wait to be published: nothing is admitted");
+                tracing::error!(
+                    unseen,
+                    "too many entries of the access log wait to be published: requests are refused"
+                );
             } else {
                 tracing::info!("the access log is published again: requests are admitted");
             }
@@ -229,7 +232,7 @@ impl Publisher {
             return Err(damage.into());
         }
         let (path, error) = (self.folder().join("checkpoint"), &damage as &dyn std::error::Error);
-        tracing::error!(path = %path.display(), error, "this file is damaged: the store has all that is published, and it is written anew");
+        tracing::error!(path = %path.display(), error, "this file is damaged and is rewritten from the store");
         Ok(())
     }
 
@@ -369,10 +372,7 @@ fn tell(told: &Told, error: Option<&TilesError>) {
     }
     if let Some(error) = error {
         let error: &dyn std::error::Error = error;
-        tracing::error!(
-            error,
-            "the access log can not be published: it is tried again, and nothing is served meanwhile"
-        );
+        tracing::error!(error, "the access log can not be published: retrying, nothing is served meanwhile");
     } else {
         tracing::info!("the access log is published again");
     }

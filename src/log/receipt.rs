@@ -18,7 +18,7 @@ pub const MAX_PROOF: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
     /// It speaks for another node than the keys'.
-    #[error("a receipt of another node")]
+    #[error("the receipt is of another node")]
     Party,
     /// The node's identity key did not sign this, for this deployment.
     #[error("the receipt is not signed by the node's identity key")]

@@ -27,7 +27,7 @@ pub const WIDTH: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum TilesError {
     /// The file system failed, a file is missing, or the source of entries failed.
-    #[error("a file of the log cannot be read or written")]
+    #[error("a file of the log can not be read or written")]
     Io(#[from] io::Error),
     /// The checkpoint is not one, or not signed by the log's key.
     #[error("the checkpoint is not valid")]
@@ -36,7 +36,7 @@ pub enum TilesError {
     #[error("the log is smaller than the one written before")]
     Shrunk,
     /// The tree does not have the root that a checkpoint says: the one to write, or the one that stands there.
-    #[error("the log is not a continuation of the one written before")]
+    #[error("the log does not continue the published one")]
     Fork,
     /// This entry does not hash to its leaf.
     #[error("entry {0} does not hash to its leaf")]
@@ -56,7 +56,7 @@ pub enum TilesError {
     #[error("the leaf hashes do not lead to the root")]
     Root,
     /// There is no such entry.
-    #[error("the log is not that large")]
+    #[error("the size is larger than the log")]
     Beyond,
 }
 

@@ -14,7 +14,7 @@ pub enum Trouble {
     #[error("files can not be written")]
     Unwritable,
     /// Whether what was written last is durable is not known: the node must be started again.
-    #[error("what was written last may be durable or not")]
+    #[error("a write failed, and it is not known whether it is durable")]
     Unknown,
 }
 

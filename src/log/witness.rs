@@ -36,10 +36,10 @@ pub const MAX_REQUEST: usize = 32 + MAX_PROOF * 45 + MAX_BYTES;
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessError {
     /// Not a request, or the old size is larger than the checkpoint's.
-    #[error("not a request to cosign")]
+    #[error("not a valid add-checkpoint request")]
     Malformed,
     /// No log of this origin is witnessed here.
-    #[error("no log of this origin is witnessed here")]
+    #[error("this witness does not cosign a log of this origin")]
     Unknown,
     /// The log's own signature is missing or false.
     #[error("the checkpoint is not signed by its log")]
@@ -48,13 +48,13 @@ pub enum WitnessError {
     #[error("the log was last cosigned at size {0}")]
     Stale(u64),
     /// The log signed two roots of this one size.
-    #[error("the log signed two roots of size {0}")]
+    #[error("the log signed two different roots of size {0}")]
     Forked(u64),
     /// The proof does not lead from what was cosigned last to this checkpoint.
-    #[error("the checkpoint is not shown to continue what was cosigned last")]
+    #[error("the consistency proof does not lead from the checkpoint that was cosigned last")]
     Unproven,
     /// What was cosigned last can not be read, or the new state not be kept. Nothing was signed.
-    #[error("the state of the log can not be kept")]
+    #[error("the witness state of the log can not be written")]
     State(#[from] io::Error),
 }
 
@@ -247,11 +247,11 @@ fn only(note: &str, key: &VerifierKey) -> Result<String, WitnessError> {
 
 /// Keeps the first note that contradicts what was cosigned.
 fn report_fork(file: &Path, note: &str, next: &Checkpoint) {
-    tracing::error!(origin = %next.origin, size = next.size, "a log signed two roots of one size");
+    tracing::error!(origin = %next.origin, size = next.size, "a log signed two different roots of one size");
     let evidence = PathBuf::from(format!("{}-fork", file.display()));
     if !evidence.exists()
         && let Err(error) = tiles::put(&evidence, note.as_bytes())
     {
-        tracing::error!(%error, "the second of the two could not be kept");
+        tracing::error!(%error, "the second checkpoint could not be stored");
     }
 }

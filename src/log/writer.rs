@@ -181,7 +181,7 @@ impl<L: Ledger> Writer<L> {
         let Some(trouble) = fault.trouble() else { return self.halt(&fault) };
         tracing::error!(
             error = &fault as &dyn std::error::Error,
-            "the store can not be written ({trouble}): nothing is admitted until it can"
+            "the store can not be written ({trouble}): requests are refused until it can"
         );
         self.keeper.standing.told.ledger(Some(trouble));
         self.batch.refuse(trouble);
@@ -214,7 +214,7 @@ impl<L: Ledger> Writer<L> {
                         told = Instant::now();
                         tracing::error!(
                             error = &fault as &dyn std::error::Error,
-                            "the store still can not be written: nothing is admitted"
+                            "the store still can not be written: requests are refused"
                         );
                     }
                 }
@@ -229,7 +229,7 @@ impl<L: Ledger> Writer<L> {
         let error: &dyn std::error::Error = fault;
         tracing::error!(
             error,
-            "what is durable is not known: the access log is halted until the node is started again"
+            "a write failed, and it is not known whether it is durable: the access log is halted until the node is restarted"
         );
         self.keeper.standing.told.ledger(Some(Trouble::Unknown));
         ControlFlow::Break(())
@@ -251,7 +251,7 @@ impl<L: Ledger> Writer<L> {
 
 /// What was said not to be durable is.
 #[derive(Debug, thiserror::Error)]
-#[error("entries of {0} are in the store that were said not to be")]
+#[error("the store has entries of {0} whose write was reported as failed")]
 struct Surprise(Half);
 
 impl Keeper {

@@ -176,7 +176,7 @@ fn cosigner_of(witness: Arc<Witness>, clocks: Arc<Clocks>) -> CosignsPeers {
             Ok(line) => (200, line.into_bytes()),
             Err(error) => {
                 if matches!(error, WitnessError::State(_)) {
-                    tracing::error!(error = &error as &dyn std::error::Error, "nothing is cosigned");
+                    tracing::error!(error = &error as &dyn std::error::Error, "the checkpoint was not cosigned");
                 }
                 (error.status(), error.size().map(|size| format!("{size}\n").into_bytes()).unwrap_or_default())
             }

@@ -39,13 +39,15 @@ pub enum BackupError {
     #[error("the store")]
     Store(#[from] StoreError),
     /// There is no list, or it has another form.
-    #[error("{}: this is no whole backup by this version of tumar", .0.display())]
+    #[error("{}: not a complete backup of this version of tumar (backup.json is missing, invalid or of another version)", .0.display())]
     NoManifest(PathBuf),
     /// A file is not what it was.
-    #[error("{}: the file is not the one that was written: take another backup", .0.display())]
+    #[error("{}: the file is missing, or is not the one in backup.json: the backup is damaged, use another one", .0.display())]
     Sum(PathBuf),
     /// It is another node's.
-    #[error("the backup is of node {party} of {deployment}, and the configuration is not")]
+    #[error(
+        "the backup is of node {party} of deployment {deployment}, but the configuration is of another node or deployment"
+    )]
     Foreign {
         /// Whose it is.
         party: Party,

@@ -37,7 +37,7 @@ pub(super) fn verifier(config: &Config) -> Result<Verifier, NodeError> {
         }
     })?;
     for (issuer, Unused { kid, why }) in verifier.unused() {
-        tracing::warn!(%issuer, %kid, why, "a key of this issuer is not used");
+        tracing::warn!(%issuer, %kid, why, "a key in the issuer's JWK set is skipped");
     }
     Ok(verifier)
 }

@@ -49,7 +49,7 @@ enum Seen {
 /// Looks at everything that a start needs, in this order.
 pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
-    findings.tell("configuration", configuration(config), "mend the file that is named");
+    findings.tell("configuration", configuration(config), "correct the named file");
     let keys = Keys::read(&config.path(&config.keys));
     let key =
         keys.as_ref().ok().map(|keys| VerifierKey::new(log_name(&config.deployment, config.party), keys.log.public()));
@@ -71,7 +71,11 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     if matches!(seen, Seen::InUse) {
         findings.ok("addresses", "a running node listens there");
     } else {
-        findings.tell_text("addresses", addresses(config).await, "end what listens there, or name other addresses");
+        findings.tell_text(
+            "addresses",
+            addresses(config).await,
+            "stop the process that listens there, or configure other addresses",
+        );
     }
     for Asked { party, answer } in told {
         let linked = dial(config, party).await;
@@ -107,12 +111,12 @@ impl Findings {
             Err(why) => {
                 return self.push(
                     &what,
-                    Verdict::Unseen(why, "start that node, or mend its address and certificate in node.toml"),
+                    Verdict::Unseen(why, "start that node, or correct its address and certificate in node.toml"),
                 );
             }
         };
         let Seen::Whole(log, _) = seen else {
-            return self.ok(&what, "it answers; the log was not held against what it cosigned");
+            return self.ok(&what, "it answers; the log was not compared with what it cosigned");
         };
         match log.continues(&told.checkpoints) {
             Ok(()) if told.checkpoints.is_empty() => {
@@ -158,7 +162,7 @@ fn configuration(config: &Config) -> Result<String, NodeError> {
             audit::site(config, &seen.url, seen.certificate.as_ref())?;
         }
     }
-    Ok(format!("node {} of {}; policy, models, issuers, officers and peers are read", config.party, config.deployment))
+    Ok(format!("node {} of {}; policy, models, issuers, officers and peers are valid", config.party, config.deployment))
 }
 
 fn certificates(config: &Config) -> Result<String, NodeError> {
@@ -167,7 +171,7 @@ fn certificates(config: &Config) -> Result<String, NodeError> {
     keys::tls(&folder, "tls")?;
     config.clients.iter().try_for_each(|path| pinned(config, path).map(drop))?;
     audit::witness(config)?;
-    Ok(format!("{}: identity, log, store, witness and certificates are read", folder.display()))
+    Ok(format!("{}: identity, log, store, witness and certificates are valid", folder.display()))
 }
 
 async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings: &mut Findings) -> Seen {
@@ -182,14 +186,14 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
                 Verdict::Wrong(why, "put the newest store back, or restore a backup: see docs/backup.md"),
             );
         } else {
-            findings.ok("store", format!("{} is made at the first start", file.display()));
+            findings.ok("store", format!("{} will be created at the first start", file.display()));
         }
         return Seen::Nothing;
     }
     let mut store = match Store::open(&file, config.deployment.clone(), config.party, keys.store).await {
         Ok(store) => store,
         Err(StoreError::InUse) => {
-            findings.ok("store", format!("{}: a running node has it, so it is not looked into", file.display()));
+            findings.ok("store", format!("{}: in use by a running node, not checked", file.display()));
             return Seen::InUse;
         }
         Err(error) => {
@@ -237,24 +241,23 @@ fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
     if let Seen::Whole(_, acted) = seen
         && now + APART < *acted
     {
-        wrong.push(format!("it says {}, and this node has acted at {} already", Utc(now), Utc(*acted)));
+        wrong.push(format!("it is {}, but this node has already acted at {}", Utc(now), Utc(*acted)));
     }
     let heard: Vec<_> = told.iter().filter_map(|asked| Some((asked.party, asked.answer.as_ref().ok()?.now?))).collect();
     for (party, theirs) in &heard {
         if now.abs_diff(*theirs) > APART {
-            wrong.push(format!("it says {}, and that of node {party} says {}", Utc(now), Utc(*theirs)));
+            wrong.push(format!("it is {}, that of node {party} is {}", Utc(now), Utc(*theirs)));
         }
     }
     if wrong.is_empty() {
         let with = if heard.is_empty() {
-            "nobody's: no peer said what its clock says".to_owned()
+            "no other clock: no peer answered".to_owned()
         } else {
             heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ")
         };
-        findings.ok("clock", format!("{}, held against {with}", Utc(now)));
+        findings.ok("clock", format!("{}, compared with {with}", Utc(now)));
     } else {
-        let to_do =
-            "set the clock right that is wrong; if this node acted at a wrong time, start it once with --accept-clock";
+        let to_do = "correct the wrong clock; if this node acted at a wrong time, start it once with --accept-clock";
         findings.push("clock", Verdict::Wrong(wrong.join("; "), to_do));
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn serve(store: Store, source: Source, clock: Clock, stopping: 
     let listener = match UnixListener::bind(&path).and_then(|listener| owner_only(&path).map(|()| listener)) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "no backup can be made while this node runs: its socket can not be made");
+            tracing::warn!(%error, path = %path.display(), "the control socket can not be created: no backups while this node runs");
             return;
         }
     };
@@ -66,7 +66,7 @@ async fn answer(stream: UnixStream, store: &Store, source: &Source, now: u64) ->
     let out = line.strip_prefix("backup ").and_then(|rest| rest.strip_suffix('\n')).map(Path::new);
     let told = match out.filter(|out| out.is_absolute()) {
         Some(out) => told(&backup::write(store, source, out, now).await),
-        None => json!({ "error": "this can not be asked for" }),
+        None => json!({ "error": "unknown request" }),
     };
     write.write_all(format!("{told}\n").as_bytes()).await
 }
@@ -107,5 +107,7 @@ pub fn ask_backup(data: &Path, out: &Path) -> io::Result<Option<Value>> {
     writeln!(stream, "backup {}", out.display())?;
     let mut line = String::new();
     io::BufReader::new(stream).read_line(&mut line)?;
-    serde_json::from_str(&line).map(Some).map_err(|_| io::Error::new(io::ErrorKind::UnexpectedEof, "the node ended"))
+    serde_json::from_str(&line)
+        .map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection"))
 }

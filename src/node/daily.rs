@@ -75,7 +75,7 @@ pub(super) async fn rotate(
         match engine.rotate().await {
             Ok(true) => peers.announce(card.node(&engine.told_keys())),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the envelope keys could not be changed"),
+            Err(error) => tracing::error!(%error, "the envelope keys could not be rotated"),
         }
     }
 }
@@ -95,13 +95,13 @@ pub(super) async fn renew(engine: Arc<Engine>, life: Duration, stopping: watch::
             tokio::time::sleep(life).await;
             for _ in 0..TRIES {
                 if engine.renew_links().await {
-                    tracing::info!("the links were shaken anew");
+                    tracing::info!("the links were renewed");
                     return;
                 }
                 tokio::time::sleep(AGAIN).await;
             }
             // Each node hangs up by itself before long.
-            tracing::warn!("batches never ended, so the links were not shaken anew");
+            tracing::warn!("the links were not renewed: batches did not end in time");
         };
         tokio::select! {
             () = renewal => {}
@@ -123,7 +123,7 @@ pub(super) async fn scrub(log: AccessLog, stopping: watch::Receiver<bool>) {
             match log.scrub().await {
                 Ok(found) => {
                     for path in found.mended.iter().map(|path| path.display()) {
-                        tracing::error!(%path, "a published file was damaged or gone, and was written anew from the store: look at the disk");
+                        tracing::error!(%path, "a published file was damaged or missing and was rewritten from the store: check the disk");
                     }
                     for path in found.broken.iter().map(|path| path.display()) {
                         tracing::error!(
@@ -132,11 +132,11 @@ pub(super) async fn scrub(log: AccessLog, stopping: watch::Receiver<bool>) {
                              auditor's mirror or a backup"
                         );
                     }
-                    tracing::info!(files = found.files, "the published files were held against the store");
+                    tracing::info!(files = found.files, "the published files were checked against the store");
                 }
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "the published files could not be held against the store");
+                    tracing::error!(error, "the published files could not be checked against the store");
                 }
             }
         };

@@ -29,9 +29,8 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
         let site = audit::site(config, &seen.url, seen.certificate.as_ref())?;
         let path = format!("/cosigned/{}", config.party.letter());
         let answer = tokio::task::spawn_blocking(move || match site.get(&path, None) {
-            Ok(Answer { status: 200, body }) => {
-                serde_json::from_slice(&body).map_err(|_| format!("{} does not say what it cosigned", site.base()))
-            }
+            Ok(Answer { status: 200, body }) => serde_json::from_slice(&body)
+                .map_err(|_| format!("{}: the list of what it cosigned is not valid", site.base())),
             Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base())),
             Err(error) => Err(super::check::with_causes(&error)),
         });

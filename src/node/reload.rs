@@ -42,14 +42,14 @@ impl Reload {
     pub(super) fn run(&self) {
         match self.read() {
             Ok(Reloaded { issuers, waits }) => {
-                tracing::info!(issuers, "issuers' keys, officers and certificates were read again, and are in force");
+                tracing::info!(issuers, "reloaded: issuers' keys, officers and certificates are in force");
                 for what in waits {
-                    tracing::warn!("{what} has changed: that is taken at the next start of the node");
+                    tracing::warn!("{what} has changed: takes effect at the next start");
                 }
             }
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "nothing was read again: issuers' keys, officers and certificates stay as they were"
+                "reload failed: issuers' keys, officers and certificates are unchanged"
             ),
         }
     }

@@ -32,10 +32,10 @@ pub enum RestoreError {
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// Nothing is written over.
-    #[error("{}: a store is there, and nothing is written over it. If it is lost all the same, move it away first", .0.display())]
+    #[error("{}: a store exists here and is not overwritten. If it is not needed any more, move it away first", .0.display())]
     StoreThere(PathBuf),
     /// What an earlier try has left aside.
-    #[error("{}: this is in the way; move it away first", .0.display())]
+    #[error("{}: the file exists already; move it away first", .0.display())]
     InTheWay(PathBuf),
     /// A file or folder.
     #[error("{}", .0.display())]
@@ -47,7 +47,7 @@ pub enum RestoreError {
     #[error("the log of the backup")]
     Log(#[from] LogError),
     /// A checkpoint that was given.
-    #[error("{}: no checkpoint of this node's log", .0.display())]
+    #[error("{}: not a checkpoint of this node's log", .0.display())]
     Checkpoint(PathBuf, #[source] NoteError),
     /// Files that were given, or stand in the node's folder, and are not this log's, or rotten.
     #[error("{}: the files of {half} are not used", path.display())]
@@ -61,7 +61,7 @@ pub enum RestoreError {
     },
     /// Nobody could say how far the log had come.
     #[error(
-        "neither peer said what it cosigned of this log, so nobody can tell whether the backup is too old. Start a peer, or give the \
+        "neither peer returned what it cosigned of this log, so it is not known whether the backup is too old. Start a peer, or give the \
          newest checkpoint of each half-year, as an auditor has it, by --checkpoint"
     )]
     NobodySaid,
@@ -82,7 +82,7 @@ pub enum RestoreError {
         by: String,
     },
     /// The log of the backup is another than was cosigned.
-    #[error("{gap} (by {by}). This backup can not be used")]
+    #[error("{gap} (according to {by}). This backup can not be restored")]
     Forked {
         /// How.
         gap: Gap,
@@ -90,7 +90,7 @@ pub enum RestoreError {
         by: String,
     },
     /// What was cosigned is not by this log's key.
-    #[error("what {by} has is no checkpoint of this node's log: is log.pk8 the node's own?")]
+    #[error("the checkpoint of {by} is not signed by this node's log key: is log.pk8 the right file?")]
     Key {
         /// Who.
         by: String,

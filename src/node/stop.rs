@@ -68,12 +68,12 @@ pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
     stop.ports.send_replace(true);
     for mut port in ports {
         if timeout_at(until, &mut port).await.is_err() {
-            tracing::warn!("callers are cut off: they took too long");
+            tracing::warn!("open calls were closed at the deadline of the stop");
             port.abort();
         }
     }
     if timeout_at(until, engine.rest(&peers)).await.is_err() {
-        tracing::warn!("what is under way took too long, and ends with the links");
+        tracing::warn!("batches in progress were aborted at the deadline of the stop");
     }
     peers.close();
     stop.links.send_replace(true);

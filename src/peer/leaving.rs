@@ -38,7 +38,7 @@ impl Peers {
     pub(super) fn let_go(&self, from: &Arc<Connection>) {
         from.set_leaving();
         self.judge();
-        tracing::info!(peer = %from.peer, "node {} is being stopped: nothing more begins with it", from.peer);
+        tracing::info!(peer = %from.peer, "node {} is stopping: no new batches with it", from.peer);
         let (settle, from) = (Arc::clone(&self.settle), Arc::clone(from));
         tokio::spawn(async move {
             settle.rest().await;

@@ -31,7 +31,7 @@ impl PeerService for Listener {
         let address = info.and_then(|info| info.get_ref().remote_addr()).map_or_else(String::new, |at| at.to_string());
         let Some(place) = place else {
             peers.explain_stranger(&address);
-            return Err(Status::permission_denied("not a peer that dials this node"));
+            return Err(Status::permission_denied("not a peer that connects to this node"));
         };
         let inbound = request.into_inner().filter_map(|message| message.ok()?.frame?.kind);
         let (out, frames) = connection::outbound();

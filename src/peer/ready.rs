@@ -117,7 +117,7 @@ impl Peers {
         for &peer in &distrusted {
             tracing::error!(
                 %peer, %error,
-                "node {peer} broke {MOST_BREAKS} runs: nothing is served with it any more. Find out why with its operator, \
+                "node {peer} broke {MOST_BREAKS} runs: no requests are served with it. Find out why with its operator, \
                  then start this node again"
             );
             if let Some(link) = self.up[peer.index()].borrow().clone() {

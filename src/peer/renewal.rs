@@ -65,7 +65,7 @@ impl Peers {
         let [one, other] = &self.remotes;
         let both = tokio::join!(self.shake(one.party), self.shake(other.party));
         if both != (true, true) || timeout(PATIENCE, self.ready()).await.is_err() {
-            tracing::warn!("the links are not up again");
+            tracing::warn!("the links are still down after the renewal");
         }
     }
 
@@ -104,7 +104,7 @@ impl Peers {
             }
         };
         let _ = timeout(IDLE, idle).await;
-        tracing::info!(peer = %connection.peer, "the link has been up for long enough");
+        tracing::info!(peer = %connection.peer, "the link is renewed because of its age");
     }
 
     /// Both links, as [`links`](Self::links) has them; where one went down a moment ago, once they are up again.

@@ -59,12 +59,12 @@ impl Peers {
         if now.is_behind() && !before.is_behind() {
             tracing::error!(
                 %peer,
-                "node {peer} says that its store lacks {} changes that others hold: until its operator has acted, people are erased, \
+                "node {peer} reports that its store lacks {} changes that others have: until its operator has acted, people are erased, \
                  and nothing else is served",
                 now.lacks
             );
         } else if before.is_behind() && !now.is_behind() {
-            tracing::info!(%peer, "the store of node {peer} is in step again");
+            tracing::info!(%peer, "the store of node {peer} has caught up");
         }
     }
 
@@ -92,12 +92,12 @@ impl Peers {
                     peer = %party, lacks = now.lacks,
                     "the store of this node {what}: node {party} has made {made} changes, and {} of them are not in it. People are \
                      erased at all nodes, and nothing else is served. Stop this node and put its latest store back; if that is lost, \
-                     start it once with --accept-store, and have those who are no longer known here erased and enrolled again",
+                     start it once with --accept-store, and have those whom this store lacks erased and enrolled again",
                     now.lacks
                 );
             }
         } else if before.is_behind() {
-            tracing::info!("the store of this node is in step");
+            tracing::info!("the store of this node is complete");
         }
     }
 
@@ -109,7 +109,7 @@ impl Peers {
                 sleep(Duration::from_secs(1)).await;
             }
             tracing::warn!(
-                "the store of this node is taken as it is: whoever it has lost must be erased and enrolled again before they can be \
+                "the store of this node is accepted as it is: subjects that it lost must be erased and enrolled again before they can be \
                  compared"
             );
         });

@@ -111,28 +111,28 @@ impl fmt::Display for Check {
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The stream ended, or the other side took too long.
-    #[error("the peer went away")]
+    #[error("the peer closed the connection")]
     Gone,
     /// Nobody there, or not who should be.
     #[error(transparent)]
     Dial(#[from] DialError),
     /// The peer does not open a stream.
-    #[error("the peer refuses a stream")]
+    #[error("the peer refused the gRPC stream")]
     Refused(#[from] Box<Status>),
     /// The keys could not be agreed on.
     #[error("the handshake failed")]
     Handshake(#[from] HandshakeError),
     /// A frame that does not belong there.
-    #[error("the peer sent a frame out of place")]
+    #[error("the peer sent a frame that is not allowed in this state")]
     OutOfPlace,
     /// The node's own message to clients is not signed by the pinned identity.
     #[error("the peer's node keys are not signed by its identity")]
     Node,
     /// The peer broke too many runs.
-    #[error("the peer broke {MOST_BREAKS} runs: it is not linked with until this node is started again")]
+    #[error("the peer broke {MOST_BREAKS} runs: no link until this node is restarted")]
     Distrusted,
     /// Changes could not be settled: our own store.
-    #[error("changes in doubt could not be settled")]
+    #[error("prepared changes could not be committed or aborted")]
     Unsettled,
     /// This node's access log is not the one that the peer cosigned: this node must stop.
     #[error(transparent)]
@@ -153,10 +153,10 @@ pub enum LinkError {
         cosigned: u64,
     },
     /// What this node cosigned, or its own log, can not be read; or what the peer cosigned is not by this log's key.
-    #[error("the access log can not be held against what was cosigned of it: {0}")]
+    #[error("the access log can not be compared with its cosigned checkpoints: {0}")]
     Uncompared(String),
     /// A check failed at the peer.
-    #[error("the peer refuses the link by its check of {0}: its own log says more")]
+    #[error("the peer refused the link: check {0} failed there; see its log")]
     RefusedBy(Check),
 }
 
@@ -327,7 +327,7 @@ impl Peers {
         let check = Check::Certificate;
         let nobody = Parted { ends: [self.own.party; 2], check: Some(check) };
         if self.why.is_due(nobody, Instant::now()) {
-            tracing::info!(address, %check, "no link: the caller does not show the certificate of a peer that dials this node");
+            tracing::info!(address, %check, "no link: the caller's certificate is not the pinned one of a peer that connects to this node");
         }
     }
 
@@ -370,7 +370,7 @@ impl Peers {
         for (peer, third) in [(next, prev), (prev, next)] {
             let Ok(Err(Some(check))) = self.link(peer).map(|link| link.third()) else { continue };
             if self.why.is_due(Parted::new(peer, third, Some(check)), Instant::now()) {
-                tracing::info!(%peer, %check, "node {peer} says that it does not work together with node {third}");
+                tracing::info!(%peer, %check, "node {peer} reports that it can not use node {third}");
             }
         }
     }
@@ -383,7 +383,7 @@ impl Peers {
         }
         let check = self.why.of(*peer).unwrap_or(Check::Reached);
         if self.why.is_due(Parted::new(self.own.party, *peer, Some(check)), Instant::now()) {
-            tracing::info!(%peer, address, %check, "no link with node {peer}: no call of it gets through; its own log says why");
+            tracing::info!(%peer, address, %check, "no link with node {peer}: no call of it was accepted; see its log");
         }
     }
 
@@ -392,7 +392,7 @@ impl Peers {
         let Remote { party: peer, address, .. } = remote;
         let Some(check @ (Check::Heard | Check::Clock)) = self.check_with(*peer) else { return };
         let why = if check == Check::Heard {
-            "nothing is heard of it".to_owned()
+            "no message from it".to_owned()
         } else {
             match self.clocks.least() {
                 // Who has just linked says it within a second.
@@ -401,7 +401,7 @@ impl Peers {
             }
         };
         if self.why.is_due(Parted::new(self.own.party, *peer, Some(check)), Instant::now()) {
-            tracing::info!(%peer, address, %check, "no work together with node {peer}: {why}");
+            tracing::info!(%peer, address, %check, "node {peer} can not be used: {why}");
         }
     }
 }

@@ -60,7 +60,7 @@ use crate::share::ShapeError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Two peers who hold the same value sent different ones. One lies; which, cannot be told. Alarm, do not retry.
-    #[error("{0:?}: two peers who hold the same value sent different ones")]
+    #[error("{0:?}: the two peers sent different copies of the same value")]
     Disagree(Step),
     /// A peer or a message was lost. Retry in a new session, never in this one.
     #[error(transparent)]
@@ -100,7 +100,7 @@ impl ProtocolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// Two parties were sent different bytes for a summand that both hold.
-    #[error("the shares of the template do not belong together")]
+    #[error("the three shares are not of one template")]
     Inconsistent,
     /// The squared length of a vector, or of a row of a set, is not in its band. Which sample's and which row's, nobody learns.
     #[error("a template of the request does not have the required length")]

@@ -80,7 +80,7 @@ impl Binding<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// The length of a share is public, and so is its envelope's.
-    #[error("an envelope of {expected} bytes is due here, not of {got}")]
+    #[error("the envelope must have {expected} bytes, found {got}")]
     Length {
         /// How many bytes it must have.
         expected: usize,

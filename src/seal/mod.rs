@@ -50,12 +50,12 @@ const TAG: usize = 16;
 ///
 /// One value for every cause: a wrong key, another use and a flipped bit must look the same from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sealed bytes did not open")]
+#[error("decryption failed")]
 pub struct OpenError;
 
 /// The operating system gave no random bytes. Nothing was sealed; nothing weaker is used instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gave no random bytes")]
+#[error("the operating system's random number generator failed")]
 pub struct NoRandomness;
 
 /// Fresh random bytes from the operating system.

@@ -107,7 +107,7 @@ impl AccessLogService for Auditing {
             drop(reader);
             if let Err(cut) = cut {
                 if let Cut::Files(error) = &cut {
-                    tracing::error!(error = error as &dyn std::error::Error, "the published log cannot be read");
+                    tracing::error!(error = error as &dyn std::error::Error, "the published log can not be read");
                 }
                 // Who has gone away is told nothing.
                 let _ = end.send(refuse(&engine, cut.reason()));

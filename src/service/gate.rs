@@ -203,7 +203,7 @@ impl Gate {
             }
             Fault::More => refuse(&self.engine, "REQUEST_INVALID"),
             Fault::Full => self.overloaded(),
-            Fault::Gone => Status::cancelled("the request broke off"),
+            Fault::Gone => Status::cancelled("the request was cut off"),
         })
     }
 }

@@ -64,28 +64,28 @@ const ROOM: usize = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The subject is enrolled, or another enrolment of it is under way.
-    #[error("the subject is enrolled already")]
+    #[error("the subject is already enrolled")]
     SubjectExists,
     /// The subject is not enrolled, or no longer.
     #[error("there is no such subject")]
     SubjectUnknown,
     /// The leader gave the position of another record.
-    #[error("the position is taken")]
+    #[error("the position is in use")]
     PositionTaken,
     /// A record must expire, and later than now.
-    #[error("a record needs an expiry that lies ahead")]
+    #[error("a record's expiry must be in the future")]
     NoExpiry,
     /// The change was never prepared here, or it was aborted.
     #[error("there is no such change")]
     ChangeUnknown,
     /// Another change of the same record is pending.
-    #[error("another change of the subject is under way")]
+    #[error("another change of the subject is in progress")]
     UnderChange,
     /// A change of this name is pending: names are used once.
-    #[error("the change is prepared already")]
+    #[error("the change is already prepared")]
     AlreadyPrepared,
     /// The change is done; it can be neither prepared again nor aborted.
-    #[error("the change is committed already")]
+    #[error("the change is already committed")]
     AlreadyCommitted,
     /// Another process has the file.
     #[error("another process has this folder open: two nodes can not share one")]
@@ -94,19 +94,19 @@ pub enum StoreError {
     #[error("an enrolment needs a reference")]
     NoReference,
     /// The share is another party's: it must not lie here.
-    #[error("the share belongs to another party")]
+    #[error("the share is of another party")]
     ForeignShare,
     /// The file is the store of another party or deployment.
-    #[error("the store belongs to another party or deployment")]
+    #[error("the store is of another party or deployment")]
     ForeignStore,
     /// Written by another version of this program, or no store at all.
-    #[error("the store has another schema")]
+    #[error("the store has another schema version")]
     Schema,
     /// A box did not open: another store key, or somebody changed the file.
-    #[error("a record does not open")]
+    #[error("a record can not be decrypted with store.key")]
     Sealed(#[from] OpenError),
     /// What was in a box or column is nothing that this store writes.
-    #[error("a record does not have its form")]
+    #[error("a record is not valid")]
     Form,
     /// Nothing could be sealed.
     #[error(transparent)]
@@ -115,7 +115,7 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
     /// The file cannot be made.
-    #[error("the store's file cannot be opened")]
+    #[error("the store's file can not be opened")]
     File(#[source] std::io::Error),
     /// SQLite failed; if it was at a commit, that may be durable or not.
     #[error("SQLite failed")]

@@ -75,7 +75,7 @@ struct Exhibit {
 
 /// The log asked for what its batch had not named.
 #[derive(Debug, thiserror::Error)]
-#[error("asked for what was not read")]
+#[error("the row was not prefetched")]
 struct NotRead;
 
 fn not_read() -> LedgerFault {

@@ -11,10 +11,10 @@ use crate::name::Modality;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The model is not one of faces.
-    #[error("the model does not take faces")]
+    #[error("the model is not for faces")]
     Modality,
     /// Another number of components than the model's.
-    #[error("the model makes embeddings of {expected} components, not {found}")]
+    #[error("the model needs embeddings of {expected} components, found {found}")]
     Dimension {
         /// The model's.
         expected: usize,

@@ -269,13 +269,13 @@ pub enum ModelsError {
     #[error("the table of models is empty")]
     Empty,
     /// Two models have one name.
-    #[error("model {0} stands in the table twice")]
+    #[error("model {0} is in the table twice")]
     Twice(ModelId),
     /// That of no vector, or a row's that is not [`ROW`].
-    #[error("model {0} has a dimension that no vector has, or rows of another than {ROW}")]
+    #[error("model {0}: dimension must be even from 64 to 512, or 1024, 1536 or 2048; with the encoding rows, {ROW}")]
     Dimension(ModelId),
     /// Not between 0 and 1, or lower for a stricter rate.
-    #[error("model {0} has thresholds that are not rising between 0 and 1")]
+    #[error("model {0}: thresholds must be between 0 and 1, and rise with a stricter rate")]
     Thresholds(ModelId),
     /// Its models are not a face's and a finger's, or its numbers do not fit 16 bits.
     #[error("the fusion of {0} and {1} is not one of a face and a finger, or not within 16 bits")]

@@ -51,10 +51,10 @@ pub enum OfficerFault {
     #[error("its jwk: {0}")]
     Key(#[from] JwsError),
     /// Two officers of one bank under one name: an approval would not say whose it is.
-    #[error("its relying party has an officer of this name above")]
+    #[error("two officers of its relying party have this name")]
     NameTwice,
     /// Two officers of one bank with one key: one person could approve for both.
-    #[error("its relying party has an officer with this key above")]
+    #[error("two officers of its relying party have this key")]
     KeyTwice,
 }
 

@@ -34,10 +34,10 @@ pub enum JwsError {
     #[error(transparent)]
     PrivateKey(#[from] KeyFault),
     /// A public key was wanted and a private one came: someone leaks it.
-    #[error("a private key where a public one belongs")]
+    #[error("the jwk has a private key; remove its private members")]
     Private,
     /// The system's random generator failed.
-    #[error("no randomness")]
+    #[error("the operating system's random number generator failed")]
     Randomness,
 }
 

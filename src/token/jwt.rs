@@ -25,13 +25,15 @@ pub enum TrustError {
     #[error("an issuer's name must be 1 to 200 visible ASCII characters")]
     IssuerName,
     /// Two issuers of one name: their tokens could not be told apart.
-    #[error("an issuer's name stands twice; give one issuer all of its keys and relying parties")]
+    #[error("two [[issuers]] have the same name; merge them into one")]
     IssuerTwice,
     /// An issuer speaks for nobody, or for somebody twice.
-    #[error("relying_parties must name those that an issuer gives tokens to, at least one, and each once")]
+    #[error("relying_parties must list at least one relying party, each once")]
     RelyingParties,
     /// A gallery of somebody else, or one that stands twice.
-    #[error("galleries of issuer {issuer}: each must begin with one of its relying_parties, and stand once: {gallery}")]
+    #[error(
+        "galleries of issuer {issuer}: each must begin with one of its relying_parties and be listed once: {gallery}"
+    )]
     Gallery {
         /// Which issuer.
         issuer: String,
@@ -47,10 +49,10 @@ pub enum TrustError {
         fault: KeysFault,
     },
     /// No address, so no proof could ever fit.
-    #[error("no public address is configured")]
+    #[error("no base is configured")]
     NoBase,
     /// Not `https://` with host and port only.
-    #[error("a public address must be https://HOST[:PORT] and nothing after it")]
+    #[error("a base must be https://HOST[:PORT] without a path")]
     Base,
 }
 

@@ -15,7 +15,7 @@ pub enum KeysFault {
     #[error("there is no key in the set")]
     Empty,
     /// None of them is one of ours.
-    #[error("none of these keys verifies tokens here: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("no usable Ed25519 or P-256 key with a kid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoneOfUse(Vec<Unused>),
     /// A key of ours that is malformed, or any private one.
     #[error("key {kid}: {fault}")]

@@ -369,10 +369,10 @@ pub enum PurposeFault {
     )]
     CaptureAge,
     /// None, or out of place.
-    #[error("rules must stand with the action verify, and with no other")]
+    #[error("rules must be present with the action verify, and absent otherwise")]
     Rules,
     /// None, or out of place.
-    #[error("a table search must stand with the action search, and with no other")]
+    #[error("a table search must be present with the action search, and absent otherwise")]
     Search,
     /// In that table.
     #[error("search: {0}")]
@@ -383,7 +383,7 @@ pub enum PurposeFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleFault {
     /// It decides by what its purpose does not take.
-    #[error("its decision needs a modality that the purpose does not name")]
+    #[error("its decision needs a modality that is not in the purpose's modalities")]
     Modality,
     /// It decides by what no model here compares.
     #[error("no model served here can make its decision")]

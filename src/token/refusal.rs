@@ -71,11 +71,11 @@ refusals! {
         Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 16 to 128 visible ASCII characters.",
         Details = Unauthenticated "TOKEN_DETAILS" "The access token's authorization_details are not one known element with known members.",
         Issuer = Unauthenticated "TOKEN_ISSUER" "The access token's iss is not the issuer whose key signed it.",
-        IssuerRelyingParty = Unauthenticated "ISSUER_RELYING_PARTY" "The access token's relying party is not one that its issuer speaks for.",
+        IssuerRelyingParty = Unauthenticated "ISSUER_RELYING_PARTY" "The access token's relying party is not one of its issuer's.",
         Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
         NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
         Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",
-        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token is made to live longer than 300 seconds, than 120 where it allows searches, or than 3600 where it allows nothing but to read logs.",
+        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token's lifetime is longer than 300 seconds, than 120 if it allows searches, or than 3600 if it allows only reading logs.",
         ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
         ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
         ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg, jwk and kid.",
@@ -92,7 +92,7 @@ refusals! {
         ProofToken = Unauthenticated "PROOF_ATH" "The proof's ath is not the hash of this access token.",
         ProofRequest = Unauthenticated "PROOF_RQH" "The proof's rqh is not the hash of this request.",
         Binding = Unauthenticated "PROOF_KEY_OTHER" "The proof's key is not the one that the access token is bound to.",
-        Certificate = Unauthenticated "TOKEN_CERTIFICATE" "The access token is bound to a TLS certificate that the caller did not show.",
+        Certificate = Unauthenticated "TOKEN_CERTIFICATE" "The access token is bound to a TLS certificate that the caller did not present.",
         Client = Unauthenticated "TOKEN_CLIENT" "The request names another client than the access token's client_id.",
     }
 }
@@ -100,7 +100,7 @@ refusals! {
 refusals! {
     /// The token is genuine and does not allow this request. Goes into the access log.
     Denial {
-        ActionOther = InvalidArgument "ACTION_OTHER" "The request is not the call that it came in by.",
+        ActionOther = InvalidArgument "ACTION_OTHER" "The request is of another action than the called method.",
         PurposeNotGranted = PermissionDenied "PURPOSE_NOT_GRANTED" "The token is for another purpose.",
         PurposeUnknown = PermissionDenied "PURPOSE_UNKNOWN" "The policy has no such purpose.",
         ActionNotGranted = PermissionDenied "ACTION_NOT_GRANTED" "The token does not allow this action.",
@@ -109,7 +109,7 @@ refusals! {
         ModalityNotGranted = PermissionDenied "MODALITY_NOT_GRANTED" "The token does not allow one of the request's modalities.",
         ModalityNotAllowed = PermissionDenied "MODALITY_NOT_ALLOWED" "The policy does not allow one of the request's modalities for this purpose.",
         RelyingPartyGallery = PermissionDenied "RELYING_PARTY_GALLERY" "The gallery is not one of the token's relying party.",
-        GalleryNotListed = PermissionDenied "GALLERY_NOT_LISTED" "Nobody is enrolled into this gallery: the node's list of the relying party's galleries does not have it.",
+        GalleryNotListed = PermissionDenied "GALLERY_NOT_LISTED" "The gallery is not in the list of the relying party's galleries at the node.",
         RelyingPartyNotAllowed = PermissionDenied "RELYING_PARTY_NOT_ALLOWED" "The policy does not allow this purpose to this relying party.",
         NarrowingWider = PermissionDenied "NARROWING_WIDER" "The proof asks for more than its token allows.",
         NarrowingExcludes = PermissionDenied "NARROWING_EXCLUDES" "The proof narrows its token to something other than this request.",
@@ -126,8 +126,8 @@ refusals! {
         ApprovalExpired = PermissionDenied "APPROVAL_EXPIRED" "An approval is older than 15 minutes, or from the future.",
         SamplesUnexpected = InvalidArgument "SAMPLES_UNEXPECTED" "This action takes no samples.",
         SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample.",
-        CaptureFromFuture = InvalidArgument "CAPTURE_FROM_FUTURE" "The samples were captured later than now; set the terminal's clock.",
-        CaptureTooOld = PermissionDenied "CAPTURE_TOO_OLD" "The samples were captured longer ago than the policy allows; capture anew.",
+        CaptureFromFuture = InvalidArgument "CAPTURE_FROM_FUTURE" "The capture time is in the future; correct the terminal's clock.",
+        CaptureTooOld = PermissionDenied "CAPTURE_TOO_OLD" "The samples were captured longer ago than the policy allows; capture again.",
         ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
         ModelNotCompared = InvalidArgument "MODEL_NOT_COMPARED" "A finger's vector is for searches alone; a verification takes the finger's rows.",
         ModelNotSearched = InvalidArgument "MODEL_NOT_SEARCHED" "A search takes one sample of a vector's model, or a face and a finger whose vectors are joined.",

@@ -50,12 +50,12 @@ fn embeddings_of_any_length_are_read_and_what_is_wrong_with_others_is_told() {
         (path("column.npy", "<f4", "(512, 1)", &singles[..2048]), "512 rows of 1 components".to_owned()),
         (path("cube.npy", "<f4", "(1, 1, 512)", &singles[..2048]), "the shape [1, 1, 512]".to_owned()),
         (path("whole.npy", "<i4", "(512,)", &singles[..2048]), "whole numbers (`<i4`)".to_owned()),
-        (path("cut.npy", "<f4", "(512,)", &singles[..2000]), "takes 2048 bytes, and 2000 are there".to_owned()),
-        (text.clone(), format!("{text}: not an array in the NPY format, but a text")),
-        (short.clone(), format!("{short}: the model makes embeddings of 512 components, not 128")),
+        (path("cut.npy", "<f4", "(512,)", &singles[..2000]), "needs 2048 bytes, found 2000".to_owned()),
+        (text.clone(), format!("{text}: not an NPY file, but a text")),
+        (short.clone(), format!("{short}: the model needs embeddings of 512 components, found 128")),
         (format!("{holes}:1"), format!("{holes}, row 1: a component of the embedding is not finite")),
         // Of several, the one that is wrong.
-        (format!("{double} --face {short}"), format!("{short}: the model makes")),
+        (format!("{double} --face {short}"), format!("{short}: the model needs")),
     ] {
         let refused = shown(&face);
         assert_eq!(code(&refused), 2, "{face}");
@@ -158,8 +158,8 @@ fn keys_are_read_in_der_and_pem_and_other_files_are_told_by_what_they_are() {
     assert!(errors(&approve("p256.pem")).contains("p256.pem: others than its owner can read this key (mode 640)"));
     fs::write(dir.join("old.pem"), "-----BEGIN EC PRIVATE KEY-----\nMAAA\n-----END EC PRIVATE KEY-----\n").unwrap();
     for (key, says) in [
-        ("a/keys/tls.crt", "something else than a private key"),
-        ("old.pem", "wanted is PKCS#8: openssl pkcs8 -topk8 -nocrypt"),
+        ("a/keys/tls.crt", "the PEM does not contain a private key"),
+        ("old.pem", "the key is not PKCS#8; convert it: openssl pkcs8 -topk8 -nocrypt"),
         ("case", "not an Ed25519 or P-256 private key in PKCS#8, DER or PEM"),
     ] {
         let refused = approve(key);
@@ -191,8 +191,8 @@ fn keys_of_an_issuer_that_are_for_others_are_passed_over_and_one_that_is_wrong_i
     fs::write(dir.join("a/keys/identity.pk8"), "none").unwrap();
     for (keys, says) in [
         (serde_json::json!([key, rsa]), None),
-        (serde_json::json!([rsa]), Some("none of these keys verifies tokens here: key r1: it is not")),
-        (serde_json::json!([key, private]), Some("key r1: a private key where a public one belongs")),
+        (serde_json::json!([rsa]), Some("no usable Ed25519 or P-256 key with a kid: key r1: it is not")),
+        (serde_json::json!([key, private]), Some("key r1: the jwk has a private key; remove its private members")),
         (serde_json::json!([key, key]), Some("another key has this kid")),
     ] {
         fs::write(&jwks, serde_json::json!({ "keys": keys }).to_string()).unwrap();
@@ -203,7 +203,7 @@ fn keys_of_an_issuer_that_are_for_others_are_passed_over_and_one_that_is_wrong_i
         match says {
             None => assert!(
                 last.contains("identity.pk8")
-                    && told.contains("a key of this issuer is not used")
+                    && told.contains("a key in the issuer's JWK set is skipped")
                     && told.contains("r1"),
                 "{told}"
             ),
@@ -227,7 +227,7 @@ fn a_node_names_the_file_that_is_not_what_it_should_be() {
     for (file, content, says) in [
         ("tls.crt", vec![0x30, 0x82, 1, 2], "no certificate in PEM; of one in DER: openssl x509"),
         ("peer.key", vec![0x30, 0x82, 1, 2], "no private key in PEM"),
-        ("peer.crt", fs::read(other.join("peer.crt")).unwrap(), "do not make a TLS identity"),
+        ("peer.crt", fs::read(other.join("peer.crt")).unwrap(), "do not belong together, or are not usable for TLS"),
         ("log.pk8", fs::read(other.join("tls.key")).unwrap(), "not an Ed25519 private key in PKCS#8, DER or PEM"),
         ("witness.pk8", b"seed".to_vec(), "not an Ed25519 private key in PKCS#8, DER or PEM"),
         ("store.key", b"0123456789abcdef0123456789abcdef\n".to_vec(), "must hold 32 bytes, and has 33"),

@@ -108,16 +108,20 @@ fn what_was_begun_and_interrupted_is_asked_for_again_with_the_very_same_bytes() 
     let told = errors(&ended);
     assert_eq!((code(&ended), told.lines().count()), (130, 1), "{told}");
     assert!(
-        told.starts_with("tumar: interrupted: whether it was done is not known") && told.contains("--resume"),
+        told.starts_with("tumar: interrupted: it is not known whether the request was done")
+            && told.contains("--resume"),
         "{told}"
     );
     let (key, bytes) = (fs::read(world.dir.join("p1.key")).unwrap(), fs::read(&request).unwrap());
 
     // Nothing is begun anew over it, and it is nobody else's.
     let anew = world.call(enrolment, "enroll", &format!(" --face {faces}:0 --key-out {dir}/p1.key"));
-    assert!(code(&anew) == 2 && errors(&anew).contains("--resume asks for the very same again"), "{}", errors(&anew));
+    assert!(code(&anew) == 2 && errors(&anew).contains("repeat it with --resume"), "{}", errors(&anew));
     let other = world.call_any(enrolment, "enroll", &format!(" --subject p2 --resume --key-out {dir}/p1.key"));
-    assert!(code(&other) == 2 && errors(&other).contains("no request of this call about this person"));
+    assert!(
+        code(&other) == 2
+            && errors(&other).contains("not a saved request of this command for this subject and version")
+    );
     assert_eq!(fs::read(&request).unwrap(), bytes);
 
     // Until the links are up again, and once more: the answer is the same.

@@ -311,7 +311,7 @@ fn a_node_does_not_start_with_a_list_of_officers_that_is_none() {
     fs::write(&list, twice).unwrap();
     let refused = run(&format!("node --config {}/a/node.toml", dir.display()), "");
     assert_eq!(code(&refused), 2);
-    assert!(errors(&refused).contains("officer 2: its relying party has an officer of this name above"));
+    assert!(errors(&refused).contains("officer 2: two officers of its relying party have this name"));
 }
 
 #[test]

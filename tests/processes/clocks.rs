@@ -19,7 +19,7 @@ const DAY: i64 = 86_400;
 const WRONG: [i64; 3] = [40 * DAY, 1200 * DAY, -20 * 365 * DAY];
 
 /// What a node says that does not act by its clock, or by those of others.
-const SAYS: &str = "nothing is served, and nothing that has expired is destroyed";
+const SAYS: &str = "clock in doubt, nothing is served or destroyed";
 
 /// All that a wrong clock could destroy, or begin.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ async fn stands_still(nodes: &Nodes, wrong: Party, said_before: [usize; 3]) {
         nodes.becomes(party, ServingStatus::NotServing).await;
     }
     for other in [wrong.next(), wrong.prev()] {
-        nodes.says(wrong, &format!("no work together with node {other}"), 1).await;
-        nodes.says(other, &format!("no work together with node {wrong}"), 1).await;
+        nodes.says(wrong, &format!("node {other} can not be used"), 1).await;
+        nodes.says(other, &format!("node {wrong} can not be used"), 1).await;
     }
     let refused = nodes.verify(1).await.unwrap().unwrap_err();
     let refusal = refused.refusal().expect("a refusal by reason");

@@ -47,15 +47,15 @@ enum What {
     /// Check each mirrored log by itself: signatures, cosignatures, root, what was seen before, schema and policy
     #[command(after_help = EXIT_CODES)]
     Verify(Look),
-    /// Hold the three mirrored logs against each other: requests that are missing, extra, different or late
+    /// Compare the three mirrored logs: requests that are missing, extra, different or late
     #[command(after_help = EXIT_CODES)]
     Reconcile(Look),
-    /// Count who asked for what and how often, and show what stands out
+    /// Count the requests by relying party and purpose, and show the days that stand out
     #[command(after_help = EXIT_CODES)]
     Report(Tell),
     /// Put the auditors' page into the folder: a browser opens its index.html without any server
     Page(page::Page),
-    /// Fetch and check again and again; end with an alarm at the first broken rule
+    /// Fetch and check repeatedly; end with an alarm at the first broken rule
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Watch),
 }
@@ -63,7 +63,7 @@ enum What {
 /// Whom to believe, and where the logs are.
 #[derive(Debug, Args)]
 pub(super) struct Where {
-    /// Whose keys are believed: auditor.toml
+    /// The pinned keys: auditor.toml
     #[arg(long, default_value = "auditor.toml")]
     pins: PathBuf,
     /// Folder of the mirrored logs

@@ -27,7 +27,7 @@ pub(super) struct Watch {
     /// End after so many looks, with the last one's exit code
     #[arg(long)]
     rounds: Option<u64>,
-    /// Looks in a row in which a node may fail to answer; then it is an alarm (exit code 4)
+    /// Looks in a row without an answer of a node after which it is an alarm (exit code 4)
     #[arg(long, default_value_t = 3)]
     patience: u32,
 }
@@ -56,7 +56,7 @@ impl Watch {
                 silent[party.index()] += 1;
                 eprintln!("tumar: node {party}: {failure}");
                 if silent[party.index()] >= self.patience {
-                    eprintln!("ALARM: nothing came of node {party} {} times in a row", self.patience);
+                    eprintln!("ALARM: reading the log of node {party} failed {} times in a row", self.patience);
                     return Err(failure);
                 }
             }

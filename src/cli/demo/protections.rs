@@ -73,7 +73,7 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
     let mut all = vec![
         seen(
             "wrong_purpose",
-            "a card activation token, for cash",
+            "a card activation token used for cash",
             "PURPOSE_NOT_GRANTED",
             client.send(&other_purpose, &request).await,
         ),
@@ -93,7 +93,7 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
 
     rounds.note(&client.send(&token, &request).await?.receipts);
     let again = prepared(world, people, 0)?;
-    all.push(seen("spent_token", "a token for one request, twice", "TOKEN_SPENT", client.send(&token, &again).await));
+    all.push(seen("spent_token", "a single-use token used twice", "TOKEN_SPENT", client.send(&token, &again).await));
 
     let large = prepared(world, people, LARGE)?;
     let outcome = client.send(&world.bank.token(&CASH)?, &large).await;
@@ -130,10 +130,10 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     }
     let [face, finger] = <[_; 2]>::try_from(malformed).expect("two were sent");
     Ok(vec![
-        seen("changed_request", "an envelope changed on its way", "PROOF_RQH", on_the_way),
-        seen("changed_envelope", "the same, proven anew", "ENVELOPE_INVALID", at_the_source),
-        seen("replayed_proof", "the same proof once more", "PROOF_REPLAYED", replayed),
-        seen("malformed_face", "a face of largest components, to match anyone", "TEMPLATE_LENGTH", face),
+        seen("changed_request", "an envelope changed in transit", "PROOF_RQH", on_the_way),
+        seen("changed_envelope", "the same, with a new proof", "ENVELOPE_INVALID", at_the_source),
+        seen("replayed_proof", "the same proof again", "PROOF_REPLAYED", replayed),
+        seen("malformed_face", "a face with the largest components, to match anyone", "TEMPLATE_LENGTH", face),
         seen("malformed_finger", "a finger of forty such rows", "TEMPLATE_LENGTH", finger),
     ])
 }

@@ -97,7 +97,7 @@ impl Report<'_> {
         self.print_sights();
         self.print_logs();
         println!();
-        println!("{}", if self.all_well() { "All is as it should be." } else { "NOT ALL IS AS IT SHOULD BE." });
+        println!("{}", if self.all_well() { "All checks passed." } else { "SOME CHECKS FAILED." });
     }
 
     fn print_rounds(&self) {
@@ -106,7 +106,7 @@ impl Report<'_> {
             "synthetic" => "made-up faces and fingers (--data DIR takes real ones)".to_owned(),
             sets => format!("{sets}; each a face and a finger of two strangers, paired"),
         };
-        println!("\nPeople at the machine: {people}");
+        println!("\nPeople: {people}");
         let enrolled = milliseconds(rounds.enrolled_in / u32::try_from(self.people.count()).unwrap_or(u32::MAX));
         println!(
             "  {} enrolled by a face and two impressions of a finger, in {enrolled:.1} ms each",
@@ -126,7 +126,7 @@ impl Report<'_> {
     }
 
     fn print_protections(&self) {
-        println!("\nProtections at work: what was tried, and the error that the client saw");
+        println!("\nProtections: what was tried, and the error that the client received");
         let mut table = table(&["protection", "tried", "refused by", "reason", ""]);
         for protection in self.protections {
             table.add_row([
@@ -144,9 +144,9 @@ impl Report<'_> {
         println!(
             "\nWhat a thief of one node holds, with all of its keys: the bytes of every share it was sent and keeps"
         );
-        let mut table = table(&["node", "sent", "stored", "chi-squared (noise: 255)", "runs, no score in any"]);
+        let mut table = table(&["node", "sent", "stored", "chi-squared (random: 255)", "runs, no score in any"]);
         for sight in self.sights {
-            let verdict = if sight.is_noise() { "noise" } else { "NOT NOISE" };
+            let verdict = if sight.is_noise() { "random" } else { "NOT RANDOM" };
             table.add_row([
                 sight.party.to_string(),
                 sight.sent.to_string(),
@@ -159,7 +159,7 @@ impl Report<'_> {
     }
 
     fn print_logs(&self) {
-        println!("\nThe three access logs, held against each other");
+        println!("\nThe three access logs, compared");
         match self.logs {
             Ok(logs) => {
                 let [a, b, c] = logs.entries;

@@ -49,12 +49,12 @@ fn tell(folder: &Path, json: bool) {
         return;
     }
     println!(
-        "Three nodes run in this process until Ctrl-C. The same command starts them again, with whoever is enrolled."
+        "Three nodes run in this process until Ctrl-C. The same command starts them again, with the people who are enrolled."
     );
     println!("  client's configuration  {}", client.display());
     println!("  key of the tokens       {}", issuer.join("issuer.pk8").display());
     println!("  officers' keys          {}", officers.display());
-    println!("See who the nodes are, from another terminal:");
+    println!("Show the nodes' keys, from another terminal:");
     println!("  tumar committee --client {}", client.display());
     println!("Then enrol and verify somebody: \"By hand\" in docs/quickstart.md, or clients/python/README.md.");
 }

@@ -80,10 +80,10 @@ struct How {
     /// A table of models, instead of the one that `tumar init` writes
     #[arg(long)]
     models: Option<PathBuf>,
-    /// How often people are drawn anew for the confidence intervals
+    /// How often people are resampled for the confidence intervals
     #[arg(long, default_value_t = 1000)]
     replicates: usize,
-    /// Where all random choices begin; the same seed gives the same report
+    /// Seed of all random choices; the same seed gives the same report
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How hard to look for probes that match many strangers: 0 not at all, 2 twice as many starts as 1

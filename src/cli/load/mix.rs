@@ -42,7 +42,7 @@ pub(super) enum MixError {
     #[error("a mix is verify=PARTS,enroll=PARTS,search=PARTS: whole numbers to 65535, each name at most once")]
     Form,
     /// Nothing is asked for.
-    #[error("a mix has a part above 0")]
+    #[error("at least one part of a mix must be above 0")]
     Empty,
 }
 

@@ -116,7 +116,7 @@ struct Plan {
     /// How arrivals are spread
     #[arg(long, value_enum, default_value_t = Arrivals::Even)]
     arrivals: Arrivals,
-    /// Where all random choices begin
+    /// Seed of all random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

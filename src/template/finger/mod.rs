@@ -30,14 +30,14 @@ use super::{MOST_ROWS, ROW, SURROUNDINGS, Shape, Template};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FingerError {
     /// Fewer than [`LEAST_ROWS`](super::LEAST_ROWS) minutiae have enough of the finger around them.
-    #[error("only {rows} minutiae have enough of the finger around them: capture it again")]
+    #[error("only {rows} minutiae have enough of the finger around them: capture the finger again")]
     TooFewMinutiae {
         /// How many have.
         rows: usize,
     },
     /// Without the rows that repeat others fewer than [`LEAST_ROWS`](super::LEAST_ROWS) are left: a pattern, or one place many times over, and no finger.
     #[error(
-        "all but {kept} of the surroundings of {rows} minutiae repeat each other, which no finger's do: capture it again"
+        "all but {kept} of the surroundings of {rows} minutiae repeat each other, which no finger's do: capture the finger again"
     )]
     Repeats {
         /// How many minutiae have enough around them.

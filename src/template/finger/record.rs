@@ -35,7 +35,7 @@ pub enum RecordError {
     #[error("the record is longer than 65535 bytes")]
     TooLarge,
     /// The first four bytes are not `FMR` and a zero.
-    #[error("these bytes are no finger minutiae record")]
+    #[error("not a finger minutiae record (ISO/IEC 19794-2:2005 or ANSI/INCITS 378-2004)")]
     Magic,
     /// Another edition: the version is not ` 20` and a zero.
     #[error("the record's version is not 20")]
@@ -47,7 +47,7 @@ pub enum RecordError {
         at: usize,
     },
     /// The header's length is not that of the bytes.
-    #[error("the record says that it has {declared} bytes, but has {found}")]
+    #[error("the record's length field is {declared}, but it has {found} bytes")]
     Length {
         /// The header's.
         declared: u32,

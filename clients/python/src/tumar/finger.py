@@ -75,7 +75,7 @@ def read_record(data: bytes) -> list[View]:
         raise FingerError("RECORD_TOO_LARGE", f"the record is longer than {MOST_BYTES} bytes")
     reader = _Reader(data)
     if bytes(reader.take(">4B")) != b"FMR\0":
-        raise FingerError("RECORD_MAGIC", "these bytes are no finger minutiae record")
+        raise FingerError("RECORD_MAGIC", "not a finger minutiae record (ISO/IEC 19794-2:2005 or ANSI/INCITS 378-2004)")
     if bytes(reader.take(">4B")) != b" 20\0":
         raise FingerError("RECORD_VERSION", "the record's version is not 20")
     (declared,) = reader.take(">H")
@@ -86,7 +86,7 @@ def read_record(data: bytes) -> list[View]:
             # The long form of ANSI 378: its upper half was zero.
             ansi, (declared,) = True, reader.take(">H")
     if declared != len(data):
-        raise FingerError("RECORD_LENGTH", f"the record says that it has {declared} bytes, but has {len(data)}")
+        raise FingerError("RECORD_LENGTH", f"the record's length field is {declared}, but it has {len(data)} bytes")
     if ansi:
         reader.take(">2H")
     _equipment, _width, _height, across, down = reader.take(">5H")

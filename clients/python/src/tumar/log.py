@@ -41,10 +41,10 @@ class VerifierKey:
         try:
             material = from_b64(rest.partition("+")[2])
         except ValueError as error:
-            raise LogError("not a verifier key") from error
+            raise LogError("not a C2SP verifier key (NAME+HASH+BASE64)") from error
         made = cls(name, material[1:])
         if len(material) != 33 or not name or str(made) != text:
-            raise LogError("not a verifier key")
+            raise LogError("not a C2SP verifier key (NAME+HASH+BASE64)")
         return made
 
     @property
@@ -117,7 +117,7 @@ class Checkpoint:
         origin = _read(note)[0].split("\n")[0]
         name, _, half = origin.rpartition("/")
         if name != key.name or not _HALF.fullmatch(half):
-            raise LogError("a checkpoint of another log")
+            raise LogError("the checkpoint is of another log")
         return cls.parse(VerifierKey(origin, key.public).open(note))
 
 

@@ -104,11 +104,11 @@ class Prepared:
         head, _, body = kept.partition(b"\n")
         message = MESSAGES.get(head.removeprefix(_KEPT).decode(errors="replace"))
         if not head.startswith(_KEPT) or message is None:
-            raise InputError("the bytes are no request as this version keeps it")
+            raise InputError("the bytes are not a request saved by this version")
         try:
             return cls(head.removeprefix(_KEPT).decode(), message.FromString(body))
         except DecodeError as error:
-            raise InputError("the bytes are no request as this version keeps it") from error
+            raise InputError("the bytes are not a request saved by this version") from error
 
 
 def fields(prepared: Prepared) -> list[bytes | str]:
