@@ -8,6 +8,13 @@ import (
 	pb "tumar.example/tumar/v1"
 )
 
+// Enrolled says that a person's references stand.
+type Enrolled struct {
+	// Person is the person's key: give it to the person, and keep none.
+	Person   *PersonKey
+	Receipts *Receipts
+}
+
 // Verified says that a comparison was made. A non-match is an answer.
 type Verified struct {
 	Matched   bool
@@ -24,25 +31,25 @@ type Searched struct {
 	Receipts  *Receipts
 }
 
-// Enroll takes a person's references in. The key that it gives is for the person, and kept by nobody else.
+// Enroll takes a person's references in.
 //
 // Whoever must not lose a key with a connection draws it, prepares, keeps both, and sends: NewPersonKey, PrepareEnrolment, Send.
-func (c *Client) Enroll(ctx context.Context, token string, asked Enrolment) (*PersonKey, *Receipts, error) {
+func (c *Client) Enroll(ctx context.Context, token string, asked Enrolment) (*Enrolled, error) {
 	if asked.Person == nil {
 		asked.Person = NewPersonKey()
 	}
 	asked.Captured = orNow(asked.Captured)
-	receipts, err := sealed(ctx, c, func() (*Receipts, error) {
+	return sealed(ctx, c, func() (*Enrolled, error) {
 		prepared, err := c.PrepareEnrolment(ctx, asked)
 		if err != nil {
 			return nil, err
 		}
-		return c.Send(ctx, token, prepared)
+		receipts, err := c.Send(ctx, token, prepared)
+		if err != nil {
+			return nil, err
+		}
+		return &Enrolled{asked.Person, receipts}, nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return asked.Person, receipts, nil
 }
 
 // Verify compares probes with a person's references.

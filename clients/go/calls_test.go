@@ -65,7 +65,7 @@ func TestASearchThatTwoOfficersApprovedNamesThePerson(t *testing.T) {
 	d, own := newDesk(t), face()
 	d.enrol(captured(own))
 	digest := sha256.Sum256([]byte("case 17"))
-	details := tumar.Details{Purpose: "case_search", Actions: []string{"search"}, RelyingParty: bank, Galleries: []string{gallery}}
+	details := details("case_search", "search")
 	var approvals []string
 	for _, officer := range [][2]string{{"aida", "fraud-analyst"}, {"bolat", "privacy-officer"}} {
 		key := must(tumar.ReadSigningKey(filepath.Join(d.folder, "officers", officer[0]+".pk8")))
@@ -168,7 +168,8 @@ func TestAContextThatEndsIsNoAnswer(t *testing.T) {
 func TestManyGoroutinesUseOneClient(t *testing.T) {
 	d, own := newDesk(t), face()
 	d.enrol(captured(own))
-	details := tumar.Details{Purpose: "cash_withdrawal", Actions: []string{"verify"}, RelyingParty: bank, Galleries: []string{gallery}, MaxUses: 3}
+	details := details("cash_withdrawal", "verify")
+	details.MaxUses = 3
 	token := d.mint(details)
 	probes := []tumar.Capture{captured(like(own)), captured(like(own)), captured(face())}
 	verified, errs := make([]*tumar.Verified, len(probes)), make([]error, len(probes))

@@ -53,11 +53,16 @@ func name() string { return fmt.Sprintf("go-%08x", rand.Uint32()) }
 
 func (d *desk) token(purpose, action string, amr ...string) string {
 	d.t.Helper()
-	details := tumar.Details{Purpose: purpose, Actions: []string{action}, RelyingParty: bank, Galleries: []string{gallery}}
-	if action != "enroll" && action != "verify" {
-		details.Modalities = []tumar.Modality{}
+	return d.mint(details(purpose, action), amr...)
+}
+
+// details are for one action, and for modalities where it compares any.
+func details(purpose, action string) tumar.Details {
+	made := tumar.Details{Purpose: purpose, Actions: []string{action}, RelyingParty: bank, Galleries: []string{gallery}}
+	if action != "enroll" && action != "verify" && action != "search" {
+		made.Modalities = []tumar.Modality{}
 	}
-	return d.mint(details, amr...)
+	return made
 }
 
 func (d *desk) mint(details tumar.Details, amr ...string) string {
@@ -74,12 +79,12 @@ func (d *desk) about(purpose string) tumar.Target { return tumar.Target{gallery,
 func (d *desk) enrol(references ...tumar.Capture) *tumar.PersonKey {
 	d.t.Helper()
 	asked := tumar.Enrolment{Target: d.about("enrolment"), References: references}
-	person, receipts, err := d.client.Enroll(d.t.Context(), d.token("enrolment", "enroll", "registry_check"), asked)
+	enrolled, err := d.client.Enroll(d.t.Context(), d.token("enrolment", "enroll", "registry_check"), asked)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	same(d.t, receipts.Outcome(), "enrolled")
-	return person
+	same(d.t, enrolled.Receipts.Outcome(), "enrolled")
+	return enrolled.Person
 }
 
 func (d *desk) tryVerify(probes ...tumar.Capture) (*tumar.Verified, error) {
@@ -99,11 +104,11 @@ func (d *desk) verify(matches bool, probes ...tumar.Capture) {
 // tumar runs the service's own command, and gives what it prints.
 func (d *desk) tumar(arguments ...string) (string, error) {
 	d.t.Helper()
-	return ran(d.t, exec.Command(service(d.t), arguments...))
+	return ran(exec.Command(service(d.t), arguments...))
 }
 
-func ran(t *testing.T, command *exec.Cmd) (string, error) {
-	t.Helper()
+// ran gives what a command prints, and in the error what it says of its failure.
+func ran(command *exec.Cmd) (string, error) {
 	var told bytes.Buffer
 	command.Stderr = &told
 	printed, err := command.Output()

@@ -60,7 +60,7 @@ func ReadSigningKey(path string) (*SigningKey, error) {
 
 // ParseSigningKey does the same of what such a file holds.
 func ParseSigningKey(data []byte) (*SigningKey, error) {
-	if block, _ := pem.Decode(data); block != nil {
+	if block, _ := pem.Decode(data); block != nil && block.Type == "PRIVATE KEY" {
 		data = block.Bytes
 		defer clear(data)
 	}

@@ -1,7 +1,6 @@
 package tumar_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,14 +10,8 @@ import (
 
 const vectorFolder = "../../vectors"
 
-// file reads a file of conformance vectors.
-func file(t *testing.T, name string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(vectorFolder, name+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+func readVectors(name string) []byte {
+	return must(os.ReadFile(filepath.Join(vectorFolder, name+".json")))
 }
 
 // vectorKeys are the nodes' of the vectors.
@@ -27,11 +20,9 @@ func vectorKeys(t *testing.T) (keys [3]*tumar.EnvelopeKey) {
 	var envelopes struct {
 		Keys map[string]struct{ Public string }
 	}
-	if err := json.Unmarshal(file(t, "envelopes"), &envelopes); err != nil {
-		t.Fatal(err)
-	}
+	into(readVectors("envelopes"), &envelopes)
 	for place := range keys {
-		keys[place] = must(tumar.NewEnvelopeKey(unhex(envelopes.Keys[string("ABC"[place])].Public)))
+		keys[place] = must(tumar.NewEnvelopeKey(unhex(envelopes.Keys[of(place)].Public)))
 	}
 	return keys
 }

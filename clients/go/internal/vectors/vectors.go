@@ -50,7 +50,10 @@ type Binding struct {
 
 // Binding is the client's. A false id gives an empty one, and so another info than the vector's.
 func (b *Binding) Binding() *tumar.Binding {
-	id, _ := hex.DecodeString(strings.ReplaceAll(b.RequestID, "-", ""))
+	id, err := hex.DecodeString(strings.ReplaceAll(b.RequestID, "-", ""))
+	if err != nil || strings.ToLower(b.RequestID) != b.RequestID {
+		id = nil
+	}
 	return &tumar.Binding{
 		Deployment: b.Deployment, RelyingParty: b.RelyingParty, Client: b.Client, Path: b.Path, Purpose: b.Purpose, RequestID: id,
 		Gallery: b.Gallery, Subject: b.Subject, Modality: b.Modality, Model: b.Model, AmountKZT: b.AmountKZT,
