@@ -15,14 +15,17 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tumar.example/tumar"
+	"tumar.example/tumar/finger"
 	pb "tumar.example/tumar/v1"
 )
 
 func TestAPersonIsEnrolledToldFromAStrangerAndErased(t *testing.T) {
-	d, own := newDesk(t), face()
-	d.enrol(captured(own))
+	d, own, print := newDesk(t), face(), minutiae()
+	d.enrol(captured(own), printed(record(print, 0)))
 	d.verify(true, captured(like(own)))
 	d.verify(false, captured(face()))
+	d.verify(true, printed(record(print, 9)))
+	d.verify(false, printed(record(minutiae(), 0)))
 	certificate, err := d.client.Erase(t.Context(), d.token("erasure", "erase"), d.about("erasure"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +65,11 @@ func TestALockedPersonIsRefusedUntilUnlocked(t *testing.T) {
 }
 
 func TestASearchThatTwoOfficersApprovedNamesThePerson(t *testing.T) {
-	d, own := newDesk(t), face()
-	d.enrol(captured(own))
+	d, own, print := newDesk(t), face(), minutiae()
+	vector := func(aside uint16) tumar.Capture {
+		return tumar.Capture{"leader-fixed-1", must(finger.Vector(record(print, aside)))}
+	}
+	d.enrol(captured(own), vector(0))
 	digest := sha256.Sum256([]byte("case 17"))
 	details := details("case_search", "search")
 	var approvals []string
@@ -75,21 +81,24 @@ func TestASearchThatTwoOfficersApprovedNamesThePerson(t *testing.T) {
 	}
 	var told [][2]uint32
 	asked := tumar.Search{
-		Gallery: gallery, Purpose: "case_search", CaseDigest: digest[:], Approvals: approvals, Probes: []tumar.Capture{captured(like(own))},
+		Gallery: gallery, Purpose: "case_search", CaseDigest: digest[:], Approvals: approvals,
 		Watch: func(done, blocks uint32) { told = append(told, [2]uint32{done, blocks}) },
 	}
-	found, err := d.client.Search(t.Context(), d.mint(details), asked)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(found.Candidates, []string{d.subject}) || found.Truncated {
-		t.Fatalf("%v, where %s is due", found.Candidates, d.subject)
+	for _, probe := range []tumar.Capture{captured(like(own)), vector(6)} {
+		asked.Probes = []tumar.Capture{probe}
+		found, err := d.client.Search(t.Context(), d.mint(details), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(found.Candidates, []string{d.subject}) || found.Truncated {
+			t.Fatalf("%v, where %s is due", found.Candidates, d.subject)
+		}
 	}
 	if len(told) == 0 {
 		t.Fatal("nothing was told of the search's progress")
 	}
 	asked.Approvals = approvals[:1]
-	_, err = d.client.Search(t.Context(), d.mint(details), asked)
+	_, err := d.client.Search(t.Context(), d.mint(details), asked)
 	refused(t, err, tumar.ReasonApprovalsMissing)
 }
 

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +27,7 @@ var broken = []struct {
 		a["info"] = strings.Replace(a["info"].(string), "000000000000000142", "000000000000000141", 1)
 	}},
 	{"seal", "envelopes, the first sample of an enrolment, A, seal: ", nibbles("envelope")},
+	{"finger", "fingers, an ordinary finger: ", nibbles("vector")},
 	{"receipts", "receipts, good, no match: ", func(a answers.Answer) { a["outcome"] = "match" }},
 	{"found", "receipts, what is signed of a search: ", nibbles("digest")},
 	{"proof", "tokens, the proof: ", func(a answers.Answer) { a["jws"] = a["jws"].(string)[1:] }},
@@ -77,15 +77,8 @@ func conform(t *testing.T, spoilt string) (string, int) {
 
 func TestTheRunnerFindsThisClientRight(t *testing.T) {
 	printed, code := conform(t, "nothing")
-	if code != 0 || !strings.Contains(printed, " vectors passed") {
+	if code != 0 || !strings.Contains(printed, " vectors passed") || strings.Contains(printed, "not supported") {
 		t.Fatal(printed)
-	}
-	for line := range strings.SplitSeq(printed, "\n") {
-		name, passedBy := strings.CutPrefix(line, "not supported: ")
-		file, _, _ := strings.Cut(name, ",")
-		if passedBy && !slices.Contains(notOurs, file) {
-			t.Error(line)
-		}
 	}
 }
 

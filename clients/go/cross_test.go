@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"tumar.example/tumar"
-	"tumar.example/tumar/internal/vectors"
 )
 
 // commandToken is a token by the service's own command, in a file.
@@ -28,22 +27,25 @@ func (d *desk) commandToken(purpose, action string, amr ...string) string {
 	return path
 }
 
-func (d *desk) commandVerifies(embedding []float32) error {
+func (d *desk) commandVerifies(by string, captured []byte) error {
 	d.t.Helper()
 	_, err := d.tumar(
 		"verify", "--client", d.toml(), "--subject", d.subject, "--token", d.commandToken("cash_withdrawal", "verify"),
-		"--face", written(d.t, "face.npy", npy(embedding)), "--amount-kzt", "40000",
+		by, written(d.t, "captured", captured), "--amount-kzt", "40000",
 	)
 	return err
 }
 
 func TestTheCommandLineKnowsWhomThisClientEnrols(t *testing.T) {
-	d, own := newDesk(t), face()
-	d.enrol(captured(own))
-	if err := d.commandVerifies(like(own)); err != nil {
+	d, own, print := newDesk(t), face(), minutiae()
+	d.enrol(captured(own), printed(record(print, 0)))
+	if err := d.commandVerifies("--face", npy(like(own))); err != nil {
 		t.Fatal(err)
 	}
-	err := d.commandVerifies(face())
+	if err := d.commandVerifies("--finger", record(print, 9)); err != nil {
+		t.Fatal(err)
+	}
+	err := d.commandVerifies("--face", npy(face()))
 	if ended, is := errors.AsType[*exec.ExitError](err); !is || ended.ExitCode() != 1 {
 		t.Fatalf("%v, where a stranger's exit code 1 is due", err)
 	}
@@ -58,11 +60,11 @@ func TestTheCommandLineKnowsWhomThisClientEnrols(t *testing.T) {
 }
 
 func TestThisClientKnowsWhomTheCommandLineEnrols(t *testing.T) {
-	d, own := newDesk(t), face()
+	d, own, print := newDesk(t), face(), minutiae()
 	key, certificate := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "certificate.json")
 	_, err := d.tumar(
 		"enroll", "--client", d.toml(), "--subject", d.subject, "--token", d.commandToken("enrolment", "enroll", "registry_check"),
-		"--face", written(t, "face.npy", npy(own)), "--key-out", key,
+		"--face", written(t, "face.npy", npy(own)), "--finger", written(t, "finger.fmr", record(print, 0)), "--key-out", key,
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +73,7 @@ func TestThisClientKnowsWhomTheCommandLineEnrols(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.verify(true, captured(like(own)))
+	d.verify(true, printed(record(print, 9)))
 	d.verify(false, captured(face()))
 	_, err = d.tumar(
 		"erase", "--client", d.toml(), "--subject", d.subject, "--token", d.commandToken("erasure", "erase"), "--out", certificate,
@@ -91,11 +94,11 @@ func (d *desk) python(do string, members map[string]any, answer any) {
 	members["do"], members["folder"], members["subject"] = do, d.folder, d.subject
 	command := exec.Command(python(d.t), filepath.Join("testdata", "cross.py"))
 	command.Stdin = bytes.NewReader(must(json.Marshal(members)))
-	printed, err := ran(command)
+	told, err := ran(command)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	into([]byte(printed), answer)
+	into([]byte(told), answer)
 }
 
 func (d *desk) pythonVerifies(members map[string]any) (matched bool) {
@@ -105,8 +108,8 @@ func (d *desk) pythonVerifies(members map[string]any) (matched bool) {
 }
 
 func TestThePythonClientKnowsWhomThisClientEnrols(t *testing.T) {
-	d, own, print := newDesk(t), face(), finger()
-	d.enrol(captured(own), d.rows(record(print, 0)))
+	d, own, print := newDesk(t), face(), minutiae()
+	d.enrol(captured(own), printed(record(print, 0)))
 	same(t, d.pythonVerifies(map[string]any{"embedding": like(own)}), true)
 	same(t, d.pythonVerifies(map[string]any{"embedding": face()}), false)
 	same(t, d.pythonVerifies(map[string]any{"record": hex.EncodeToString(record(print, 9))}), true)
@@ -120,28 +123,19 @@ func TestThePythonClientKnowsWhomThisClientEnrols(t *testing.T) {
 }
 
 func TestThisClientKnowsWhomThePythonClientEnrols(t *testing.T) {
-	d, own, print := newDesk(t), face(), finger()
+	d, own, print := newDesk(t), face(), minutiae()
 	var key, subject string
 	d.python("enroll", map[string]any{"embedding": own, "record": hex.EncodeToString(record(print, 0))}, &key)
 	if _, err := tumar.ParsePersonKey(key); err != nil {
 		t.Fatal(err)
 	}
 	d.verify(true, captured(like(own)))
-	d.verify(true, d.rows(record(print, 9)))
-	d.verify(false, d.rows(record(finger(), 0)))
+	d.verify(true, printed(record(print, 9)))
+	d.verify(false, printed(record(minutiae(), 0)))
 	certificate, err := d.client.Erase(t.Context(), d.token("erasure", "erase"), d.about("erasure"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.python("certificate", map[string]any{"text": string(certificate.JSON())}, &subject)
 	same(t, subject, d.subject)
-}
-
-// rows are a finger's, made by the Python client.
-func (d *desk) rows(record []byte) tumar.Capture {
-	d.t.Helper()
-	var made []any
-	d.python("packed", map[string]any{"record": hex.EncodeToString(record)}, &made)
-	components := vectors.Unpack(unhex(made[1].(string)))
-	return tumar.Capture{"leader-rows-3", must(tumar.NewTemplate(int(made[0].(float64)), 140, components))}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tumar.example/tumar"
+	"tumar.example/tumar/finger"
 )
 
 const (
@@ -165,8 +166,8 @@ type minutia struct {
 	angle byte
 }
 
-// finger has forty minutiae of nobody.
-func finger() []minutia {
+// minutiae are forty of nobody.
+func minutiae() []minutia {
 	made := make([]minutia, 40)
 	for place := range made {
 		made[place] = minutia{uint16(100 + rand.IntN(300)), uint16(100 + rand.IntN(400)), byte(rand.IntN(256))}
@@ -175,19 +176,24 @@ func finger() []minutia {
 }
 
 // record is an ISO/IEC 19794-2:2005 record of a finger, put down so many pixels aside.
-func record(finger []minutia, aside uint16) []byte {
+func record(print []minutia, aside uint16) []byte {
 	made := []byte("FMR\x00 20\x00")
-	made = binary.BigEndian.AppendUint32(made, uint32(30+6*len(finger)))
+	made = binary.BigEndian.AppendUint32(made, uint32(30+6*len(print)))
 	for _, number := range []uint16{0, 500, 600, 197, 197} {
 		made = binary.BigEndian.AppendUint16(made, number)
 	}
-	made = append(made, 1, 0, 0, 0, 80, byte(len(finger)))
-	for _, m := range finger {
+	made = append(made, 1, 0, 0, 0, 80, byte(len(print)))
+	for _, m := range print {
 		made = binary.BigEndian.AppendUint16(made, 1<<14|(m.x+aside))
 		made = binary.BigEndian.AppendUint16(made, m.y-aside)
 		made = append(made, m.angle, 80)
 	}
 	return append(made, 0, 0)
+}
+
+// printed is a set of a finger's rows, for one comparison.
+func printed(record []byte) tumar.Capture {
+	return tumar.Capture{"leader-rows-3", must(finger.Rows(record))}
 }
 
 // npy is numpy's form of a row of floats.

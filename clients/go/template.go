@@ -3,14 +3,14 @@ package tumar
 import (
 	"fmt"
 	"math"
+
+	"tumar.example/tumar/internal/band"
 )
 
 const (
 	segment            = 512
 	rowColumns         = 140
 	leastRows, maxRows = 4, 40
-	halvings           = 60
-	largest            = 7
 )
 
 // Template is a quantised face or finger, in the clear: to be shared and wiped. One row of 64 to 512 (even), or 1024, 1536 or 2048
@@ -26,7 +26,7 @@ func NewTemplate(rows, columns int, components []int8) (*Template, error) {
 		return nil, inputError("no template has the shape %dx%d with %d components", rows, columns, len(components))
 	}
 	for _, component := range components {
-		if component < -8 || component > largest {
+		if component < -8 || component > band.Largest {
 			return nil, inputError("%d is no component of a template", component)
 		}
 	}
@@ -82,7 +82,7 @@ func Quantise(embedding []float32) (*Template, error) {
 	if err := toUnit(unit); err != nil {
 		return nil, err
 	}
-	components := roundToBand(unit)
+	components := band.Round(unit)
 	if components == nil {
 		return nil, ErrSparse
 	}
@@ -106,32 +106,5 @@ func toUnit(vector []float64) error {
 	for place := range vector {
 		vector[place] /= length
 	}
-	return nil
-}
-
-// roundToBand gives components in -7..7 along a unit vector whose squared length is 6d, 2 % less or more; nil if no scale gives that.
-// Interval, number of halvings and rounding are those of all clients, so that all make the same of one face.
-func roundToBand(unit []float64) []int8 {
-	d := len(unit)
-	lower, upper := (588*d+99)/100, 612*d/100
-	low, high := 0.0, 64*math.Sqrt(float64(d))
-	components := make([]int8, d)
-	for range halvings {
-		scale, norm := (low+high)/2, 0
-		for place, x := range unit {
-			q := max(-largest, min(largest, math.RoundToEven(scale*x)))
-			components[place] = int8(q)
-			norm += int(q) * int(q)
-		}
-		switch {
-		case norm < lower:
-			low = scale
-		case norm > upper:
-			high = scale
-		default:
-			return components
-		}
-	}
-	clear(components)
 	return nil
 }

@@ -10,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"tumar.example/tumar"
+	"tumar.example/tumar/finger"
 	"tumar.example/tumar/internal/vectors"
 	pb "tumar.example/tumar/v1"
 )
@@ -25,11 +25,8 @@ import (
 var checks = map[string]func(text []byte) error{
 	"templates": checkTemplates, "envelopes": checkEnvelopes, "transcripts": checkTranscripts, "person": checkPerson,
 	"committee": checkCommittee, "receipts": checkReceipts, "certificates": checkCertificates, "tokens": checkTokens,
-	"approvals": checkApprovals,
+	"approvals": checkApprovals, "fingers": checkFingers,
 }
-
-// notOurs are files of what this client does not do.
-var notOurs = []string{"fingers"}
 
 func TestAllVectorsPass(t *testing.T) {
 	for name, check := range checks {
@@ -45,11 +42,11 @@ func TestNoFileOfVectorsIsLeftOut(t *testing.T) {
 	paths := must(filepath.Glob(filepath.Join(vectorFolder, "*.json")))
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
-		if checks[name] == nil && !slices.Contains(notOurs, name) {
+		if checks[name] == nil {
 			t.Errorf("%s is not held against the client", path)
 		}
 	}
-	same(t, len(paths), len(checks)+len(notOurs))
+	same(t, len(paths), len(checks))
 }
 
 func vectorConfig() *tumar.ClientConfig {
@@ -228,6 +225,31 @@ func checkPerson(text []byte) error {
 			must(fmt.Sscan(counter, &number))
 			faults = append(faults, agreeHex("a handle of "+of(place), key.Handle(party, number), handle))
 		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkFingers(text []byte) error {
+	var file struct {
+		Cases []struct {
+			Name, Record, Reason, Set, Vector string
+			Rows                              int
+		}
+	}
+	into(text, &file)
+	var faults []error
+	for _, c := range file.Cases {
+		rows, err := finger.Rows(unhex(c.Record))
+		vector, other := finger.Vector(unhex(c.Record))
+		if refused, is := errors.AsType[*finger.Error](err); is {
+			also, _ := errors.AsType[*finger.Error](other)
+			faults = append(faults, agree(c.Name, []string{refused.Reason, also.Reason}, []string{c.Reason, c.Reason}))
+			continue
+		}
+		faults = append(
+			faults, agree(c.Name, "", c.Reason), agree(c.Name, must(rows, err).Rows(), c.Rows), agreeHex(c.Name, rows.Pack(), c.Set),
+			agreeHex(c.Name, must(vector, other).Pack(), c.Vector),
+		)
 	}
 	return errors.Join(faults...)
 }

@@ -47,9 +47,4 @@ def certificate():
     return read.subject
 
 
-def packed():
-    made = rows()[1]
-    return [made.rows, made.pack().hex()]
-
-
 print(json.dumps(globals()[asked["do"]]()))

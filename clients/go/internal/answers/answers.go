@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"tumar.example/tumar"
+	"tumar.example/tumar/finger"
 	"tumar.example/tumar/internal/vectors"
 	pb "tumar.example/tumar/v1"
 )
@@ -57,6 +58,7 @@ func All() map[string]func(*Question) Answer {
 	return map[string]func(*Question) Answer{
 		"quantise": quantise, "split": split, "info": info, "seal": seal, "transcript": transcript, "person": person,
 		"committee": committee, "receipts": receipts, "found": found, "certificate": certificate, "proof": proof, "approval": approval,
+		"finger": fingers,
 	}
 }
 
@@ -235,4 +237,18 @@ func approval(q *Question) Answer {
 		Name: asked.Name, Role: asked.Role, Deployment: asked.Deployment, Details: asked.Details.Details(),
 		CaseDigest: unhex(asked.Case), Stamp: asked.stamp(),
 	}))}
+}
+
+func fingers(q *Question) Answer {
+	var asked struct{ Record string }
+	q.into(&asked)
+	set, err := finger.Rows(unhex(asked.Record))
+	if refused, is := errors.AsType[*finger.Error](err); is {
+		return Answer{"reason": refused.Reason}
+	}
+	vector, err := finger.Vector(unhex(asked.Record))
+	if refused, is := errors.AsType[*finger.Error](err); is {
+		return Answer{"reason": refused.Reason}
+	}
+	return Answer{"set": hex.EncodeToString(must(set, err).Pack()), "vector": hex.EncodeToString(must(vector, err).Pack())}
 }

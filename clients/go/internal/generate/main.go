@@ -1,5 +1,5 @@
-// Command generate brings into the package what stands elsewhere in the repository, once: the messages of proto/ and the table of reasons in
-// the main README. `go generate` runs it; nothing that it writes is in the repository.
+// Command generate brings into the package what stands elsewhere in the repository, once: the messages of proto/, the table of reasons in
+// the main README, and the learned weights of fingers. `go generate` runs it; nothing that it writes is in the repository.
 package main
 
 import (
@@ -40,17 +40,35 @@ func main() {
 			log.Fatalf("%s: %v", plugin, err)
 		}
 	}
+	if err := errors.Join(writeReasons(), copyWeights()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func writeReasons() error {
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	made, err := reasons(string(readme))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	if err := os.WriteFile("reasons.go", made, 0o644); err != nil {
-		log.Fatal(err)
+	return os.WriteFile("reasons.go", made, 0o644)
+}
+
+// copyWeights puts them where a package can embed them.
+func copyWeights() error {
+	const from, to = repository + "/src/template/finger/weights", "finger/weights"
+	if err := os.RemoveAll(to); err != nil {
+		return err
 	}
+	for _, model := range []string{"leader-rows-3", "leader-fixed-1"} {
+		if err := os.CopyFS(filepath.Join(to, model), os.DirFS(filepath.Join(from, model))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compile reads the messages, and makes of them what protoc would hand its plugins. So no protoc has to be installed.
