@@ -35,11 +35,12 @@ type Searched struct {
 //
 // Whoever must not lose a key with a connection draws it, prepares, keeps both, and sends: NewPersonKey, PrepareEnrolment, Send.
 func (c *Client) Enroll(ctx context.Context, token string, asked Enrolment) (*Enrolled, error) {
-	if asked.Person == nil {
+	drawn := asked.Person == nil
+	if drawn {
 		asked.Person = NewPersonKey()
 	}
 	asked.Captured = orNow(asked.Captured)
-	return sealed(ctx, c, func() (*Enrolled, error) {
+	enrolled, err := sealed(ctx, c, func() (*Enrolled, error) {
 		prepared, err := c.PrepareEnrolment(ctx, asked)
 		if err != nil {
 			return nil, err
@@ -50,6 +51,10 @@ func (c *Client) Enroll(ctx context.Context, token string, asked Enrolment) (*En
 		}
 		return &Enrolled{asked.Person, receipts}, nil
 	})
+	if err != nil && drawn {
+		asked.Person.Wipe()
+	}
+	return enrolled, err
 }
 
 // Verify compares probes with a person's references.

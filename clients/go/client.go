@@ -123,7 +123,7 @@ func (c *Client) invoke(ctx context.Context, token string, prepared *Prepared) (
 	if err != nil {
 		return nil, err
 	}
-	answer := prepared.call.answer()
+	answer := another(prepared.call.answer)
 	if err := c.connection.Invoke(ctx, prepared.Path(), prepared.message, answer); err != nil {
 		return nil, fromRPC(err)
 	}

@@ -17,20 +17,26 @@ import (
 	"tumar.example/tumar"
 )
 
-// The library that most programs in Go make their JWS with. Of each algorithm, a key, and how proofs by it are dressed.
+// shapes are proofs as programs make them by the library that most in Go use, each by a key of its own.
 var shapes = []struct {
-	name   string
-	method jwt.SigningMethod
-	signer crypto.Signer
-	scheme string
-	id     string
-	hasKid bool
+	name       string
+	method     jwt.SigningMethod
+	signer     crypto.Signer
+	scheme, id string
+	hasKid     bool
 }{
-	{"ES256 with a kid and a UUID, in lower case", jwt.SigningMethodES256, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), "dpop", "0b2f6c1e-52d4-4f0e-9a0b-7f6f4c6f2a10", true},
-	{"EdDSA with an id of 16 characters", jwt.SigningMethodEdDSA, must2(ed25519.GenerateKey(rand.Reader)), "DPoP", "kJ2vP0qRz7XyT1aB", false},
+	{
+		"ES256 with a kid and a UUID, in lower case", jwt.SigningMethodES256, must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)),
+		"dpop", "0b2f6c1e-52d4-4f0e-9a0b-7f6f4c6f2a10", true,
+	},
+	{
+		"EdDSA with an id of 16 characters", jwt.SigningMethodEdDSA, ed25519Key(),
+		"DPoP", "kJ2vP0qRz7XyT1aB", false,
+	},
 }
 
-func must2(_ ed25519.PublicKey, key ed25519.PrivateKey, err error) ed25519.PrivateKey {
+func ed25519Key() ed25519.PrivateKey {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
 	return must(key, err)
 }
 

@@ -36,21 +36,26 @@ type withReceipts interface {
 	GetReceipts() []*pb.Receipt
 }
 
-// call is what is known of one of them.
+// call is what is known of one of them. Request and answer are empty, to make others of.
 type call struct {
 	name     string
-	request  func() Message
-	answer   func() withReceipts
+	request  Message
+	answer   withReceipts
 	outcomes []string
 }
 
 var calls = []call{
-	{"EnrollSubject", func() Message { return new(pb.EnrollSubjectRequest) }, func() withReceipts { return new(pb.EnrollSubjectResponse) }, []string{"enrolled"}},
-	{"VerifySubject", func() Message { return new(pb.VerifySubjectRequest) }, func() withReceipts { return new(pb.VerifySubjectResponse) }, []string{"match", "no_match"}},
-	{"EraseSubject", func() Message { return new(pb.EraseSubjectRequest) }, func() withReceipts { return new(pb.EraseSubjectResponse) }, []string{"erased"}},
-	{"LockSubject", func() Message { return new(pb.LockSubjectRequest) }, func() withReceipts { return new(pb.LockSubjectResponse) }, []string{"locked"}},
-	{"UnlockSubject", func() Message { return new(pb.UnlockSubjectRequest) }, func() withReceipts { return new(pb.UnlockSubjectResponse) }, []string{"unlocked"}},
-	{"SearchGallery", func() Message { return new(pb.SearchGalleryRequest) }, func() withReceipts { return new(pb.SearchResult) }, []string{"searched"}},
+	{"EnrollSubject", new(pb.EnrollSubjectRequest), new(pb.EnrollSubjectResponse), []string{"enrolled"}},
+	{"VerifySubject", new(pb.VerifySubjectRequest), new(pb.VerifySubjectResponse), []string{"match", "no_match"}},
+	{"EraseSubject", new(pb.EraseSubjectRequest), new(pb.EraseSubjectResponse), []string{"erased"}},
+	{"LockSubject", new(pb.LockSubjectRequest), new(pb.LockSubjectResponse), []string{"locked"}},
+	{"UnlockSubject", new(pb.UnlockSubjectRequest), new(pb.UnlockSubjectResponse), []string{"unlocked"}},
+	{"SearchGallery", new(pb.SearchGalleryRequest), new(pb.SearchResult), []string{"searched"}},
+}
+
+// another is a new message of the same kind.
+func another[M proto.Message](message M) M {
+	return message.ProtoReflect().New().Interface().(M)
 }
 
 func callNamed(name string) *call {
@@ -93,7 +98,7 @@ func ParsePrepared(data []byte) (*Prepared, error) {
 	if !isKept || call == nil {
 		return nil, inputError("the bytes are no request as this version keeps it")
 	}
-	message := call.request()
+	message := another(call.request)
 	if err := proto.Unmarshal(body, message); err != nil {
 		return nil, inputError("the bytes are no request as this version keeps it: %v", err)
 	}

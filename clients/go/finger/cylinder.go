@@ -104,6 +104,7 @@ func surroundings(marks []mark, own int, hull []point) []float64 {
 		contribute(made[place*directions:][:directions], at, marks, own, shares)
 	}
 	if valid < leastValidCells {
+		clear(made)
 		return nil
 	}
 	return made

@@ -1,6 +1,7 @@
 // Package finger makes templates of fingers: of a minutiae record, rows for one comparison, or a vector for searches.
 //
-// The constants are those of docs/clients.md. The learned weights fit the minutiae of one extractor, LEADER, after which the models are named.
+// The constants are those of docs/clients.md. The learned weights fit the minutiae of one extractor, LEADER, and the models are named
+// after it.
 package finger
 
 import (

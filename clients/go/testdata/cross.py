@@ -13,7 +13,8 @@ folder, gallery = asked["folder"], "banks/b17/customers"
 def desk(purpose, action, *amr, modalities=("face", "finger")):
     client, issuer = Client.open(f"{folder}/client/client.toml"), SigningKey.read(f"{folder}/issuer/issuer.pk8")
     details = Details(purpose, (action,), "banks/b17", (gallery,), modalities)
-    return client, client.claims("https://issuer.b17.dev.tumar.internal", details, amr).mint(issuer), Target(gallery, asked["subject"], purpose)
+    token = client.claims("https://issuer.b17.dev.tumar.internal", details, amr).mint(issuer)
+    return client, token, Target(gallery, asked["subject"], purpose)
 
 
 def face():
