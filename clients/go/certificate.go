@@ -9,10 +9,10 @@ import (
 	pb "tumar.example/tumar/v1"
 )
 
-const certificateKind = "tumar erasure certificate 2"
+const certificateKind = "tumar erasure certificate 3"
 
-// ErasureCertificate is three nodes' signed word that a person's record key is destroyed. Whoever has their public keys can check it,
-// offline.
+// ErasureCertificate is three nodes' signed word that a person's record key is destroyed, or that the node held none. It can be checked
+// offline, with their public keys.
 type ErasureCertificate struct{ shown shownCertificate }
 
 // shownCertificate is its form as JSON; the order of members says nothing.
@@ -29,6 +29,7 @@ type shownCertificate struct {
 
 type shownReceipt struct {
 	Party          string   `json:"party"`
+	Outcome        string   `json:"outcome"`
 	LogIndex       uint64   `json:"log_index"`
 	LeafHash       string   `json:"leaf_hash"`
 	InclusionProof []string `json:"inclusion_proof"`
@@ -48,7 +49,7 @@ func newCertificate(deployment string, prepared *Prepared, receipts *Receipts) *
 			path = append(path, hex.EncodeToString(hash))
 		}
 		shown.Receipts = append(shown.Receipts, shownReceipt{
-			string(receipt.Party), receipt.LogIndex, hex.EncodeToString(receipt.LeafHash), path, receipt.Checkpoint,
+			string(receipt.Party), receipt.Outcome, receipt.LogIndex, hex.EncodeToString(receipt.LeafHash), path, receipt.Checkpoint,
 			hex.EncodeToString(receipt.Signature),
 		})
 	}
@@ -79,7 +80,7 @@ func (c *ErasureCertificate) parse(text []byte) error {
 		return err
 	}
 	for _, receipt := range raw.Receipts {
-		err := exactMembers(receipt, "party", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature")
+		err := exactMembers(receipt, "party", "outcome", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature")
 		if err != nil {
 			return err
 		}
@@ -139,6 +140,16 @@ func (c *ErasureCertificate) JSON() []byte {
 // Subject is who was erased.
 func (c *ErasureCertificate) Subject() string { return c.shown.Subject }
 
+// HadNone are the nodes that say that they held nothing of the person: they had lost what the others held.
+func (c *ErasureCertificate) HadNone() (parties []Party) {
+	for _, receipt := range c.shown.Receipts {
+		if receipt.Outcome == hadNone {
+			parties = append(parties, Party(receipt.Party))
+		}
+	}
+	return parties
+}
+
 // Verify checks all three signatures and places. The error is a *CertificateNotTrusted or a *ReceiptNotTrusted.
 func (c *ErasureCertificate) Verify(config *ClientConfig) error {
 	if c.shown.Deployment != config.Deployment {
@@ -167,8 +178,8 @@ func (s *shownReceipt) receipt(party Party, transcript []byte) (*Receipt, error)
 	if err := errors.Join(ofLeaf, ofSignature); err != nil {
 		return nil, err
 	}
-	if s.Party != string(party) {
-		return nil, errors.New("another party's receipt")
+	if s.Party != string(party) || s.Outcome != erased && s.Outcome != hadNone {
+		return nil, errors.New("another party's receipt, or of another call")
 	}
 	path := make([][]byte, len(s.InclusionProof))
 	for place, text := range s.InclusionProof {
@@ -178,5 +189,5 @@ func (s *shownReceipt) receipt(party Party, transcript []byte) (*Receipt, error)
 		}
 		path[place] = hash
 	}
-	return &Receipt{party, "erased", transcript, s.LogIndex, leaf, path, s.Checkpoint, signature, nil}, nil
+	return &Receipt{party, s.Outcome, transcript, s.LogIndex, leaf, path, s.Checkpoint, signature, nil}, nil
 }

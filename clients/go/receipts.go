@@ -7,16 +7,22 @@ import (
 	pb "tumar.example/tumar/v1"
 )
 
+const (
+	erased = "erased"
+	// hadNone is said by a node that held nothing of a person who was to be erased.
+	hadNone = "had_none"
+)
+
 var outcomeWords = map[pb.Outcome]string{
 	pb.Outcome_OUTCOME_MATCH: "match", pb.Outcome_OUTCOME_NO_MATCH: "no_match", pb.Outcome_OUTCOME_ENROLLED: "enrolled",
-	pb.Outcome_OUTCOME_ERASED: "erased", pb.Outcome_OUTCOME_LOCKED: "locked", pb.Outcome_OUTCOME_UNLOCKED: "unlocked",
-	pb.Outcome_OUTCOME_SEARCHED: "searched", pb.Outcome_OUTCOME_LOGGED: "logged",
+	pb.Outcome_OUTCOME_ERASED: erased, pb.Outcome_OUTCOME_LOCKED: "locked", pb.Outcome_OUTCOME_UNLOCKED: "unlocked",
+	pb.Outcome_OUTCOME_SEARCHED: "searched", pb.Outcome_OUTCOME_LOGGED: "logged", pb.Outcome_OUTCOME_HAD_NONE: hadNone,
 }
 
 // Receipt is one node's signed word on a request.
 type Receipt struct {
 	Party Party
-	// Outcome is match, no_match, enrolled, erased, locked, unlocked or searched.
+	// Outcome is match, no_match, enrolled, erased, had_none, locked, unlocked or searched.
 	Outcome    string
 	Transcript []byte
 	LogIndex   uint64
@@ -75,8 +81,13 @@ func (r *Receipt) verify(pin *NodePin, deployment string) error {
 // Receipts are three, of A, B and C, that were checked against pinned keys and against one request.
 type Receipts [3]Receipt
 
-// Outcome is the word that all three signed.
-func (r *Receipts) Outcome() string { return r[0].Outcome }
+// Outcome is the word that all three signed. Of an erasure it is erased, and each receipt says for itself what its node had.
+func (r *Receipts) Outcome() string {
+	if r[0].Outcome == hadNone {
+		return erased
+	}
+	return r[0].Outcome
+}
 
 // CheckReceipts believes nothing but three receipts of this very request. The error is a *ReceiptNotTrusted: the first fault that is found.
 func CheckReceipts(receipts []*pb.Receipt, prepared *Prepared, config *ClientConfig) (*Receipts, error) {
@@ -109,13 +120,22 @@ func (r *Receipts) agree(transcript []byte, outcomes []string, pins *[3]NodePin,
 		switch {
 		case !bytes.Equal(receipt.Transcript, transcript):
 			return &ReceiptNotTrusted{ReceiptOtherRequest, receipt.Party}
-		case receipt.Outcome != first.Outcome || !slices.Contains(outcomes, receipt.Outcome):
+		case !slices.Contains(outcomes, receipt.Outcome) || !goTogether(receipt.Outcome, first.Outcome):
 			return &ReceiptNotTrusted{ReceiptOutcome, receipt.Party}
 		case !bytes.Equal(receipt.Found, first.Found) || hasFound != (first.Outcome == "searched"):
 			return &ReceiptNotTrusted{ReceiptFound, receipt.Party}
 		}
 	}
+	if r[0].Outcome == hadNone && r[1].Outcome == hadNone && r[2].Outcome == hadNone {
+		return &ReceiptNotTrusted{ReceiptOutcome, PartyA}
+	}
 	return nil
+}
+
+// goTogether tells whether two nodes may say this of one request: the same; or of an erasure, that one of them held nothing.
+func goTogether(one, other string) bool {
+	isErasure := func(word string) bool { return word == erased || word == hadNone }
+	return one == other || isErasure(one) && isErasure(other)
 }
 
 // FoundDigest is what receipts of a search sign of its result.

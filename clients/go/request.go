@@ -47,7 +47,7 @@ type call struct {
 var calls = []call{
 	{"EnrollSubject", new(pb.EnrollSubjectRequest), new(pb.EnrollSubjectResponse), []string{"enrolled"}},
 	{"VerifySubject", new(pb.VerifySubjectRequest), new(pb.VerifySubjectResponse), []string{"match", "no_match"}},
-	{"EraseSubject", new(pb.EraseSubjectRequest), new(pb.EraseSubjectResponse), []string{"erased"}},
+	{"EraseSubject", new(pb.EraseSubjectRequest), new(pb.EraseSubjectResponse), []string{erased, hadNone}},
 	{"LockSubject", new(pb.LockSubjectRequest), new(pb.LockSubjectResponse), []string{"locked"}},
 	{"UnlockSubject", new(pb.UnlockSubjectRequest), new(pb.UnlockSubjectResponse), []string{"unlocked"}},
 	{"SearchGallery", new(pb.SearchGalleryRequest), new(pb.SearchResult), []string{"searched"}},

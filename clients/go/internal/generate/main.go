@@ -1,5 +1,5 @@
-// Command generate brings into the package what stands elsewhere in the repository, once: the messages of proto/, the table of reasons in
-// the main README, and the learned weights of fingers. `go generate` runs it; nothing that it writes is in the repository.
+// Command generate brings into the package what stands elsewhere in the repository, once: the messages of proto/, the table of
+// refusals, and the learned weights of fingers. `go generate` runs it; nothing that it writes is in the repository.
 package main
 
 import (
@@ -46,11 +46,15 @@ func main() {
 }
 
 func writeReasons() error {
-	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	// The table has a document of its own, where there is one.
+	document, err := os.ReadFile(filepath.Join(repository, "docs", "reasons.md"))
+	if errors.Is(err, os.ErrNotExist) {
+		document, err = os.ReadFile(filepath.Join(repository, "README.md"))
+	}
 	if err != nil {
 		return err
 	}
-	made, err := reasons(string(readme))
+	made, err := reasons(string(document))
 	if err != nil {
 		return err
 	}
