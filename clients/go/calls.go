@@ -8,21 +8,21 @@ import (
 	pb "tumar.example/tumar/v1"
 )
 
-// Enrolled says that a person's references stand.
+// Enrolled is the result of an enrolment.
 type Enrolled struct {
-	// Person is the person's key: give it to the person, and keep none.
+	// Person is the person's key: give it to the person, and keep no copy.
 	Person   *PersonKey
 	Receipts *Receipts
 }
 
-// Verified says that a comparison was made. A non-match is an answer.
+// Verified is the result of a comparison. A non-match is a result, not an error.
 type Verified struct {
 	Matched   bool
 	Receipts  *Receipts
 	RequestID string
 }
 
-// Searched says that a gallery was searched.
+// Searched is the result of a search.
 type Searched struct {
 	// Candidates match, in the order of their enrolment.
 	Candidates []string
@@ -31,9 +31,10 @@ type Searched struct {
 	Receipts  *Receipts
 }
 
-// Enroll takes a person's references in.
+// Enroll enrols a person at all three nodes.
 //
-// Whoever must not lose a key with a connection draws it, prepares, keeps both, and sends: NewPersonKey, PrepareEnrolment, Send.
+// If the connection breaks, the key is lost with it. To be safe, make the key and the request first, store both, and then send:
+// NewPersonKey, PrepareEnrolment, Send.
 func (c *Client) Enroll(ctx context.Context, token string, asked Enrolment) (*Enrolled, error) {
 	drawn := asked.Person == nil
 	if drawn {
@@ -108,7 +109,7 @@ func (c *Client) Unlock(ctx context.Context, token string, target Target) (*Rece
 	return c.Send(ctx, token, prepared)
 }
 
-// PrepareEnrolment makes the request of Enroll, to be kept before it is sent. The person's key must be given.
+// PrepareEnrolment makes the request of Enroll, to be stored before it is sent. Person must be set.
 func (c *Client) PrepareEnrolment(ctx context.Context, asked Enrolment) (*Prepared, error) {
 	committee, err := c.Committee(ctx)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *Client) PrepareVerification(ctx context.Context, asked Verification) (*
 	return sealVerification(c.config, committee, asked)
 }
 
-// PrepareSearch makes the request of Search. Watch is SendSearch's to be given.
+// PrepareSearch makes the request of Search. Watch is ignored here: give it to SendSearch.
 func (c *Client) PrepareSearch(ctx context.Context, asked Search) (*Prepared, error) {
 	committee, err := c.Committee(ctx)
 	if err != nil {
@@ -150,7 +151,8 @@ func (c *Client) PrepareUnlock(target Target) (*Prepared, error) {
 	return withoutSamples(c.config, "UnlockSubject", target)
 }
 
-// Send proves and calls. After a lost connection send the same again: it is answered as the first would have been, and is no second use.
+// Send signs a proof and sends the request. After a lost connection send the same again: it gets the answer that the first would have
+// had, and does not count as a second use.
 func (c *Client) Send(ctx context.Context, token string, prepared *Prepared) (*Receipts, error) {
 	switch prepared.Call() {
 	case "VerifySubject":

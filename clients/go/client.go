@@ -23,8 +23,8 @@ const (
 	refreshBefore = 10 * time.Minute
 )
 
-// Client is the client of banks and terminals: it splits, seals, proves, calls, and checks three receipts. Any number of goroutines may use
-// it. A context's deadline that is sooner than the client's own (10 s; 5 minutes of a search) holds.
+// Client makes calls to the nodes, and checks the receipts of each answer. It is safe for concurrent use. A call ends after 10 s, a search
+// after 5 minutes, or at the context's deadline if that is sooner.
 type Client struct {
 	config     *ClientConfig
 	connection *grpc.ClientConn
@@ -38,7 +38,7 @@ func NewClient(config *ClientConfig, options ...grpc.DialOption) (*Client, error
 	if !pinned.AppendCertsFromPEM(config.Certificate) {
 		return nil, inputError("the leader's certificate is no certificate in PEM")
 	}
-	// The pinned certificate is the only root that is believed.
+	// The pinned certificate is the only trust anchor.
 	secured := credentials.NewTLS(&tls.Config{RootCAs: pinned, ServerName: config.ServerName, MinVersion: tls.VersionTLS13})
 	connection, err := grpc.NewClient(config.Address, append([]grpc.DialOption{grpc.WithTransportCredentials(secured)}, options...)...)
 	if err != nil {
@@ -47,7 +47,7 @@ func NewClient(config *ClientConfig, options ...grpc.DialOption) (*Client, error
 	return &Client{config: config, connection: connection}, nil
 }
 
-// Open makes a client by a client.toml, asks who the nodes are, and checks all three against the pinned keys.
+// Open makes a client from a client.toml, asks for the committee, and checks all three nodes against the pinned keys.
 func Open(ctx context.Context, path string) (*Client, error) {
 	config, err := ReadClientConfig(path)
 	if err != nil {
@@ -63,10 +63,10 @@ func Open(ctx context.Context, path string) (*Client, error) {
 	return client, nil
 }
 
-// Close hangs up.
+// Close closes the connection.
 func (c *Client) Close() error { return c.connection.Close() }
 
-// Config says whom the client calls and believes.
+// Config is the client's configuration.
 func (c *Client) Config() *ClientConfig { return c.config }
 
 // Claims are what a token for this client says; Mint signs it with an issuer's key.
@@ -77,7 +77,7 @@ func (c *Client) Claims(issuer string, details Details, amr ...string) TokenClai
 	}
 }
 
-// Refresh asks anew who the nodes are.
+// Refresh asks for the committee again.
 func (c *Client) Refresh(ctx context.Context) (*Committee, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()

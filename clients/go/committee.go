@@ -18,7 +18,8 @@ const (
 
 var modalities = map[pb.Modality]Modality{pb.Modality_MODALITY_FACE: Face, pb.Modality_MODALITY_FINGER: Finger}
 
-// Model is an extractor that the nodes serve. By the leader's word alone: a false one leads to a refusal, not to a disclosure.
+// Model is an extractor that the nodes serve. Only the leader says so, and no node signs it: a false model leads to a refusal, not to a
+// disclosure.
 type Model struct {
 	ID       string
 	Modality Modality
@@ -33,7 +34,7 @@ func (m *Model) Takes(template *Template) bool {
 	return template.columns == m.Dimension && (template.rows > 1) == m.IsRows
 }
 
-// Limits is what a request may not exceed, by the leader's word.
+// Limits is what a request may not exceed. Only the leader says so.
 type Limits struct {
 	MaxRequestBytes, MaxSamples uint32
 	// Retention is for how long a repeated request is given the same answer.
@@ -53,7 +54,7 @@ type Committee struct {
 	Limits  Limits
 }
 
-// CheckCommittee holds an answer against the pinned keys. The error is a *CommitteeNotTrusted: the first fault that is found.
+// CheckCommittee checks an answer against the pinned keys. The error is a *CommitteeNotTrusted: the first fault that is found.
 func CheckCommittee(answer *pb.GetCommitteeResponse, config *ClientConfig) (*Committee, error) {
 	if answer.GetDeployment() != config.Deployment {
 		return nil, &CommitteeNotTrusted{Fault: CommitteeDeployment}

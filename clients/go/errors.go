@@ -12,7 +12,7 @@ import (
 
 const domain = "tumar.v1"
 
-// InputError says that what the caller brought makes no request. Nothing was sent.
+// InputError says that no request can be made of the caller's input. Nothing was sent.
 type InputError struct{ message string }
 
 func (e *InputError) Error() string { return e.message }
@@ -21,7 +21,7 @@ func inputError(format string, values ...any) error {
 	return &InputError{fmt.Sprintf(format, values...)}
 }
 
-// Why an embedding is no template. Each is an *InputError.
+// Why no template can be made of an embedding. Each is an *InputError.
 var (
 	ErrDimension = &InputError{"no model makes embeddings of so many components"}
 	ErrNotFinite = &InputError{"a component of the embedding is not finite"}
@@ -37,7 +37,7 @@ func (r Reason) Error() string { return string(r) }
 // Known tells whether this version of the client knows the reason. Treat one that it does not know by the status.
 func (r Reason) Known() bool { return knownReasons[r] }
 
-// Refusal is a node's word that it does not do what was asked, and why.
+// Refusal is the answer of a node that does not do what was asked.
 type Refusal struct {
 	Reason  Reason
 	Status  codes.Code
@@ -64,7 +64,8 @@ func (e *Refusal) Error() string {
 // Unwrap lets errors.Is find the reason.
 func (e *Refusal) Unwrap() error { return e.Reason }
 
-// Unanswered says that nobody answered, or somebody did who is no node. Whether anything was done is not known: send the same Prepared again.
+// Unanswered says that there was no answer, or one that does not come from a node. It is not known whether the request was carried out: send
+// the same Prepared again.
 type Unanswered struct {
 	Status codes.Code
 	cause  error
@@ -77,7 +78,8 @@ func (e *Unanswered) Error() string {
 // Unwrap gives gRPC's error.
 func (e *Unanswered) Unwrap() error { return e.cause }
 
-// ErrNotTrusted is in all errors that say that what came back does not hold against the pinned keys. Nothing of it is to be believed.
+// ErrNotTrusted matches, by errors.Is, each error that says that an answer does not verify against the pinned keys. Do not use anything of
+// such an answer.
 var ErrNotTrusted = errors.New("not trusted")
 
 // CommitteeFault is what is wrong with who the nodes say they are.

@@ -15,15 +15,14 @@ import (
 	"os"
 )
 
-// SigningKey signs a client's proofs, an issuer's tokens, an officer's approvals: EdDSA over Ed25519, or ES256. The key says which. It is
-// not wiped.
+// SigningKey signs a client's proofs, an issuer's tokens or an officer's approvals, by EdDSA (Ed25519) or ES256 (P-256). It is not wiped.
 type SigningKey struct {
 	signer    crypto.Signer
 	algorithm string
 	jwk       map[string]string
 }
 
-// NewSigningKey takes any signer with an Ed25519 or P-256 key, also one whose private key lies in a device.
+// NewSigningKey takes any signer with an Ed25519 or P-256 key, also one whose private key is in a device.
 func NewSigningKey(signer crypto.Signer) (*SigningKey, error) {
 	switch public := signer.Public().(type) {
 	case ed25519.PublicKey:
@@ -93,12 +92,12 @@ func (k *SigningKey) Thumbprint() string {
 	return b64u(digest(compact(k.jwk)))
 }
 
-// String shows the public key alone.
+// String shows the thumbprint, and hides the private key.
 func (k *SigningKey) String() string {
 	return fmt.Sprintf("SigningKey(%s %s)", k.algorithm, k.Thumbprint())
 }
 
-// GoString does so too.
+// GoString does the same.
 func (k *SigningKey) GoString() string { return k.String() }
 
 // jws makes a compact JWS (RFC 7515), and adds alg to the header.

@@ -19,7 +19,7 @@ var outcomeWords = map[pb.Outcome]string{
 	pb.Outcome_OUTCOME_SEARCHED: "searched", pb.Outcome_OUTCOME_LOGGED: "logged", pb.Outcome_OUTCOME_HAD_NONE: hadNone,
 }
 
-// Receipt is one node's signed word on a request.
+// Receipt is one node's signed statement of what it did with a request.
 type Receipt struct {
 	Party Party
 	// Outcome is match, no_match, enrolled, erased, had_none, locked, unlocked or searched.
@@ -36,7 +36,7 @@ type Receipt struct {
 	Found []byte
 }
 
-// parseReceipt checks lengths and words. Nothing is believed yet.
+// parseReceipt checks lengths and words, and no signature yet.
 func parseReceipt(party Party, receipt *pb.Receipt) (*Receipt, error) {
 	word, known := outcomeWords[receipt.GetOutcome()]
 	hashes := append([][]byte{receipt.GetRequestDigest(), receipt.GetLeafHash()}, receipt.GetInclusionProof()...)
@@ -81,7 +81,7 @@ func (r *Receipt) verify(pin *NodePin, deployment string) error {
 // Receipts are three, of A, B and C, that were checked against pinned keys and against one request.
 type Receipts [3]Receipt
 
-// Outcome is the word that all three signed. Of an erasure it is erased, and each receipt says for itself what its node had.
+// Outcome is what all three signed. Of an erasure it is erased, also if a node signed had_none.
 func (r *Receipts) Outcome() string {
 	if r[0].Outcome == hadNone {
 		return erased
@@ -89,7 +89,8 @@ func (r *Receipts) Outcome() string {
 	return r[0].Outcome
 }
 
-// CheckReceipts believes nothing but three receipts of this very request. The error is a *ReceiptNotTrusted: the first fault that is found.
+// CheckReceipts accepts three valid receipts of this request, and nothing else. The error is a *ReceiptNotTrusted: the first fault that is
+// found.
 func CheckReceipts(receipts []*pb.Receipt, prepared *Prepared, config *ClientConfig) (*Receipts, error) {
 	if len(receipts) != len(parties) {
 		return nil, &ReceiptNotTrusted{Fault: ReceiptCount}

@@ -67,7 +67,7 @@ func callNamed(name string) *call {
 	return nil
 }
 
-// Prepared is one request, ready to be proven and sent. It holds no secret: its shares are sealed. It says whom it is about.
+// Prepared is one request, ready to be sent. It holds no secret, as its shares are sealed, but it names the person.
 type Prepared struct {
 	call       *call
 	message    Message
@@ -75,12 +75,12 @@ type Prepared struct {
 	transcript []byte
 }
 
-// NewPrepared takes a message that was made by other means than this package's. It must not be changed from then on.
+// NewPrepared takes a message that another program made. It must not be changed afterwards.
 func NewPrepared(message Message) (*Prepared, error) {
 	name := strings.TrimSuffix(string(message.ProtoReflect().Descriptor().Name()), "Request")
 	call := callNamed(name)
 	if call == nil {
-		return nil, inputError("%s is no call that this client makes", name)
+		return nil, inputError("%s is not a call of this client", name)
 	}
 	fields, err := transcriptFields(service+name, message)
 	if err != nil {
@@ -96,16 +96,16 @@ func ParsePrepared(data []byte) (*Prepared, error) {
 	name, isKept := strings.CutPrefix(string(head), kept)
 	call := callNamed(name)
 	if !isKept || call == nil {
-		return nil, inputError("the bytes are no request as this version keeps it")
+		return nil, inputError("not a request as this version stores it")
 	}
 	message := another(call.request)
 	if err := proto.Unmarshal(body, message); err != nil {
-		return nil, inputError("the bytes are no request as this version keeps it: %v", err)
+		return nil, inputError("not a request as this version stores it: %v", err)
 	}
 	return NewPrepared(message)
 }
 
-// Bytes are to be kept before the request is sent: after a crash the very same can be sent again, with a new token if need be.
+// Bytes are to be stored before the request is sent: after a crash the same request can be sent again, also with a new token.
 func (p *Prepared) Bytes() ([]byte, error) {
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(p.message)
 	if err != nil {

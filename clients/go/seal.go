@@ -24,7 +24,7 @@ type Target struct{ Gallery, Subject, Purpose string }
 type Enrolment struct {
 	Target     Target
 	References []Capture
-	// Person is drawn by Client.Enroll if nil. A caller that must not lose it with a connection draws it, and keeps it.
+	// Person is made by Client.Enroll if nil.
 	Person *PersonKey
 	// Captured is when the person stood there; now if zero.
 	Captured time.Time

@@ -17,8 +17,8 @@ const (
 	publicKeyBytes = 1216
 )
 
-// Split makes the plaintexts for A, B and C: of each its own summand, then the next one's. Any one is noise; any two tell all. The caller
-// wipes them by clear.
+// Split makes the plaintexts for A, B and C: for each its own summand, then the next one's. One of them is random; two of them give the
+// template. The caller wipes them by clear.
 func Split(template *Template) ([3][]byte, error) {
 	masks := random(len(template.components))
 	defer clear(masks)
@@ -53,11 +53,11 @@ func joined(parts ...[]byte) []byte {
 	return made
 }
 
-// PersonKey is the person's own key, drawn at enrolment: it finds their entries in all three access logs, and nobody else's. It is for the
-// person, and kept by nobody else.
+// PersonKey is the person's own key, made at enrolment: it finds their entries in all three access logs, and nobody else's. Give it to the
+// person, and keep no copy.
 type PersonKey struct{ key [personKeyBytes]byte }
 
-// NewPersonKey draws one.
+// NewPersonKey makes a random one.
 func NewPersonKey() *PersonKey {
 	made, drawn := new(PersonKey), random(personKeyBytes)
 	defer clear(drawn)
@@ -101,13 +101,13 @@ func (k *PersonKey) Handle(party Party, counter uint64) []byte {
 // Wipe overwrites the key.
 func (k *PersonKey) Wipe() { clear(k.key[:]) }
 
-// String does not tell the key; Text does.
+// String hides the key. Text gives it.
 func (k *PersonKey) String() string { return "PersonKey(..)" }
 
-// GoString does not either.
+// GoString hides it too.
 func (k *PersonKey) GoString() string { return k.String() }
 
-// Binding is what an envelope is for: sealed for one, it opens for no other.
+// Binding is what an envelope is for. It opens for nothing else.
 type Binding struct {
 	Deployment, RelyingParty, Client, Path, Purpose string
 	// RequestID has the 16 bytes of the UUID.
@@ -157,7 +157,7 @@ func (k *EnvelopeKey) ID() []byte { return append([]byte(nil), k.id...) }
 func (k *EnvelopeKey) Seal(plaintext, info []byte) ([]byte, error) {
 	sealed, err := hpke.Seal(k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, plaintext)
 	if err != nil {
-		return nil, inputError("sealing failed: %v", err)
+		return nil, inputError("the envelope can not be sealed: %v", err)
 	}
 	return append(k.ID(), sealed...), nil
 }

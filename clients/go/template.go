@@ -13,7 +13,7 @@ const (
 	leastRows, maxRows = 4, 40
 )
 
-// Template is a quantised face or finger, in the clear: to be shared and wiped. One row of 64 to 512 (even), or 1024, 1536 or 2048
+// Template is a quantised face or finger, in plain form: split it, then wipe it. One row of 64 to 512 (even), or 1024, 1536 or 2048
 // components is a vector; 4 to 40 rows of 140 are a set.
 type Template struct {
 	components    []int8
@@ -54,10 +54,10 @@ func (t *Template) Pack() []byte {
 // Wipe overwrites the components.
 func (t *Template) Wipe() { clear(t.components) }
 
-// String does not tell what is in it.
+// String hides the components.
 func (t *Template) String() string { return fmt.Sprintf("Template(%dx%d)", t.rows, t.columns) }
 
-// GoString does not either.
+// GoString hides them too.
 func (t *Template) GoString() string { return t.String() }
 
 func isShape(rows, columns int) bool {

@@ -50,7 +50,7 @@ func (d *Details) longestLife() time.Duration {
 	return 5 * time.Minute
 }
 
-// Stamp says when something is signed, and by which id it is known. Both are drawn if left zero: now, and 128 random bits.
+// Stamp is the iat and jti of a JWS: if left zero, the current time and 128 random bits.
 type Stamp struct {
 	IssuedAt time.Time
 	ID       string
@@ -71,7 +71,7 @@ func orNow(moment time.Time) time.Time {
 	return moment
 }
 
-// TokenClaims is what an issuer says in an access token (RFC 9068). For tests and small issuers: a bank has an authorisation server.
+// TokenClaims are those of an access token (RFC 9068). For tests and small issuers: a bank has an authorisation server.
 type TokenClaims struct {
 	Issuer, Deployment, Client string
 	// JKT is the thumbprint of the client's proof key.
@@ -102,7 +102,7 @@ func (c TokenClaims) Mint(key *SigningKey) (string, error) {
 	return key.jws(map[string]any{"typ": "at+jwt", "kid": key.Thumbprint()}, claims)
 }
 
-// Proof says that the holder of the token's key wants this one request, now (RFC 9449 with rqh). A proof works once.
+// Proof shows that the holder of the token's key makes this one request, now (RFC 9449 with rqh). A proof works once.
 type Proof struct {
 	// HTU is https://HOST[:PORT] of the leader and the path of the call.
 	HTU   string
@@ -121,7 +121,7 @@ func (p Proof) Sign(key *SigningKey) (string, error) {
 	return key.jws(map[string]any{"typ": "dpop+jwt", "jwk": key.jwk}, claims)
 }
 
-// Approval is an officer's word for searches by tokens with exactly these details, in one case. It is good for 15 minutes.
+// Approval allows searches by tokens with exactly these details, in one case. It is valid for 15 minutes.
 type Approval struct {
 	Name, Role, Deployment string
 	Details                Details
