@@ -64,26 +64,28 @@ func TestALockedPersonIsRefusedUntilUnlocked(t *testing.T) {
 	d.verify(true, captured(like(own)))
 }
 
+// approvedSearch has the approvals of two officers for tokens with these details.
+func approvedSearch(d *desk) (tumar.Search, tumar.Details) {
+	digest, details := sha256.Sum256([]byte("case 17")), details("case_search", "search")
+	asked := tumar.Search{Gallery: gallery, Purpose: "case_search", CaseDigest: digest[:]}
+	for _, officer := range [][2]string{{"aida", "fraud-analyst"}, {"bolat", "privacy-officer"}} {
+		key := must(tumar.ReadSigningKey(filepath.Join(d.folder, "officers", officer[0]+".pk8")))
+		asked.Approvals = append(asked.Approvals, must(tumar.Approve(key, tumar.Approval{
+			Name: officer[0], Role: officer[1], Deployment: "dev", Details: details, CaseDigest: digest[:],
+		})))
+	}
+	return asked, details
+}
+
 func TestASearchThatTwoOfficersApprovedNamesThePerson(t *testing.T) {
 	d, own, print := newDesk(t), face(), minutiae()
 	vector := func(aside uint16) tumar.Capture {
 		return tumar.Capture{"leader-fixed-1", must(finger.Vector(record(print, aside)))}
 	}
 	d.enrol(captured(own), vector(0))
-	digest := sha256.Sum256([]byte("case 17"))
-	details := details("case_search", "search")
-	var approvals []string
-	for _, officer := range [][2]string{{"aida", "fraud-analyst"}, {"bolat", "privacy-officer"}} {
-		key := must(tumar.ReadSigningKey(filepath.Join(d.folder, "officers", officer[0]+".pk8")))
-		approvals = append(approvals, must(tumar.Approve(key, tumar.Approval{
-			Name: officer[0], Role: officer[1], Deployment: "dev", Details: details, CaseDigest: digest[:],
-		})))
-	}
+	asked, details := approvedSearch(d)
 	var told [][2]uint32
-	asked := tumar.Search{
-		Gallery: gallery, Purpose: "case_search", CaseDigest: digest[:], Approvals: approvals,
-		Watch: func(done, blocks uint32) { told = append(told, [2]uint32{done, blocks}) },
-	}
+	asked.Watch = func(done, blocks uint32) { told = append(told, [2]uint32{done, blocks}) }
 	for _, probe := range []tumar.Capture{captured(like(own)), vector(6)} {
 		asked.Probes = []tumar.Capture{probe}
 		found, err := d.client.Search(t.Context(), d.mint(details), asked)
@@ -97,7 +99,7 @@ func TestASearchThatTwoOfficersApprovedNamesThePerson(t *testing.T) {
 	if len(told) == 0 {
 		t.Fatal("nothing was told of the search's progress")
 	}
-	asked.Approvals = approvals[:1]
+	asked.Approvals = asked.Approvals[:1]
 	_, err := d.client.Search(t.Context(), d.mint(details), asked)
 	refused(t, err, tumar.ReasonApprovalsMissing)
 }

@@ -8,16 +8,12 @@ import (
 	pb "tumar.example/tumar/v1"
 )
 
-// What the tests look at behind the package's door.
+// What the tests need of the package's inside.
 var (
-	Framed          = framed
-	NodeMessage     = nodeMessage
-	ParseReceipt    = parseReceipt
-	FoundMessage    = foundMessage
-	CheckVerified   = checkVerified
-	CheckSearched   = checkSearched
-	VerifyInclusion = verifyInclusion
-	KnownReasons    = knownReasons
+	Framed       = framed
+	NodeMessage  = nodeMessage
+	FoundMessage = foundMessage
+	KnownReasons = knownReasons
 )
 
 // Message is what is signed of a receipt.
