@@ -167,11 +167,7 @@ func checkCertificates(text []byte) error {
 }
 
 func TestTheReasonsAreThoseOfTheTable(t *testing.T) {
-	document, err := os.ReadFile("../../docs/reasons.md")
-	if errors.Is(err, os.ErrNotExist) {
-		document, err = os.ReadFile("../../README.md")
-	}
-	_, table, _ := strings.Cut(string(must(document, err)), "\n## Refusals\n")
+	_, table, _ := strings.Cut(string(must(os.ReadFile("../../docs/reasons.md"))), "\n## Refusals\n")
 	table, _, _ = strings.Cut(table, "\n## ")
 	told := 0
 	for line := range strings.SplitSeq(table, "\n") {

@@ -46,11 +46,7 @@ func main() {
 }
 
 func writeReasons() error {
-	// The table has a document of its own, where there is one.
 	document, err := os.ReadFile(filepath.Join(repository, "docs", "reasons.md"))
-	if errors.Is(err, os.ErrNotExist) {
-		document, err = os.ReadFile(filepath.Join(repository, "README.md"))
-	}
 	if err != nil {
 		return err
 	}
