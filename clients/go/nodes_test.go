@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +26,13 @@ var three struct {
 	once    sync.Once
 	root    string
 	err     error
-	running []*exec.Cmd
+	running []runningNode
+}
+
+type runningNode struct {
+	shell *exec.Cmd
+	// stop ends the node when it is closed, also by the end of a test program that has panicked.
+	stop io.Closer
 }
 
 func TestMain(m *testing.M) {
@@ -36,10 +42,10 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	for _, node := range three.running {
-		node.Process.Signal(syscall.SIGTERM)
+		node.stop.Close()
 	}
 	for _, node := range three.running {
-		if err := node.Wait(); err != nil {
+		if err := node.shell.Wait(); err != nil {
 			fmt.Fprintln(os.Stderr, "a node did not end well:", err)
 			code = max(code, 1)
 		}
@@ -95,12 +101,14 @@ func start(binary string) (err error) {
 		if err != nil {
 			return err
 		}
-		node := exec.Command(binary, "node", "--config", filepath.Join(folder, party, "node.toml"))
-		node.Stderr = log
-		if err := errors.Join(node.Start(), log.Close()); err != nil {
+		const script = `"$0" node --config "$1" & read -r _; kill $!; wait $!`
+		shell := exec.Command("sh", "-c", script, binary, filepath.Join(folder, party, "node.toml"))
+		shell.Stderr = log
+		stop, err := shell.StdinPipe()
+		if err := errors.Join(err, shell.Start(), log.Close()); err != nil {
 			return err
 		}
-		three.running = append(three.running, node)
+		three.running = append(three.running, runningNode{shell, stop})
 	}
 	return waitFor(filepath.Join(folder, "client", "client.toml"))
 }
