@@ -86,7 +86,7 @@ public final class SigningKey {
         if (from < 0 || to < from) {
             throw new IllegalArgumentException("no PRIVATE KEY");
         }
-        return Base64.getMimeDecoder().decode(text.substring(from + begin.length(), to));
+        return Base64.getDecoder().decode(text.substring(from + begin.length(), to).replaceAll("\\s", ""));
     }
 
     private static boolean isP256(AsymmetricKeyParameter key) {
