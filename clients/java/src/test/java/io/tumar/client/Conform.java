@@ -45,6 +45,7 @@ public final class Conform {
             case "certificate" -> certificate(q);
             case "proof" -> proof(q);
             case "approval" -> approval(q);
+            case "finger" -> finger(q);
             default -> Map.of("unsupported", true);
         };
     }
@@ -177,6 +178,15 @@ public final class Conform {
                 Vectors.details(q.get("details").getAsJsonObject()), Vectors.hex(q, "case"));
         SigningKey key = SigningKey.of(Framing.utf8(Vectors.text(q, "key")));
         return Map.of("jws", approval.approve(key, now(q), Vectors.text(q, "jti")));
+    }
+
+    private static Map<String, ?> finger(JsonObject q) {
+        byte[] record = Vectors.hex(q, "record");
+        try (Template set = Fingers.rows(record); Template vector = Fingers.vector(record)) {
+            return Map.of("set", hex(set.pack()), "vector", hex(vector.pack()));
+        } catch (FingerException error) {
+            return Map.of("reason", error.reason());
+        }
     }
 
     private static Instant now(JsonObject q) {

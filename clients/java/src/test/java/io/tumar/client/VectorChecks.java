@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.bouncycastle.crypto.AsymmetricCipherKeyPair;
+import org.junit.jupiter.api.function.Executable;
 
 /** What a file of templates, shares, envelopes and transcripts must say; each check throws where it does not. */
 final class VectorChecks {
@@ -119,6 +120,23 @@ final class VectorChecks {
                 byte[] own = key.handle(Party.valueOf(node.getKey()), Long.parseUnsignedLong(handle.getKey()));
                 assertEquals(Json.text(handle.getValue()), HEX.formatHex(own));
             });
+        }
+    }
+
+    static void fingers(JsonObject file) {
+        for (JsonObject vector : Vectors.objects(file.get("cases"))) {
+            String name = Vectors.text(vector, "name");
+            byte[] record = Vectors.hex(vector, "record");
+            if (vector.has("reason")) {
+                for (Executable encode : List.<Executable>of(() -> Fingers.rows(record), () -> Fingers.vector(record))) {
+                    assertEquals(Vectors.text(vector, "reason"), assertThrows(FingerException.class, encode, name).reason(), name);
+                }
+                continue;
+            }
+            Template rows = Fingers.rows(record);
+            assertEquals(vector.get("rows").getAsInt(), rows.rows(), name);
+            assertEquals(Vectors.text(vector, "set"), HEX.formatHex(rows.pack()), name);
+            assertEquals(Vectors.text(vector, "vector"), HEX.formatHex(Fingers.vector(record).pack()), name);
         }
     }
 }

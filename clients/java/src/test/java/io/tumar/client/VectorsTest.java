@@ -33,7 +33,7 @@ class VectorsTest {
     private static final Map<String, Check> CHECKS = new TreeMap<>(Map.of(
             "templates", VectorChecks::templates, "envelopes", VectorChecks::envelopes, "transcripts", VectorChecks::transcripts,
             "person", VectorChecks::person, "committee", TrustChecks::committee, "receipts", TrustChecks::receipts,
-            "certificates", TrustChecks::certificates, "tokens", TrustChecks::tokens, "approvals", TrustChecks::approvals));
+            "fingers", VectorChecks::fingers, "certificates", TrustChecks::certificates, "tokens", TrustChecks::tokens, "approvals", TrustChecks::approvals));
 
     /** Verifiers' parts, which the nodes' tests hold; names, which are for people; floats, whose last bits are rounded away. */
     private static final List<Pattern> NOT_HELD = List.of(
