@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -81,7 +82,10 @@ class CrossTest {
     @Test
     void theCommandLineVerifiesAndChecksTheCertificate() throws IOException {
         float[] own = Desk.face();
-        desk.enroll(Desk.capture(own));
+        List<int[]> finger = Desk.finger();
+        desk.enroll(Desk.capture(own), Desk.rows(Desk.record(finger, 0)));
+        Path record = Files.write(folder.resolve("probe.fmr"), Desk.record(finger, 7));
+        tumar("verify", desk.token("cash_withdrawal", "verify"), "--finger", record.toString(), "--amount-kzt", "40000").expect(0);
         tumarVerifies(own).expect(0);
         tumarVerifies(Desk.face()).expect(1);
         ErasureCertificate certificate = desk.client.erase(desk.bareToken("erasure", "erase"), desk.about("erasure"));
@@ -94,8 +98,12 @@ class CrossTest {
     @Test
     void whatTheCommandLineEnrolledIsVerifiedAndItsCertificateChecked() throws IOException {
         float[] own = Desk.face();
-        tumar("enroll", desk.token("enrolment", "enroll", "registry_check"), "--face", npy(own).toString()).expect(0);
+        List<int[]> finger = Desk.finger();
+        Path record = Files.write(folder.resolve("reference.fmr"), Desk.record(finger, 0));
+        String[] references = {"--face", npy(own).toString(), "--finger", record.toString()};
+        tumar("enroll", desk.token("enrolment", "enroll", "registry_check"), references).expect(0);
         assertTrue(desk.matches(Desk.like(own)));
+        assertTrue(desk.matches(Desk.rows(Desk.record(finger, 5))));
         assertFalse(desk.matches(Desk.capture(Desk.face())));
         // The key that it gave out is read as this client's own are.
         try (PersonKey person = PersonKey.parse(Files.readString(folder.resolve(desk.subject + ".key")))) {

@@ -1,8 +1,10 @@
 package io.tumar.client;
 
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Random;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /** A bank's desk: a client, an issuer of tokens, and a person. */
 final class Desk implements AutoCloseable {
@@ -61,6 +63,32 @@ final class Desk implements AutoCloseable {
             made[place] += (float) (0.6 * DICE.nextGaussian());
         }
         return capture(made);
+    }
+
+    /** Forty minutiae: x, y and angle. */
+    static List<int[]> finger() {
+        return Stream.generate(() -> new int[] {100 + DICE.nextInt(300), 100 + DICE.nextInt(400), DICE.nextInt(256)}).limit(40).toList();
+    }
+
+    /** An ISO/IEC 19794-2:2005 record of a finger, put down so many pixels aside. */
+    static byte[] record(List<int[]> minutiae, int aside) {
+        ByteBuffer made = ByteBuffer.allocate(30 + 6 * minutiae.size());
+        made.put(Framing.utf8("FMR\0 20\0")).putInt(made.capacity());
+        made.putShort((short) 0).putShort((short) 500).putShort((short) 600).putShort((short) 197).putShort((short) 197);
+        made.put((byte) 1).put((byte) 0);
+        made.put((byte) 0).put((byte) 0).put((byte) 80).put((byte) minutiae.size());
+        for (int[] minutia : minutiae) {
+            made.putShort((short) (1 << 14 | minutia[0] + aside)).putShort((short) (minutia[1] - aside)).put((byte) minutia[2]).put((byte) 80);
+        }
+        return made.putShort((short) 0).array();
+    }
+
+    static Capture rows(byte[] record) {
+        return new Capture("leader-rows-3", Fingers.rows(record));
+    }
+
+    static Capture vector(byte[] record) {
+        return new Capture("leader-fixed-1", Fingers.vector(record));
     }
 
     @Override

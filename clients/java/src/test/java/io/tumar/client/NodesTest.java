@@ -38,7 +38,10 @@ class NodesTest {
     @Test
     void aPersonIsEnrolledToldFromAStrangerAndErased() {
         float[] own = Desk.face();
-        Enrolled enrolled = desk.enroll(Desk.capture(own));
+        List<int[]> finger = Desk.finger();
+        Enrolled enrolled = desk.enroll(Desk.capture(own), Desk.rows(Desk.record(finger, 0)));
+        assertTrue(desk.matches(Desk.rows(Desk.record(finger, 9))));
+        assertFalse(desk.matches(Desk.rows(Desk.record(Desk.finger(), 0))));
         assertEquals(Outcome.ENROLLED, enrolled.receipts().outcome());
         assertTrue(enrolled.person().toText().matches("[0-9a-f]{64}"));
         assertTrue(desk.matches(Desk.like(own)));
@@ -74,7 +77,8 @@ class NodesTest {
     @Test
     void aSearchThatTwoOfficersApprovedNamesThePerson(Nodes nodes) {
         float[] own = Desk.face();
-        desk.enroll(Desk.capture(own));
+        List<int[]> finger = Desk.finger();
+        desk.enroll(Desk.capture(own), Desk.vector(Desk.record(finger, 0)));
         byte[] file = Framing.sha256(Framing.utf8("case 17"));
         Details details = Details.of("case_search", "search", Desk.BANK, Desk.GALLERY);
         Path keys = nodes.folder.resolve("officers");
@@ -82,11 +86,13 @@ class NodesTest {
                 new Approval("aida", "fraud-analyst", "dev", details, file).approve(SigningKey.read(keys.resolve("aida.pk8"))),
                 new Approval("bolat", "privacy-officer", "dev", details, file).approve(SigningKey.read(keys.resolve("bolat.pk8"))));
         List<Integer> told = new ArrayList<>();
-        Searched found = desk.client.search(
-                desk.token("case_search", "search"), new Search(Desk.GALLERY, "case_search", file, approvals, 8),
-                List.of(Desk.like(own)), Instant.now(), (done, blocks) -> told.add(blocks));
-        assertEquals(List.of(desk.subject), found.candidates());
-        assertFalse(found.truncated());
+        Search search = new Search(Desk.GALLERY, "case_search", file, approvals, 8);
+        for (Capture probe : List.of(Desk.like(own), Desk.vector(Desk.record(finger, 6)))) {
+            Searched found = desk.client.search(
+                    desk.token("case_search", "search"), search, List.of(probe), Instant.now(), (done, blocks) -> told.add(blocks));
+            assertEquals(List.of(desk.subject), found.candidates());
+            assertFalse(found.truncated());
+        }
         assertFalse(told.isEmpty());
         Search alone = new Search(Desk.GALLERY, "case_search", file, approvals.subList(0, 1), 8);
         Refusal refusal = assertThrows(
