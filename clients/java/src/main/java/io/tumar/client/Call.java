@@ -17,7 +17,7 @@ public enum Call {
             Outcome.MATCH, Outcome.NO_MATCH),
     /** Destroys a person's references. */
     ERASE("EraseSubject", Matching.EraseSubjectRequest.getDefaultInstance(), Matching.EraseSubjectResponse.getDefaultInstance(),
-            Outcome.ERASED),
+            Outcome.ERASED, Outcome.HAD_NONE),
     /** Stops every use of a person. */
     LOCK("LockSubject", Matching.LockSubjectRequest.getDefaultInstance(), Matching.LockSubjectResponse.getDefaultInstance(),
             Outcome.LOCKED),

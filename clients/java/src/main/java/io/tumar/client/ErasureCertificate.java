@@ -11,13 +11,16 @@ import java.util.Set;
 import tumar.v1.Matching.EraseSubjectRequest;
 import tumar.v1.ReceiptOuterClass;
 
-/** Three nodes' signed word that a person's record key is destroyed. Whoever has their public keys can check it, offline. */
+/**
+ * Three nodes' signed word that a person's record key is destroyed, or that the node held none. Whoever has their public keys can check it,
+ * offline.
+ */
 public final class ErasureCertificate {
-    private static final String KIND = "tumar erasure certificate 2";
+    private static final String KIND = "tumar erasure certificate 3";
     private static final Set<String> MEMBERS =
             Set.of("kind", "deployment", "client", "request_id", "gallery", "subject", "purpose", "receipts");
     private static final Set<String> OF_RECEIPT =
-            Set.of("party", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature");
+            Set.of("party", "outcome", "log_index", "leaf_hash", "inclusion_proof", "checkpoint", "signature");
 
     private final JsonObject document;
 
@@ -44,6 +47,7 @@ public final class ErasureCertificate {
     private static JsonObject shown(Receipt receipt) {
         JsonObject shown = new JsonObject();
         shown.addProperty("party", receipt.party().name());
+        shown.addProperty("outcome", receipt.outcome().word());
         shown.addProperty("log_index", new BigInteger(Long.toUnsignedString(receipt.logIndex())));
         shown.addProperty("leaf_hash", Framing.hex(receipt.leafHash()));
         JsonArray path = new JsonArray();
@@ -83,6 +87,21 @@ public final class ErasureCertificate {
         return text("gallery");
     }
 
+    /** The nodes that say that they held nothing of the person: they had lost what the others held. */
+    public List<Party> hadNone() {
+        List<Party> found = new ArrayList<>();
+        try {
+            for (JsonElement shown : Json.list(document, "receipts")) {
+                if (Json.text(Json.object(shown), "outcome").equals(Outcome.HAD_NONE.word())) {
+                    found.add(Party.valueOf(Json.text(Json.object(shown), "party")));
+                }
+            }
+        } catch (IllegalArgumentException error) {
+            throw new CertificateNotTrusted(CertificateNotTrusted.Fault.FORM, error);
+        }
+        return found;
+    }
+
     private String text(String name) {
         try {
             return Json.text(document, name);
@@ -100,17 +119,17 @@ public final class ErasureCertificate {
         List<Receipt> receipts = new ArrayList<>();
         try {
             transcript = new Prepared(Call.ERASE, request()).transcript();
-            JsonElement shown = document.get("receipts");
-            if (!shown.isJsonArray() || shown.getAsJsonArray().size() != Party.values().length) {
+            JsonArray shown = Json.list(document, "receipts");
+            if (shown.size() != Party.values().length) {
                 throw new IllegalArgumentException("not three receipts");
             }
             for (Party party : Party.values()) {
-                receipts.add(receipt(party, shown.getAsJsonArray().get(party.ordinal()), transcript));
+                receipts.add(receipt(party, Json.object(shown.get(party.ordinal())), transcript));
             }
         } catch (IllegalArgumentException | InputException error) {
             throw new CertificateNotTrusted(CertificateNotTrusted.Fault.FORM, error);
         }
-        Receipts.of(receipts, transcript, Set.of(Outcome.ERASED), pins, deployment);
+        Receipts.of(receipts, transcript, Call.ERASE.outcomes(), pins, deployment);
     }
 
     private EraseSubjectRequest request() {
@@ -123,13 +142,8 @@ public final class ErasureCertificate {
                 .build();
     }
 
-    private static Receipt receipt(Party party, JsonElement element, byte[] transcript) {
-        if (!element.isJsonObject() || !element.getAsJsonObject().keySet().equals(OF_RECEIPT)) {
-            throw new IllegalArgumentException("not a receipt");
-        }
-        JsonObject shown = element.getAsJsonObject();
-        JsonElement path = shown.get("inclusion_proof");
-        if (!Json.text(shown, "party").equals(party.name()) || !path.isJsonArray()) {
+    private static Receipt receipt(Party party, JsonObject shown, byte[] transcript) {
+        if (!shown.keySet().equals(OF_RECEIPT) || !Json.text(shown, "party").equals(party.name())) {
             throw new IllegalArgumentException("not a receipt");
         }
         ReceiptOuterClass.Receipt.Builder made = ReceiptOuterClass.Receipt.newBuilder()
@@ -138,7 +152,13 @@ public final class ErasureCertificate {
                 .setLeafHash(ByteString.copyFrom(Framing.fromHex(Json.text(shown, "leaf_hash"), 32)))
                 .setCheckpoint(Json.text(shown, "checkpoint"))
                 .setSignature(ByteString.copyFrom(Framing.fromHex(Json.text(shown, "signature"), 64)));
-        path.getAsJsonArray().forEach(hash -> made.addInclusionProof(ByteString.copyFrom(Framing.fromHex(Json.text(hash), 32))));
-        return new Receipt(party, Outcome.ERASED, made.build());
+        Json.list(shown, "inclusion_proof").forEach(hash -> made.addInclusionProof(ByteString.copyFrom(Framing.fromHex(Json.text(hash), 32))));
+        return new Receipt(party, outcome(shown), made.build());
+    }
+
+    private static Outcome outcome(JsonObject shown) {
+        String word = Json.text(shown, "outcome");
+        return Call.ERASE.outcomes().stream().filter(outcome -> outcome.word().equals(word)).findFirst()
+                .orElseThrow(() -> new IllegalArgumentException("not an outcome of an erasure"));
     }
 }

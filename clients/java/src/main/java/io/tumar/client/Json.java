@@ -101,6 +101,23 @@ final class Json {
         return text(object.get(name));
     }
 
+    /** An object. IllegalArgumentException for anything else. */
+    static JsonObject object(JsonElement value) {
+        if (!value.isJsonObject()) {
+            throw new IllegalArgumentException("not an object");
+        }
+        return value.getAsJsonObject();
+    }
+
+    /** A list. IllegalArgumentException for anything else. */
+    static JsonArray list(JsonObject object, String name) {
+        JsonElement value = object.get(name);
+        if (value == null || !value.isJsonArray()) {
+            throw new IllegalArgumentException("not a list");
+        }
+        return value.getAsJsonArray();
+    }
+
     /** An integer of 64 bits without a sign. IllegalArgumentException for anything else. */
     static long unsigned(JsonObject object, String name) {
         JsonElement value = object.get(name);

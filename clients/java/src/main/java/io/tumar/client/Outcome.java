@@ -19,7 +19,9 @@ public enum Outcome {
     /** The gallery was searched. */
     SEARCHED("searched"),
     /** The entry stands in the log. No call of this client ends so. */
-    LOGGED("logged");
+    LOGGED("logged"),
+    /** Of an erasure: this node held nothing of the person, and another did. */
+    HAD_NONE("had_none");
 
     private final String word;
 

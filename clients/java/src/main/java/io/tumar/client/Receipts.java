@@ -36,7 +36,7 @@ public final class Receipts implements Iterable<Receipt> {
             if (!Arrays.equals(receipt.transcript(), transcript)) {
                 throw new ReceiptNotTrusted(ReceiptNotTrusted.Fault.OTHER_REQUEST, pin.party());
             }
-            if (receipt.outcome() != first.outcome() || !outcomes.contains(receipt.outcome())) {
+            if (!outcomes.contains(receipt.outcome()) || meant(receipt) != meant(first)) {
                 throw new ReceiptNotTrusted(ReceiptNotTrusted.Fault.OUTCOME, pin.party());
             }
             boolean isThere = receipt.found().length > 0;
@@ -44,7 +44,15 @@ public final class Receipts implements Iterable<Receipt> {
                 throw new ReceiptNotTrusted(ReceiptNotTrusted.Fault.FOUND, pin.party());
             }
         }
+        if (receipts.stream().allMatch(receipt -> receipt.outcome() == Outcome.HAD_NONE)) {
+            throw new ReceiptNotTrusted(ReceiptNotTrusted.Fault.OUTCOME, Party.A);
+        }
         return new Receipts(receipts);
+    }
+
+    /** An erasure is made where there is anything, and a node that had lost the person says so. */
+    private static Outcome meant(Receipt receipt) {
+        return receipt.outcome() == Outcome.HAD_NONE ? Outcome.ERASED : receipt.outcome();
     }
 
     /** What receipts of a search sign of its result. */
@@ -56,9 +64,9 @@ public final class Receipts implements Iterable<Receipt> {
         return Framing.sha256(Framing.framed(fields));
     }
 
-    /** What all three signed. */
+    /** What all three signed; {@link Outcome#ERASED} of an erasure, and each receipt says for itself what its node had. */
     public Outcome outcome() {
-        return all.get(0).outcome();
+        return meant(all.get(0));
     }
 
     /** One node's. */

@@ -110,6 +110,7 @@ final class TrustChecks {
                 ErasureCertificate certificate = ErasureCertificate.fromJson(text);
                 certificate.verify(CONFIG.nodes(), CONFIG.deployment());
                 assertEquals(text, certificate.toJson(), name);
+                assertEquals(name.equals("good") ? List.of() : List.of(Party.B), certificate.hadNone(), name);
                 continue;
             }
             NotTrusted error = assertThrows(NotTrusted.class,
