@@ -152,7 +152,8 @@ public final class ErasureCertificate {
                 .setLeafHash(ByteString.copyFrom(Framing.fromHex(Json.text(shown, "leaf_hash"), 32)))
                 .setCheckpoint(Json.text(shown, "checkpoint"))
                 .setSignature(ByteString.copyFrom(Framing.fromHex(Json.text(shown, "signature"), 64)));
-        Json.list(shown, "inclusion_proof").forEach(hash -> made.addInclusionProof(ByteString.copyFrom(Framing.fromHex(Json.text(hash), 32))));
+        Json.list(shown, "inclusion_proof")
+                .forEach(hash -> made.addInclusionProof(ByteString.copyFrom(Framing.fromHex(Json.text(hash), 32))));
         return new Receipt(party, outcome(shown), made.build());
     }
 

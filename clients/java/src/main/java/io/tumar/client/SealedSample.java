@@ -23,8 +23,11 @@ public final class SealedSample {
             for (Party party : Party.values()) {
                 EnvelopeKey key = keys.get(party.ordinal());
                 byte[] plaintext = person == null ? shares.of(party) : joined(shares.of(party), person.forNode(party));
-                envelopes[party.ordinal()] = key.seal(plaintext, binding.info(party, key.id()));
-                Arrays.fill(plaintext, (byte) 0);
+                try {
+                    envelopes[party.ordinal()] = key.seal(plaintext, binding.info(party, key.id()));
+                } finally {
+                    Arrays.fill(plaintext, (byte) 0);
+                }
             }
         }
         return new SealedSample(envelopes);
