@@ -4,13 +4,13 @@ import java.nio.file.Path;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/** Makes the enumeration of reasons from the table "Refusals" of the main README: {@code Reasons README FOLDER}. Run by Maven. */
+/** Makes the enumeration of reasons from the table "Refusals" of docs/reasons.md: {@code Reasons FILE FOLDER}. Run by Maven. */
 final class Reasons {
     private static final Pattern ROW = Pattern.compile("^\\| `([A-Z_]+)` \\| `\\w+` \\| (.+?) \\|$", Pattern.MULTILINE);
     private static final String HEAD = """
             package io.tumar.client;
 
-            /** Why a node refuses: match on these. Made from the table "Refusals" of Tumar's README. */
+            /** Why a node refuses: match on these. Made from the table "Refusals" of Tumar's docs/reasons.md. */
             public enum Reason {
             """;
     private static final String TAIL = """
@@ -29,8 +29,8 @@ final class Reasons {
             """;
 
     public static void main(String[] arguments) throws IOException {
-        String readme = Files.readString(Path.of(arguments[0]));
-        String table = readme.split("\n## Refusals\n")[1].split("\n## ")[0];
+        String document = Files.readString(Path.of(arguments[0]));
+        String table = document.split("\n## Refusals\n")[1].split("\n## ")[0];
         StringBuilder made = new StringBuilder(HEAD);
         int rows = 0;
         for (MatchResult row : ROW.matcher(table).results().toList()) {
@@ -38,7 +38,7 @@ final class Reasons {
             rows++;
         }
         if (rows < 100) {
-            throw new IllegalStateException("the README has lost its table of reasons");
+            throw new IllegalStateException("docs/reasons.md has no table of reasons");
         }
         Path folder = Path.of(arguments[1], "io", "tumar", "client");
         Files.createDirectories(folder);

@@ -140,9 +140,9 @@ class VectorsTest {
     }
 
     @Test
-    void theReasonsAreThoseOfTheReadme() throws IOException {
-        String readme = Files.readString(Vectors.REPOSITORY.resolve("README.md"));
-        String table = readme.split("\n## Refusals\n")[1].split("\n## ")[0];
+    void theReasonsAreThoseOfTheTable() throws IOException {
+        String document = Files.readString(Vectors.REPOSITORY.resolve("docs").resolve("reasons.md"));
+        String table = document.split("\n## Refusals\n")[1].split("\n## ")[0];
         Set<String> told = new TreeSet<>();
         table.lines().filter(line -> line.startsWith("| `")).forEach(line -> told.add(line.split("`")[1]));
         assertEquals(told, new TreeSet<>(Arrays.stream(Reason.values()).map(Reason::name).toList()));
