@@ -74,7 +74,10 @@ impl Reserved {
     /// Room for so many bytes.
     pub(super) fn new(path: &Path, mode: u32, room: usize) -> Result<Self, Failure> {
         // Room that a command which was ended had made is empty still.
-        let is_room = fs::read(path).is_ok_and(|left| !left.is_empty() && left.iter().all(|&byte| byte == b' '));
+        // Of nothing but a file of that size is anything read: a device has no end, and a pipe may have no writer.
+        let fits = fs::metadata(path).is_ok_and(|left| left.is_file() && left.len() <= room as u64);
+        let is_room =
+            fits && fs::read(path).is_ok_and(|left| !left.is_empty() && left.iter().all(|&byte| byte == b' '));
         let mut how = OpenOptions::new();
         how.write(true).create_new(!is_room).mode(mode);
         let file = how.open(path).map_err(at(path))?;

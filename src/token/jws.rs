@@ -30,6 +30,9 @@ pub enum JwsError {
     /// Not an Ed25519 or P-256 key in the form asked for.
     #[error("not an Ed25519 or P-256 key")]
     Key,
+    /// An Ed25519 key of small order: anybody can make signatures that it verifies.
+    #[error("an Ed25519 key of small order, which verifies what nobody signed")]
+    SmallOrder,
     /// A file that should hold a private key does not.
     #[error(transparent)]
     PrivateKey(#[from] KeyFault),
@@ -174,7 +177,8 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// A key that verifies. Whether it is a point of its curve is found out when it verifies: a wrong one verifies nothing.
+/// A key that verifies. Whether it is a point of its curve is found out when it verifies: a wrong one verifies nothing, and
+/// one of small order, which would verify anything, is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
     /// RFC 8032.
@@ -186,6 +190,36 @@ pub enum PublicKey {
         /// Second coordinate.
         y: [u8; 32],
     },
+}
+
+/// The encodings of the points whose order divides 8, the sign's bit aside: y is 0, 1, -1, p, p + 1 or one of two of order 8. Verification
+/// as RFC 8032 has it takes signatures by them that anybody can make.
+const SMALL_ORDER: [[u8; 32]; 7] = {
+    let mut one = [0; 32];
+    one[0] = 1;
+    [
+        [0; 32],
+        one,
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+        *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+        *b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+    ]
+};
+
+/// As many below or above p = 2^255 - 19 as its last byte is.
+const fn near_p(least: u8) -> [u8; 32] {
+    let mut bytes = [0xff; 32];
+    bytes[0] = least;
+    bytes[31] = 0x7f;
+    bytes
+}
+
+fn has_small_order(key: &[u8; 32]) -> bool {
+    let mut unsigned = *key;
+    unsigned[31] &= 0x7f;
+    SMALL_ORDER.contains(&unsigned)
 }
 
 impl PublicKey {
@@ -201,7 +235,8 @@ impl PublicKey {
     /// Reads a JWK (RFC 7517, RFC 8037 2). Members that say nothing of the key itself are skipped.
     ///
     /// # Errors
-    /// [`JwsError::Private`] if it has a member of a private or symmetric key, [`JwsError::Key`] for another kind, form or `alg`.
+    /// [`JwsError::Private`] if it has a member of a private or symmetric key, [`JwsError::SmallOrder`] for one that anybody signs by,
+    /// [`JwsError::Key`] for another kind, form or `alg`.
     pub fn from_jwk(jwk: &Value) -> Result<Self, JwsError> {
         if is_private(jwk) {
             return Err(JwsError::Private);
@@ -209,7 +244,9 @@ impl PublicKey {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str).ok_or(JwsError::Key);
         let bytes = |name: &str| from_base64_32(text(name)?).map_err(|_| JwsError::Key);
         let key = match (text("kty")?, text("crv")?) {
-            ("OKP", "Ed25519") if jwk.get("y").is_none() => Self::Ed25519(bytes("x")?),
+            ("OKP", "Ed25519") if jwk.get("y").is_none() => {
+                Self::Ed25519(Some(bytes("x")?).filter(|key| !has_small_order(key)).ok_or(JwsError::SmallOrder)?)
+            }
             ("EC", "P-256") => Self::P256 { x: bytes("x")?, y: bytes("y")? },
             _ => return Err(JwsError::Key),
         };
@@ -371,4 +408,26 @@ pub(super) fn draw_id() -> Result<String, JwsError> {
     let mut bytes = [0; 16];
     ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes).map_err(|_| JwsError::Randomness)?;
     Ok(to_base64(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_anybody_signs_by_is_not_read() {
+        let read = |key: &[u8; 32]| {
+            PublicKey::from_jwk(&json!({ "kty": "OKP", "crv": "Ed25519", "x": to_base64(key) })).map(|_| ())
+        };
+        for key in &SMALL_ORDER {
+            let mut signed = *key;
+            signed[31] |= 0x80;
+            assert_eq!((read(key), read(&signed)), (Err(JwsError::SmallOrder), Err(JwsError::SmallOrder)));
+        }
+        // With the identity as the key, the identity and 0 are a signature over everything: ring takes it.
+        let (identity, anything) = (SMALL_ORDER[1], [SMALL_ORDER[1], [0; 32]].concat());
+        assert!(UnparsedPublicKey::new(&ED25519, identity).verify(b"whatever", &anything).is_ok());
+        let (key, _) = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        assert!(PublicKey::from_jwk(&key.public().to_jwk()).is_ok());
+    }
 }
