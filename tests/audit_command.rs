@@ -254,3 +254,104 @@ fn a_person_sees_the_own_uses_in_plain_words() {
     fs::write(folder.path().join("key"), "no key").unwrap();
     assert_eq!(tumar(folder.path(), "subject uses --key key --mirror mirror").0, Some(2));
 }
+
+#[test]
+fn what_the_mirror_lacks_or_has_damaged_is_told_by_verify_and_by_reconcile_alike() {
+    let lacking = folder(&logs::pins(), &Logs::of(300).later());
+    fs::remove_file(lacking.path().join("mirror/b/2026h2/tile/entries/001")).unwrap();
+    let damaged = folder(&logs::pins(), &Logs::of(300).later());
+    let path = damaged.path().join("mirror/b/2026h2/tile/entries/001");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for (folder, rule, code) in [(&lacking, "GAP", 4), (&damaged, "DAMAGED", 1)] {
+        for what in ["verify", "reconcile"] {
+            let (exit, output) = tumar(folder.path(), &format!("audit {what} --mirror mirror --json"));
+            let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let found: Vec<_> = told["findings"].as_array().unwrap().iter().map(|one| one["rule"].as_str()).collect();
+            assert_eq!((exit, found), (Some(code), vec![Some(rule)]), "{what}");
+            assert!(told["findings"][0]["text"].as_str().unwrap().contains("tile/entries/001"), "{told}");
+            let (_, output) = tumar(folder.path(), &format!("audit {what} --mirror mirror"));
+            assert!(!text(&output.stdout).contains("AGREEMENT"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_fetch_without_a_token_says_that_only_hashes_came() {
+    let served = tempfile::tempdir().unwrap();
+    Logs::of(300).later().write(served.path());
+    let site = Site::of(served.path(), &[HALF]);
+    let folder = folder(&pins_at([&site.url; 3]), &Logs::empty());
+    fs::remove_dir_all(folder.path().join("mirror")).unwrap();
+    let (code, output) = tumar(folder.path(), "audit fetch --mirror mirror --looks 0");
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("(hashes only: entries need a token)"), "{}", text(&output.stdout));
+    let (code, output) = tumar(folder.path(), "audit fetch --mirror mirror --looks 0 --token token");
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("up to date. Now"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_use_that_older_mirrors_can_not_have_is_no_accusation() {
+    let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
+    let mut logs = Logs::of(300);
+    logs.at(Party::C)[100].person = Some((*key.for_node(Party::C), 0));
+    logs.at(Party::C)[101].person = Some((*key.for_node(Party::C), 1));
+    let folder = folder(&logs::pins(), &logs);
+    let path = folder.path();
+    fs::write(path.join("key"), key.to_text().as_bytes()).unwrap();
+    let uses = |fetched: [u64; 3]| {
+        for (node, at) in ["a", "b", "c"].iter().zip(fetched) {
+            fs::write(path.join(format!("mirror/{node}/{HALF}/fetched")), format!("{at}\n")).unwrap();
+        }
+        text(&tumar(path, "subject uses --key key --mirror mirror").1.stdout)
+    };
+    let (before, after) = (logs::START + 10, logs::START + 4000);
+    let told = uses([before, before, after]);
+    assert!(told.contains("answered; not yet in the mirror of A and B: fetch again\n"), "{told}");
+    let told = uses([before, after, after]);
+    assert!(told.contains("answered; not in the log of B; not yet in the mirror of A: fetch again\n"), "{told}");
+    let told = uses([after; 3]);
+    assert!(told.contains("answered; in the log of C only\n"), "{told}");
+    // Nor is one that the mirror lacks.
+    fs::remove_file(path.join("mirror/a/2026h2/tile/entries/000")).unwrap();
+    let told = uses([after; 3]);
+    assert!(told.contains("answered; not in the log of B; not yet in the mirror of A: fetch again\n"), "{told}");
+}
+
+#[test]
+fn uses_of_one_minute_are_told_in_the_order_of_the_log() {
+    let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
+    let mut logs = Logs::of(300).later();
+    let indices: Vec<usize> = (0..100).step_by(10).collect();
+    for party in Party::ALL {
+        let own = *key.for_node(party);
+        for (counter, index) in (0..).zip(&indices) {
+            logs.at(party)[*index].person = Some((own, counter));
+        }
+    }
+    let folder = folder(&logs::pins(), &logs);
+    fs::write(folder.path().join("key"), key.to_text().as_bytes()).unwrap();
+    let (_, output) = tumar(folder.path(), "subject uses --key key --mirror mirror --json");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let order: Vec<u64> =
+        told["uses"].as_array().unwrap().iter().map(|used| used["places"][0]["index"].as_u64().unwrap()).collect();
+    assert_eq!(order, indices.iter().map(|&index| index as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_does_not_say_where_the_keys_are_is_told_how() {
+    let folder = folder(&logs::pins(), &Logs::empty());
+    fs::remove_file(folder.path().join("auditor.toml")).unwrap();
+    fs::write(folder.path().join("key"), "").unwrap();
+    for line in ["subject uses --key key --mirror mirror", "audit verify --mirror mirror"] {
+        let (code, output) = tumar(folder.path(), line);
+        let told = text(&output.stderr);
+        assert_eq!(
+            (code, told.contains("auditor.toml"), told.contains("--pins FILE")),
+            (Some(2), true, true),
+            "{told}"
+        );
+    }
+}

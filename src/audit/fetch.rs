@@ -242,8 +242,7 @@ impl One<'_> {
                 let text = format!("two signed checkpoints of {size} entries have different roots");
                 return self.refuse(&note, None, Rule::Fork, text);
             }
-            let whole = self.place.has_entries() || self.fetcher.token.is_none() || size == 0;
-            if same && whole && self.place.checkpoint()?.is_some() {
+            if same && self.place.is_whole(size, self.fetcher.token.is_some())? && self.place.checkpoint()?.is_some() {
                 let party = self.place.party;
                 let better = pins.cosigned(party, &note) > pins.cosigned(party, known);
                 return self.accept(size, size, if better { &note } else { known }, None);

@@ -50,6 +50,13 @@ macro_rules! rules {
                 match self { $(Self::$name => $code,)* }
             }
 
+            /// Whether it is about the log as it was mirrored, and not about what its entries say: where it is broken, entries
+            /// could not be read.
+            #[must_use]
+            pub const fn is_of_log(self) -> bool {
+                (self as u8) <= Self::Unproven as u8 && !matches!(self, Self::UnderCosigned)
+            }
+
             /// What a finding weighs under it, where nothing speaks for less.
             #[must_use]
             pub const fn severity(self) -> Severity {
@@ -73,7 +80,8 @@ rules! {
     Damaged "DAMAGED" Broken,
     /// Too few witnesses cosigned entries that are older than the time they have for it.
     UnderCosigned "UNDER_COSIGNED" Broken,
-    /// Entries, hashes or a whole checkpoint are not there although the policy keeps them.
+    /// Entries, hashes or a whole checkpoint are not there although the policy keeps them. Of a file that only the mirror lacks, it is
+    /// [`Incomplete`](Severity::Incomplete).
     Gap "GAP" Broken,
     /// Only the hashes were mirrored: without an auditor token no entries are served.
     NoEntries "NO_ENTRIES" Incomplete,
@@ -187,6 +195,12 @@ impl Finding {
     #[must_use]
     pub fn as_warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
+    }
+
+    /// The same, of what the mirror lacks: nothing shows that the node does.
+    #[must_use]
+    pub fn as_incomplete(self) -> Self {
+        Self { severity: Severity::Incomplete, ..self }
     }
 
     /// As a JSON object: `node`, `half`, `index`, `rule`, `severity`, `text`, `rq`, `shown_by`.

@@ -187,6 +187,22 @@ impl Place {
         Ok(self.bytes(&full.path(what))?.map(|bytes| (bytes, WIDTH)))
     }
 
+    /// Whether the file of a tile or bundle is there, that of its width or the full one.
+    pub(super) fn has(&self, span: Span, what: &str) -> bool {
+        let full = Span { width: WIDTH, ..span };
+        [span, full].iter().any(|span| self.folder.join(span.path(what)).is_file())
+    }
+
+    /// Whether the files of a log of `size` entries are all there, from the first entry that is still served.
+    pub(super) fn is_whole(&self, size: u64, with_entries: bool) -> io::Result<bool> {
+        let first = self.first()?;
+        let all = |what: &str, first: u64, count: u64| {
+            Span::changed(first / WIDTH * WIDTH, count).all(|span| self.has(span, what))
+        };
+        let tiles = levels(size).all(|(level, count)| all(&level.to_string(), first >> (8 * level), count));
+        Ok(tiles && (!with_entries || all("entries", first, size)))
+    }
+
     /// Whether any bundle is there.
     #[must_use]
     pub fn has_entries(&self) -> bool {

@@ -14,6 +14,7 @@
 //! | `mirror` | the folder, and what it remembers |
 //! | `fetch` | from a node into the mirror, checked before it is kept |
 //! | `hashes` | roots and proofs from tiles, pruned or not |
+//! | `reading` | the hashes of one log, from its tiles or anew from its entries |
 //! | `part` | one log of half a year, read and verified |
 //! | `rules` | what entries must and must not say, one after the other |
 //! | `reconcile` | the same requests in three logs |
@@ -40,6 +41,7 @@ pub mod mirror;
 pub mod outliers;
 pub mod part;
 pub mod pins;
+mod reading;
 pub mod reconcile;
 pub mod report;
 pub mod rules;

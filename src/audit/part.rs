@@ -8,9 +8,10 @@ use super::finding::{Finding, Rule, Spot};
 use super::hashes::Hashes;
 use super::mirror::Place;
 use super::pins::Pins;
+use super::reading;
 use crate::log::merkle::leaf_hash;
 use crate::log::note::{Checkpoint, VerifierKey};
-use crate::log::tiles::{Span, WIDTH, levels, unbundle};
+use crate::log::tiles::{Span, WIDTH, unbundle};
 
 /// A log whose checkpoint is signed, as far as its files hold.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub struct Part {
     pub hashes: Hashes,
     /// Index of the first entry that is still served.
     pub first: u64,
-    /// Leaf hashes are there from `first` to before this one; to the end of a log of which none is missing.
+    /// Leaf hashes that are proven are there from `first` to before this one; to the end of a log of which none is missing.
     pub known: u64,
+    /// Whether the hashes lead to the signed root: without, they prove nothing, for or against the node.
+    pub sound: bool,
     /// How many others cosigned the newest checkpoint.
     pub cosignatures: usize,
     /// Entries under the largest checkpoint that as many others cosigned as the pins ask for.
@@ -50,11 +53,12 @@ impl Part {
         let Some(note) = place.checkpoint()? else {
             let (rule, text) = match seen.last() {
                 Some((size, _)) => {
-                    (Rule::Gap, format!("the checkpoint has gone; one of {size} entries was seen before"))
+                    let text = "the file checkpoint is not in this mirror; one of";
+                    (Rule::Gap, format!("{text} {size} entries was seen before: fetch again"))
                 }
                 None => (Rule::NoLog, "there is no checkpoint: the mirror was not finished".to_owned()),
             };
-            findings.push(Finding::new(place.party, Some(place.half), None, rule, text));
+            findings.push(Finding::new(place.party, Some(place.half), None, rule, text).as_incomplete());
             return Ok(None);
         };
         let checkpoint = match Checkpoint::open(&note, &key) {
@@ -65,14 +69,16 @@ impl Part {
             }
         };
         let first = place.first()?.min(checkpoint.size);
-        let (hashes, known) = read_hashes(place, &checkpoint, first, findings)?;
         let cosignatures = pins.cosigned(place.party, &note);
-        let mut part = Self { place: place.clone(), checkpoint, note, hashes, first, known, cosignatures, cosigned: 0 };
+        let witnesses = if cosignatures >= pins.cosignatures { cosignatures } else { 0 };
+        let reading::Read { hashes, known, sound } = reading::read(place, &checkpoint, first, witnesses, findings)?;
+        let place = place.clone();
+        let mut part = Self { place, checkpoint, note, hashes, first, known, sound, cosignatures, cosigned: 0 };
         part.remember(&key, seen.iter().map(|(_, note)| note), findings);
         part.compare(&key, elsewhere, findings);
         part.judge_evidence(&key, findings)?;
         let notes = seen.iter().rev().map(|(_, note)| note).chain([&part.note]);
-        let covered = notes.filter(|note| pins.cosigned(place.party, note) >= pins.cosignatures);
+        let covered = notes.filter(|note| pins.cosigned(part.place.party, note) >= pins.cosignatures);
         part.cosigned =
             covered.filter_map(|note| Checkpoint::open(note, &key).ok()).map(|c| c.size).next().unwrap_or(0);
         if part.cosignatures >= pins.cosignatures {
@@ -150,8 +156,13 @@ impl Part {
                 format!("a checkpoint of {size} entries was signed, and now there are {own}"),
             ));
         }
-        match self.hashes.root(size) {
+        let root = if size == own { Some(self.checkpoint.root) } else { self.hashes.root(size) };
+        match root {
             Some(root) if root == other.root => None,
+            _ if size < own && !self.sound => {
+                let text = "entries can not be compared with this mirror, whose hashes do not lead to the signed root";
+                Some((Rule::Unproven, format!("the checkpoint of {size} {text}")))
+            }
             Some(_) => {
                 Some((Rule::Fork, format!("a signed checkpoint of {size} entries is not of the first {size} of these")))
             }
@@ -205,8 +216,8 @@ impl Part {
             let Some((bytes, width)) = self.place.bundle(span)? else {
                 // One finding for all that is missing in a row.
                 if !missing {
-                    let text = "these entries are missing".to_owned();
-                    findings.push(self.finding(Some(at), Rule::Gap, text));
+                    let text = format!("{} is not in this mirror: fetch again", span.path("entries"));
+                    findings.push(self.finding(Some(at), Rule::Gap, text).as_incomplete());
                 }
                 missing = true;
                 continue;
@@ -239,54 +250,4 @@ impl Part {
 
 fn false_signature(place: &Place, text: &str) -> Finding {
     Finding::new(place.party, Some(place.half), None, Rule::BadSignature, text.to_owned())
-}
-
-/// Reads the tiles from the top down: what does not lead to the tile above, or to the signed root, is found. Also tells up to where
-/// leaf hashes are there.
-///
-/// Of each level, from the first entry that is kept to the right, and then to the left of it, until one is missing: so it takes as
-/// long as there are files, however large the log says that it is.
-fn read_hashes(
-    place: &Place,
-    checkpoint: &Checkpoint,
-    first: u64,
-    findings: &mut Vec<Finding>,
-) -> io::Result<(Hashes, u64)> {
-    let mut hashes = Hashes::new(checkpoint.size);
-    let (mut whole, mut known) = (true, checkpoint.size);
-    let all: Vec<_> = levels(checkpoint.size).collect();
-    let finding = |index, rule, text| Finding::new(place.party, Some(place.half), index, rule, text);
-    for (level, count) in all.into_iter().rev() {
-        let begin = (first >> (8 * level)) / WIDTH * WIDTH;
-        for span in Span::changed(begin, count).chain(Span::changed(0, begin).rev()) {
-            let leaves = span.range().start << (8 * level)..span.range().end << (8 * level);
-            let Some(tile) = place.tile(level, span)? else {
-                if leaves.end <= first {
-                    break;
-                }
-                // One finding for what is missing, not one for each tile.
-                if whole {
-                    let text = format!("tile {} of level {level} is not there, or not whole", span.index);
-                    findings.push(finding(Some(leaves.start), Rule::Gap, text));
-                }
-                whole = false;
-                known = known.min(leaves.start.max(first));
-                break;
-            };
-            if hashes.insert(level, span, &tile).is_err() {
-                let text = format!("tile {} of level {level} does not lead to the tile above it", span.index);
-                findings.push(finding(Some(leaves.start), Rule::Root, text));
-                whole = false;
-            }
-        }
-    }
-    match hashes.root(checkpoint.size) {
-        Some(root) if root == checkpoint.root => {}
-        Some(_) => findings.push(finding(None, Rule::Root, "the hashes do not lead to the signed root".to_owned())),
-        None if whole => {
-            findings.push(finding(None, Rule::Gap, "too much was pruned: the root can not be computed".to_owned()));
-        }
-        None => {}
-    }
-    Ok((hashes, known))
 }

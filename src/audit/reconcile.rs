@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::finding::{Finding, Rule, Spot};
-use super::rules::APART;
+use super::rules::{APART, OPEN};
 use crate::log::entry::{Entry, Event, Minute, Reason};
 use crate::name::{Modality, PurposeName, RelyingParty};
 use crate::party::Party;
@@ -94,6 +94,22 @@ pub struct Span {
     pub until: u64,
 }
 
+/// What the mirror lacks of a node's logs lies between these times, in unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Of the last entry before it.
+    pub from: u64,
+    /// Of the first entry after it.
+    pub until: u64,
+}
+
+impl Hole {
+    /// Whether entries of a request that was admitted between these minutes may be in it.
+    fn may_have(self, earliest: Minute, latest: Minute) -> bool {
+        self.from <= latest.begins() + OPEN && earliest.begins() <= self.until.saturating_add(APART)
+    }
+}
+
 impl Pairs {
     /// One more entry, in the order of its log.
     pub fn take(&mut self, spot: Spot, entry: &Entry) {
@@ -131,13 +147,14 @@ impl Pairs {
         self.requests.values().filter(|told| told.iter().all(|told| told.admitted.is_some())).count()
     }
 
-    /// Whatever does not agree, in the order of the entries that show it. Nobody is missed in the log of a node that was not `there`.
+    /// Whatever does not agree, in the order of the entries that show it. Nobody is missed in the log of a node that was not `there`,
+    /// nor where the mirror has `holes` in it.
     #[must_use]
-    pub fn finish(&self, span: Span, there: [bool; 3]) -> Vec<Finding> {
+    pub fn finish(&self, span: Span, there: [bool; 3], holes: &[Vec<Hole>; 3]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (rq, told) in &self.requests {
             let before = findings.len();
-            judge(told, span, there, &mut findings);
+            judge(told, span, there, holes, &mut findings);
             for finding in &mut findings[before..] {
                 finding.rq = Some(*rq);
             }
@@ -152,12 +169,15 @@ impl Pairs {
 }
 
 /// One request in three logs, or in those that are there.
-fn judge(told: &[Told; 3], span: Span, there: [bool; 3], findings: &mut Vec<Finding>) {
-    let logs: Vec<(Party, &Told)> =
+fn judge(told: &[Told; 3], span: Span, there: [bool; 3], holes: &[Vec<Hole>; 3], findings: &mut Vec<Finding>) {
+    let mut logs: Vec<(Party, &Told)> =
         Party::ALL.into_iter().zip(told).filter(|(party, _)| there[party.index()]).collect();
     let present: Vec<&Admitted> = logs.iter().filter_map(|(_, told)| told.admitted.as_ref()).collect();
-    let Some(latest) = present.iter().map(|admitted| admitted.minute).max() else { return };
+    let minutes = || present.iter().map(|admitted| admitted.minute);
+    let (Some(earliest), Some(latest)) = (minutes().min(), minutes().max()) else { return };
     same(&present, findings);
+    logs.retain(|(party, _)| !holes[party.index()].iter().any(|hole| hole.may_have(earliest, latest)));
+    let present: Vec<&Admitted> = logs.iter().filter_map(|(_, told)| told.admitted.as_ref()).collect();
     late(&present, findings);
     if latest.begins() < span.from || latest.begins() > span.until {
         return;

@@ -1,5 +1,6 @@
 //! One pass over a whole mirror: each log by itself, then the three together.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::counts::{Counts, Day, time};
@@ -8,7 +9,7 @@ use super::mirror::Mirror;
 use super::outliers::{Outlier, outliers};
 use super::part::Part;
 use super::pins::Pins;
-use super::reconcile::{Pairs, Span};
+use super::reconcile::{Hole, Pairs, Span};
 use super::rules::{APART, OPEN, Rules};
 use crate::log::entry::{Entry, Minute};
 use crate::log::half::Half;
@@ -68,6 +69,7 @@ struct Pass<'a> {
     /// Whether any entry came.
     begun: bool,
     pairs: &'a mut Pairs,
+    holes: Vec<Hole>,
     progress: &'a mut dyn FnMut(Party, Half, u64, u64),
 }
 
@@ -90,6 +92,8 @@ struct Node {
     /// When it was looked at.
     fetched: Option<u64>,
     newest: Option<Minute>,
+    /// What the mirror lacks of it.
+    holes: Vec<Hole>,
 }
 
 impl Audit {
@@ -117,7 +121,9 @@ impl Audit {
             nodes.push(audit.node(mirror, pins, party, elsewhere, &mut pairs, progress)?);
         }
         let there = [0, 1, 2].map(|node: usize| nodes[node].whole);
-        audit.pairs = pairs.finish(span(&nodes, pins), there);
+        let span = span(&nodes, pins);
+        let holes = [0, 1, 2].map(|node: usize| std::mem::take(&mut nodes[node].holes));
+        audit.pairs = pairs.finish(span, there, &holes);
         audit.admitted = pairs.admitted();
         Ok(audit)
     }
@@ -132,7 +138,7 @@ impl Audit {
         progress: &mut dyn FnMut(Party, Half, u64, u64),
     ) -> io::Result<Node> {
         let halves = mirror.halves(party)?;
-        let mut node = Node { whole: !halves.is_empty(), fetched: None, newest: None };
+        let mut node = Node { whole: !halves.is_empty(), fetched: None, newest: None, holes: Vec::new() };
         if halves.is_empty() {
             let text = "nothing of this node was mirrored".to_owned();
             self.findings.push(Finding::new(party, None, None, Rule::NoLog, text));
@@ -141,7 +147,8 @@ impl Audit {
             let text = format!("there is no log between {} and {}", pair[0], pair[1]);
             self.findings.push(Finding::new(party, Some(pair[0].next()), None, Rule::Gap, text).as_warning());
         }
-        let mut pass = Pass { pins, rules: Rules::new(pins), begun: false, pairs, progress };
+        node.holes = self.unmirrored(mirror, party, &halves)?;
+        let mut pass = Pass { pins, rules: Rules::new(pins), begun: false, pairs, holes: Vec::new(), progress };
         for half in halves {
             let place = mirror.place(party, half);
             let Some(part) = Part::open(&place, pins, elsewhere, &mut self.findings)? else {
@@ -154,17 +161,44 @@ impl Audit {
             node.newest = pass.rules.newest();
             self.logs.push(state);
         }
-        pass.rules.finish(&mut self.findings);
+        // What was not closed may have been closed in what the mirror lacks.
+        if pass.holes.is_empty() {
+            pass.rules.finish(&mut self.findings);
+        }
+        node.holes.extend(pass.holes);
         Ok(node)
+    }
+
+    /// Half-years of which another node's log was mirrored, and not this one's.
+    fn unmirrored(&mut self, mirror: &Mirror, party: Party, own: &[Half]) -> io::Result<Vec<Hole>> {
+        let (Some(first), Some(last)) = (own.first(), own.last()) else { return Ok(Vec::new()) };
+        let mut others = BTreeSet::new();
+        for other in Party::ALL {
+            others.extend(mirror.halves(other)?);
+        }
+        others.retain(|half| !own.contains(half));
+        for half in others.iter().filter(|half| *half < first || *half > last) {
+            let text = "this log is not in this mirror, and another node's of the same half-year is: fetch again";
+            let finding = Finding::new(party, Some(*half), None, Rule::NoLog, text.to_owned());
+            // A log that is old enough goes as a whole.
+            self.findings.push(if half < first { finding.as_warning() } else { finding });
+        }
+        Ok(others.into_iter().map(|half| Hole { from: half.begins(), until: half.next().begins() }).collect())
     }
 
     fn part(&mut self, part: &Part, pass: &mut Pass<'_>) -> io::Result<LogState> {
         let (party, half, size) = (part.place.party, part.place.half, part.checkpoint.size);
         let fetched = part.place.fetched()?;
         let (mut uncovered, mut newest, mut next) = (None, None, part.first);
+        // What was read, whatever it says; the rest is not in the mirror, or damaged there.
+        let (mut read, mut hole): (_, Option<u64>) = (part.first, None);
         (pass.progress)(party, half, part.first, size);
         part.entries(&mut self.findings, |index, bytes, findings| {
             let spot = part.spot(index);
+            if read < index {
+                hole.get_or_insert(newest.map_or(half.begins(), Minute::begins));
+            }
+            read = index + 1;
             let entry = match Entry::parse(bytes) {
                 Ok(entry) => entry,
                 Err(error) => return findings.push(Finding::at(spot, Rule::Schema, error.to_string())),
@@ -173,6 +207,9 @@ impl Audit {
                 pass.rules.lose();
             }
             next = index + 1;
+            if let Some(from) = hole.take() {
+                pass.holes.push(Hole { from, until: entry.minute.begins() });
+            }
             if !std::mem::replace(&mut pass.begun, true) {
                 pass.begin(part, fetched, &entry, findings);
             }
@@ -188,6 +225,10 @@ impl Audit {
                 (pass.progress)(party, half, index, size);
             }
         })?;
+        if let Some(from) = hole.or((read < size).then(|| newest.map_or(half.begins(), Minute::begins))) {
+            pass.holes.push(Hole { from, until: half.next().begins() });
+            pass.rules.lose();
+        }
         (pass.progress)(party, half, size, size);
         let now = fetched.or(newest.map(Minute::begins)).unwrap_or(0);
         if let Some((index, minute)) = uncovered.filter(|(_, minute)| minute.begins() + COSIGN <= now) {

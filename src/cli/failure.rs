@@ -61,6 +61,9 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// Whose keys are believed is not where it is looked for.
+    #[error("{}: there is no such file: name the auditor.toml of the deployment by --pins FILE", .0.display())]
+    NoPins(PathBuf),
     /// `init` writes into new or empty folders only.
     #[error("{}: the folder is not empty; nothing was written", .0.display())]
     NotEmpty(PathBuf),
@@ -289,6 +292,7 @@ impl Failure {
             | Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
             Self::Erasure(CertificateError::Form)
             | Self::Pins(_)
+            | Self::NoPins(_)
             | Self::Fetch(FetchError::File { .. } | FetchError::Certificate { .. } | FetchError::Mirror(_))
             | Self::SubjectKey
             | Self::Config(_)

@@ -88,9 +88,12 @@ impl Ask {
             }
         }
         let mut requests: Vec<_> = by_request.into_values().collect();
-        requests.sort_by_key(|uses| uses.iter().map(|(_, own)| own.entry.minute).min());
+        requests.sort_by_key(|uses| {
+            let first = uses.first().map(|(_, own)| (own.place.half, own.place.index));
+            (uses.iter().map(|(_, own)| own.entry.minute).min(), first)
+        });
         let words = |uses: &[(Party, OwnEntry)]| {
-            in_words(&uses.iter().map(|(party, own)| (*party, &own.entry)).collect::<Vec<_>>())
+            in_words(&uses.iter().map(|(party, own)| (*party, &own.entry)).collect::<Vec<_>>(), &[])
         };
         if json {
             let place = |(party, own): &(Party, OwnEntry)| json!({ "node": party, "half": own.place.half.to_string(), "index": own.place.index });
@@ -129,12 +132,12 @@ impl Uses {
             .into_iter()
             .filter_map(|(rq, uses)| Some((uses.iter().map(|used| used.entry.minute).min()?, rq, uses)))
             .collect();
-        requests.sort_by_key(|(minute, rq, _)| (*minute, *rq));
+        requests.sort_by_key(|(minute, _, uses)| (*minute, uses.first().map(|used| (used.spot.half, used.spot.index))));
         let verdict = Verdict::of(&looked.findings);
         if json {
             print_json(&json!({
                 "entries": looked.entries, "verdict": verdict.as_str(), "logs": looked.logs,
-                "uses": requests.iter().map(to_json).collect::<Vec<_>>(),
+                "uses": requests.iter().map(|request| to_json(request, &looked.behind(request.0))).collect::<Vec<_>>(),
                 "findings": looked.findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
             }));
         } else {
@@ -155,15 +158,31 @@ struct Looked {
     nodes: Vec<&'static str>,
     /// By node, where it is known.
     fetched: Vec<u64>,
+    /// When each node's mirror was fetched, by node, if that is known.
+    looked_at: [Option<u64>; 3],
     findings: Vec<Finding>,
 }
 
+/// Seconds that an entry's minute lasts, and as many again for it to be published.
+const PUBLISHED: u64 = 120;
+
 impl Looked {
+    /// Nodes in whose mirrored log an entry of this minute may be missing although it is in their log: the mirror is older, or lacks
+    /// something.
+    fn behind(&self, minute: Minute) -> Vec<Party> {
+        let older = |party: &Party| self.looked_at[party.index()].is_some_and(|at| at < minute.begins() + PUBLISHED);
+        let lacks = |party: &Party| {
+            self.findings.iter().any(|finding| finding.node == *party && finding.severity > Severity::Warning)
+        };
+        Party::ALL.into_iter().filter(|party| older(party) || lacks(party)).collect()
+    }
+
     fn take(&mut self, party: Party, own: uses::OwnUses) -> Vec<OwnUse> {
         self.entries += own.entries;
         self.pruned += own.pruned;
         self.count += own.logs;
         self.fetched.extend(own.fetched);
+        self.looked_at[party.index()] = own.fetched;
         self.findings.extend(own.findings);
         if own.logs > 0 {
             self.nodes.push(party.as_str());
@@ -176,7 +195,7 @@ impl Looked {
 
     fn tell(&self, requests: &Requests) {
         for (minute, _, uses) in requests {
-            println!("{}  {}", time(minute.begins()), in_words(&entries_of(uses)));
+            println!("{}  {}", time(minute.begins()), in_words(&entries_of(uses), &self.behind(*minute)));
             let places: Vec<String> =
                 uses.iter().map(|used| format!("{} {}", used.spot.node, used.spot.index)).collect();
             println!("                  proven: {}", places.join(", "));
@@ -204,7 +223,7 @@ impl Looked {
     }
 }
 
-fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>)) -> Value {
+fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>), behind: &[Party]) -> Value {
     let place = |used: &OwnUse| {
         json!({
             "node": used.spot.node.as_str(), "half": used.spot.half.to_string(), "index": used.spot.index,
@@ -214,7 +233,7 @@ fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>)) -> Value {
         })
     };
     json!({
-        "time": minute.begins(), "rq": hex(rq), "words": in_words(&entries_of(uses)),
+        "time": minute.begins(), "rq": hex(rq), "words": in_words(&entries_of(uses), behind),
         "relying_party": uses[0].entry.relying_party, "purpose": uses[0].entry.purpose,
         "action": uses[0].entry.action.action(), "places": uses.iter().map(place).collect::<Vec<_>>(),
     })
@@ -224,8 +243,9 @@ fn entries_of(uses: &[OwnUse]) -> Vec<(Party, &Entry)> {
     uses.iter().map(|used| (used.spot.node, &used.entry)).collect()
 }
 
-/// Who did what, and what for; and in how many logs it stands, if that is not all three.
-fn in_words(uses: &[(Party, &Entry)]) -> String {
+/// Who did what, and what for; and in how many logs it stands, if that is not all three. The mirrors of the nodes `behind` may not have
+/// it yet.
+fn in_words(uses: &[(Party, &Entry)], behind: &[Party]) -> String {
     let Entry { relying_party, purpose, modalities, action, .. } = uses[0].1;
     let of = match (modalities.contains(&Modality::Face), modalities.contains(&Modality::Finger)) {
         (true, true) => "face and finger",
@@ -264,14 +284,21 @@ fn in_words(uses: &[(Party, &Entry)]) -> String {
     } else {
         ": not ended yet".to_owned()
     };
-    let nodes: Vec<Party> = Party::ALL.into_iter().filter(|party| uses.iter().any(|(node, _)| node == party)).collect();
-    let is_of_one = matches!(action, Method::ListUses | Method::OpenEvidence);
-    let only = match nodes[..] {
-        [_, _, _] => String::new(),
-        [node] if is_of_one => format!("; asked of {node}"),
-        ref some => {
-            format!("; in the log of {} only", some.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(" and "))
-        }
-    };
+    let only = where_it_is(uses, matches!(action, Method::ListUses | Method::OpenEvidence), behind);
     format!("{relying_party} {what}, for {purpose}{end}{only}")
+}
+
+/// In which logs it stands, if that is not all three.
+fn where_it_is(uses: &[(Party, &Entry)], is_of_one: bool, behind: &[Party]) -> String {
+    let and = |parties: &[Party]| parties.iter().map(|party| party.as_str()).collect::<Vec<_>>().join(" and ");
+    let (there, absent): (Vec<Party>, Vec<Party>) =
+        Party::ALL.into_iter().partition(|party| uses.iter().any(|(node, _)| node == party));
+    let (unseen, without): (Vec<Party>, Vec<Party>) = absent.iter().partition(|party| behind.contains(party));
+    match (&there[..], &unseen[..], &without[..]) {
+        (_, [], []) => String::new(),
+        ([node], ..) if is_of_one => format!("; asked of {node}"),
+        (_, [], _) => format!("; in the log of {} only", and(&there)),
+        (_, _, []) => format!("; not yet in the mirror of {}: fetch again", and(&unseen)),
+        _ => format!("; not in the log of {}; not yet in the mirror of {}: fetch again", and(&without), and(&unseen)),
+    }
 }

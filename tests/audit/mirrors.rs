@@ -323,10 +323,10 @@ fn whatever_is_changed_in_a_mirror_is_found_at_its_place() {
     let flip = |bytes: &mut Vec<u8>| bytes[40] ^= 1;
     assert_eq!(change("tile/entries/003", &flip), [(Party::B, Some(768), Rule::Damaged)]);
     assert_eq!(change("tile/entries/003", &|bytes| _ = bytes.pop()), [(Party::B, Some(768), Rule::Damaged)]);
-    assert_eq!(change("tile/0/003", &flip)[0], (Party::B, Some(768), Rule::Root));
-    assert_eq!(change("tile/1/000.p/5", &flip)[0], (Party::B, Some(256), Rule::Root));
-    assert_eq!(change("tile/0/005.p/122", &flip)[0], (Party::B, None, Rule::Root));
-    assert_eq!(change("tile/0/003", &|bytes| _ = bytes.pop())[0], (Party::B, Some(768), Rule::Gap));
+    assert_eq!(change("tile/0/003", &flip), [(Party::B, Some(768), Rule::Damaged)]);
+    assert_eq!(change("tile/1/000.p/5", &flip), [(Party::B, Some(0), Rule::Damaged)]);
+    assert_eq!(change("tile/0/005.p/122", &flip), [(Party::B, Some(1280), Rule::Damaged)]);
+    assert_eq!(change("tile/0/003", &|bytes| _ = bytes.pop()), [(Party::B, Some(768), Rule::Damaged)]);
     let other = world.logs.log(Party::B).cut(77).note(0).into_bytes();
     let set_back = change("checkpoint", &|bytes| bytes.clone_from(&other));
     assert_eq!(set_back[0], (Party::B, Some(77), Rule::Rewound), "it was signed, and a larger one as well");
@@ -334,6 +334,11 @@ fn whatever_is_changed_in_a_mirror_is_found_at_its_place() {
     fs::remove_file(root.join("tile/entries/003")).unwrap();
     fs::remove_file(root.join("tile/entries/004")).unwrap();
     assert_eq!(found(&audit(world.mirror()).findings), [(Party::B, Some(768), Rule::Gap)], "one gap, one finding");
+    fs::remove_file(root.join("tile/0/002")).unwrap();
+    world.site.take_asked();
+    assert_eq!(found(&world.fetch(Party::B)), []);
+    assert_eq!(world.site.take_asked().len(), 2 + 3, "what was deleted is fetched again, and nothing else");
+    assert_eq!(found(audit(world.mirror()).all()), []);
 }
 
 #[test]

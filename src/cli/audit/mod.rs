@@ -5,7 +5,7 @@ mod watch;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tumar::audit::fetch::{FetchError, Fetcher, Step};
 use tumar::audit::mirror::Place;
+use tumar::audit::pins::PinsError;
 use tumar::audit::report::{Report, findings, logs_json};
 use tumar::audit::{Audit, Finding, Mirror, Pins, Verdict};
 use tumar::party::Party;
@@ -73,14 +74,20 @@ pub(super) struct Where {
 
 impl Where {
     pub(super) fn open(&self) -> Result<(Pins, Mirror), Failure> {
-        Ok((Pins::read(&self.pins)?, Mirror::new(&self.mirror)))
+        let pins = Pins::read(&self.pins).map_err(|error| match error {
+            PinsError::File { path, source } if path == self.pins && source.kind() == ErrorKind::NotFound => {
+                Failure::NoPins(path)
+            }
+            error => error.into(),
+        })?;
+        Ok((pins, Mirror::new(&self.mirror)))
     }
 
     /// The same for what is not fetched anew: a folder that is not there is a slip of the pen, and not a log without entries.
     pub(super) fn open_there(&self) -> Result<(Pins, Mirror), Failure> {
         let opened = self.open()?;
         if !fs::metadata(&self.mirror).map_err(self.fault())?.is_dir() {
-            return Err(self.fault()(std::io::ErrorKind::NotADirectory.into()));
+            return Err(self.fault()(ErrorKind::NotADirectory.into()));
         }
         Ok(opened)
     }
@@ -161,13 +168,18 @@ impl Command {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.what {
             What::Fetch(fetch) => fetch.run(json),
-            What::Verify(look) => look.run(json, &|audit| &audit.findings),
-            What::Reconcile(look) => look.run(json, &|audit| &audit.pairs),
+            What::Verify(look) => look.run(json, &|audit| audit.findings.iter().collect()),
+            What::Reconcile(look) => look.run(json, &reconciled),
             What::Report(tell) => tell.run(json),
             What::Page(page) => page.run(json),
             What::Watch(watch) => watch.run(json),
         }
     }
+}
+
+/// Where the logs do not agree; and before that, what of them could not be compared.
+fn reconciled(audit: &Audit) -> Vec<&Finding> {
+    audit.findings.iter().filter(|finding| finding.rule.is_of_log()).chain(&audit.pairs).collect()
 }
 
 /// What all nodes were asked for.
@@ -206,13 +218,14 @@ impl Fetch {
                 .map(|(party, error)| json!({"node": party.as_str(), "error": error.to_string()}))
                 .collect();
             print_json(&json!({
-                "verdict": verdict.as_str(), "failures": failures,
+                "verdict": verdict.as_str(), "failures": failures, "hashes_only": token.is_none(),
                 "findings": found.iter().map(Finding::to_json).collect::<Vec<_>>(),
             }));
         } else {
-            print_table("Findings", findings(&found));
+            print_table("Findings", findings(found.iter()));
             if failures.is_empty() && verdict == Verdict::Clean {
-                println!("The mirror is up to date. Now: tumar audit verify");
+                let what = if token.is_none() { " (hashes only: entries need a token)" } else { "" };
+                println!("The mirror is up to date{what}. Now: tumar audit verify");
             }
         }
         // A fork outweighs a node that does not answer.
@@ -236,17 +249,17 @@ impl Look {
         Ok((pins, audit.map_err(self.at.fault())?))
     }
 
-    fn run(&self, json: bool, of: &dyn Fn(&Audit) -> &Vec<Finding>) -> Result<ExitCode, Failure> {
+    fn run(&self, json: bool, of: &dyn Fn(&Audit) -> Vec<&Finding>) -> Result<ExitCode, Failure> {
         let (pins, audit) = self.audit()?;
         let found = of(&audit);
         // Logs that can not be believed, or are not there, do not agree either.
         let also = audit.findings.iter().filter(|finding| Verdict::of([*finding]) != Verdict::Broken);
-        let verdict = Verdict::of(found.iter().chain(also));
+        let verdict = Verdict::of(found.iter().copied().chain(also));
         if json {
             print_json(&json!({
                 "deployment": pins.deployment, "verdict": verdict.as_str(), "code": verdict.code(),
                 "entries": audit.entries, "admitted_by_all": audit.admitted, "logs": logs_json(&audit),
-                "findings": found.iter().map(Finding::to_json).collect::<Vec<_>>(),
+                "findings": found.iter().map(|finding| finding.to_json()).collect::<Vec<_>>(),
             }));
             return Ok(verdict.code().into());
         }
@@ -255,7 +268,7 @@ impl Look {
         if let Some((title, logs)) = tables.next() {
             print_table(title, logs);
         }
-        print_table("Findings", findings(found));
+        print_table("Findings", findings(found.iter().copied()));
         println!(
             "{}: {} entries, {} requests admitted in all three logs, {} findings",
             verdict.as_str().to_uppercase(),
