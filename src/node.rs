@@ -10,6 +10,7 @@ mod daily;
 mod descriptors;
 mod health;
 mod keys;
+mod own;
 mod peers;
 mod public;
 mod reload;
@@ -130,6 +131,17 @@ pub enum NodeError {
     /// Certificates and keys that do not go together.
     #[error("certificates and keys")]
     Tls(#[from] TlsError),
+    /// No store beside a log that was published: a new one would fork it.
+    #[error(
+        "{} is not there, and {} holds a published log: is the volume of data mounted? Put the newest store back, or restore a backup: \
+         see docs/backup.md", store.display(), log.display()
+    )]
+    NoStore {
+        /// Where it should be.
+        store: PathBuf,
+        /// Where the log is.
+        log: PathBuf,
+    },
     /// The store.
     #[error("the store can not be opened")]
     Store(#[from] StoreError),
@@ -164,6 +176,8 @@ pub struct Node {
     stop: Stop,
     servers: Servers,
     reload: Reload,
+    /// This start made the store.
+    made: bool,
 }
 
 /// Opens everything that the configuration names, and listens.
@@ -179,12 +193,12 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let reads = Arc::clone(&clock);
-    let Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness } =
+    let Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness, made } =
         Box::pin(set_up(&config, clock)).await?;
     let rooms = descriptors::rooms(&config)?;
     let auditors = audit::port(&config, &engine, (&log, &log_key), (&peers, witness), (clocks, rooms.auditors)).await?;
     let keys_dir = config.path(&config.keys);
-    let peer_identity = keys::tls(&keys_dir, "peer")?;
+    let peer_identity = keys::peer(&keys_dir, config.party)?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
     let callers = config.clients.iter().map(|path| pinned(&config, path)).collect::<Result<Vec<_>, _>>()?;
     let public_listener = listen(&config.public).await?;
@@ -235,7 +249,7 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     tracing::info!(party = %config.party, %public, %peer, "listening");
     let (linked, reads) = (Arc::clone(&peers), Arc::clone(&engine));
     let reload = Reload { config, engine: reads, peers: linked, public: public_tls, links: peer_tls, web };
-    Ok(Node { engine, peers, store, log, public, peer, stop, servers, reload })
+    Ok(Node { engine, peers, store, log, public, peer, stop, servers, reload, made })
 }
 
 /// What a node does beside serving: answers its operator, looks at its published files, and tells what is wrong with its log.
@@ -320,6 +334,16 @@ impl Node {
     pub fn stop(self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
         Box::pin(stop::drain(self))
     }
+
+    /// The same, of a node that [fell behind](Self::fell_behind). A store that this start made, with no entry in its log, is taken away
+    /// again: it would be in the way of the one that is put back.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    #[must_use = "futures do nothing unless polled"]
+    pub fn stop_behind(self) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
+        Box::pin(stop::drain_behind(self))
+    }
 }
 
 struct Setup {
@@ -332,6 +356,7 @@ struct Setup {
     clocks: Arc<Clocks>,
     card: Card,
     witness: Option<Arc<Witness>>,
+    made: bool,
 }
 
 /// Everything but the sockets.
@@ -345,6 +370,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let keys = Keys::read(&config.path(&config.keys))?;
     let identity = Arc::new(keys.identity);
     let data = config.path(&config.data);
+    let made = check::is_new(&data)?;
     std::fs::create_dir_all(&data).map_err(|error| NodeError::File(data.clone(), error))?;
     let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
     if config.accept_clock {
@@ -381,7 +407,7 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let accept_store = config.accept_store;
     let own = Own { party: config.party, deployment, identity, context, node, link_life, patience, accept_store };
     let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
-    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness })
+    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness, made })
 }
 
 /// Equal at all three nodes, or they do not connect; clients are told it.

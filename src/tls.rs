@@ -9,8 +9,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -38,6 +40,12 @@ pub enum TlsError {
     /// The pinned certificates make no verifier.
     #[error("the pinned certificates can not be trust anchors")]
     Pins(#[from] rustls::server::VerifierBuilderError),
+    /// What is to be shown to peers is an authority's.
+    #[error(
+        "the certificate is an authority's (CA:TRUE), which the other nodes refuse: make one of an end entity, by openssl req -x509 .. \
+         -addext basicConstraints=critical,CA:FALSE"
+    )]
+    Authority,
     /// An address that is not `host:port`.
     #[error("an address must be host:port")]
     Address,
@@ -65,6 +73,24 @@ impl TlsIdentity {
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())?;
         Ok(Self { chain, key })
     }
+
+    /// Why those who pinned this certificate for a server of this name would refuse it.
+    ///
+    /// # Errors
+    /// [`TlsError`] if it can not be pinned, or the name is none.
+    pub fn refused_as(&self, name: &str) -> Result<Option<Untrusted>, TlsError> {
+        let Some(own) = self.chain.first() else { return Err(TlsError::NoCertificate) };
+        let pinned = Arc::new(roots(&[Pinned(own.clone())])?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(pinned, provider()).build()?;
+        let name = ServerName::try_from(name).map_err(|_| TlsError::Address)?;
+        Ok(verifier.verify_server_cert(own, &[], &name, &[], UnixTime::now()).err().map(Untrusted))
+    }
+
+    /// The certificate's DER.
+    #[must_use]
+    pub fn shown(&self) -> &[u8] {
+        self.chain.first().map_or(&[], |own| own.as_ref())
+    }
 }
 
 /// One certificate that is trusted, and nothing it does not sign.
@@ -80,6 +106,12 @@ impl Pinned {
         let pinned = Self(CertificateDer::from_pem_slice(certificate).map_err(|_| TlsError::NoCertificate)?);
         roots(std::slice::from_ref(&pinned))?;
         Ok(pinned)
+    }
+
+    /// The certificate's DER.
+    #[must_use]
+    pub fn shown(&self) -> &[u8] {
+        self.0.as_ref()
     }
 
     /// Whether a peer showed exactly this certificate.

@@ -144,6 +144,21 @@ async fn issuers_keys_and_officers_are_read_again_and_a_bad_file_changes_nothing
         assert!(verify(&client, &token(&new)).await.unwrap() && world.is_running(), "{}", file.display());
         fs::write(&file, before).unwrap();
     }
+    // The others would refuse what an authority has.
+    let keys = world.files.node(Party::A).join("keys");
+    let [certificate, key] = ["peer.crt", "peer.key"].map(|name| keys.join(name));
+    let before = [&certificate, &key].map(|file| fs::read(file).unwrap());
+    let mut params = rcgen::CertificateParams::new(vec!["node-a.tumar.internal".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let made = rcgen::KeyPair::generate().unwrap();
+    fs::write(&certificate, params.self_signed(&made).unwrap().pem()).unwrap();
+    fs::write(&key, made.serialize_pem()).unwrap();
+    let said = world.reload(Party::A, "nothing was read again").await;
+    let line = said.lines().rfind(|line| line.contains("nothing was read again")).unwrap();
+    assert!(line.contains("peer.crt") && line.contains("CA:TRUE"), "{line}");
+    assert!(verify(&client, &token(&new)).await.unwrap() && world.is_running());
+    fs::write(&certificate, &before[0]).unwrap();
+    fs::write(&key, &before[1]).unwrap();
     world.reload(Party::A, READ_AGAIN).await;
 
     // What is not taken at once is told.

@@ -6,6 +6,7 @@
 mod trio;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::Duration;
@@ -179,11 +180,107 @@ async fn a_node_with_an_older_store_that_reaches_nobody_waits_and_does_not_serve
     timeout(Duration::from_mins(1), up).await.expect("it is there, and does not serve");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_beside_what_is_newer_or_without_its_volume_ends_with_5_and_leaves_no_store() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    let party = Party::B;
+    nodes.cosigned_beyond(party, 0).await;
+    let folder = nodes.files.node(party);
+    assert_eq!(nodes.stop(party), Some(0));
+    let [data, away] = ["data", "away"].map(|name| folder.join(name));
+    fs::rename(&data, &away).unwrap();
+    // The volume is not mounted: peers remember.
+    nodes.again(party);
+    assert_eq!(nodes.ended(party).await, Some(5));
+    let said = nodes.files.said(party);
+    assert!(said.contains("the store is empty: is the volume of data mounted?"), "{said}");
+    assert!(!data.join("store.sqlite").exists() && !data.join("log").exists(), "what the start made is left");
+    // The log is there, and the store is not.
+    fs::remove_dir_all(&data).unwrap();
+    copy(&away, &data);
+    for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"] {
+        drop(fs::remove_file(data.join(name)));
+    }
+    nodes.again(party);
+    assert_eq!(nodes.ended(party).await, Some(5));
+    let said = nodes.files.said(party);
+    assert!(said.contains("store.sqlite is not there") && said.contains("holds a published log"), "{said}");
+    assert!(!data.join("store.sqlite").exists());
+    // A store that is older than the log beside it.
+    let spare = nodes.files.path("spare");
+    fs::rename(data.join("log"), &spare).unwrap();
+    for other in [party.next(), party.prev()] {
+        assert_eq!(nodes.stop(other), Some(0));
+    }
+    nodes.again(party);
+    let made = async {
+        while !data.join("log").exists() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        sleep(Duration::from_millis(300)).await;
+    };
+    timeout(Duration::from_mins(1), made).await.expect("it makes a store");
+    assert_eq!(nodes.stop(party), Some(0));
+    fs::remove_dir_all(data.join("log")).unwrap();
+    fs::rename(&spare, data.join("log")).unwrap();
+    nodes.again(party);
+    assert_eq!(nodes.ended(party).await, Some(5));
+    let said = nodes.files.said(party);
+    assert!(said.contains("the store holds 0"), "{said}");
+}
+
+#[test]
+fn a_restore_says_what_of_its_arguments_is_not_there() {
+    let files = Files::new();
+    let node = files.node(Party::B).join("node.toml");
+    let refused = |from: &Path, log: &Path| {
+        let mut restore = Command::new(env!("CARGO_BIN_EXE_tumar"));
+        restore.arg("restore").arg("--config").arg(&node).arg("--from").arg(from).arg("--log").arg(log);
+        let output = restore.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let [none, empty] = ["none", "empty"].map(|name| files.path(name));
+    fs::create_dir(&empty).unwrap();
+    for (from, log, words) in [
+        (&none, &empty, "none: No such file"),
+        (&empty, &none, "none: No such file"),
+        (&empty, &empty, "no folder of a half-year"),
+    ] {
+        let (code, why) = refused(from, log);
+        assert!(code == Some(2) && why.contains(words), "{code:?}: {why}");
+    }
+}
+
 /// The commands below a heading of the document.
 fn commands(heading: &str) -> Vec<String> {
     let text = include_str!("../docs/backup.md");
     let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// Nothing is wrong or was not seen, but for what no check can ask.
+fn is_well(looked: &str) -> bool {
+    looked.lines().all(|line| line.starts_with("ok") || line.starts_with("unseen terms"))
+}
+
+/// A certificate of an authority, in a folder of keys.
+fn authority(keys: &Path) {
+    let mut params = rcgen::CertificateParams::new(vec!["node-b.tumar.internal".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(keys.join("peer.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(keys.join("peer.key"), key.serialize_pem()).unwrap();
+}
+
+/// The first peer's identity for the second as well.
+fn pin_twice(file: &Path) {
+    let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
+    let peers = config["peers"].as_array_mut().unwrap();
+    peers.sort_by_key(|peer| std::cmp::Reverse(peer["party"].as_str().map(str::to_owned)));
+    let first = peers[0]["identity"].clone();
+    peers[1].as_table_mut().unwrap().insert("identity".to_owned(), first);
+    fs::write(file, toml::to_string(&config).unwrap()).unwrap();
 }
 
 /// Where an operator has things.
@@ -234,7 +331,7 @@ impl Desk {
 async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
     let mut nodes = Nodes::start();
     nodes.enrol("c-1").await;
-    for (round, party) in [Party::C, Party::A].into_iter().enumerate() {
+    for (round, party) in [Party::C, Party::C, Party::A].into_iter().enumerate() {
         let gone = format!("gone-{round}");
         nodes.enrol(&gone).await;
         let desk = Desk::new(&nodes, party, round);
@@ -257,7 +354,9 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         // The disk is lost, but for a store that is damaged.
         fs::remove_dir_all(folder.join("data/log")).unwrap();
         fs::remove_dir_all(folder.join("data/witness")).unwrap();
-        let [away, restore, check] = commands("Put a backup back").try_into().unwrap();
+        fs::create_dir(folder.join("data/log.old")).unwrap();
+        let [away, restore, check, accept] = commands("Put a backup back").try_into().unwrap();
+        assert!(accept.contains("--accept-store"));
         let (code, why) = desk.refused(&restore);
         assert!(code == Some(2) && why.contains("a store exists here and is not overwritten"), "{code:?}: {why}");
         desk.does(&away);
@@ -266,15 +365,18 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         assert!(code == Some(5) && why.contains(&last) && why.contains("--log DIR"), "{code:?}: {why}");
         assert!(!folder.join("data/store.sqlite").exists(), "nothing was restored");
         let told = desk.does(&restore);
-        assert!(told.contains("1 people were erased"), "{told}");
+        assert!(told.contains("1 person was erased"), "{told}");
         let looked = desk.does(&check);
-        assert!(looked.lines().all(|line| line.starts_with("ok")), "{looked}");
+        assert!(is_well(&looked), "{looked}");
         assert!(looked.contains("the log continues what it cosigned"), "{looked}");
         nodes.again(party);
         assert!(nodes.verify("c-1").await.unwrap());
         assert_eq!(nodes.verify(&gone).await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
         assert!(entries(&folder).len() as u64 >= size, "nothing of the log is lost");
-        fs::remove_dir_all(folder.join("lost")).unwrap();
+        let kept = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        let lost: Vec<_> = kept.filter(|path| path.to_string_lossy().contains("/lost.")).collect();
+        assert_eq!(lost.len(), if round == 1 { 2 } else { 1 }, "what was there before is kept each time");
+        assert!(lost.iter().all(|path| path.join("store.sqlite").is_file() && path.join("log.old").is_dir()));
     }
     for party in Party::ALL {
         assert_eq!(nodes.stop(party), Some(0));
@@ -294,10 +396,10 @@ async fn who_was_enrolled_since_a_backup_is_missed_until_the_operator_says_that_
     nodes.enrol("c-2").await;
     assert_eq!(nodes.stop(party), Some(0));
     copy(&nodes.files.node(party).join("data/log"), desk.at("MIRROR"));
-    let [away, restore, _] = commands("Put a backup back").try_into().unwrap();
+    let [away, restore, _, _] = commands("Put a backup back").try_into().unwrap();
     desk.does(&away);
     let told = desk.does(&restore);
-    assert!(told.contains("1 enrolments are newer") && told.contains("--accept-store"), "{told}");
+    assert!(told.contains("1 enrolment is newer") && told.contains("--accept-store"), "{told}");
     nodes.again(party);
     for subject in ["c-1", "c-2"] {
         let refused = nodes.verify(subject).await.unwrap_err();
@@ -331,7 +433,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     assert!(looked.contains("in use by a running node, not checked"), "{looked}");
     assert_eq!(nodes.stop(party), Some(0));
     let looked = desk.does(&check);
-    assert!(looked.lines().all(|line| line.starts_with("ok")) && looked.contains("1 people"), "{looked}");
+    assert!(is_well(&looked) && looked.contains("1 people"), "{looked}");
     let wrong = |name: &str, damage: &dyn Fn(&Path), code: i32, words: &[&str]| {
         let (file, aside) = (nodes.files.node(party).join(name), nodes.files.path("aside"));
         copy(&file, &aside);
@@ -354,9 +456,25 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     wrong("keys/store.key", &gone, 2, &["keys", "store.key"]);
     wrong("keys/store.key", &|file| fs::write(file, [7; 32]).unwrap(), 2, &["store", "store.sqlite", "store.key"]);
     wrong("keys/peer.crt", &junk, 2, &["keys", "peer.crt"]);
-    wrong("data/store.sqlite", &gone, 2, &["store", "published log", "backup"]);
+    wrong("data/store.sqlite", &gone, 5, &["store", "published log", "volume", "backup"]);
+    let emptied = |file: &Path| {
+        fs::remove_dir_all(file).unwrap();
+        fs::create_dir(file).unwrap();
+    };
+    wrong("data", &emptied, 5, &["peer A", "0 entries here", "is the volume of data mounted?"]);
+    let others = |name: &'static str| {
+        let from = nodes.files.node(Party::A).join(name);
+        move |file: &Path| fs::write(file, fs::read(&from).unwrap()).unwrap()
+    };
+    for name in ["keys/identity.pk8", "keys/log.pk8", "keys/witness.pk8"] {
+        wrong(name, &others(name), 2, &["keys", &name[5..], "is node A's"]);
+    }
+    let readable = |file: &Path| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    wrong("keys/peer.key", &readable, 2, &["keys", "peer.key", "chmod 600"]);
+    wrong("keys", &authority, 2, &["keys", "peer.crt", "CA:TRUE", "CA:FALSE"]);
+    wrong("node.toml", &|file| pin_twice(file), 2, &["keys", "the same identity.pk8 for node C and node A"]);
     let looked = desk.does(&check);
-    assert!(looked.lines().all(|line| line.starts_with("ok")), "all is as it was: {looked}");
+    assert!(is_well(&looked), "all is as it was: {looked}");
     nodes.stop(Party::C);
     let output = desk.run(&check);
     assert_eq!(output.status.code(), Some(4));

@@ -135,20 +135,21 @@ impl Restore {
         }
         println!("Restored the backup of {}", time(restored.made));
         for (half, size) in &restored.sizes {
-            println!("  log of {half}: {size} entries");
+            println!("  log of {half}: {}", several(*size, "entry", "entries"));
         }
         if replayed.entries > 0 {
             println!(
-                "  {} entries are newer than the backup, and were taken from published files: by them {} people were erased and {} \
-                 locked or unlocked here as well",
-                replayed.entries, replayed.erased, replayed.locks
+                "  {} newer than the backup, and taken from published files: by them {} erased and {} locked or unlocked here as well",
+                several(replayed.entries, "entry is", "entries are"),
+                several(replayed.erased, "person was", "people were"),
+                replayed.locks
             );
         }
         if replayed.enrolled > 0 {
             println!(
-                "  {} enrolments are newer than the backup, and their shares are lost at this node: start it once with --accept-store, and \
-                 have those people erased and enrolled again",
-                replayed.enrolled
+                "  {} newer than the backup, and lost at this node: start it once with --accept-store, and have whoever it was erased and \
+                 enrolled again",
+                several(replayed.enrolled, "enrolment is", "enrolments are")
             );
         }
         match restored.asked.as_slice() {
@@ -161,6 +162,11 @@ impl Restore {
         println!("Check it with: tumar node --check --config {}", self.config.display());
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A number, and what there is of it.
+fn several<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == N::from(1) { one } else { more })
 }
 
 /// `tumar node --check`: one line for each thing that was looked at.
@@ -182,7 +188,7 @@ pub(super) async fn check(path: &Path, json: bool) -> Result<ExitCode, Failure> 
         for Finding { what, verdict } in &findings {
             match verdict {
                 Verdict::Ok(how) => println!("ok     {what}: {how}"),
-                Verdict::Unseen(why, to_do) => println!("unseen {what}: {why}: {to_do}"),
+                Verdict::Unseen(why, to_do) | Verdict::Unknown(why, to_do) => println!("unseen {what}: {why}: {to_do}"),
                 Verdict::Wrong(wrong, to_do) | Verdict::Forked(wrong, to_do) => {
                     println!("WRONG  {what}: {wrong}: {to_do}");
                 }
@@ -195,7 +201,9 @@ pub(super) async fn check(path: &Path, json: bool) -> Result<ExitCode, Failure> 
 fn told(Finding { what, verdict }: &Finding) -> Value {
     match verdict {
         Verdict::Ok(how) => json!({ "what": what, "verdict": "ok", "told": how }),
-        Verdict::Unseen(why, to_do) => json!({ "what": what, "verdict": "unseen", "told": why, "to_do": to_do }),
+        Verdict::Unseen(why, to_do) | Verdict::Unknown(why, to_do) => {
+            json!({ "what": what, "verdict": "unseen", "told": why, "to_do": to_do })
+        }
         Verdict::Wrong(wrong, to_do) => json!({ "what": what, "verdict": "wrong", "told": wrong, "to_do": to_do }),
         Verdict::Forked(wrong, to_do) => json!({ "what": what, "verdict": "forked", "told": wrong, "to_do": to_do }),
     }

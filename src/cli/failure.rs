@@ -11,6 +11,7 @@ use tumar::audit::pins::PinsError;
 use tumar::client::{CertificateError, ClientError, ConfigError};
 use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
+use tumar::log::access::LogError;
 use tumar::name::NameError;
 use tumar::node::{NodeError, RestoreError};
 use tumar::party::Party;
@@ -285,7 +286,11 @@ impl Failure {
             Self::Unsure { cause: Some(error), .. } | Self::Client(error) => of_client(error),
             Self::Fetch(FetchError::Token(_)) | Self::TokenExpired { .. } => 3,
             Self::Fetch(FetchError::Web(WebError::Untrusted(..)))
-            | Self::Node(NodeError::Behind(_))
+            | Self::Node(
+                NodeError::Behind(_)
+                | NodeError::NoStore { .. }
+                | NodeError::Log(LogError::Lost { .. } | LogError::Forked { .. }),
+            )
             | Self::Restore(RestoreError::Missing { .. } | RestoreError::Forked { .. } | RestoreError::Key { .. })
             | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Restore(RestoreError::NobodySaid)

@@ -103,10 +103,15 @@ impl Run {
             }
         };
         tracing::info!("draining");
-        node.stop().await?;
         match behind {
-            None => Ok(ExitCode::SUCCESS),
-            Some(behind) => Err(NodeError::from(behind).into()),
+            None => {
+                node.stop().await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Some(behind) => {
+                node.stop_behind().await?;
+                Err(NodeError::from(behind).into())
+            }
         }
     }
 }

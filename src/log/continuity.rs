@@ -15,7 +15,8 @@ use super::tiles::TilesError;
 pub enum Gap {
     /// There were more entries once.
     #[error(
-        "the log of {half} has {own} entries here and had {cosigned} when it was cosigned: this is an older copy of it"
+        "the log of {half} has {own} entries here and had {cosigned} when it was cosigned: this is an older copy of it{}",
+        if *own == 0 { ", and the store is empty: is the volume of data mounted?" } else { "" }
     )]
     Shorter {
         /// Of which half-year.

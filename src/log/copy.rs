@@ -59,6 +59,12 @@ impl LogCopy {
         Ok(Self { key: key.clone(), trees })
     }
 
+    /// That of a store which is not there.
+    #[must_use]
+    pub const fn empty(key: VerifierKey) -> Self {
+        Self { key, trees: BTreeMap::new() }
+    }
+
     /// Entries of each half-year.
     pub fn sizes(&self) -> impl Iterator<Item = (Half, u64)> {
         self.trees.iter().map(|(half, tree)| (*half, tree.size()))

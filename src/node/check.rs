@@ -1,8 +1,10 @@
 //! Says what is wrong with a node before it is started: nothing is served, written or changed, but that a store which a crash left is
 //! read as SQLite reads it.
 
-use super::peers::{self, Asked, Told};
-use super::{Config, Keys, NodeError, audit, keys, listen, pinned, remotes, verifier};
+use std::path::Path;
+
+use super::peers::{self, Asked, Told, Unheard};
+use super::{Config, Keys, NodeError, audit, keys, listen, own, pinned, remotes, verifier};
 use crate::clocks::{APART, Clock, Utc};
 use crate::log::access::LogError;
 use crate::log::continuity::ContinuityError;
@@ -11,7 +13,7 @@ use crate::log::note::{VerifierKey, log_name};
 use crate::log::tiles;
 use crate::store::{Store, StoreError};
 use crate::template::model::Models;
-use crate::tls::Dialler;
+use crate::tls::{DialError, Dialler};
 use crate::token::Policy;
 
 /// How one thing is.
@@ -21,6 +23,8 @@ pub enum Verdict {
     Ok(String),
     /// It could not be looked at: why, and what to do.
     Unseen(String, &'static str),
+    /// It is not known, and that does not count: why, and what to do.
+    Unknown(String, &'static str),
     /// What is wrong, and what to do.
     Wrong(String, &'static str),
     /// The log is not the one that was cosigned: what is wrong, and what to do.
@@ -30,7 +34,7 @@ pub enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which: `configuration`, `keys`, `store`, `log`, `clock`, `addresses`, `peer A` to `peer C`.
+    /// Which: `configuration`, `keys`, `data`, `store`, `log`, `clock`, `addresses`, `peer A` to `peer C`, `terms`.
     pub what: String,
     /// How it is.
     pub verdict: Verdict,
@@ -62,6 +66,9 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
         certificates,
         "put the file back from where the keys are kept: nothing else opens the store or signs the log",
     );
+    if let Ok(keys) = &keys {
+        findings.own(config, keys);
+    }
     let seen = match (keys, &key) {
         (Ok(keys), Some(key)) => store_and_log(config, keys, key, &mut findings).await,
         _ => Seen::Nothing,
@@ -81,6 +88,11 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
         let linked = dial(config, party).await;
         findings.peer(party.as_str(), linked.and(answer), &seen);
     }
+    let why = "whether the peers have the same policy and models, and pin this node's identity and certificate, can not be asked";
+    findings.push(
+        "terms",
+        Verdict::Unknown(why.to_owned(), "see the node's log after the start: links come up if they do"),
+    );
     findings.0
 }
 
@@ -103,12 +115,33 @@ impl Findings {
         self.push(what, looked.map_or_else(|wrong| Verdict::Wrong(wrong, to_do), Verdict::Ok));
     }
 
+    /// What is wrong with what is the node's own, a line each.
+    fn own(&mut self, config: &Config, keys: &Keys) {
+        let mut wrong = |what: &str, why: Option<String>, to_do| {
+            if let Some(why) = why {
+                self.push(what, Verdict::Wrong(why, to_do));
+            }
+        };
+        let mistaken = own::mistaken(config, keys).unwrap_or_default();
+        wrong("keys", mistaken, "put this node's own file there, or mend the peer's entry in node.toml");
+        wrong("keys", own::open_to_others(config), "chmod 600");
+        let to_do = "make another, and give it to the two other operators: openssl req -x509 .. -addext basicConstraints=critical,CA:FALSE";
+        wrong("keys", own::refused(config), to_do);
+        let to_do = "make room, give the folder to the node's user, or mount its volume for writing";
+        wrong("data", own::unwritable(&config.path(&config.data)), to_do);
+    }
+
     /// What a peer says, and whether the log that was seen continues what it cosigned.
-    fn peer(&mut self, party: &str, told: Result<Told, String>, seen: &Seen) {
+    fn peer(&mut self, party: &str, told: Result<Told, Unheard>, seen: &Seen) {
         let what = format!("peer {party}");
         let told = match told {
             Ok(told) => told,
-            Err(why) => {
+            Err(Unheard { why, untrusted: true }) => {
+                let to_do =
+                    "ask its operator which certificate is the right one, and mend the one that is pinned in node.toml";
+                return self.push(&what, Verdict::Wrong(why, to_do));
+            }
+            Err(Unheard { why, .. }) => {
                 return self.push(
                     &what,
                     Verdict::Unseen(why, "start that node, or correct its address and certificate in node.toml"),
@@ -174,40 +207,58 @@ fn certificates(config: &Config) -> Result<String, NodeError> {
     Ok(format!("{}: identity, log, store, witness and certificates are valid", folder.display()))
 }
 
+/// Whether a start in this folder makes a new store.
+///
+/// # Errors
+/// [`NodeError::NoStore`] if there is a published log, which a new store would fork.
+pub(super) fn is_new(data: &Path) -> Result<bool, NodeError> {
+    let (store, log) = (data.join("store.sqlite"), data.join("log"));
+    if store.exists() {
+        return Ok(false);
+    }
+    let halves = tiles::halves(&log).map_err(|error| NodeError::File(log.clone(), error))?;
+    let published = halves.iter().any(|half| log.join(half.to_string()).join("checkpoint").exists());
+    if published { Err(NodeError::NoStore { store, log }) } else { Ok(true) }
+}
+
 async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings: &mut Findings) -> Seen {
     let data = config.path(&config.data);
-    let (file, folder) = (data.join("store.sqlite"), data.join("log"));
-    if !file.exists() {
-        let published = tiles::halves(&folder).is_ok_and(|halves| !halves.is_empty());
-        if published {
-            let why = format!("{} is not there, and {} holds a published log", file.display(), folder.display());
-            findings.push(
-                "store",
-                Verdict::Wrong(why, "put the newest store back, or restore a backup: see docs/backup.md"),
-            );
-        } else {
+    let file = data.join("store.sqlite");
+    let to_do = "put back the store of this node and version, or restore a backup: see docs/backup.md";
+    match is_new(&data) {
+        Ok(false) => {}
+        Ok(true) => {
             findings.ok("store", format!("{} will be created at the first start", file.display()));
+            return Seen::Whole(LogCopy::empty(key.clone()), 0);
         }
-        return Seen::Nothing;
+        Err(NodeError::NoStore { store, log }) => {
+            let why = format!("{} is not there, and {} holds a published log", store.display(), log.display());
+            let to_do =
+                "is the volume of data mounted? Put the newest store back, or restore a backup: see docs/backup.md";
+            findings.push("store", Verdict::Forked(why, to_do));
+            return Seen::Nothing;
+        }
+        Err(error) => {
+            findings.push("store", Verdict::Wrong(with_causes(&error), to_do));
+            return Seen::Nothing;
+        }
     }
-    let mut store = match Store::open(&file, config.deployment.clone(), config.party, keys.store).await {
-        Ok(store) => store,
+    match Store::open(&file, config.deployment.clone(), config.party, keys.store).await {
+        Ok(store) => read(store, (&file, &data.join("log")), key, findings).await,
         Err(StoreError::InUse) => {
             findings.ok("store", format!("{}: in use by a running node, not checked", file.display()));
-            return Seen::InUse;
+            Seen::InUse
         }
         Err(error) => {
             let why = format!("{}: {}", file.display(), with_causes(&error));
-            findings.push(
-                "store",
-                Verdict::Wrong(
-                    why,
-                    "put back the store of this node and version, or restore a backup: see docs/backup.md",
-                ),
-            );
-            return Seen::Nothing;
+            findings.push("store", Verdict::Wrong(why, to_do));
+            Seen::Nothing
         }
-    };
+    }
+}
+
+/// All of an opened store, and of the log beside it.
+async fn read(mut store: Store, (file, folder): (&Path, &Path), key: &VerifierKey, findings: &mut Findings) -> Seen {
     let mut people = 0_u64;
     let loaded =
         store.load(0, |_| people += 1).await.map_err(|error| format!("{}: {}", file.display(), with_causes(&error)));
@@ -215,7 +266,7 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
     let to_do = "is keys/store.key the one that the store was written with? Else restore a backup: see docs/backup.md";
     findings.tell_text("store", loaded.map(|_| format!("{}: {people} people", file.display())), to_do);
     let acted = store.acted();
-    let log = LogCopy::read(&mut store, &folder, key).await;
+    let log = LogCopy::read(&mut store, folder, key).await;
     let _ = store.close().await;
     match log {
         Ok(log) => {
@@ -227,13 +278,24 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
             if whole { Seen::Whole(log, acted) } else { Seen::Nothing }
         }
         Err(error) => {
-            let why = format!("{}: {}", folder.display(), with_causes(&error));
-            let forked = matches!(error, LogError::Lost { .. } | LogError::Forked { .. });
-            let to_do = "put the newest store and log back, or restore a backup: see docs/backup.md";
-            findings.push("log", if forked { Verdict::Forked(why, to_do) } else { Verdict::Wrong(why, to_do) });
+            findings.push("log", unusable(folder, &error));
             Seen::Nothing
         }
     }
+}
+
+fn unusable(folder: &Path, error: &LogError) -> Verdict {
+    let to_do = "put the newest store and log back, or restore a backup: see docs/backup.md";
+    let at = folder.display();
+    if let LogError::Lost { published, durable } = error {
+        // The error's own text says what to do as well.
+        let why = format!(
+            "{published} entries were published, and the store holds {durable}: it is an older copy, or it lost some"
+        );
+        return Verdict::Forked(format!("{at}: {why}"), to_do);
+    }
+    let why = format!("{at}: {}", with_causes(error));
+    if matches!(error, LogError::Forked { .. }) { Verdict::Forked(why, to_do) } else { Verdict::Wrong(why, to_do) }
 }
 
 fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
@@ -249,12 +311,11 @@ fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
             wrong.push(format!("it is {}, that of node {party} is {}", Utc(now), Utc(*theirs)));
         }
     }
-    if wrong.is_empty() {
-        let with = if heard.is_empty() {
-            "no other clock: no peer answered".to_owned()
-        } else {
-            heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ")
-        };
+    if wrong.is_empty() && heard.is_empty() {
+        let why = format!("{}, compared with no other clock: no peer answered", Utc(now));
+        findings.push("clock", Verdict::Unknown(why, "start a peer, and check again"));
+    } else if wrong.is_empty() {
+        let with = heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ");
         findings.ok("clock", format!("{}, compared with {with}", Utc(now)));
     } else {
         let to_do = "correct the wrong clock; if this node acted at a wrong time, start it once with --accept-clock";
@@ -272,17 +333,16 @@ async fn addresses(config: &Config) -> Result<String, String> {
 }
 
 /// Whether somebody with the pinned certificate listens for this node, and takes this node's certificate.
-async fn dial(config: &Config, party: crate::party::Party) -> Result<(), String> {
+async fn dial(config: &Config, party: crate::party::Party) -> Result<(), Unheard> {
     let identity = keys::tls(&config.path(&config.keys), "peer").map_err(|error| with_causes(&error))?;
     let remotes = remotes(config).map_err(|error| with_causes(&error))?;
     let Some(remote) = remotes.iter().find(|remote| remote.party == party) else { return Ok(()) };
     let dialler = Dialler::new(Some(&identity), &remote.certificate, &crate::peer::tls_name(party))
         .map_err(|error| with_causes(&error))?;
-    dialler
-        .dial(&remote.address)
-        .await
-        .map(drop)
-        .map_err(|error| format!("{}: {}", remote.address, with_causes(&error)))
+    dialler.dial(&remote.address).await.map(drop).map_err(|error| Unheard {
+        untrusted: matches!(error, DialError::Untrusted { .. }),
+        why: format!("{}: {}", remote.address, with_causes(&error)),
+    })
 }
 
 /// The worst of all, as a number that commands end with: 0, 4 for what could not be seen, 2 for what is wrong, 5 for a log that would
@@ -290,7 +350,7 @@ async fn dial(config: &Config, party: crate::party::Party) -> Result<(), String>
 #[must_use]
 pub fn worst(findings: &[Finding]) -> u8 {
     let of = |finding: &Finding| match finding.verdict {
-        Verdict::Ok(_) => (0, 0),
+        Verdict::Ok(_) | Verdict::Unknown(..) => (0, 0),
         Verdict::Unseen(..) => (1, 4),
         Verdict::Wrong(..) => (2, 2),
         Verdict::Forked(..) => (3, 5),

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::NodeError;
 use crate::log::note::SigningKey;
+use crate::party::Party;
 use crate::pem::{self, KeyFault};
 use crate::seal::StoreKey;
 use crate::tls::{TlsError, TlsIdentity};
@@ -45,6 +46,23 @@ pub(super) fn tls(folder: &Path, name: &str) -> Result<TlsIdentity, NodeError> {
         NodeError::Certificate(folder.join(format!("{name}.{extension}")), error)
     };
     TlsIdentity::from_pem(&certificate, &key).map_err(at)
+}
+
+/// What is shown to peers: `peer.crt` and `peer.key`. They refuse the certificate of an authority.
+pub(super) fn peer(folder: &Path, own: Party) -> Result<TlsIdentity, NodeError> {
+    let identity = tls(folder, "peer")?;
+    if identity.refused_as(&crate::peer::tls_name(own))?.is_some_and(|fault| fault.is_authority()) {
+        return Err(NodeError::Certificate(folder.join("peer.crt"), TlsError::Authority));
+    }
+    Ok(identity)
+}
+
+/// The private keys of a folder that others than their owner can read.
+pub(super) fn open_to_others(folder: &Path) -> Vec<&'static str> {
+    let names = ["identity.pk8", "log.pk8", "store.key", "witness.pk8", "peer.key", "tls.key"];
+    let is_open =
+        |name: &&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    names.into_iter().filter(is_open).collect()
 }
 
 /// An Ed25519 key.

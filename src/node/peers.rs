@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Config, NodeError, audit};
 use crate::party::Party;
-use crate::web::Answer;
+use crate::web::{Answer, WebError};
 
 /// What a peer says.
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,20 @@ pub(super) struct Told {
 /// One peer's answer, or why there is none.
 pub(super) struct Asked {
     pub(super) party: Party,
-    pub(super) answer: Result<Told, String>,
+    pub(super) answer: Result<Told, Unheard>,
+}
+
+/// Why there is no answer of a peer.
+pub(super) struct Unheard {
+    pub(super) why: String,
+    /// Somebody is there, and not who should be.
+    pub(super) untrusted: bool,
+}
+
+impl From<String> for Unheard {
+    fn from(why: String) -> Self {
+        Self { why, untrusted: false }
+    }
 }
 
 /// Asks both. A peer of which the configuration does not say where its port is, is left out.
@@ -30,11 +43,14 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
         let path = format!("/cosigned/{}", config.party.letter());
         let answer = tokio::task::spawn_blocking(move || match site.get(&path, None) {
             Ok(Answer { status: 200, body }) => serde_json::from_slice(&body)
-                .map_err(|_| format!("{}: the list of what it cosigned is not valid", site.base())),
-            Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base())),
-            Err(error) => Err(super::check::with_causes(&error)),
+                .map_err(|_| format!("{}: the list of what it cosigned is not valid", site.base()).into()),
+            Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base()).into()),
+            Err(error) => {
+                let untrusted = matches!(error, WebError::Untrusted(..));
+                Err(Unheard { why: super::check::with_causes(&error), untrusted })
+            }
         });
-        let answer = answer.await.unwrap_or_else(|error| Err(error.to_string()));
+        let answer = answer.await.unwrap_or_else(|error| Err(error.to_string().into()));
         asked.push(Asked { party: peer.party, answer });
     }
     Ok(asked)

@@ -62,7 +62,7 @@ impl Reload {
         let shown = keys::tls(&folder, "tls")?;
         let public = crate::tls::open_server(&shown, &callers)?;
         let web = WebTls::new(&shown)?;
-        let own = keys::tls(&folder, "peer")?;
+        let own = keys::peer(&folder, config.party)?;
         let pins = remotes(&config)?.map(|remote| remote.certificate);
         let links = crate::tls::pinned_server(&own, &pins)?;
         // From here on nothing fails but this, which changes nothing then.

@@ -40,6 +40,9 @@ pub enum RestoreError {
     /// A file or folder.
     #[error("{}", .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// A folder that was given for published files, and has none.
+    #[error("{}: no folder of a half-year is in it, as 2026h2", .0.display())]
+    NoHalf(PathBuf),
     /// The copy of the store.
     #[error("the store of the backup")]
     Store(#[from] StoreError),
@@ -67,7 +70,7 @@ pub enum RestoreError {
     NobodySaid,
     /// The log of the backup lacks entries, and they are nowhere to be found.
     #[error(
-        "entries {own} to {} of the log of {half} are not in the backup, and node {by} cosigned them: a node that goes on without them \
+        "entries {own} to {} of the log of {half} are not in the backup, and by {by} they were cosigned: a node that goes on without them \
          forks its log. Give the published files, an auditor's mirror of this node's log for one, by --log DIR (the folder that holds {half})",
         cosigned - 1
     )]
@@ -134,6 +137,14 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
     let aside = data.join("log.old");
     if aside.exists() {
         return Err(RestoreError::InTheWay(aside));
+    }
+    fs::metadata(plan.from).map_err(|error| RestoreError::File(plan.from.to_owned(), error))?;
+    for folder in plan.logs {
+        let at = |error| RestoreError::File(folder.clone(), error);
+        fs::metadata(folder).map_err(at)?;
+        if tiles::halves(folder).map_err(at)?.is_empty() {
+            return Err(RestoreError::NoHalf(folder.clone()));
+        }
     }
     let manifest = backup::verify(plan.from, &config.deployment, config.party)?;
     // Of a try that was cut off.

@@ -57,6 +57,21 @@ pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+/// Stops, and leaves no empty store behind that this start made.
+pub(super) async fn drain_behind(node: Node) -> Result<(), StoreError> {
+    let data = node.reload.config.path(&node.reload.config.data);
+    let unused = node.made && node.log.head().0.index == 0 && node.log.halves().len() < 2;
+    drain(node).await?;
+    if unused {
+        let files = ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"].map(|name| data.join(name));
+        let gone = files.iter().filter(|file| file.exists()).try_for_each(std::fs::remove_file);
+        if let Err(error) = gone.and_then(|()| std::fs::remove_dir_all(data.join("log"))) {
+            tracing::warn!(%error, data = %data.display(), "the empty store that this start made could not be taken away");
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
     let Node { engine, peers, store, log, stop, servers, .. } = node;
     let Servers { health, ports, links, destroying } = servers;
