@@ -149,16 +149,20 @@ impl Client {
     }
 
     async fn connected(config: ClientConfig, clock: Clock) -> Result<Self, ClientError> {
-        let channel = config.dialler()?.dial(&config.address).await?;
-        let mut rpc = MatchingServiceClient::new(channel);
         let mut patience = Patience::new(config.retry, Method::Verify);
-        let committee = loop {
-            match Committee::ask(&mut rpc, &config).await {
-                Ok(committee) => break committee,
+        let (rpc, committee) = loop {
+            match Self::reached(&config).await {
+                Ok(reached) => break reached,
                 Err(error) => patience.wait(error).await?,
             }
         };
         Ok(Self { rpc, config: Arc::new(config), committee: RwLock::new(Arc::new(committee)), clock })
+    }
+
+    async fn reached(config: &ClientConfig) -> Result<(MatchingServiceClient<Channel>, Committee), ClientError> {
+        let mut rpc = MatchingServiceClient::new(config.dialler()?.dial(&config.address).await?);
+        let committee = Committee::ask(&mut rpc, config).await?;
+        Ok((rpc, committee))
     }
 
     /// A connection to one node, about its own log.
