@@ -302,7 +302,7 @@ mod tests {
             (npy("|O", "False", "(1,)", b"..."), "Python objects"),
             (npy("<f4", "False", "()", &[0; 4]), "the shape []"),
             (npy("<f4", "False", "(1, 1, 2)", &[0; 8]), "the shape [1, 1, 2]"),
-            (npy("<f4", "False", "(3,)", &[0; 8]), "takes 12 bytes, and 8 are there"),
+            (npy("<f4", "False", "(3,)", &[0; 8]), "needs 12 bytes, found 8"),
             (npy("<f4", "False", "(1,)", &[0; 9]), "5 bytes follow"),
             (npy("<f4", "False", "(4611686018427387904, 4)", &[0; 8]), "ends early"),
             (npy("<f4", "maybe", "(1,)", &[0; 4]), "header"),
