@@ -131,7 +131,7 @@ async fn open_log(directory: &Path) -> (AccessLog, Store) {
                 model: "fr512".parse().unwrap(),
                 share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
             }],
-            subject_key: Zeroizing::new([0x42; 32]),
+            subject_key: Box::new(Zeroizing::new([0x42; 32])),
         }));
         let id = ChangeId(leaf_hash(&number.to_be_bytes()));
         store.prepare(id, &change, door::NOW).await.unwrap();

@@ -79,7 +79,7 @@ async fn fill(config: Config, rows: u64) {
         position: Position(row),
         expires: now + 86_400,
         references: vec![share(party, row, &faces[usize::try_from(row % FACES).unwrap()])],
-        subject_key: Zeroizing::new([0; 32]),
+        subject_key: Box::new(Zeroizing::new([0; 32])),
     });
     store.import(enrolments, now).await.unwrap();
     store.close().await.unwrap();

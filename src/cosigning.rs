@@ -195,7 +195,7 @@ impl Asker {
         let witness = self.witness.key.name();
         match failure {
             Failure::Contradiction(_) => {
-                tracing::error!(%witness, %failure, "a witness cosigned a checkpoint that contradicts this log")
+                tracing::error!(%witness, %failure, "a witness cosigned a checkpoint that contradicts this log");
             }
             Failure::Unheard(_) | Failure::Status(_) | Failure::Answer(_) | Failure::Lost => {
                 if self.pause.is_none() {

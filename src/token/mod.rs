@@ -272,7 +272,6 @@ impl Verified<'_> {
     }
 
     /// The same where this very request was answered before: it is owed that answer however old its capture is, and nothing else.
-    #[must_use]
     pub fn answered(self) -> Self {
         Self { answered: true, ..self }
     }

@@ -20,7 +20,7 @@ use crate::trio::{GALLERY, target};
 use crate::wired::{
     BEFORE, BURST, Installation, JUNK, answer, draft_of, enrolment, envelope, face, finger_withdrawal, fresh_id,
     junk_enrolments, largest_enrolment, lock, lock_of_other_bank, malformed_sets, relay, relayed, shut_envelopes,
-    spoilt_envelopes, stop, withdrawal, withdrawal_of,
+    spoilt_envelopes, stop, vector_withdrawal, withdrawal, withdrawal_of,
 };
 use crate::{HELPERS, NO_MESSAGE_SAYS, NOT_A_HELPERS, NOT_CALLED_UP, rows};
 
@@ -100,6 +100,7 @@ impl Helpers {
         }
         for (reason, prepared) in [
             ("REFERENCE_MISSING", finger_withdrawal(&self.client, "c-1")),
+            ("MODEL_NOT_COMPARED", vector_withdrawal(&self.client, "c-1")),
             ("SUBJECT_UNKNOWN", lock(&target("c-9", "subject_lock"))),
             ("SUBJECT_LOCKED", withdrawal(&self.client, "c-2", &face(1))),
             ("SUBJECT_EXISTS", enrolment(&self.client, "c-1", &face(1))),

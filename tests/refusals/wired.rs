@@ -439,9 +439,17 @@ pub(crate) fn withdrawal_of(client: &Client, subject: &str, probe: &Template, am
 
 /// By a finger that is as good as any, since there is none to compare it with.
 pub(crate) fn finger_withdrawal(client: &Client, subject: &str) -> Prepared {
-    let (target, model) = (target(subject, "cash_withdrawal"), "fp512".parse().unwrap());
-    let packed = face(1).pack();
-    let probes: [(_, &[u8]); 1] = [(&model, &packed)];
+    probe_by(client, subject, "leader-rows-3", &[0x11; 4 * ROW / 2])
+}
+
+/// The same by a finger's vector, which is for searches.
+pub(crate) fn vector_withdrawal(client: &Client, subject: &str) -> Prepared {
+    probe_by(client, subject, "fp512", &face(1).pack())
+}
+
+fn probe_by(client: &Client, subject: &str, model: &str, packed: &[u8]) -> Prepared {
+    let (target, model) = (target(subject, "cash_withdrawal"), model.parse().unwrap());
+    let probes: [(_, &[u8]); 1] = [(&model, packed)];
     Prepared::danger_verify_packed(client.config(), &client.committee(), &target, &probes, 40_000, minute()).unwrap()
 }
 
