@@ -240,11 +240,11 @@ fn a_restore_says_what_of_its_arguments_is_not_there() {
         let output = restore.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let [none, empty] = ["none", "empty"].map(|name| files.path(name));
+    let [missing, empty] = ["none", "empty"].map(|name| files.path(name));
     fs::create_dir(&empty).unwrap();
     for (from, log, words) in [
-        (&none, &empty, "none: No such file"),
-        (&empty, &none, "none: No such file"),
+        (&missing, &empty, "none: No such file"),
+        (&empty, &missing, "none: No such file"),
         (&empty, &empty, "no folder of a half-year"),
     ] {
         let (code, why) = refused(from, log);
@@ -374,9 +374,9 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         assert_eq!(nodes.verify(&gone).await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
         assert!(entries(&folder).len() as u64 >= size, "nothing of the log is lost");
         let kept = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
-        let lost: Vec<_> = kept.filter(|path| path.to_string_lossy().contains("/lost.")).collect();
-        assert_eq!(lost.len(), if round == 1 { 2 } else { 1 }, "what was there before is kept each time");
-        assert!(lost.iter().all(|path| path.join("store.sqlite").is_file() && path.join("log.old").is_dir()));
+        let saved: Vec<_> = kept.filter(|path| path.to_string_lossy().contains("/lost.")).collect();
+        assert_eq!(saved.len(), if round == 1 { 2 } else { 1 }, "what was there before is kept each time");
+        assert!(saved.iter().all(|path| path.join("store.sqlite").is_file() && path.join("log.old").is_dir()));
     }
     for party in Party::ALL {
         assert_eq!(nodes.stop(party), Some(0));

@@ -165,8 +165,8 @@ impl Restore {
 }
 
 /// A number, and what there is of it.
-fn several<N: std::fmt::Display + PartialEq + From<u8>>(count: N, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == N::from(1) { one } else { more })
+fn several(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// `tumar node --check`: one line for each thing that was looked at.

@@ -159,7 +159,7 @@ struct Looked {
     /// By node, where it is known.
     fetched: Vec<u64>,
     /// When each node's mirror was fetched, by node, if that is known.
-    looked_at: [Option<u64>; 3],
+    read_at: [Option<u64>; 3],
     findings: Vec<Finding>,
 }
 
@@ -170,7 +170,7 @@ impl Looked {
     /// Nodes in whose mirrored log an entry of this minute may be missing although it is in their log: the mirror is older, or lacks
     /// something.
     fn behind(&self, minute: Minute) -> Vec<Party> {
-        let older = |party: &Party| self.looked_at[party.index()].is_some_and(|at| at < minute.begins() + PUBLISHED);
+        let older = |party: &Party| self.read_at[party.index()].is_some_and(|at| at < minute.begins() + PUBLISHED);
         let lacks = |party: &Party| {
             self.findings.iter().any(|finding| finding.node == *party && finding.severity > Severity::Warning)
         };
@@ -182,7 +182,7 @@ impl Looked {
         self.pruned += own.pruned;
         self.count += own.logs;
         self.fetched.extend(own.fetched);
-        self.looked_at[party.index()] = own.fetched;
+        self.read_at[party.index()] = own.fetched;
         self.findings.extend(own.findings);
         if own.logs > 0 {
             self.nodes.push(party.as_str());

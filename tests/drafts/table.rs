@@ -407,14 +407,6 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     }),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("nobody", Modality::Face))]),
     ("MODEL_UNKNOWN", |d| d.ask.samples = vec![sample(("fp512", Modality::Face))]),
-    ("MODEL_NOT_COMPARED", |d| {
-        d.purpose("cash_withdrawal");
-        d.ask.samples = vec![sample(VECTOR)];
-    }),
-    ("MODEL_NOT_COMPARED", |d| {
-        d.purpose("cash_withdrawal");
-        d.ask.samples = vec![sample(FACE), sample(VECTOR)];
-    }),
     ("MODEL_NOT_SEARCHED", |d| {
         d.search();
         d.ask.samples = vec![sample(ROWS)];
@@ -435,6 +427,14 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
         d.search();
         d.purpose("account_opening_dedup");
         d.case().most = 9;
+    }),
+    ("MODEL_NOT_COMPARED", |d| {
+        d.purpose("cash_withdrawal");
+        d.ask.samples = vec![sample(VECTOR)];
+    }),
+    ("MODEL_NOT_COMPARED", |d| {
+        d.purpose("cash_withdrawal");
+        d.ask.samples = vec![sample(FACE), sample(VECTOR)];
     }),
     ("AMOUNT_OVER_LIMIT", |d| {
         d.purpose("cash_withdrawal");

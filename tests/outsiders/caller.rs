@@ -73,12 +73,9 @@ pub(crate) async fn pour(send: SendRequest<Bytes>, head: Request<()>, length: us
             answered = &mut response => return (poured, said(&answered.unwrap())),
             room = poll_fn(|cx| body.poll_capacity(cx)) => match room {
                 Some(Ok(0)) => {}
-                Some(Ok(room)) => {
-                    body.send_data(vec![0; room].into(), false).unwrap();
-                    poured += room;
-                }
+                Some(Ok(room)) if body.send_data(vec![0; room].into(), false).is_ok() => poured += room,
                 // The stream is closed: the answer says why.
-                Some(Err(_)) | None => break,
+                Some(Ok(_) | Err(_)) | None => break,
             },
         }
     }

@@ -78,7 +78,11 @@ impl Where {
             PinsError::File { path, source } if path == self.pins && source.kind() == ErrorKind::NotFound => {
                 Failure::NoPins(path)
             }
-            error => error.into(),
+            error @ (PinsError::File { .. }
+            | PinsError::Form { .. }
+            | PinsError::Nodes
+            | PinsError::Cosignatures(_)
+            | PinsError::Policy { .. }) => error.into(),
         })?;
         Ok((pins, Mirror::new(&self.mirror)))
     }
