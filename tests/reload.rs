@@ -153,8 +153,8 @@ async fn issuers_keys_and_officers_are_read_again_and_a_bad_file_changes_nothing
     let made = rcgen::KeyPair::generate().unwrap();
     fs::write(&certificate, params.self_signed(&made).unwrap().pem()).unwrap();
     fs::write(&key, made.serialize_pem()).unwrap();
-    let said = world.reload(Party::A, "nothing was read again").await;
-    let line = said.lines().rfind(|line| line.contains("nothing was read again")).unwrap();
+    let said = world.reload(Party::A, "reload failed").await;
+    let line = said.lines().rfind(|line| line.contains("reload failed")).unwrap();
     assert!(line.contains("peer.crt") && line.contains("CA:TRUE"), "{line}");
     assert!(verify(&client, &token(&new)).await.unwrap() && world.is_running());
     fs::write(&certificate, &before[0]).unwrap();

@@ -135,7 +135,7 @@ impl Restore {
         }
         println!("Restored the backup of {}", time(restored.made));
         for (half, size) in &restored.sizes {
-            println!("  log of {half}: {}", several(*size, "entry", "entries"));
+            println!("  log of {half}: {}", several(usize::try_from(*size).unwrap_or(usize::MAX), "entry", "entries"));
         }
         if replayed.entries > 0 {
             println!(
@@ -165,7 +165,7 @@ impl Restore {
 }
 
 /// A number, and what there is of it.
-fn several(count: u64, one: &str, more: &str) -> String {
+fn several(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
