@@ -428,11 +428,11 @@ impl Verified<'_> {
 
     fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
         self.taken_in(purpose, models)?;
-        let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
         let samples = &self.ask.samples;
         if !samples.iter().all(|sample| models.compares(&sample.model)) {
             return Err(Denial::ModelNotCompared);
         }
+        let rule: &Rule = purpose.rule_for(self.ask.amount_kzt).ok_or(Denial::AmountOverLimit)?;
         let modalities: Vec<_> = samples.iter().map(|sample| sample.modality).collect();
         if !rule.decision.is_made_by(&modalities) {
             return Err(Denial::DecisionSamples);
