@@ -6,7 +6,9 @@ use super::connection::Connection;
 use super::step::Word;
 use super::{Check, LinkError, Note, Peers, Proposed, fitness, renewal};
 use crate::party::Party;
+use crate::wire::peer::v1::Third;
 use crate::wire::peer::v1::frame::Kind;
+use crate::wire::v1::Node;
 
 impl Peers {
     /// What moves a batch on, or a link.
@@ -38,9 +40,18 @@ impl Peers {
             }
             Kind::Leaving(_) if self.own.party == Party::LEADER => self.let_go(from),
             Kind::Released(_) if peer == Party::LEADER => from.release(),
-            Kind::Fitness(_) | Kind::Third(_) | Kind::Refused(_) | Kind::Clock(_) | Kind::Node(_) => {
-                self.hear(from, kind)?;
+            Kind::Fitness(fitness) => {
+                from.set_trouble(fitness::heard(peer, &fitness));
+                self.judge();
             }
+            Kind::Third(third) => self.hear_of_third(from, &third),
+            Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),
+            Kind::Clock(clock) => {
+                self.hear_of_store(peer, clock.changes);
+                self.clocks.hear(peer, clock.now, clock.steady);
+                self.judge();
+            }
+            Kind::Node(node) => self.hear_of_node(from, node)?,
             Kind::Left(left) => self.mailroom.post(peer, &left.batch, Note::Left)?,
             Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
             Kind::Eligible(eligible) => {
@@ -66,54 +77,20 @@ impl Peers {
         Ok(())
     }
 
-    /// How the peer is: its node, its clock, its store, its other link.
-    fn hear(&self, from: &Arc<Connection>, kind: Kind) -> Result<(), LinkError> {
-        let peer = from.peer;
-        match kind {
-            Kind::Fitness(fitness) => {
-                from.set_trouble(fitness::heard(peer, &fitness));
-                self.judge();
-            }
-            Kind::Third(third) => {
-                from.set_third((!third.up).then(|| Check::named(&third.check)));
-                let step = Word { compared: third.compared, lacks: third.lacks };
-                Self::hear_of_step(peer, from.set_step(step), step);
-                self.judge();
-            }
-            Kind::Refused(refused) => return Err(LinkError::RefusedBy(Check::named(&refused.check))),
-            Kind::Clock(clock) => {
-                self.hear_of_store(peer, clock.changes);
-                self.clocks.hear(peer, clock.now, clock.steady);
-                self.judge();
-            }
-            Kind::Node(node) => {
-                let remote = self.remotes.iter().find(|remote| remote.party == peer).ok_or(LinkError::OutOfPlace)?;
-                self.believe(&node, remote)?;
-                from.set_node(node);
-                self.told.notify_waiters();
-            }
-            Kind::Message(_)
-            | Kind::Ready(_)
-            | Kind::Left(_)
-            | Kind::Roll(_)
-            | Kind::Eligible(_)
-            | Kind::Cosign(_)
-            | Kind::Cosigned(_)
-            | Kind::Hello(_)
-            | Kind::Finish(_)
-            | Kind::Proposal(_)
-            | Kind::Vote(_)
-            | Kind::Outcomes(_)
-            | Kind::Decision(_)
-            | Kind::Undecided(_)
-            | Kind::Renew(_)
-            | Kind::Renewed(_)
-            | Kind::Leaving(_)
-            | Kind::Released(_)
-            | Kind::Remembered(_)
-            | Kind::Continued(_)
-            | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
-        }
+    /// How the peer stands with the third node, and its store with the others'.
+    fn hear_of_third(&self, from: &Connection, third: &Third) {
+        from.set_third((!third.up).then(|| Check::named(&third.check)));
+        let step = Word { compared: third.compared, lacks: third.lacks };
+        Self::hear_of_step(from.peer, from.set_step(step), step);
+        self.judge();
+    }
+
+    /// What the peer says of itself for clients: its envelope keys begin and end.
+    fn hear_of_node(&self, from: &Connection, node: Node) -> Result<(), LinkError> {
+        let remote = self.remotes.iter().find(|remote| remote.party == from.peer).ok_or(LinkError::OutOfPlace)?;
+        self.believe(&node, remote)?;
+        from.set_node(node);
+        self.told.notify_waiters();
         Ok(())
     }
 }
