@@ -1,14 +1,14 @@
 //! What a terminal does with a finger before anything is sent: a record becomes a set of rows, or a vector for searches.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/prints/mod.rs"]
-mod prints;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use prints::{Dice, capture, prints, sketch};
+use support::fingerprints::{Dice, capture, prints, sketch};
 use tumar::template::finger::record::{Record, Standard, Wanted};
 use tumar::template::finger::{Minutiae, encode_fixed, encode_rows};
 

@@ -4,17 +4,17 @@
 //! hundredth of them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/world/mod.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use support::mpc_sim::{Dice, World};
 use tokio::runtime::Builder;
 use tumar::net::Step;
 use tumar::protocol::{Bits, Bounds, Group, Session, Width, hand_on, open, signs};
-use world::{Dice, World};
 
 const LANES: usize = 100_000_000;
 

@@ -5,14 +5,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/door/mod.rs"]
-mod door;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use door::{Bank, LIMITS, NOW};
+use support::grants::{Bank, LIMITS, NOW};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot};

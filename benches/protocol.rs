@@ -2,14 +2,14 @@
 //! core, without a network.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/world/mod.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use support::mpc_sim::{Trial, World, by_party, enrol, enrol_shapes, model_of, verify_all, verify_trials};
 use tokio::runtime::{Builder, Runtime};
 use tumar::protocol::{Joint, compare, intake};
 use tumar::template::Shape;
-use world::{Trial, World, by_party, enrol, enrol_shapes, model_of, verify_all, verify_trials};
 
 const DIMENSION: usize = 512;
 

@@ -2,21 +2,17 @@
 //! what a client does for each node: it seals an envelope.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/dice/mod.rs"]
-mod dice;
-#[path = "../tests/door/mod.rs"]
-mod door;
-#[path = "../tests/drafts/mod.rs"]
-mod drafts;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use dice::Dice;
-use door::Bank;
-use drafts::{Draft, ES_CLIENT, ES_ISSUER, FACE, FINGER, Models, POLICY, VERIFIER};
 use serde_json::json;
+use support::grants::{self, Bank};
+use support::rng::Dice;
+use support::token_fixtures::{self, Draft, ES_CLIENT, ES_ISSUER, FACE, FINGER, Models, POLICY, VERIFIER};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tumar::log::access::{AccessLog, Closing, Permit};
@@ -104,7 +100,7 @@ fn bench_tokens(criterion: &mut Criterion) {
     for (name, draft) in [("eddsa", Draft::good()), ("es256", with_p256(Draft::good()))] {
         assert_eq!(draft.outcome(), "OK");
         let check = |token: Token| -> Grant<Verify> {
-            let verified = token.verify(&VERIFIER, &draft.ask, drafts::NOW).unwrap();
+            let verified = token.verify(&VERIFIER, &draft.ask, token_fixtures::NOW).unwrap();
             verified.grant(&POLICY, &Models(&[FACE, FINGER])).unwrap()
         };
         group.bench_function(format!("{name}/check"), |b| {
@@ -126,7 +122,7 @@ async fn open_log(directory: &Path) -> (AccessLog, Store) {
             gallery: "banks/b17/customers".parse().unwrap(),
             subject: subject(number).parse().unwrap(),
             position: Position(number as u64),
-            expires: door::NOW + 24 * 3600,
+            expires: grants::NOW + 24 * 3600,
             references: vec![Reference {
                 model: "fr512".parse().unwrap(),
                 share: PointShare::from_unsealed_bytes(Party::A, Shape::vector(512).unwrap(), &[5; 1024]).unwrap(),
@@ -134,13 +130,13 @@ async fn open_log(directory: &Path) -> (AccessLog, Store) {
             subject_key: Box::new(Zeroizing::new([0x42; 32])),
         }));
         let id = ChangeId(leaf_hash(&number.to_be_bytes()));
-        store.prepare(id, &change, door::NOW).await.unwrap();
-        store.commit(id, door::NOW).await.unwrap();
+        store.prepare(id, &change, grants::NOW).await.unwrap();
+        store.commit(id, grants::NOW).await.unwrap();
     }
     // One moment for all: no rate may stand in the way.
-    let limits = Limits { requests_per_second: u32::MAX, burst: u32::MAX, ..door::LIMITS };
+    let limits = Limits { requests_per_second: u32::MAX, burst: u32::MAX, ..grants::LIMITS };
     let signer = NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]));
-    (AccessLog::open(store.clone(), limits, signer, &directory.join("log"), door::NOW).await.unwrap(), store)
+    (AccessLog::open(store.clone(), limits, signer, &directory.join("log"), grants::NOW).await.unwrap(), store)
 }
 
 /// How long it takes until all of these are admitted, side by side. They are closed when the clock stands.
@@ -149,12 +145,12 @@ async fn admit(log: &AccessLog, grants: Vec<Grant<Verify>>) -> Duration {
     let begun = Instant::now();
     for grant in grants {
         let log = log.clone();
-        under_way.spawn(async move { log.admit(grant, door::NOW).await.unwrap() });
+        under_way.spawn(async move { log.admit(grant, grants::NOW).await.unwrap() });
     }
     let permits: Vec<Permit<Verify>> = under_way.join_all().await;
     let taken = begun.elapsed();
     for permit in permits {
-        log.close(permit.ticket(), Closing::Matched, None, door::NOW).await.unwrap();
+        log.close(permit.ticket(), Closing::Matched, None, grants::NOW).await.unwrap();
     }
     taken
 }
@@ -173,7 +169,7 @@ fn bench_log(criterion: &mut Criterion) {
             b.iter_custom(|count| {
                 // Whole crowds, counted down to one entry.
                 let rounds = count.div_ceil(crowd as u64);
-                let grants = || (0..crowd).map(|number| bank.fresh::<Verify>(&subject(number), door::NOW)).collect();
+                let grants = || (0..crowd).map(|number| bank.fresh::<Verify>(&subject(number), grants::NOW)).collect();
                 let taken: Duration = (0..rounds).map(|_| runtime.block_on(admit(&log, grants()))).sum();
                 taken.mul_f64(float(count) / float(rounds * crowd as u64))
             });

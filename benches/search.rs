@@ -6,16 +6,16 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/trio/mod.rs"]
-mod trio;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use support::cluster::{Files, GALLERY, face_of, now, target, template};
 use tokio::runtime::Runtime;
-use trio::{Files, GALLERY, face_of, now, target, template};
 use tumar::client::Client;
 use tumar::log::ledger::Position;
 use tumar::node::{Config, Keys};

@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../tests/trio/mod.rs"]
-mod trio;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use support::cluster::{Trio, face_of, target, template};
 use tokio::runtime::Runtime;
-use trio::{Trio, face_of, target, template};
 use tumar::request::Method;
 
 /// Verifications under way in the crowd.

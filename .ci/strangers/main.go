@@ -1,6 +1,6 @@
 // Verifies logs with the Go project's own packages: sumdb/note for signatures, sumdb/tlog for trees, tiles and proofs.
 //
-// Usage: strangers FOLDER, a folder that `cargo test --test other_tools` left behind (TUMAR_LOGS_OUT). The log in `sound` must be
+// Usage: strangers FOLDER, a folder that `cargo test --test parts other_tools::` left behind (TUMAR_LOGS_OUT). The log in `sound` must be
 // accepted, each of the others refused. The packages know no cosignatures: their envelope is `note`'s, what is signed stands here.
 package main
 

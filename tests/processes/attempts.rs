@@ -15,7 +15,7 @@ use tumar::request::Method;
 use tumar::wire::peer::v1::relayed;
 
 use crate::nodes::{Nodes, events, replace};
-use crate::trio::{now, reason, target};
+use crate::support::cluster::{now, reason, target};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_genuine_comparisons_at_once_match_or_wait_and_lock_nobody() {

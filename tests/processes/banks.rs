@@ -16,7 +16,7 @@ use tumar::wire::v1;
 use tumar::wire::v1::access_log_service_client::AccessLogServiceClient;
 
 use crate::nodes::{LOOK, Nodes, face};
-use crate::trio::{GALLERY, GALLERY_OF_B19, face_of, now, reason, target};
+use crate::support::cluster::{GALLERY, GALLERY_OF_B19, face_of, now, reason, target};
 
 /// In whose name, and by whose key, a token is made.
 #[derive(Clone, Copy)]

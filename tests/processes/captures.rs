@@ -14,7 +14,7 @@ use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1::{EnrollSubjectRequest, Sample, VerifySubjectRequest};
 
 use crate::nodes::{LOOK, Nodes, face};
-use crate::trio::{face_of, now, target};
+use crate::support::cluster::{face_of, now, target};
 
 const DAY: u64 = 86_400;
 

@@ -10,7 +10,7 @@ use tumar::log::receipt::Outcome;
 use tumar::party::Party;
 
 use crate::nodes::{LOOK, Nodes, replace};
-use crate::trio::{now, reason};
+use crate::support::cluster::{now, reason};
 
 /// What a client hears that asks for the committee.
 async fn heard(nodes: &Nodes) -> Refusal {

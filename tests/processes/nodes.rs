@@ -18,7 +18,7 @@ use tumar::template::Template;
 use tumar::tls::Dialler;
 
 use crate::clock::Clock;
-use crate::trio::{Files, entries, face_of, now, target, template};
+use crate::support::cluster::{Files, entries, face_of, now, target, template};
 
 /// No two clocks of an installation are the same: by so many seconds those of A, B and C are ahead, which they may be.
 pub(crate) const ALMOST_RIGHT: [i64; 3] = [4, -17, 21];

@@ -13,7 +13,7 @@ use tumar::wire::v1::subject_service_client::SubjectServiceClient;
 use tumar::wire::{ask_of_evidence, ask_of_uses, v1};
 
 use crate::nodes::{Nodes, face};
-use crate::trio::{GALLERY, face_of, now, reason, target};
+use crate::support::cluster::{GALLERY, face_of, now, reason, target};
 
 /// An auditor's or a person's request to one node.
 struct Lone {

@@ -10,7 +10,7 @@ use tumar::token::{Action, Narrowing, TokenRequest};
 use tumar::wire::peer::v1::relayed;
 
 use crate::nodes::{Nodes, events};
-use crate::trio::{now, reason, target};
+use crate::support::cluster::{now, reason, target};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_request_sent_a_thousand_times_makes_a_handful_of_entries() {

@@ -59,7 +59,7 @@ def jws(key, header, payload):
 
 
 def transcript():
-    """The request in tests/tokens.rs: SHA-256 over every field, each with its length in front."""
+    """The request in tests/parts/tokens.rs: SHA-256 over every field, each with its length in front."""
     request_id = bytearray([7] * 16)
     request_id[6] = request_id[6] & 0x0F | 0x40
     request_id[8] = request_id[8] & 0x3F | 0x80
