@@ -28,7 +28,6 @@ use ring::digest::{Context, SHA256};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
 
@@ -42,7 +41,7 @@ pub use keys::Keys;
 pub use restore::{Restore, RestoreError, Restored, restore};
 
 use crate::clocks::{Clock, Clocks};
-use crate::engine::{Counters, Engine, Parts, ToldKey};
+use crate::engine::{Counters, Ground, KeyRing, Leader, Parts, Resources, ToldKey};
 use crate::form::FormError;
 use crate::handshake::Context as Terms;
 use crate::log::access::{AccessLog, LogError};
@@ -62,9 +61,6 @@ use believed::verifier;
 use daily::Card;
 use reload::Reload;
 use stop::{Servers, Stop, stopped};
-
-/// Seconds between two sweeps of what has expired.
-const SWEEP: Duration = Duration::from_mins(1);
 
 /// A node that can not start. Fix the configuration; nothing was served.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +163,9 @@ pub enum NodeError {
 
 /// A node that runs.
 pub struct Node {
-    engine: Arc<Engine>,
+    leader: Arc<Leader>,
+    keys: Arc<KeyRing>,
+    counters: Arc<Counters>,
     peers: Arc<Peers>,
     store: Store,
     log: AccessLog,
@@ -193,10 +191,11 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let reads = Arc::clone(&clock);
-    let Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness, made } =
+    let Setup { parts, keys, peers, store, log, log_key, proposals, clocks, card, witness, made } =
         Box::pin(set_up(&config, clock)).await?;
     let rooms = descriptors::rooms(&config)?;
-    let auditors = audit::port(&config, &engine, (&log, &log_key), (&peers, witness), (clocks, rooms.auditors)).await?;
+    let auditors =
+        audit::port(&config, &parts.authorizer, (&log, &log_key), (&peers, witness), (clocks, rooms.auditors)).await?;
     let keys_dir = config.path(&config.keys);
     let peer_identity = keys::peer(&keys_dir, config.party)?;
     let public_identity = keys::tls(&keys_dir, "tls")?;
@@ -207,8 +206,7 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let stop = Stop::default();
     let (stopping, closing) = (stop.tasks.subscribe(), stop.ports.subscribe());
 
-    let pins: Vec<Pinned> =
-        config.peers.iter().map(|peer| pinned(&config, &peer.certificate)).collect::<Result<_, _>>()?;
+    let pins = remotes(&config)?.map(|remote| remote.certificate);
     let peer_tls = crate::tls::pinned_server(&peer_identity, &pins)?;
     let links = PeerServiceServer::new(Listener(Arc::clone(&peers)))
         .max_decoding_message_size(MAX_FRAME)
@@ -224,32 +222,30 @@ async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
     let public_tls = crate::tls::open_server(&public_identity, &callers)?;
     let (health, health_service) = tonic_health::server::health_reporter();
     let health = tokio::spawn(health::report(health, Arc::clone(&peers), log.behind(), stopping.clone()));
-    let routes = public::routes(&engine, &peers, config.deployment.clone())?;
+    let routes = public::routes(&parts, &peers, config.deployment.clone())?;
     let routes = routes.add_service(health_service.max_decoding_message_size(MAX_SMALL));
     let callers = crate::tls::accept(public_listener, public_tls.clone(), rooms.clients);
-    let public_server = host::serve(callers, Gate::new(Arc::clone(&engine)), routes, stopped(closing.clone()));
+    let public_server =
+        host::serve(callers, Gate::new(Arc::clone(&parts.authorizer)), routes, stopped(closing.clone()));
 
-    engine.connect(&peers, proposals);
+    let Parts { leader, helper, authorizer, sweeper, counters, .. } = parts;
+    tokio::spawn(helper.serve(proposals));
     Arc::clone(&peers).dial(&peer_identity)?;
     let web = auditors.as_ref().and_then(|port| port.tls.clone());
     let mut ports = vec![tokio::spawn(public_server)];
     ports.extend(auditors.map(|port| port.open(&log, &closing)));
-    let mut destroying = vec![tokio::spawn(daily::rotate(
-        (Arc::clone(&engine), Arc::clone(&peers)),
-        card,
-        config.envelope_life()?,
-        stopping.clone(),
-    ))];
+    let (envelope_life, rotated) = (config.envelope_life()?, (Arc::clone(&keys), Arc::clone(&peers)));
+    let mut destroying = vec![tokio::spawn(daily::rotate(rotated, card, envelope_life, stopping.clone()))];
     if config.party == Party::LEADER {
-        tokio::spawn(daily::renew(Arc::clone(&engine), config.link_life()?, stopping.clone()));
+        tokio::spawn(daily::renew(Arc::clone(&leader), config.link_life()?, stopping.clone()));
     }
     look_after(&config, (&store, &log, &peers), reads, &stopping);
-    destroying.push(tokio::spawn(sweep(Arc::clone(&engine), Arc::clone(&peers), stopping)));
+    destroying.push(tokio::spawn(daily::sweep(sweeper, Arc::clone(&peers), stopping)));
     let servers = Servers { health, ports, links: serve(peer_server), destroying };
     tracing::info!(party = %config.party, %public, %peer, "listening");
-    let (linked, reads) = (Arc::clone(&peers), Arc::clone(&engine));
-    let reload = Reload { config, engine: reads, peers: linked, public: public_tls, links: peer_tls, web };
-    Ok(Node { engine, peers, store, log, public, peer, stop, servers, reload, made })
+    let linked = Arc::clone(&peers);
+    let reload = Reload { config, authorizer, peers: linked, public: public_tls, links: peer_tls, web };
+    Ok(Node { leader, keys, counters, peers, store, log, public, peer, stop, servers, reload, made })
 }
 
 /// What a node does beside serving: answers its operator, looks at its published files, and tells what is wrong with its log.
@@ -292,7 +288,7 @@ impl Node {
     /// The envelope keys that clients may seal to now, the current one first.
     #[must_use]
     pub fn told_keys(&self) -> Vec<ToldKey> {
-        self.engine.told_keys()
+        self.keys.told()
     }
 
     /// Its access log.
@@ -310,7 +306,7 @@ impl Node {
     /// What it counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        self.engine.counters()
+        &self.counters
     }
 
     /// What another node did to runs, since this one started.
@@ -347,7 +343,8 @@ impl Node {
 }
 
 struct Setup {
-    engine: Arc<Engine>,
+    parts: Parts,
+    keys: Arc<KeyRing>,
     peers: Arc<Peers>,
     store: Store,
     log: AccessLog,
@@ -367,47 +364,49 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
         .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
     let terms = Terms { policy: *policy.digest(), models: *models.digest() };
     let verifier = verifier(config)?;
-    let keys = Keys::read(&config.path(&config.keys))?;
-    let identity = Arc::new(keys.identity);
+    let own = Keys::read(&config.path(&config.keys))?;
+    let identity = Arc::new(own.identity);
     let data = config.path(&config.data);
     let made = check::is_new(&data)?;
     std::fs::create_dir_all(&data).map_err(|error| NodeError::File(data.clone(), error))?;
-    let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
+    let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, own.store).await?;
     if config.accept_clock {
         store.danger_set_acted(clock()).await?;
     }
     let clocks = Arc::new(Clocks::new(config.party, clock, store.acted()));
-    let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), keys.log);
-    let envelope_life = config.envelope_life()?;
+    let signer = NoteSigner::new(crate::log::note::log_name(&config.deployment, config.party), own.log);
+    let keys = KeyRing::open(store.clone(), config.envelope_life()?, Arc::clone(&clocks)).await?;
+    let keys = Arc::new(keys);
     let log_key = signer.verifier().clone();
     let log = AccessLog::open(store.clone(), *policy.limits(), signer, &data.join("log"), clocks.known()).await?;
     let limits = config.limits();
     let witness = audit::witness(config)?;
-    let parts = Parts {
+    let ground = Ground::open(Resources {
         party: config.party,
         deployment: config.deployment.clone(),
         verifier,
         policy,
         models,
-        envelope_life,
+        keys: Arc::clone(&keys),
         identity: Arc::clone(&identity),
         log: log.clone(),
         store: store.clone(),
         limits,
         clocks: Arc::clone(&clocks),
         witness: witness.clone(),
-    };
-    let engine = Box::pin(Engine::open(parts)).await?;
+    });
+    let ground = Box::pin(ground).await?;
     let card = Card::new(config, Arc::clone(&identity), &log_key, context(&terms));
-    engine.rotate().await?;
-    let node = card.node(&engine.told_keys());
+    keys.rotate().await?;
+    let node = card.node(&keys.told());
     let (proposed, proposals) = mpsc::channel(4 * limits.in_flight);
     let (deployment, link_life) = (config.deployment.clone(), config.link_life()?);
     let (context, patience) = (terms, limits.patience);
     let accept_store = config.accept_store;
     let own = Own { party: config.party, deployment, identity, context, node, link_life, patience, accept_store };
-    let peers = Peers::new(own, remotes(config)?, proposed, Arc::clone(&engine) as _, Arc::clone(&clocks));
-    Ok(Setup { engine, peers, store, log, log_key, proposals, clocks, card, witness, made })
+    let peers = Peers::new(own, remotes(config)?, proposed, ground.settle(), Arc::clone(&clocks));
+    let parts = ground.start(&peers)?;
+    Ok(Setup { parts, keys, peers, store, log, log_key, proposals, clocks, card, witness, made })
 }
 
 /// Equal at all three nodes, or they do not connect; clients are told it.
@@ -464,23 +463,6 @@ fn serve(server: impl Future<Output = Result<(), tonic::transport::Error>> + Sen
 fn kept(mut stream: Secured) -> Secured {
     stream.get_mut().0.keep();
     stream
-}
-
-/// Each minute, and as soon as that is possible.
-async fn sweep(engine: Arc<Engine>, peers: Arc<Peers>, stopping: watch::Receiver<bool>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopped = stopped(stopping);
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = async { ticks.tick().await; peers.ready().await } => {}
-            () = &mut stopped => return,
-        }
-        if let Err(error) = engine.sweep().await {
-            tracing::error!(%error, "a sweep failed");
-        }
-    }
 }
 
 /// Keeps this process out of core dumps, and its memory from other processes of the same user.

@@ -1,4 +1,4 @@
-//! The public gRPC service: what comes in becomes one question to the engine, what comes out one message or one status.
+//! The public gRPC service: what comes in becomes one question to the leader, what comes out one message or one status.
 //!
 //! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
 
@@ -20,13 +20,14 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-pub use audit::Auditing;
+pub use audit::AuditEndpoint;
 pub use gate::{Gate, MAX_SMALL};
 
 use crate::engine::refusal::Cause as _;
-use crate::engine::{Engine, Refusal};
+use crate::engine::{Authorizer, Leader, Refusal};
 use crate::log::receipt::Outcome;
 use crate::name::Deployment;
+use crate::party::Party;
 use crate::peer::Peers;
 use crate::request::Progress;
 use crate::timings::{self, Timings};
@@ -184,22 +185,29 @@ fn status(refusal: &Refusal) -> Status {
     Status::with_error_details(row.status, row.text, details)
 }
 
-fn refuse(engine: &Engine, code: &'static str) -> Status {
-    status(&Refusal::new(engine.party(), crate::log::entry::Reason::fixed(code)))
+fn refuse(own: Party, code: &'static str) -> Status {
+    status(&Refusal::new(own, crate::log::entry::Reason::fixed(code)))
 }
 
 /// The service of one node. Only the leader's answers more than [`GetCommittee`](v1::GetCommitteeRequest).
 pub struct Matching {
-    engine: Arc<Engine>,
+    leader: Arc<Leader>,
+    /// Whose policy and models clients are told of.
+    authorizer: Arc<Authorizer>,
     peers: Arc<Peers>,
     deployment: Deployment,
 }
 
 impl Matching {
-    /// The service of this engine and its links.
+    /// The service of this node and its links.
     #[must_use]
-    pub const fn new(engine: Arc<Engine>, peers: Arc<Peers>, deployment: Deployment) -> Self {
-        Self { engine, peers, deployment }
+    pub const fn new(
+        leader: Arc<Leader>,
+        authorizer: Arc<Authorizer>,
+        peers: Arc<Peers>,
+        deployment: Deployment,
+    ) -> Self {
+        Self { leader, authorizer, peers, deployment }
     }
 
     /// Takes a request with its token and proof through the three nodes.
@@ -210,9 +218,9 @@ impl Matching {
         expected: &[Outcome],
     ) -> Result<(Outcome, Vec<v1::Receipt>, Timings), Status> {
         let relayed = self.relayed(request, wrap)?;
-        let answered = self.engine.submit(relayed).await.map_err(|refusal| status(&refusal))?;
+        let answered = self.leader.submit(relayed).await.map_err(|refusal| status(&refusal))?;
         if !expected.contains(&answered.outcome) {
-            return Err(refuse(&self.engine, "ANSWER_MISSING"));
+            return Err(refuse(self.leader.party(), "ANSWER_MISSING"));
         }
         Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect(), answered.timings))
     }
@@ -220,12 +228,12 @@ impl Matching {
     /// That there is no committee to be named, and which nodes do not work together.
     fn incomplete(&self) -> Status {
         let reason = crate::log::entry::Reason::fixed("COMMITTEE_INCOMPLETE");
-        status(&Refusal { links: self.peers.parted(), ..Refusal::new(self.engine.party(), reason) })
+        status(&Refusal { links: self.peers.parted(), ..Refusal::new(self.leader.party(), reason) })
     }
 
     /// A request with its token and proof, as the helpers will see it.
     fn relayed<T>(&self, request: Request<T>, wrap: fn(T) -> relayed::Request) -> Result<Relayed, Status> {
-        let token = proven(&self.engine, &request)?;
+        let token = proven(self.leader.party(), &request)?;
         Ok(Relayed {
             token: token.access().to_owned(),
             proof: token.proof().to_owned(),
@@ -237,10 +245,10 @@ impl Matching {
 }
 
 /// Token, proof, and the certificate that the caller showed.
-fn proven<T>(engine: &Engine, request: &Request<T>) -> Result<Token, Status> {
+fn proven<T>(own: Party, request: &Request<T>) -> Result<Token, Status> {
     let access = metadata(request, "authorization").and_then(|value| credentials(value, "DPoP"));
-    let access = access.ok_or_else(|| refuse(engine, "TOKEN_ABSENT"))?;
-    let proof = metadata(request, "dpop").ok_or_else(|| refuse(engine, "PROOF_ABSENT"))?;
+    let access = access.ok_or_else(|| refuse(own, "TOKEN_ABSENT"))?;
+    let proof = metadata(request, "dpop").ok_or_else(|| refuse(own, "PROOF_ABSENT"))?;
     let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
     let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
     Ok(Token::new(access, proof, certificate.map(|der| sha256(&der))))
@@ -321,15 +329,15 @@ impl MatchingService for Matching {
     ) -> Result<Response<Self::SearchGalleryStream>, Status> {
         let relayed = self.relayed(request, relayed::Request::Search)?;
         let (watched, progress) = watch::channel(Progress::default());
-        let queued = self.engine.enqueue(relayed, watched).await.map_err(|refusal| status(&refusal))?;
+        let queued = self.leader.enqueue(relayed, watched).await.map_err(|refusal| status(&refusal))?;
         let progress = WatchStream::from_changes(progress).map(|Progress { blocks_done, blocks }| {
             Ok(said(Step::Progress(v1::SearchProgress { blocks_done, blocks })))
         });
-        let engine = Arc::clone(&self.engine);
+        let own = self.leader.party();
         let (took, timings) = oneshot::channel();
         let result = async move {
             let answered = queued.answer().await.map_err(|refusal| status(&refusal))?;
-            let found = answered.found.ok_or_else(|| refuse(&engine, "ANSWER_MISSING"))?;
+            let found = answered.found.ok_or_else(|| refuse(own, "ANSWER_MISSING"))?;
             // The stream reads it next, or is gone.
             let _ = took.send(answered.timings);
             Ok(said(Step::Result(v1::SearchResult {
@@ -351,10 +359,10 @@ impl MatchingService for Matching {
         _: Request<v1::GetCommitteeRequest>,
     ) -> Result<Response<v1::GetCommitteeResponse>, Status> {
         let nodes = self.peers.nodes_soon().await.ok_or_else(|| match self.peers.unwritable() {
-            Some(why) => status(&why.at(self.engine.party())),
+            Some(why) => status(&why.at(self.leader.party())),
             None => self.incomplete(),
         })?;
-        let models = self.engine.models().iter().map(|model| v1::Model {
+        let models = self.authorizer.models().iter().map(|model| v1::Model {
             id: model.id().to_string(),
             modality: v1::Modality::from(model.modality()).into(),
             dimension: u32::try_from(model.dimension()).unwrap_or(u32::MAX),
@@ -367,7 +375,7 @@ impl MatchingService for Matching {
             limits: Some(v1::Limits {
                 max_request_bytes: u32::try_from(MAX_REQUEST).unwrap_or(u32::MAX),
                 max_samples: u32::try_from(MOST_SAMPLES).unwrap_or(u32::MAX),
-                request_retention_seconds: self.engine.policy().limits().request_retention_seconds,
+                request_retention_seconds: self.authorizer.policy().limits().request_retention_seconds,
             }),
         }))
     }

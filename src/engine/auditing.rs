@@ -7,18 +7,25 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Engine;
+use super::authorize::Authorizer;
+use super::journal::Journal;
 use super::refusal::{Cause as _, NO_SUCH_ENTRY, NO_SUCH_EVIDENCE, Refusal};
+use super::scanner::Scanner;
+use crate::clocks::Clocks;
 use crate::log::access::{Closing, Inclusion, LogError, Permit};
 use crate::log::entry::{Entry, blinded_handle};
 use crate::log::half::{Half, Place};
 use crate::log::receipt::{Outcome, Receipt};
 use crate::log::tiles::{Reader, TilesError, WIDTH};
 use crate::name::{PurposeName, RelyingParty};
+use crate::party::Party;
 use crate::request::Ask;
+use crate::store::Store;
 use crate::token::purpose::{For, ListUses, OpenEvidence};
-use crate::token::{Evidence, Part, Token, reader};
+use crate::token::{Evidence, Part, Token};
 
 /// Which entries somebody wants.
 #[derive(Clone, Debug, Default)]
@@ -56,15 +63,34 @@ pub struct OwnUse {
     pub inclusion: Inclusion,
 }
 
-impl Engine {
+/// Answers about this node's own log.
+pub struct Auditing {
+    pub(super) journal: Arc<Journal>,
+    pub(super) authorizer: Arc<Authorizer>,
+    /// What requests presented, and the keys that people's entries are found by.
+    pub(super) store: Store,
+    pub(super) clocks: Arc<Clocks>,
+    /// The threads that read whole logs.
+    pub(super) scanner: Arc<Scanner>,
+    /// How long the log's disk is waited for.
+    pub(super) patience: Duration,
+}
+
+impl Auditing {
+    /// Whose log.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        self.journal.party
+    }
+
     /// The half that is meant: the current one where none is named.
     ///
     /// # Errors
     /// [`Refusal`] if it is not the text of one.
     pub fn half(&self, text: &str) -> Result<Half, Refusal> {
         match text {
-            "" => Ok(self.log.head().0.half),
-            text => text.parse().map_err(|_| Refusal::new(self.party, NO_SUCH_ENTRY)),
+            "" => Ok(self.journal.log.head().0.half),
+            text => text.parse().map_err(|_| Refusal::new(self.party(), NO_SUCH_ENTRY)),
         }
     }
 
@@ -73,8 +99,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] if there is none.
     pub fn checkpoint(&self, half: Half) -> Result<(String, Vec<Half>), Refusal> {
-        let note = self.log.checkpoint(half).ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
-        Ok((note, self.log.halves()))
+        let note = self.journal.log.checkpoint(half).ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        Ok((note, self.journal.log.halves()))
     }
 
     /// That an entry stands in the log.
@@ -82,7 +108,7 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] if it does not.
     pub fn inclusion(&self, place: Place) -> Result<Inclusion, Refusal> {
-        self.log.inclusion(place).map_err(|error| self.absent(&error))
+        self.journal.log.inclusion(place).map_err(|error| self.absent(&error))
     }
 
     /// That the log of one size continues that of another.
@@ -90,7 +116,7 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] if these are no sizes that it had.
     pub fn consistency(&self, half: Half, old: u64, new: u64) -> Result<Vec<[u8; 32]>, Refusal> {
-        self.log.consistency(half, old, new).map_err(|error| self.absent(&error))
+        self.journal.log.consistency(half, old, new).map_err(|error| self.absent(&error))
     }
 
     /// This node's signed word that an entry stands in its log.
@@ -99,7 +125,7 @@ impl Engine {
     /// [`Refusal`] if there is no such published entry.
     pub async fn logged(&self, place: Place) -> Result<Receipt, Refusal> {
         let entry = self.entry(place).await?;
-        self.receipt(Outcome::Logged, None, place, entry.rq)
+        self.journal.receipt(Outcome::Logged, None, place, entry.rq)
     }
 
     /// Whether a bearer may read entries.
@@ -107,9 +133,7 @@ impl Engine {
     /// # Errors
     /// [`Refusal`].
     pub fn may_read(&self, access: &str) -> Result<(), Refusal> {
-        let now = self.clocks.plausible().map_err(|doubt| doubt.at(self.party))?;
-        let read = reader(access, &self.verifier(), &self.policy, now);
-        read.map(drop).map_err(|error| error.at(self.party))
+        self.authorizer.may_read(access)
     }
 
     /// The files of a half-year's log, and how many entries are published.
@@ -117,7 +141,7 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] if there is no such half.
     pub fn published(&self, half: Half) -> Result<(Reader, u64), Refusal> {
-        self.log.files(half).ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))
+        self.journal.log.files(half).ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))
     }
 
     /// A part of what an entry's request presented, and the digests of all parts.
@@ -130,11 +154,11 @@ impl Engine {
         ask: &Ask,
         (place, part): (Place, Part),
     ) -> Result<(String, Vec<[u8; 32]>), Refusal> {
-        let permit = self.admitted::<OpenEvidence>(token, ask).await?;
+        let permit = self.authorizer.admit_alone::<OpenEvidence>(token, ask).await?;
         let found = self.exhibit(ask, place).await;
         let shown = found.and_then(|evidence| {
             let shown = evidence.part(part).map(|text| (text.to_owned(), evidence.digests()));
-            shown.ok_or(Refusal::new(self.party, NO_SUCH_EVIDENCE))
+            shown.ok_or(Refusal::new(self.party(), NO_SUCH_EVIDENCE))
         });
         self.closed(&permit, shown).await
     }
@@ -144,25 +168,9 @@ impl Engine {
     /// # Errors
     /// [`Refusal`]; what comes after the admission is closed in the log as an error.
     pub async fn list_uses(&self, token: Token, ask: &Ask) -> Result<Vec<OwnUse>, Refusal> {
-        let permit = self.admitted::<ListUses>(token, ask).await?;
+        let permit = self.authorizer.admit_alone::<ListUses>(token, ask).await?;
         let found = self.own_uses(&permit).await;
         self.closed(&permit, found).await
-    }
-
-    /// Token, proof, purpose, and an entry of the log.
-    async fn admitted<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
-        let now = self.now()?;
-        self.counters.checked();
-        let believed = self.verifier();
-        let verified = token.verify(&believed, ask, now).map_err(|error| {
-            self.counters.forged();
-            error.at(self.party)
-        })?;
-        let grant = self.grant::<P>(self.paced(verified, now).await?, now).await?;
-        self.log.admit(grant, now).await.map_err(|error| {
-            // The answer of an earlier request of this kind is not kept: it is asked for anew, under an id of its own.
-            Refusal { answer: None, ..error.at(self.party) }
-        })
     }
 
     async fn closed<P: For, T>(&self, permit: &Permit<P>, result: Result<T, Refusal>) -> Result<T, Refusal> {
@@ -170,15 +178,16 @@ impl Engine {
             Ok(_) => Closing::Completed,
             Err(refusal) => Closing::Failed(refusal.reason.clone()),
         };
-        self.log
+        self.journal
+            .log
             .close(permit.ticket(), closing, None, self.clocks.known())
             .await
-            .map_err(|error| error.at(self.party))?;
+            .map_err(|error| error.at(self.party()))?;
         result
     }
 
     async fn entry(&self, place: Place) -> Result<Entry, Refusal> {
-        let absent = || Refusal::new(self.party, NO_SUCH_ENTRY);
+        let absent = || Refusal::new(self.party(), NO_SUCH_ENTRY);
         let (files, size) = self.published(place.half)?;
         let read = tokio::task::spawn_blocking(move || files.entry(place.index, size)).await;
         let bytes = read.map_err(|_| absent())?.map_err(|_| absent())?;
@@ -188,23 +197,28 @@ impl Engine {
     /// What stands behind an entry, if it is about the gallery that was asked for.
     async fn exhibit(&self, ask: &Ask, place: Place) -> Result<Evidence, Refusal> {
         let entry = self.entry(place).await?;
-        let kept = self.store.evidence(&entry.rq).await.map_err(|error| error.at(self.party))?;
+        let kept = self.store.evidence(&entry.rq).await.map_err(|error| error.at(self.party()))?;
         let behind = kept
             .into_iter()
             .find(|(gallery, evidence)| *gallery == ask.gallery && entry.commits_to(&evidence.digest()));
-        behind.map(|(_, evidence)| evidence).ok_or(Refusal::new(self.party, NO_SUCH_EVIDENCE))
+        behind.map(|(_, evidence)| evidence).ok_or(Refusal::new(self.party(), NO_SUCH_EVIDENCE))
     }
 
     async fn own_uses(&self, permit: &Permit<ListUses>) -> Result<Vec<OwnUse>, Refusal> {
         // What is durable now is to be among them, this very request too; but for a disk that is full nobody waits for ever.
-        if let Ok(settled) = tokio::time::timeout(self.limits.patience, self.log.settle()).await {
-            settled.map_err(|error| error.at(self.party))?;
+        if let Ok(settled) = tokio::time::timeout(self.patience, self.journal.log.settle()).await {
+            settled.map_err(|error| error.at(self.party()))?;
         }
-        let record = permit.subject().ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
-        let handles = self.store.handles(record).await.map_err(|error| error.at(self.party))?;
-        let (key, count) = handles.ok_or(Refusal::new(self.party, NO_SUCH_ENTRY))?;
-        let logs: Vec<_> =
-            self.log.halves().into_iter().filter_map(|half| Some((half, self.log.files(half)?))).collect();
+        let record = permit.subject().ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        let handles = self.store.handles(record).await.map_err(|error| error.at(self.party()))?;
+        let (key, count) = handles.ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        let logs: Vec<_> = self
+            .journal
+            .log
+            .halves()
+            .into_iter()
+            .filter_map(|half| Some((half, self.journal.log.files(half)?)))
+            .collect();
         let found = self.scanner.run(move || {
             let own: HashSet<[u8; 32]> = (0..count).map(|counter| blinded_handle(&key, counter)).collect();
             let mut found = Vec::new();
@@ -214,16 +228,16 @@ impl Engine {
             Ok::<_, TilesError>(found)
         });
         let found = found.await.map_err(|_| LogError::Halted).and_then(|found| found.map_err(LogError::from));
-        let found = found.map_err(|error| error.at(self.party))?;
+        let found = found.map_err(|error| error.at(self.party()))?;
         let own = |(place, entry)| Ok(OwnUse { entry, inclusion: self.inclusion(place)? });
         found.into_iter().map(own).collect()
     }
 
     fn absent(&self, error: &LogError) -> Refusal {
         match error {
-            LogError::Halted => LogError::Halted.at(self.party),
-            LogError::Behind => LogError::Behind.at(self.party),
-            LogError::Unwritable(trouble) => LogError::Unwritable(*trouble).at(self.party),
+            LogError::Halted => LogError::Halted.at(self.party()),
+            LogError::Behind => LogError::Behind.at(self.party()),
+            LogError::Unwritable(trouble) => LogError::Unwritable(*trouble).at(self.party()),
             LogError::Ledger(_)
             | LogError::Published(_)
             | LogError::Lost { .. }
@@ -231,7 +245,7 @@ impl Engine {
             | LogError::NotOpen
             | LogError::Replayed
             | LogError::Counted
-            | LogError::Beyond => Refusal::new(self.party, NO_SUCH_ENTRY),
+            | LogError::Beyond => Refusal::new(self.party(), NO_SUCH_ENTRY),
         }
     }
 }

@@ -17,18 +17,23 @@
 //! Nobody signs for a change but who made it in this very batch: an erased person does not stand anywhere then, an enrolled one does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Engine;
-use super::batch::{Batch, Ended};
-use super::door::{Admitted, Permitted};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
+
+use super::batch::Batch;
+use super::item::{Ended, Item, Open};
+use super::journal::Journal;
+use super::references::References;
 use super::refusal::{Cause as _, Refusal};
-use crate::log::continuity::{ContinuityError, Gap};
-use crate::log::note::log_name;
+use super::request::Permitted;
+use crate::log::ledger::Position;
 use crate::log::receipt::Outcome;
+use crate::name::GalleryName;
 use crate::party::Party;
-use crate::peer::{LinkError, NoWord, Note, Settle};
-use crate::request::About;
-use crate::store::{Change, ChangeId, Decision, Effect, Found, Stand, StoreError};
+use crate::peer::{NoWord, Note};
+use crate::request::{About, Ask};
+use crate::store::{Change, ChangeId, Decision, Effect, Found, Stand, Store, StoreError};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
 
@@ -38,262 +43,318 @@ pub(super) const HELPERS: [(Party, Party); 2] = [(Party::B, Party::C), (Party::C
 /// A change that is ready to be written down.
 pub(super) struct Prepared {
     /// How its request ends, if the change is made.
-    pub(super) ended: Ended,
+    pub(super) outcome: Outcome,
     /// What is to change.
     pub(super) change: Change,
 }
 
-/// The change that an admitted erasure or lock is.
-pub(super) fn of(admitted: Admitted) -> Prepared {
-    let Admitted { ask, ticket, place, permitted } = admitted;
-    let rq = ask.transcript();
-    let (outcome, change) = match (permitted, ask.about) {
-        (Permitted::Erase(_), About::Subject(subject)) => (Outcome::Erased, Change::Erase(ask.gallery, subject)),
-        (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(ask.gallery, subject)),
-        (Permitted::Unlock(_), About::Subject(subject)) => (Outcome::Unlocked, Change::Unlock(ask.gallery, subject)),
-        (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _)
-        | (_, About::Case(_) | About::Evidence(_) | About::Matched(..)) => {
-            unreachable!("a batch is of one kind, and these kinds take another way")
-        }
-    };
-    Prepared { ended: Ended { outcome, found: None, ticket, place, rq }, change }
+impl Prepared {
+    /// The change that an admitted erasure or lock is.
+    pub(super) fn of(permitted: &Permitted, ask: &Ask) -> Self {
+        let gallery = ask.gallery.clone();
+        let (outcome, change) = match (permitted, &ask.about) {
+            (Permitted::Erase(_), About::Subject(subject)) => {
+                (Outcome::Erased, Change::Erase(gallery, subject.clone()))
+            }
+            (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(gallery, subject.clone())),
+            (Permitted::Unlock(_), About::Subject(subject)) => {
+                (Outcome::Unlocked, Change::Unlock(gallery, subject.clone()))
+            }
+            (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _)
+            | (_, About::Case(_) | About::Evidence(_) | About::Matched(..)) => {
+                unreachable!("a batch is of one kind, and these kinds take another way")
+            }
+        };
+        Self { outcome, change }
+    }
 }
 
 /// A change that stands prepared at this node, by this very batch.
 struct Staged {
-    ended: Ended,
+    /// How its request ends, if the change is made.
+    outcome: Outcome,
     change: ChangeId,
+    /// Whether it is to be made.
+    commit: bool,
+    /// Whether it was made here, by this batch.
+    made: bool,
 }
 
-/// A decision by place: whether the change of a request is to be made. What is no change of this batch here stays as it is.
-type Places = Vec<Option<ChangeId>>;
+/// The changes of a batch, in its places. What could not be prepared here is none any more.
+type Places = [Item<Open<Staged>>];
 
-impl Engine {
+/// What lasts, and what is made of it in memory.
+pub(super) struct Changes {
+    journal: Arc<Journal>,
+    store: Store,
+    references: References,
+    /// Read by each batch of changes under way at the leader, written by who must know that none is.
+    deciding: Arc<RwLock<()>>,
+    /// How long another node may take for each of its words.
+    patience: Duration,
+}
+
+impl Changes {
+    /// Of this store and these references, which are in line. The leader aborts what it finds prepared: it never decided.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn open(
+        journal: Arc<Journal>,
+        store: Store,
+        references: References,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
+        if journal.party == Party::LEADER {
+            for pending in store.pending().await? {
+                store.abort(pending.change).await?;
+            }
+        }
+        Ok(Self { journal, store, references, deciding: Arc::default(), patience })
+    }
+
+    /// The row that an enrolment is given; never used twice.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn next_position(&self, gallery: &GalleryName) -> Result<Position, StoreError> {
+        self.store.next_position(gallery).await
+    }
+
+    /// Held by a batch of changes at the leader: from before the proposal to after the decision.
+    pub(super) async fn deciding(&self) -> RwLockReadGuard<'_, ()> {
+        self.deciding.read().await
+    }
+
+    /// Held by a search at the leader until its rolls are known: no change is under way.
+    pub(super) async fn still(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.deciding).write_owned().await
+    }
+
     /// Takes a batch's changes through both phases. A request ends well only if its change was made here, by this batch.
-    pub(super) async fn change(
-        &self,
-        batch: &mut Batch,
-        items: Vec<Result<Prepared, Refusal>>,
-    ) -> Vec<Result<Ended, Refusal>> {
+    pub(super) async fn make(&self, batch: &mut Batch, items: Vec<Item<Open<Prepared>>>) -> Vec<Item<Open<Ended>>> {
         let mut staged = Vec::with_capacity(items.len());
         for item in items {
-            staged.push(match item {
-                Ok(prepared) => self.stage(batch, prepared).await,
-                Err(refusal) => Err(refusal),
-            });
+            staged.push(item.then(|open| self.stage(batch, open)).await);
         }
-        let changes: Places = staged.iter().map(|item| item.as_ref().ok().map(|staged| staged.change)).collect();
-        let made = if self.party == Party::LEADER {
-            self.lead_change(batch, &changes).await
+        let decided = if self.journal.party == Party::LEADER {
+            self.lead(batch, &mut staged).await
         } else {
-            self.follow_change(batch, &changes).await
+            self.follow(batch, &mut staged).await
         };
+        if let Err(refusal) = decided {
+            return self.journal.fail_all(staged, refusal, batch.now).await;
+        }
+        let now = batch.now;
         let mut ended = Vec::with_capacity(staged.len());
-        for (place, item) in staged.into_iter().enumerate() {
-            ended.push(match item {
-                Err(refusal) => Err(refusal),
-                Ok(Staged { ended, .. }) => match made.as_ref().map(|made| made[place]) {
-                    Ok(true) => Ok(ended),
-                    Ok(false) => {
-                        let refusal = StoreError::ChangeUnknown.at(self.party);
-                        Err(self.fail(ended.ticket, refusal, batch.now).await)
-                    }
-                    Err(refusal) => Err(self.fail(ended.ticket, refusal.clone(), batch.now).await),
-                },
-            });
+        for item in staged {
+            let end = |open: Open<Staged>| async move {
+                let (open, Staged { outcome, made, .. }) = open.split();
+                if made {
+                    return Ok(open.with(Ended::with(outcome)));
+                }
+                let refusal = StoreError::ChangeUnknown.at(self.journal.party);
+                Err(self.journal.fail(open.ticket, refusal, now).await)
+            };
+            ended.push(item.then(end).await);
         }
         ended
     }
 
     /// Writes one change down; what cannot be made ends here.
-    async fn stage(&self, batch: &Batch, prepared: Prepared) -> Result<Staged, Refusal> {
-        let Prepared { mut ended, change: what } = prepared;
-        let change = ChangeId::of(&ended.rq, &batch.id);
-        match self.store.prepare(change, &what, batch.least).await {
-            Ok(Found::Record) => Ok(Staged { ended, change }),
-            Ok(Found::Nobody) => {
-                ended.outcome = Outcome::HadNone;
-                Ok(Staged { ended, change })
-            }
-            Err(error) => Err(self.fail(ended.ticket, error.at(self.party), batch.now).await),
-        }
-    }
-
-    /// The leader's side: votes, decision, word to both. Says which changes were made here.
-    async fn lead_change(&self, batch: &mut Batch, changes: &Places) -> Result<Vec<bool>, Refusal> {
-        let mut commit: Vec<bool> = changes.iter().map(Option::is_some).collect();
-        for (helper, other) in HELPERS {
-            let vote = batch.mail.take((helper, Some(other)), self.limits.patience, Note::vote);
-            // No vote is a vote against.
-            let vote = vote.await.unwrap_or_default();
-            for (place, commit) in commit.iter_mut().enumerate() {
-                *commit &= vote.get(place) == Some(&true);
-            }
-        }
-        let made = match self.conclude_all(changes, &commit, batch.now).await {
-            Ok(made) => made,
+    async fn stage(&self, batch: &Batch, open: Open<Prepared>) -> Result<Open<Staged>, Refusal> {
+        let (open, Prepared { outcome, change: what }) = open.split();
+        let change = ChangeId::of(&open.ask.transcript(), &batch.id);
+        let outcome = match self.store.prepare(change, &what, batch.least).await {
+            Ok(Found::Record) => outcome,
+            Ok(Found::Nobody) => Outcome::HadNone,
             Err(error) => {
-                // What is durable is not known: the helpers must ask, after the links are up again.
-                batch.links.next.hang_up();
-                batch.links.prev.hang_up();
-                return Err(error.at(self.party));
+                return Err(self.journal.fail(open.ticket, error.at(self.journal.party), batch.now).await);
             }
         };
+        Ok(open.with(Staged { outcome, change, commit: true, made: false }))
+    }
+
+    /// The leader's side: votes, decision, word to both.
+    async fn lead(&self, batch: &mut Batch, places: &mut Places) -> Result<(), Refusal> {
+        for (helper, other) in HELPERS {
+            let vote = batch.mail.take((helper, Some(other)), self.patience, Note::vote);
+            // No vote is a vote against.
+            decide(places, &vote.await.unwrap_or_default());
+        }
+        let commit = places.iter().map(|item| item.live().is_some_and(|open| open.work.commit)).collect();
+        if let Err(error) = self.conclude_all(places, batch.now).await {
+            // What is durable is not known: the helpers must ask, after the links are up again.
+            batch.links.next.hang_up();
+            batch.links.prev.hang_up();
+            return Err(error.at(self.journal.party));
+        }
         let decision = wire::Decision { batch: batch.id.to_vec(), commit };
         // A helper that does not hear it asks when it is back.
-        let _ = batch.links.say(Kind::Decision(decision), self.limits.patience).await;
-        Ok(made)
+        let _ = batch.links.say(Kind::Decision(decision), self.patience).await;
+        Ok(())
     }
 
-    /// A helper's side: vote, wait, do as decided. Says which changes were made here.
-    async fn follow_change(&self, batch: &mut Batch, changes: &Places) -> Result<Vec<bool>, Refusal> {
-        let leader = batch.links.to(Party::LEADER);
-        let vote = wire::Vote { batch: batch.id.to_vec(), prepared: changes.iter().map(Option::is_some).collect() };
-        let in_doubt = |refusal: Refusal| {
-            leader.hang_up();
-            // The link may have come up anew meanwhile, and been settled before this change was prepared: once more.
-            if let Ok(link) =
-                self.peers().and_then(|peers| peers.link(Party::LEADER).map_err(|gone| gone.at(self.party)))
-            {
-                link.hang_up();
+    /// A helper's side: vote, wait, do as decided. One that is left in doubt hangs up, and asks when the link is up again.
+    async fn follow(&self, batch: &mut Batch, places: &mut Places) -> Result<(), Refusal> {
+        match self.do_as_decided(batch, places).await {
+            Ok(()) => Ok(()),
+            Err(Undone::Left(refusal)) => Err(refusal),
+            Err(Undone::InDoubt(refusal)) => {
+                batch.links.to(Party::LEADER).hang_up();
+                // The link may have come up anew meanwhile, and been settled before this change was prepared: once more.
+                if let Ok(link) = batch
+                    .peers
+                    .peers()
+                    .and_then(|peers| peers.link(Party::LEADER).map_err(|gone| gone.at(self.journal.party)))
+                {
+                    link.hang_up();
+                }
+                Err(refusal)
             }
-            refusal
-        };
-        leader.say(Kind::Vote(vote)).await.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
+        }
+    }
+
+    async fn do_as_decided(&self, batch: &mut Batch, places: &mut Places) -> Result<(), Undone> {
+        let own = self.journal.party;
+        let leader = batch.links.to(Party::LEADER);
+        let prepared = places.iter().map(|item| item.live().is_some()).collect();
+        let vote = wire::Vote { batch: batch.id.to_vec(), prepared };
+        leader.say(Kind::Vote(vote)).await.map_err(|no_word| Undone::InDoubt(no_word.at(own)))?;
         // Of the leader alone: whether the other helper is there is for the leader to know.
-        let decision = batch.mail.take((Party::LEADER, None), self.limits.patience * 2, Note::decision).await;
+        let decision = batch.mail.take((Party::LEADER, None), self.patience * 2, Note::decision).await;
+        let in_doubt = |error: StoreError| Undone::InDoubt(error.at(own));
         if let Err(left @ NoWord::Left(_)) = decision {
             // It ended the batch before it could decide, and never will.
-            let none = vec![false; changes.len()];
-            self.conclude_all(changes, &none, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))?;
-            return Err(left.at(self.party));
+            decide(places, &[]);
+            self.conclude_all(places, batch.now).await.map_err(in_doubt)?;
+            return Err(Undone::Left(left.at(own)));
         }
-        let decision = decision.map_err(|no_word| in_doubt(no_word.at(self.party)))?;
-        if decision.len() != changes.len() {
-            return Err(in_doubt(NoWord::Gone(Party::LEADER).at(self.party)));
+        let decision = decision.map_err(|no_word| Undone::InDoubt(no_word.at(own)))?;
+        if decision.len() != places.len() {
+            return Err(Undone::InDoubt(NoWord::Gone(Party::LEADER).at(own)));
         }
-        self.conclude_all(changes, &decision, batch.now).await.map_err(|error| in_doubt(error.at(self.party)))
+        decide(places, &decision);
+        self.conclude_all(places, batch.now).await.map_err(in_doubt)
     }
 
-    /// Commits or aborts each, and brings the galleries in line. Says which were made by this.
+    /// Commits or aborts each, and brings the galleries in line. Each knows then whether it was made by this.
     ///
     /// One that cannot be ended as decided does not keep the others from it: the first such error comes after all of them.
-    async fn conclude_all(&self, changes: &Places, commit: &[bool], now: u64) -> Result<Vec<bool>, StoreError> {
-        let mut made = Vec::with_capacity(changes.len());
+    async fn conclude_all(&self, places: &mut Places, now: u64) -> Result<(), StoreError> {
         let mut failed = None;
-        for (change, &commit) in changes.iter().zip(commit) {
-            let done = match change {
-                Some(change) if commit => self.store.commit(*change, now).await.map(|effect| self.apply(effect)),
-                Some(change) => self.store.abort(*change).await.map(|()| false),
-                None => Ok(false),
-            };
-            made.push(*done.as_ref().unwrap_or(&false));
-            match done {
-                Ok(_) => {}
-                // It was ended before, in another way: no fault of the store, and no reason to say that it was made.
-                Err(error @ (StoreError::AlreadyCommitted | StoreError::ChangeUnknown)) => {
-                    tracing::error!(%error, "a change had already ended otherwise than the leader decided");
-                }
+        for staged in places.iter_mut().filter_map(|item| item.state.as_mut().ok()).map(|open| &mut open.work) {
+            match self.conclude_one(staged.change, staged.commit, now).await {
+                Ok(made) => staged.made = made,
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        failed.map_or(Ok(made), Err)
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Commits or aborts one. Whether it was made by this.
+    async fn conclude_one(&self, change: ChangeId, commit: bool, now: u64) -> Result<bool, StoreError> {
+        let done = if commit {
+            self.store.commit(change, now).await.map(|effect| self.apply(effect))
+        } else {
+            self.store.abort(change).await.map(|()| false)
+        };
+        match done {
+            // It was ended before, in another way: no fault of the store, and no reason to say that it was made.
+            Err(error @ (StoreError::AlreadyCommitted | StoreError::ChangeUnknown)) => {
+                tracing::error!(%error, "a change had already ended otherwise than the leader decided");
+                Ok(false)
+            }
+            done => done,
+        }
     }
 
     /// Brings the galleries in line with what a commit did. Whether it did anything.
     fn apply(&self, effect: Effect) -> bool {
-        let mut galleries = self.galleries.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         match effect {
             Effect::Enrolled(record) => {
-                if let Err(error) = super::keep(&mut galleries, &record) {
+                if let Err(error) = self.references.keep(&record) {
                     tracing::error!(%error, "a record could not be put into its gallery in memory; it will be after a restart");
                     return false;
                 }
             }
-            Effect::Erased { gallery, subject, position } => {
-                galleries.remove_at(&gallery, &subject, position);
-            }
+            Effect::Erased { gallery, subject, position } => self.references.remove([(&gallery, &subject, position)]),
             Effect::Locked | Effect::Nobody => {}
             Effect::Nothing => return false,
         }
         true
     }
-}
 
-#[tonic::async_trait]
-impl Settle for Engine {
-    async fn undecided(&self) -> Result<Vec<[u8; 32]>, LinkError> {
-        let pending = self.store.pending().await.map_err(|_| LinkError::Unsettled)?;
-        Ok(pending.into_iter().map(|pending| pending.change.0).collect())
+    /// At a helper: the changes that stand prepared and undecided.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn undecided(&self) -> Result<Vec<ChangeId>, StoreError> {
+        Ok(self.store.pending().await?.into_iter().map(|pending| pending.change).collect())
     }
 
-    async fn decide(&self, changes: &[[u8; 32]]) -> Result<Vec<bool>, LinkError> {
+    /// At the leader: whether each was committed. From this answer on, one that was not never will be.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn decide_now(&self, changes: &[ChangeId]) -> Result<Vec<bool>, StoreError> {
         // Waits until no batch of changes is under way: what is not committed then never will be.
         let _nobody_decides = self.deciding.write().await;
         let mut commit = Vec::with_capacity(changes.len());
         for &change in changes {
-            let decision = self.store.decided(ChangeId(change)).await.map_err(|_| LinkError::Unsettled)?;
+            let decision = self.store.decided(change).await?;
             if decision == Decision::Undecided {
-                self.store.abort(ChangeId(change)).await.map_err(|_| LinkError::Unsettled)?;
+                self.store.abort(change).await?;
             }
             commit.push(decision == Decision::Committed);
         }
         Ok(commit)
     }
 
-    async fn conclude(&self, changes: &[[u8; 32]], commit: &[bool]) -> Result<(), LinkError> {
-        let changes: Vec<_> = changes.iter().map(|&change| Some(ChangeId(change))).collect();
-        self.conclude_all(&changes, commit, self.clocks.known()).await.map(drop).map_err(|_| LinkError::Unsettled)
-    }
-
-    async fn cosigned(&self, peer: Party) -> Result<Vec<String>, LinkError> {
-        let Some(witness) = self.witness.clone() else { return Ok(Vec::new()) };
-        let log = log_name(&self.deployment, peer);
-        let read = tokio::task::spawn_blocking(move || witness.cosigned(&log)).await;
-        let read = read.map_err(|error| LinkError::Uncompared(error.to_string()))?;
-        read.map_err(|error| LinkError::Uncompared(format!("what this node cosigned: {error}")))
-    }
-
-    async fn continues(&self, checkpoints: Vec<String>) -> Result<Option<Gap>, LinkError> {
-        let log = self.log.clone();
-        let compared = tokio::task::spawn_blocking(move || log.continues(&checkpoints)).await;
-        match compared.map_err(|error| LinkError::Uncompared(error.to_string()))? {
-            Ok(()) => Ok(None),
-            Err(ContinuityError::Gap(gap)) => Ok(Some(gap)),
-            Err(error @ (ContinuityError::Note(_) | ContinuityError::Files(..))) => {
-                Err(LinkError::Uncompared(error.to_string()))
-            }
+    /// At a helper: ends each as the leader said. The first error comes after all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn conclude(
+        &self,
+        decided: impl Iterator<Item = (ChangeId, bool)> + Send,
+        now: u64,
+    ) -> Result<(), StoreError> {
+        let mut failed = None;
+        for (change, commit) in decided {
+            let done = self.conclude_one(change, commit, now).await;
+            failed = failed.or(done.err());
         }
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn rest(&self) {
-        drop(self.under_way.write().await);
-    }
-
-    fn stand(&self) -> Stand {
+    /// How far the store is.
+    pub(super) fn stand(&self) -> Stand {
         self.store.stand()
     }
 
-    async fn catch_up(&self, made: u64) -> bool {
-        // Above every position that was given before, had there been a million enrolments in each second.
-        let position = self.clocks.known() << 20;
-        let written = self.store.danger_catch_up(made, position).await;
-        if let Err(error) = &written {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "--accept-store: the store could not be written; retrying"
-            );
-        }
-        written.is_ok()
+    /// Takes as lost what the store lacks of so many changes; positions are given above this one from then on.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub(super) async fn catch_up(&self, made: u64, position: u64) -> Result<(), StoreError> {
+        self.store.danger_catch_up(made, position).await
     }
 }
 
-/// Aborts what the leader finds prepared when it starts: it never decided.
-pub(super) async fn forget_undecided(engine: &Arc<Engine>) -> Result<(), StoreError> {
-    if engine.party == Party::LEADER {
-        for pending in engine.store.pending().await? {
-            engine.store.abort(pending.change).await?;
+/// Why a helper did not do as decided.
+enum Undone {
+    /// The leader ended the batch before it could decide, and never will.
+    Left(Refusal),
+    /// It is not known what was decided, or what of it is durable.
+    InDoubt(Refusal),
+}
+
+/// What is not to be made by these words, place by place, is not made.
+fn decide(places: &mut Places, commit: &[bool]) {
+    for (place, item) in places.iter_mut().enumerate() {
+        if let Ok(open) = &mut item.state {
+            open.work.commit &= commit.get(place) == Some(&true);
         }
     }
-    Ok(())
 }

@@ -1,25 +1,15 @@
 //! What probes are compared with, and how that becomes one bit: references out of the gallery, thresholds and weights out of the
 //! table of models, the way of joining out of the policy. All of it is public but the references, and the same at all three nodes.
 
-use std::sync::PoisonError;
-use std::time::Instant;
-
-use super::Engine;
-use super::batch::Batch;
-use super::envelopes::Sealed;
-use super::refusal::{Cause as _, OutOfStep, ReferenceMissing, Refusal};
 use crate::gallery::Copied;
-use crate::log::access::Permit;
 use crate::name::Modality;
-use crate::net::SessionId;
 use crate::protocol::{self, Against, Invalid, Joint, Mark, ProtocolError, Session, Side, VerifyInput};
-use crate::request::{Ask, Sample};
+use crate::request::Sample;
 use crate::share::Summands;
 use crate::template::Shape;
-use crate::template::model::{Fusion, Models};
-use crate::timings::Phase;
+use crate::template::model::{Fmr, Fusion, Models};
 use crate::token::Decision;
-use crate::token::purpose::{Decides, Verify};
+use crate::token::purpose::Decides;
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::{envelopes_of, samples_of};
 
@@ -47,82 +37,40 @@ impl Reference {
     }
 }
 
-impl Engine {
-    /// What a permit's probes are compared with.
-    pub(super) fn comparison(
-        &self,
-        permit: &Permit<Verify>,
-        ask: &Ask,
-        probes: Vec<Summands>,
-    ) -> Result<Comparison, Refusal> {
-        let held = self.held(permit, &ask.samples)?;
+impl Comparison {
+    /// What a request's probes are compared with, of the references that are held for each sample. `None` for what the table of models
+    /// has no rule for.
+    pub(super) fn new(
+        models: &Models,
+        decides: Option<Decides>,
+        samples: &[Sample],
+        (probes, held): (Vec<Summands>, Vec<Vec<Copied>>),
+    ) -> Option<Self> {
         let shapes: Vec<Shape> = probes.iter().map(Summands::shape).collect();
-        let rule = permit.terms().decides.and_then(|decides| Rule::of(&self.models, decides, &ask.samples));
-        let references = rule.as_ref().and_then(|rule| rule.apply(&ask.samples, &shapes, held));
-        // The policy granted what it has a rule and models for.
-        let (rule, references) = rule.zip(references).ok_or_else(|| OutOfStep.at(self.party))?;
-        Ok(Comparison { probes, references, joint: rule.joint() })
-    }
-
-    /// Copies of the references that a permit is for, for each sample: of that very enrolment, not of a later one of the same
-    /// subject.
-    fn held(&self, permit: &Permit<Verify>, samples: &[Sample]) -> Result<Vec<Vec<Copied>>, Refusal> {
-        let (gallery, subject) = (&permit.record().gallery, &permit.record().subject);
-        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let position = subject.as_ref().and_then(|subject| galleries.position(gallery, subject));
-        let position =
-            position.filter(|position| permit.position() == Some(*position)).ok_or_else(|| OutOfStep.at(self.party))?;
-        let of_model = |sample: &Sample| {
-            let copies = galleries.of(gallery, &sample.model)?.references(position);
-            (!copies.is_empty()).then_some(copies)
-        };
-        let held: Option<_> = samples.iter().map(of_model).collect();
-        held.ok_or_else(|| ReferenceMissing.at(self.party))
-    }
-
-    /// Makes all comparisons of a batch in one run of the protocol: one bit of each.
-    pub(super) async fn compare_in_session(
-        &self,
-        batch: &Batch,
-        session: SessionId,
-        inputs: Vec<Comparison>,
-    ) -> Result<Vec<Result<bool, Invalid>>, Stopped> {
-        if inputs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let session = batch.session(session, self.limits.patience);
-        let session = session.map_err(|error| Stopped { error: error.into(), opened: false })?;
-        self.counters.run();
-        let (mut begin, mut opened) = (Instant::now(), false);
-        let mut tell = |mark| match mark {
-            Mark::TakenIn => begin = batch.stopwatch.since(Phase::Intake, begin),
-            Mark::Opening => opened = true,
-        };
-        let compared = run(session, inputs, &mut tell).await;
-        batch.stopwatch.since(Phase::Compare, begin);
-        compared.inspect(|_| self.unbroken()).map_err(|error| Stopped { error, opened })
-    }
-
-    /// What a request would cost the links: by what is in the gallery now.
-    pub(super) fn load(&self, ask: &Ask, request: &Request, sealed: &[Sealed]) -> Load {
-        let galleries = self.galleries.read().unwrap_or_else(PoisonError::into_inner);
-        let position = ask.subject().and_then(|subject| galleries.position(&ask.gallery, subject));
-        let lanes = |(sample, sealed): (&Sample, &Sealed)| {
-            let held = galleries.of(&ask.gallery, &sample.model).zip(position);
-            let references = held.into_iter().flat_map(|(gallery, position)| gallery.shapes(position));
-            // Its own rows are checked for their lengths, whatever comes of them.
-            sealed.shape().rows() * (1 + references.map(Shape::rows).sum::<usize>())
-        };
-        Load { lanes: ask.samples.iter().zip(sealed).map(lanes).sum(), ..Load::of_envelopes(request) }
+        let rule = Rule::of(models, decides?, samples)?;
+        let references = rule.apply(samples, &shapes, held)?;
+        Some(Self { probes, references, joint: rule.joint() })
     }
 }
 
-/// A run that broke, and whether bits were being opened by then.
-pub(super) struct Stopped {
-    /// Why.
-    pub(super) error: ProtocolError,
-    /// Whether another node may have seen bits of the probes.
-    pub(super) opened: bool,
+/// What each sample's dot of a search is multiplied with, and what the sum must reach. `None` for what the table of models does not have.
+pub(super) fn search_bounds(
+    models: &Models,
+    rate: Fmr,
+    samples: &[Sample],
+    probes: &[Summands],
+) -> Option<(Vec<u16>, i16)> {
+    if let ([sample], [probe]) = (samples, probes) {
+        let model = models.find(&sample.model)?;
+        return Some((vec![1], model.threshold(rate, probe.shape(), probe.shape())));
+    }
+    let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
+    let fusion = models.fusion(model(Modality::Face)?, model(Modality::Finger)?)?;
+    let weight = |(sample, probe): (&Sample, &Summands)| match sample.modality {
+        Modality::Face => fusion.face_weight(),
+        Modality::Finger => fusion.finger_weight(probe.shape(), probe.shape()),
+    };
+    Some((samples.iter().zip(probes).map(weight).collect(), fusion.threshold(rate)))
 }
 
 /// The policy's rule for a request, with what the table of models has for it.
@@ -171,7 +119,10 @@ impl<'a> Rule<'a> {
 }
 
 /// Makes all comparisons of a batch in one run of the protocol: one bit of each. Tells how far it has come.
-async fn run(
+///
+/// # Errors
+/// [`ProtocolError`] if the run broke.
+pub(super) async fn compare(
     session: Session,
     batch: Vec<Comparison>,
     tell: &mut (dyn FnMut(Mark) + Send),
@@ -205,9 +156,14 @@ impl Load {
     /// request has 51 240.
     const MOST_LANES: usize = 200_000;
 
+    /// A request that compares so many pairs of rows, and checks so many.
+    pub(super) fn of_lanes(request: &Request, lanes: usize) -> Self {
+        Self { lanes, ..Self::of_envelopes(request) }
+    }
+
     /// A search: eight to a batch, so that they share one pass over the gallery in the registers of the processor.
     pub(super) fn of_search(request: &Request) -> Self {
-        Self { lanes: Self::MOST_LANES / 8, ..Self::of_envelopes(request) }
+        Self::of_lanes(request, Self::MOST_LANES / 8)
     }
 
     /// What is known of it before anything is checked.
@@ -257,7 +213,6 @@ mod tests {
 
     #[test]
     fn thresholds_and_weights_follow_the_shapes_and_the_order_of_samples_does_not_matter() {
-        use crate::template::model::Fmr;
         use zeroize::Zeroizing;
         let models = Models::built_in();
         let (face, finger) = (Shape::vector(512).unwrap(), Shape::set(38).unwrap());

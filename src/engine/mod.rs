@@ -1,98 +1,88 @@
-//! Enrol, verify, erase, lock: what the three nodes do together. All of it takes permits; none of it reads a socket or a clock.
+//! Enrol, verify, erase, lock: what the three nodes do together. None of it reads a socket or a clock.
+//!
+//! A request goes one way, as one [`Item`](item): `service -> Leader -> Authorizer -> Runner | Changes -> Leader`; at a helper, `Helper`
+//! stands in the leader's place.
 //!
 //! ```text
-//! door.rs       what a client sent --> a permit and opened envelopes: the same checks at all three nodes
-//! envelopes.rs  their form and their content
-//! compare.rs    what probes are compared with, and how that becomes one bit
-//! batch.rs      permits --> opened bits, agreed references: the same run at all three nodes
+//! leader.rs     takes requests, batches, proposes, gathers     helper.rs   checks and runs what is proposed
+//! authorize.rs  what a client sent --> a permit and opened envelopes: the same checks at all three nodes
+//! runner.rs     permits --> opened bits, agreed references: the same run at all three nodes
 //! search.rs     probes against everybody; scan.rs: what is scanned; scanner.rs: the threads that do
 //! changes.rs    what changes, changes at all three nodes or at none; turns.rs: one change of a subject at a time
-//! begin.rs      when a batch may begin
-//! queue.rs      who waits at the leader for a batch, each relying party for itself
-//! lead.rs       the leader: batch, propose, gather; the helpers: run what is proposed; audience.rs: who waits for what
-//! refusal.rs    why not
-//! rotation.rs   envelope keys that die by themselves
-//! stopwatch.rs  what took how long
+//! settle.rs     what the links ask of this node when they come up
+//! auditing.rs   what a node answers alone, about its own log
+//!
+//! item.rs       one request in its place of a batch, and who waits for it; request.rs: what may be done for it
+//! batch.rs      a batch under way; queue.rs: who waits at the leader for one, each relying party for itself
+//! compare.rs    how scores become one bit; references.rs: the references in memory
+//! journal.rs    what is logged and signed of a request; refusal.rs: why not
+//! links.rs      the links, as these parts reach them
+//! rotation.rs   envelope keys that die by themselves; sweep.rs: what has expired
+//! limits.rs     how much at once; counters.rs, stopwatch.rs: what was counted, and what took how long
 //! ```
 
-mod audience;
 mod auditing;
+mod authorize;
 mod batch;
-mod begin;
 mod changes;
 mod compare;
-mod door;
-mod envelopes;
-mod lead;
+mod counters;
+mod helper;
+mod item;
+mod journal;
+mod leader;
+mod limits;
+mod links;
 mod queue;
+mod references;
 pub mod refusal;
+mod request;
 mod rotation;
+mod runner;
 mod scan;
 mod scanner;
 mod search;
+mod settle;
 mod stopwatch;
+mod sweep;
 mod turns;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLock};
 
-use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::sync::{Semaphore, mpsc};
-
-pub use auditing::{Filter, OwnUse};
-pub use door::Checked;
-pub use lead::{Answered, Queued};
+pub use auditing::{Auditing, Filter, OwnUse};
+pub use authorize::Authorizer;
+pub use counters::Counters;
+pub use helper::Helper;
+pub use item::Answered;
+pub use leader::{Leader, Queued};
+pub use limits::Limits;
 pub use refusal::Refusal;
-pub use rotation::ToldKey;
+pub use rotation::{KeyRing, ToldKey};
+pub use sweep::Sweeper;
 
 use crate::clocks::Clocks;
-use crate::gallery::{Galleries, GalleryError};
-use crate::log::access::{AccessLog, Closing, Ticket};
-use crate::log::half::Place;
-use crate::log::ledger::Answer;
+use crate::log::access::AccessLog;
 use crate::log::note::SigningKey;
-use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
 use crate::log::witness::Witness;
 use crate::name::Deployment;
 use crate::party::Party;
-use crate::peer::{Peers, Proposed};
-use crate::protocol::ProtocolError;
-use crate::store::{Record, Store, StoreError, Swept};
+use crate::peer::{Peers, Settle};
+use crate::store::{Store, StoreError};
 use crate::template::model::Models;
 use crate::token::{Policy, Verifier};
-use lead::Waiting;
-use queue::{Queue, Room};
-use refusal::Cause as _;
-use rotation::{Life, Ring};
+use changes::Changes;
+use journal::Journal;
+use leader::Lines;
+use links::NodeLinks;
+use references::References;
+use runner::Runner;
 use scanner::Scanner;
-use turns::Turns;
-
-/// How much a node takes on at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Batches under way at a time.
-    pub in_flight: usize,
-    /// Requests of one batch.
-    pub batch: usize,
-    /// Requests of one relying party that wait at the leader for a batch.
-    pub waiting: usize,
-    /// Searches of one relying party that wait at the leader.
-    pub searches: usize,
-    /// Threads that scan for searches.
-    pub scanners: usize,
-    /// How long another node may take for each of its words.
-    pub patience: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { in_flight: 4, batch: 64, waiting: 1024, searches: 16, scanners: 1, patience: Duration::from_secs(5) }
-    }
-}
+use search::Searcher;
+use settle::Settlement;
 
 /// What a node works with.
-pub struct Parts {
+pub struct Resources {
     /// Which party.
     pub party: Party,
     /// The installation.
@@ -103,8 +93,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Which templates are compared.
     pub models: Models,
-    /// For how long each envelope key is current, to the second; it is taken for as long again.
-    pub envelope_life: Duration,
+    /// The envelope keys.
+    pub keys: Arc<KeyRing>,
     /// Signs receipts.
     pub identity: Arc<SigningKey>,
     /// Where uses stand before they happen.
@@ -119,364 +109,143 @@ pub struct Parts {
     pub witness: Option<Arc<Witness>>,
 }
 
-/// What a node counts. No count is of a person.
-#[derive(Debug, Default)]
-pub struct Counters {
-    checked: AtomicU64,
-    forged: AtomicU64,
-    overloaded: AtomicU64,
-    queued: AtomicU64,
-    batches: AtomicU64,
-    runs: AtomicU64,
-    swept: AtomicU64,
+/// What can be set up before there are links, since they ask for it as they come up.
+pub struct Ground {
+    resources: Resources,
+    journal: Arc<Journal>,
+    references: References,
+    changes: Arc<Changes>,
+    under_way: Arc<tokio::sync::RwLock<()>>,
 }
 
-impl Counters {
-    fn checked(&self) {
-        self.checked.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn overloaded(&self) {
-        self.overloaded.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn forged(&self) {
-        self.forged.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn queued(&self) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn batch(&self) {
-        self.batches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn run(&self) {
-        self.runs.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn swept(&self, records: usize) {
-        self.swept.fetch_add(records as u64, Ordering::Relaxed);
-    }
-
-    /// Requests whose token was looked at.
-    pub fn checked_requests(&self) -> u64 {
-        self.checked.load(Ordering::Relaxed)
-    }
-
-    /// Requests that were refused since too many of their relying party wait.
-    pub fn overloaded_requests(&self) -> u64 {
-        self.overloaded.load(Ordering::Relaxed)
-    }
-
-    /// Requests whose token or proof was not genuine, for us, now.
-    pub fn forged_requests(&self) -> u64 {
-        self.forged.load(Ordering::Relaxed)
-    }
-
-    /// Enrolments that expired and were destroyed.
-    pub fn swept_records(&self) -> u64 {
-        self.swept.load(Ordering::Relaxed)
-    }
-
-    /// Requests that took a place at the leader to wait for a batch.
-    pub fn queued_requests(&self) -> u64 {
-        self.queued.load(Ordering::Relaxed)
-    }
-
-    /// Batches that were formed of what waits, at the leader.
-    pub fn batches(&self) -> u64 {
-        self.batches.load(Ordering::Relaxed)
-    }
-
-    /// Runs of the protocol.
-    pub fn protocol_runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
-    }
+/// The parts that a node hands to its ports and tasks.
+pub struct Parts {
+    /// For clients.
+    pub leader: Arc<Leader>,
+    /// For what the leader proposes.
+    pub helper: Arc<Helper>,
+    /// For what is looked at before a request is read.
+    pub authorizer: Arc<Authorizer>,
+    /// For auditors, and for people who ask what is logged about them.
+    pub auditing: Arc<Auditing>,
+    /// For the task that sweeps.
+    pub sweeper: Sweeper,
+    /// What was counted.
+    pub counters: Arc<Counters>,
 }
 
-/// One node's engine.
-pub struct Engine {
-    party: Party,
-    deployment: Deployment,
-    verifier: RwLock<Arc<Verifier>>,
-    policy: Policy,
-    models: Models,
-    ring: RwLock<Ring>,
-    envelope_life: Life,
-    identity: Arc<SigningKey>,
-    log: AccessLog,
-    store: Store,
-    limits: Limits,
-    clocks: Arc<Clocks>,
-    witness: Option<Arc<Witness>>,
-    galleries: RwLock<Galleries>,
-    /// Read by each batch of changes under way at the leader, written by who must know that none is.
-    deciding: Arc<tokio::sync::RwLock<()>>,
-    turns: Arc<Turns>,
-    /// Read by each batch under way at the leader, written by who shakes the links anew.
-    under_way: tokio::sync::RwLock<()>,
-    /// Nothing more is taken in.
-    stopping: AtomicBool,
-    queue: Queue<Waiting>,
-    searches: Queue<Waiting>,
-    scanner: Scanner,
-    /// The thread that runs the searches' part of the protocol.
-    searcher: Scanner,
-    /// For what waits in both.
-    room: Room,
-    /// Weak, since the links hold the engine: a circle would keep a node's store and galleries after its end.
-    peers: OnceLock<Weak<Peers>>,
-    counters: Counters,
-    random: SystemRandom,
-}
-
-impl Engine {
-    /// Loads the galleries, forgets what was never decided, and starts to form batches.
+impl Ground {
+    /// Loads the galleries, and forgets what was never decided.
     ///
     /// # Errors
     /// [`StoreError`] if the store can not be read.
-    pub async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts {
-            party,
-            deployment,
-            verifier,
-            policy,
-            models,
-            envelope_life,
-            identity,
-            log,
-            store,
-            limits,
-            clocks,
-            witness,
-        } = parts;
-        let envelope_life = Life::new(envelope_life.as_secs());
-        let ring = Box::pin(Ring::open(&store, envelope_life, clocks.known())).await?;
-        let galleries = load(&store, clocks.known()).await?;
-        let engine = Arc::new(Self {
-            party,
-            deployment,
-            verifier: RwLock::new(Arc::new(verifier)),
-            policy,
-            models,
-            ring: RwLock::new(ring),
-            envelope_life,
-            identity,
-            log,
-            store,
-            limits,
-            clocks,
-            witness,
-            galleries: RwLock::new(galleries),
-            deciding: Arc::default(),
-            turns: Arc::default(),
-            under_way: tokio::sync::RwLock::default(),
-            stopping: AtomicBool::new(false),
-            queue: Queue::new(limits.waiting),
-            searches: Queue::new(limits.searches),
-            scanner: Scanner::start(limits.scanners).map_err(StoreError::File)?,
-            searcher: Scanner::start(1).map_err(StoreError::File)?,
-            room: Room::new(),
-            peers: OnceLock::new(),
-            counters: Counters::default(),
-            random: SystemRandom::new(),
+    pub async fn open(resources: Resources) -> Result<Self, StoreError> {
+        let Resources { party, deployment, identity, log, store, limits, clocks, .. } = &resources;
+        let references = References::load(store, clocks.known()).await?;
+        let journal = Arc::new(Journal {
+            party: *party,
+            log: log.clone(),
+            deployment: deployment.clone(),
+            identity: Arc::clone(identity),
         });
-        changes::forget_undecided(&engine).await?;
-        tokio::spawn(Arc::clone(&engine).dispatch(|engine| &engine.queue, limits.in_flight));
-        // One at a time: those that come meanwhile share the next pass.
-        tokio::spawn(Arc::clone(&engine).dispatch(|engine| &engine.searches, 1));
-        Ok(engine)
+        let changes = Changes::open(Arc::clone(&journal), store.clone(), references.clone(), limits.patience);
+        let changes = Arc::new(changes.await?);
+        Ok(Self { resources, journal, references, changes, under_way: Arc::default() })
     }
 
-    /// Connects the engine with its links, and serves what the leader proposes over them.
-    pub fn connect(self: &Arc<Self>, peers: &Arc<Peers>, mut proposals: mpsc::Receiver<Proposed>) {
-        // A second call would be a second wiring of one node: the first stays.
-        let _ = self.peers.set(Arc::downgrade(peers));
-        let engine = Arc::clone(self);
-        tokio::spawn(async move {
-            let slots = Arc::new(Semaphore::new(4 * engine.limits.in_flight));
-            while let Some(proposed) = proposals.recv().await {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-                let engine = Arc::clone(&engine);
-                tokio::spawn(async move {
-                    engine.help(proposed).await;
-                    drop(slot);
-                });
-            }
-        });
+    /// What the links ask of this node.
+    #[must_use]
+    pub fn settle(&self) -> Arc<dyn Settle> {
+        Arc::new(Settlement {
+            changes: Arc::clone(&self.changes),
+            log: self.resources.log.clone(),
+            deployment: self.resources.deployment.clone(),
+            witness: self.resources.witness.clone(),
+            clocks: Arc::clone(&self.resources.clocks),
+            under_way: Arc::clone(&self.under_way),
+        })
     }
 
-    /// Whose tokens and approvals are believed now.
-    fn verifier(&self) -> Arc<Verifier> {
-        Arc::clone(&self.verifier.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Believes these from now on; what was checked before is done as it was.
-    pub fn believe(&self, verifier: Verifier) {
-        *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
-    }
-
-    /// Takes nothing more in: whoever calls is told to ask again.
-    pub fn stop_taking(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    /// Once nothing more is taken in: returns when nothing is under way any more. A helper asks the leader for it.
-    pub async fn rest(&self, peers: &Peers) {
-        if self.party == Party::LEADER {
-            drop(self.under_way.write().await);
-        } else {
-            peers.leave().await;
-        }
-    }
-
-    /// Destroys what has expired by all three clocks, and forgets what may be forgotten by all three; nothing while a link is down or a
-    /// clock is in doubt. Says how much it was.
+    /// All parts, over these links. From now on batches are formed of what comes in.
     ///
     /// # Errors
-    /// [`StoreError`] if the store failed; the next sweep takes up what is left.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        if !self.linked().is_some_and(|peers| peers.is_ready()) {
-            return Ok(());
-        }
-        let Ok(now) = self.clocks.least() else { return Ok(()) };
-        let entries = self.log.sweep(now).await.unwrap_or_else(|error| {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "old entries of the access log could not be destroyed"
-            );
-            0
+    /// [`StoreError`] if the system gives no threads.
+    pub fn start(self, peers: &Arc<Peers>) -> Result<Parts, StoreError> {
+        let (links, counters) = (NodeLinks::new(self.resources.party, peers), Arc::<Counters>::default());
+        let scanner = Arc::new(Scanner::start(self.resources.limits.scanners).map_err(StoreError::File)?);
+        let runner = Arc::new(self.runner(&links, &scanner, &counters)?);
+        let Self { resources, journal, references, changes, under_way } = self;
+        let Resources { verifier, policy, models, keys, log, store, limits, clocks, .. } = resources;
+        let authorizer = Arc::new(Authorizer {
+            journal: Arc::clone(&journal),
+            believed: RwLock::new(Arc::new(verifier)),
+            policy,
+            models,
+            keys,
+            references: references.clone(),
+            store: store.clone(),
+            links: links.clone(),
+            clocks: Arc::clone(&clocks),
+            counters: Arc::clone(&counters),
         });
-        let Swept { records, forgotten } = self.store.sweep(now).await?;
-        if entries + records.len() as u64 + forgotten > 0 {
-            tracing::info!(
-                expired_people = records.len(),
-                log_entries = entries,
-                spent_ids_and_answers = forgotten,
-                "a sweep destroyed expired data"
-            );
-        }
-        self.counters.swept(records.len());
-        let mut galleries = self.galleries.write().unwrap_or_else(PoisonError::into_inner);
-        for gone in records {
-            galleries.remove_at(&gone.gallery, &gone.subject, gone.position);
-        }
-        Ok(())
+        let helper = Arc::new(Helper {
+            journal: Arc::clone(&journal),
+            authorizer: Arc::clone(&authorizer),
+            runner: Arc::clone(&runner),
+            links: links.clone(),
+            clocks: Arc::clone(&clocks),
+            limits,
+        });
+        let auditing = Arc::new(Auditing {
+            journal: Arc::clone(&journal),
+            authorizer: Arc::clone(&authorizer),
+            store: store.clone(),
+            clocks: Arc::clone(&clocks),
+            scanner,
+            patience: limits.patience,
+        });
+        let leader = Arc::new(Leader {
+            journal,
+            authorizer: Arc::clone(&authorizer),
+            runner,
+            changes,
+            links: links.clone(),
+            clocks: Arc::clone(&clocks),
+            lines: Lines::new(limits),
+            limits,
+            under_way,
+            stopping: AtomicBool::new(false),
+            counters: Arc::clone(&counters),
+        });
+        leader.start();
+        let sweeper = Sweeper { links, clocks, log, store, references, counters: Arc::clone(&counters) };
+        Ok(Parts { leader, helper, authorizer, auditing, sweeper, counters })
     }
 
-    /// A run broke: why what ran in it ends. After too many, that the peer who broke them is not served with any more.
-    fn broken(&self, error: &ProtocolError) -> Refusal {
-        let distrusted = self.linked().and_then(|peers| peers.broke(error));
-        distrusted.map_or_else(|| error.at(self.party), |peer| Refusal::new(self.party, refusal::distrusted(peer)))
-    }
-
-    /// A run came to its end.
-    fn unbroken(&self) {
-        if let Some(peers) = self.linked() {
-            peers.ended();
-        }
-    }
-
-    /// The time, if there is no doubt about it.
-    fn now(&self) -> Result<u64, Refusal> {
-        self.clocks.now().map_err(|doubt| doubt.at(self.party))
-    }
-
-    /// Which party this is.
-    #[must_use]
-    pub const fn party(&self) -> Party {
-        self.party
-    }
-
-    /// The models that are compared here.
-    #[must_use]
-    pub const fn models(&self) -> &Models {
-        &self.models
-    }
-
-    /// The policy in force.
-    #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// What was counted.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The links, while the node has any.
-    fn linked(&self) -> Option<Arc<Peers>> {
-        self.peers.get().and_then(Weak::upgrade)
-    }
-
-    fn peers(&self) -> Result<Arc<Peers>, Refusal> {
-        self.linked().ok_or_else(|| crate::peer::NoWord::Gone(self.party).at(self.party))
-    }
-
-    /// A signed receipt for an entry of the log.
-    fn receipt(
+    fn runner(
         &self,
-        outcome: Outcome,
-        found: Option<[u8; 32]>,
-        place: Place,
-        rq: [u8; 32],
-    ) -> Result<Receipt, Refusal> {
-        let inclusion = self.log.inclusion(place).map_err(|error| error.at(self.party))?;
-        let body = ReceiptBody {
-            party: self.party,
-            outcome,
-            found,
-            rq,
-            index: place.index,
-            leaf: inclusion.leaf,
-            inclusion: inclusion.proof,
-            checkpoint: inclusion.checkpoint,
+        links: &NodeLinks,
+        scanner: &Arc<Scanner>,
+        counters: &Arc<Counters>,
+    ) -> Result<Runner, StoreError> {
+        let patience = self.resources.limits.patience;
+        let searcher = Searcher {
+            journal: Arc::clone(&self.journal),
+            links: links.clone(),
+            references: self.references.clone(),
+            store: self.resources.store.clone(),
+            scanner: Arc::clone(scanner),
+            runs: Scanner::start(1).map_err(StoreError::File)?,
+            patience,
+            counters: Arc::clone(counters),
         };
-        Ok(body.sign(&self.identity, &self.deployment))
-    }
-
-    /// Closes a request in the log. In the log's queue by the time this returns, durable with its next write.
-    async fn close(&self, ticket: Ticket, closing: Closing, answer: Option<Answer>, now: u64) {
-        if let Err(error) = self.log.close_soon(ticket, closing, answer, now).await {
-            tracing::error!(%error, "a request could not be closed in the log");
-        }
-    }
-
-    /// Fresh random bytes for names and nonces.
-    fn draw<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.random.fill(&mut bytes).expect("the operating system gives randomness, or the keys could not be loaded");
-        bytes
-    }
-}
-
-/// Everybody who is enrolled and not expired, as the store has them.
-async fn load(store: &Store, now: u64) -> Result<Galleries, StoreError> {
-    let mut galleries = Galleries::new();
-    let mut misfit = None;
-    store
-        .load(now, |record| {
-            if let Err(error) = keep(&mut galleries, &record) {
-                misfit = Some(error);
-            }
+        Ok(Runner {
+            journal: Arc::clone(&self.journal),
+            links: links.clone(),
+            searcher: Arc::new(searcher),
+            changes: Arc::clone(&self.changes),
+            patience,
+            counters: Arc::clone(counters),
         })
-        .await?;
-    if let Some(error) = misfit {
-        tracing::error!(%error, "a stored record can not be loaded into its gallery");
-        return Err(StoreError::Form);
     }
-    Ok(galleries)
-}
-
-/// A record's place among the references in memory.
-fn keep(galleries: &mut Galleries, record: &Record) -> Result<(), GalleryError> {
-    let Record { gallery, subject, position, expires, references } = record;
-    // One that expired and was not swept yet makes room.
-    galleries.remove(gallery, subject);
-    let references: Vec<_> = references.iter().map(|reference| (&reference.model, &reference.share)).collect();
-    galleries.insert(gallery, (*position, *expires), subject, &references)
 }

@@ -75,8 +75,10 @@ pub(super) fn stopping(node: Party) -> Refusal {
     Refusal { retry_after_ms: Some(BACK_MS), ..Refusal::new(node, NODE_STOPPING) }
 }
 
-/// More waits than this node takes.
-pub(super) const OVERLOADED: Reason = Reason::fixed("OVERLOADED");
+/// More waits, or more comes in one batch, than this node takes.
+pub(super) fn overloaded(node: Party) -> Refusal {
+    Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, const { Reason::fixed("OVERLOADED") }) }
+}
 
 /// A cause that has a reason code.
 pub trait Cause {

@@ -9,9 +9,10 @@
 //! on its way is refused, and the client seals it anew to the key that is told then. A key that was drawn in what is now the future is
 //! replaced.
 
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
-use super::Engine;
+use crate::clocks::Clocks;
 use crate::seal::{EnvelopeKeys, KeyId, PrivateKey, PublicKey};
 use crate::store::{KeptKey, Store, StoreError};
 
@@ -49,11 +50,11 @@ pub(super) struct Ring {
 
 /// Seconds for which each key is current.
 #[derive(Clone, Copy)]
-pub(super) struct Life(u64);
+struct Life(u64);
 
 impl Life {
     /// At least a second.
-    pub(super) fn new(seconds: u64) -> Self {
+    fn new(seconds: u64) -> Self {
         Self(seconds.max(1))
     }
 
@@ -78,7 +79,7 @@ impl Life {
 
 impl Ring {
     /// The keys that the store holds; a first one is drawn for a new store.
-    pub(super) async fn open(store: &Store, life: Life, now: u64) -> Result<Self, StoreError> {
+    async fn open(store: &Store, life: Life, now: u64) -> Result<Self, StoreError> {
         let mut kept = store.envelope_keys().await?.into_iter().map(|KeptKey { key, made, until }| {
             let span = Span { id: *key.public().id(), made, until };
             (key, span)
@@ -107,14 +108,32 @@ impl Ring {
     }
 }
 
-impl Engine {
+/// A node's envelope keys, in memory and in the store. They end and begin by its clock.
+pub struct KeyRing {
+    ring: RwLock<Ring>,
+    life: Life,
+    store: Store,
+    clocks: Arc<Clocks>,
+}
+
+impl KeyRing {
+    /// The keys that the store holds, each current for this long, to the second; it is taken for as long again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store failed.
+    pub async fn open(store: Store, life: Duration, clocks: Arc<Clocks>) -> Result<Self, StoreError> {
+        let life = Life::new(life.as_secs());
+        let ring = Box::pin(Ring::open(&store, life, clocks.known())).await?;
+        Ok(Self { ring: RwLock::new(ring), life, store, clocks })
+    }
+
     pub(super) fn ring(&self) -> RwLockReadGuard<'_, Ring> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The envelope keys that clients may seal to now, the current one first.
     #[must_use]
-    pub fn told_keys(&self) -> Vec<ToldKey> {
+    pub fn told(&self) -> Vec<ToldKey> {
         self.ring().told_at(self.clocks.known())
     }
 
@@ -126,7 +145,7 @@ impl Engine {
     pub async fn rotate(&self) -> Result<bool, StoreError> {
         // By a clock that is in doubt no key ends, and none begins.
         let Ok(now) = self.clocks.now() else { return Ok(false) };
-        let life = self.envelope_life;
+        let life = self.life;
         let (current, previous) = {
             let ring = self.ring();
             (ring.current, ring.previous)

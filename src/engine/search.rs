@@ -13,30 +13,35 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
-use super::Engine;
-use super::batch::{Batch, Ended};
-use super::door::{Admitted, Permitted};
-use super::refusal::{Cancelled, Cause as _, Mixed, OutOfStep, Refusal};
+use super::batch::Batch;
+use super::counters::Counters;
+use super::item::{Ended, Item, Open, hand_out, take_inputs, watchers};
+use super::journal::Journal;
+use super::links::NodeLinks;
+use super::references::References;
+use super::refusal::{Cancelled, Cause, OutOfStep, Refusal};
+use super::request::{Permitted, Wanted};
 use super::scan::{Probe, Scan};
+use super::scanner::Scanner;
 use crate::gallery::{ROWS, Roll};
-use crate::log::access::{Permit, Ticket};
-use crate::log::half::Place;
+use crate::log::access::Permit;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
-use crate::name::{Modality, ModelId};
+use crate::name::ModelId;
 use crate::net::{Cause as Over, Lost, SessionId, Step};
 use crate::party::Party;
 use crate::peer::Note;
 use crate::protocol::{self, Invalid, ProtocolError, Session};
-use crate::request::{About, Ask, Progress};
-use crate::share::{PointShare, Summands};
-use crate::store::Candidate;
+use crate::request::{Ask, Progress};
+use crate::share::PointShare;
+use crate::store::{Candidate, Store};
 use crate::token::purpose::Search;
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -51,26 +56,19 @@ const AHEAD: usize = 2;
 /// search ends early, and says that it did.
 const MOST_HITS: usize = 4096;
 
-/// Whom an admitted search looks for.
-pub(super) struct Wanted {
-    /// This node's two summands of each sample.
-    probes: Vec<Summands>,
-    /// What each sample's dot is multiplied with.
-    weights: Vec<u16>,
-    /// What the sum must reach.
-    threshold: i16,
+/// An admitted search on its way.
+struct Entered {
+    permit: Permit<Search>,
     /// Most people that may be named.
     most: usize,
 }
 
-/// An admitted search on its way.
-struct Entered {
-    ask: Ask,
-    ticket: Ticket,
-    place: Place,
+/// A search whose probe was compared with everybody.
+struct Searched {
     permit: Permit<Search>,
     /// Most people that may be named.
     most: usize,
+    hits: Hits,
 }
 
 /// Who matches one probe, as far as is known.
@@ -97,71 +95,55 @@ impl Hits {
 /// Summands of scores, on their way from the thread that scans.
 type Scanned = oneshot::Receiver<Zeroizing<Vec<u16>>>;
 
-impl Engine {
-    /// What a permit's probes must reach.
-    pub(super) fn wanted(&self, permit: &Permit<Search>, ask: &Ask, probes: Vec<Summands>) -> Result<Wanted, Refusal> {
-        let own = self.party;
-        let About::Case(case) = &ask.about else { return Err(Mixed.at(own)) };
-        let rate = permit.terms().decides.map(|decides| decides.fmr).ok_or_else(|| OutOfStep.at(own))?;
-        let most = usize::try_from(case.most).unwrap_or(usize::MAX);
-        let bounds = match ask.samples.as_slice() {
-            [sample] => self.models.find(&sample.model).map(|model| {
-                let shape = probes[0].shape();
-                (vec![1], model.threshold(rate, shape, shape))
-            }),
-            samples => {
-                let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
-                let models = model(Modality::Face).zip(model(Modality::Finger));
-                let fusion = models.and_then(|(face, finger)| self.models.fusion(face, finger));
-                fusion.map(|fusion| {
-                    let weight = |(sample, probe): (&crate::request::Sample, &Summands)| match sample.modality {
-                        Modality::Face => fusion.face_weight(),
-                        Modality::Finger => fusion.finger_weight(probe.shape(), probe.shape()),
-                    };
-                    (samples.iter().zip(&probes).map(weight).collect(), fusion.threshold(rate))
-                })
-            }
-        };
-        // The policy granted what the table of models has.
-        let (weights, threshold) = bounds.ok_or_else(|| OutOfStep.at(own))?;
-        Ok(Wanted { probes, weights, threshold, most })
-    }
+/// Searches the references of a gallery, on threads of its own.
+pub(super) struct Searcher {
+    pub(super) journal: Arc<Journal>,
+    pub(super) links: NodeLinks,
+    pub(super) references: References,
+    /// Who of those that match is enrolled and not locked.
+    pub(super) store: Store,
+    /// The threads that scan.
+    pub(super) scanner: Arc<Scanner>,
+    /// The thread that runs the searches' part of the protocol.
+    pub(super) runs: Scanner,
+    /// How long another node may take for each of its words.
+    pub(super) patience: Duration,
+    pub(super) counters: Arc<Counters>,
+}
 
+impl Searcher {
     /// Runs a batch of searches, all of one gallery and by the same models.
     pub(super) async fn search(
         self: &Arc<Self>,
         batch: &mut Batch,
         session: SessionId,
         moment: u64,
-        agreed: Vec<Result<Admitted, Refusal>>,
-    ) -> Vec<Result<Ended, Refusal>> {
-        let (mut items, mut wanted) = (Vec::with_capacity(agreed.len()), Vec::new());
-        for item in agreed {
-            items.push(match item {
-                Ok(Admitted { ask, ticket, place, permitted: Permitted::Search(permit, probes) }) => {
-                    let most = probes.most;
-                    wanted.push(probes);
-                    Ok(Entered { ask, ticket, place, permit, most })
-                }
-                Ok(other) => Err(self.fail(other.ticket, Mixed.at(self.party), batch.now).await),
-                Err(refusal) => Err(refusal),
-            });
+        items: Vec<Item<Open<Permitted>>>,
+    ) -> Vec<Item<Open<Ended>>> {
+        let search = |permitted| match permitted {
+            Permitted::Search(permit, wanted) => Some((permit, wanted)),
+            Permitted::Enroll(..)
+            | Permitted::Verify(..)
+            | Permitted::Erase(_)
+            | Permitted::Lock(_)
+            | Permitted::Unlock(_) => None,
+        };
+        let items = self.journal.of_kind(items, search, batch.now).await;
+        let (mut items, wanted) = take_inputs(items, |open| {
+            let (open, (permit, wanted)) = open.split();
+            (open.with(Entered { permit, most: wanted.most }), wanted)
+        });
+        let ask = items.iter().find_map(Item::live).map(|open| open.ask.clone());
+        // Without any there is nothing to be failed.
+        let Some(ask) = ask else { return self.journal.fail_all(items, OutOfStep.at(self.own()), batch.now).await };
+        match self.find(batch, session, (moment, &ask), (&mut items, wanted)).await {
+            Ok(hits) => self.name_all(batch, moment, hand_out(items, hits)).await,
+            Err(refusal) => self.journal.fail_all(items, refusal, batch.now).await,
         }
-        let Some(first) = items.iter().find_map(|item| item.as_ref().ok()) else { return refused(items) };
-        let ask = first.ask.clone();
-        match self.find(batch, session, moment, &ask, (&mut items, wanted)).await {
-            Ok(hits) => self.name_all(batch, moment, items, hits).await,
-            Err(refusal) => {
-                let mut failed = Vec::with_capacity(items.len());
-                for item in items {
-                    failed.push(Err(match item {
-                        Ok(entered) => self.fail(entered.ticket, refusal.clone(), batch.now).await,
-                        Err(refusal) => refusal,
-                    }));
-                }
-                failed
-            }
-        }
+    }
+
+    fn own(&self) -> Party {
+        self.journal.party
     }
 
     /// Who matches, for each search that still stands in turn. Those whose probes are no templates are refused on the way.
@@ -169,43 +151,63 @@ impl Engine {
         self: &Arc<Self>,
         batch: &mut Batch,
         session: SessionId,
-        moment: u64,
-        ask: &Ask,
-        (items, wanted): (&mut [Result<Entered, Refusal>], Vec<Wanted>),
+        (moment, ask): (u64, &Ask),
+        (items, wanted): (&mut Vec<Item<Open<Entered>>>, Vec<Wanted>),
     ) -> Result<Vec<Hits>, Refusal> {
-        let own = self.party;
+        let own = self.own();
         let roll = self.agreed_roll(batch, ask, moment).await.inspect_err(|_| batch.leave())?;
         // From here on the people of the roll are fixed, whatever changes.
         drop(batch.still.take());
-        let mut session =
-            batch.session(session, self.limits.patience).map_err(|error| ProtocolError::from(error).at(own))?;
+        let mut session = batch.session(session, self.patience).map_err(|error| ProtocolError::from(error).at(own))?;
         self.counters.run();
-        let watchers = batch.audience.watchers();
         let taken = tokio::select! {
             // Dropping the run tells both others, wherever it stands.
-            () = gone(&watchers) => return Err(Cancelled.at(own)),
+            () = gone(watchers(items)) => return Err(Cancelled.at(own)),
             taken = take_in(&mut session, wanted) => taken.map_err(|error| self.ended_by(session.fail(error)))?,
         };
-        let mut probes = Vec::with_capacity(taken.len());
-        let standing = items.iter_mut().enumerate().filter(|(_, item)| item.is_ok());
-        for ((place, item), probe) in standing.zip(taken) {
-            match probe {
-                Ok(probe) => probes.push(probe),
-                Err(invalid) => self.refuse_now(batch, place, item, invalid).await,
-            }
-        }
-        let (engine, watchers) = (Arc::clone(self), batch.audience.watchers());
+        let probes = self.sift(items, taken, batch.now).await;
+        // Those alone who are still searched for: nobody else watches the run or keeps it alive.
+        let waiting: Vec<_> = watchers(items).into_iter().cloned().collect();
+        let searcher = Arc::clone(self);
         let run = async move {
             tokio::select! {
-                () = gone(&watchers) => Err(Cancelled.at(own)),
-                hits = engine.compare_all(session, Scan { roll, probes }, &watchers) => {
-                    hits.inspect(|_| engine.unbroken()).map_err(|error| engine.ended_by(error))
+                () = gone(waiting.iter().collect()) => Err(Cancelled.at(own)),
+                hits = searcher.compare_all(session, Scan { roll, probes }, &waiting) => {
+                    hits.inspect(|_| searcher.links.unbroken()).map_err(|error| searcher.ended_by(error))
                 }
             }
         };
         // On a thread of low priority, as the scans are: what others ask one to one goes first.
         let runtime = Handle::current();
-        self.searcher.run(move || runtime.block_on(run)).await.unwrap_or_else(|_| Err(Cancelled.at(own)))
+        self.runs.run(move || runtime.block_on(run)).await.unwrap_or_else(|_| Err(Cancelled.at(own)))
+    }
+
+    /// The probes that are templates. A search with one that is not ends here, in the log and for who waits for it; the batch goes on
+    /// without it.
+    async fn sift(
+        &self,
+        items: &mut Vec<Item<Open<Entered>>>,
+        taken: Vec<Result<Probe, Invalid>>,
+        now: u64,
+    ) -> Vec<Probe> {
+        let own = self.own();
+        let mut sifted = Vec::with_capacity(items.len());
+        for item in hand_out(std::mem::take(items), taken) {
+            let sift = |(open, probe): (Open<Entered>, _)| async move {
+                let refusal = match probe {
+                    Some(Ok(probe)) => return Ok((open, probe)),
+                    Some(Err(invalid)) => Cause::at(invalid, own),
+                    None => OutOfStep.at(own),
+                };
+                Err(self.journal.fail(open.ticket, refusal, now).await)
+            };
+            let mut item = item.then(sift).await;
+            item.answer_refused();
+            sifted.push(item);
+        }
+        let (still, probes) = take_inputs(sifted, |both| both);
+        *items = still;
+        probes
     }
 
     /// Whom all three nodes search, at this moment.
@@ -217,36 +219,27 @@ impl Engine {
 
     /// Whom this node would search, at this moment.
     async fn call_roll(self: &Arc<Self>, ask: &Ask, moment: u64) -> Result<Roll, Refusal> {
-        let (engine, gallery) = (Arc::clone(self), ask.gallery.clone());
+        let (references, gallery) = (self.references.clone(), ask.gallery.clone());
         let models: Vec<ModelId> = ask.samples.iter().map(|sample| sample.model.clone()).collect();
         let called = self.scanner.run(move || {
             let models: Vec<_> = models.iter().collect();
-            let galleries = engine.galleries.read().unwrap_or_else(PoisonError::into_inner);
-            galleries.roll(&gallery, &models, moment)
+            references.roll(&gallery, &models, moment)
         });
-        called.await.map_err(|_| Cancelled.at(self.party))
+        called.await.map_err(|_| Cancelled.at(self.own()))
     }
 
     /// Why a run ended: a client that left, as the leader says, or a fault.
     fn ended_by(&self, error: ProtocolError) -> Refusal {
         let cancelled = matches!(error, ProtocolError::Lost(Lost::Aborted { cause: Over::Cancelled, .. }));
-        if cancelled { Cancelled.at(self.party) } else { self.broken(&error) }
-    }
-
-    /// Ends one search of a batch that goes on without it: in the log, and for who waits for it.
-    async fn refuse_now(&self, batch: &mut Batch, place: usize, item: &mut Result<Entered, Refusal>, invalid: Invalid) {
-        let refusal = invalid.at(self.party);
-        if let Ok(Entered { ticket, .. }) = std::mem::replace(item, Err(refusal.clone())) {
-            batch.audience.answer(place, Err(self.fail(ticket, refusal, batch.now).await));
-        }
+        if cancelled { Cancelled.at(self.own()) } else { self.links.broken(&error) }
     }
 
     /// Whether all three nodes would search the same people; if not, who must catch up.
     async fn same_roll(&self, batch: &mut Batch, roll: &Roll) -> Result<(), Refusal> {
-        let own = self.party;
+        let own = self.own();
         let lanes = roll.lanes() as u64;
         let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: roll.digest().to_vec() };
-        let patience = self.limits.patience;
+        let patience = self.patience;
         batch.links.say(Kind::Roll(mine.clone()), patience).await.map_err(|no_word| no_word.at(own))?;
         let next = batch.mail.take((own.next(), Some(own.prev())), patience, Note::roll).await;
         let prev = batch.mail.take((own.prev(), Some(own.next())), patience, Note::roll).await;
@@ -318,67 +311,46 @@ impl Engine {
         &self,
         batch: &mut Batch,
         moment: u64,
-        items: Vec<Result<Entered, Refusal>>,
-        hits: Vec<Hits>,
-    ) -> Vec<Result<Ended, Refusal>> {
-        let mut hits = hits.into_iter();
-        let mut searched = Vec::with_capacity(items.len());
-        for item in items {
-            searched.push(match item {
-                Err(refusal) => Err(refusal),
-                Ok(entered) => match hits.next() {
-                    Some(hits) => Ok((entered, hits)),
-                    None => Err(self.fail(entered.ticket, Mixed.at(self.party), batch.now).await),
-                },
-            });
-        }
-        let named = self.eligible(batch, moment, &searched).await.inspect_err(|_| batch.leave());
-        let mut named = match named {
-            Ok(named) => named.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(refusal) => searched.iter().filter(|item| item.is_ok()).map(|_| Err(refusal.clone())).collect(),
-        }
-        .into_iter();
-        let mut ended = Vec::with_capacity(searched.len());
-        for item in searched {
-            ended.push(match item {
-                Err(refusal) => Err(refusal),
-                Ok((entered, hits)) => {
-                    let named = named.next().unwrap_or_else(|| Err(Mixed.at(self.party)));
-                    self.name(batch, entered, hits.truncated, named).await
-                }
-            });
+        items: Vec<Item<(Open<Entered>, Option<Hits>)>>,
+    ) -> Vec<Item<Open<Ended>>> {
+        let hits = |(open, hits): (Open<Entered>, Option<Hits>)| {
+            let (open, Entered { permit, most }) = open.split();
+            // Where the run has nothing for a search, nobody is named.
+            Ok(open.with(Searched { permit, most, hits: hits.unwrap_or_default() }))
+        };
+        let items: Vec<_> = items.into_iter().map(|item| item.and_then(hits)).collect();
+        let named = match self.eligible(batch, moment, &items).await {
+            Ok(named) => named,
+            Err(refusal) => {
+                batch.leave();
+                return self.journal.fail_all(items, refusal, batch.now).await;
+            }
+        };
+        let mut ended = Vec::with_capacity(items.len());
+        for item in hand_out(items, named) {
+            let name = |(open, named): (_, Option<_>)| self.name(open, named.unwrap_or_default(), batch.now);
+            ended.push(item.then(name).await);
         }
         ended
     }
 
     async fn name(
         &self,
-        batch: &Batch,
-        entered: Entered,
-        truncated: bool,
-        named: Result<Vec<Candidate>, Refusal>,
-    ) -> Result<Ended, Refusal> {
-        let Entered { ask, ticket, place, permit, most } = entered;
-        let mut truncated = truncated;
-        let logged = match named {
-            Ok(mut candidates) => {
-                // Only now: who may not be named took up no place.
-                truncated |= candidates.len() > most;
-                candidates.truncate(most);
-                let records: Vec<_> = candidates.iter().map(|candidate| candidate.record).collect();
-                let written = self.log.name(&permit, &records, batch.now).await;
-                written.map(|()| candidates).map_err(|error| error.at(self.party))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        match logged {
-            Ok(candidates) => {
-                let candidates = candidates.into_iter().map(|candidate| candidate.subject).collect();
-                let found = Some(Found { candidates, truncated });
-                Ok(Ended { outcome: Outcome::Searched, found, ticket, place, rq: ask.transcript() })
-            }
-            Err(refusal) => Err(self.fail(ticket, refusal, batch.now).await),
+        open: Open<Searched>,
+        mut candidates: Vec<Candidate>,
+        now: u64,
+    ) -> Result<Open<Ended>, Refusal> {
+        let (open, Searched { permit, most, hits }) = open.split();
+        // Only now: who may not be named took up no place.
+        let truncated = hits.truncated || candidates.len() > most;
+        candidates.truncate(most);
+        let records: Vec<_> = candidates.iter().map(|candidate| candidate.record).collect();
+        if let Err(error) = self.journal.log.name(&permit, &records, now).await {
+            return Err(self.journal.fail(open.ticket, error.at(self.own()), now).await);
         }
+        let candidates = candidates.into_iter().map(|candidate| candidate.subject).collect();
+        let found = Some(Found { candidates, truncated });
+        Ok(open.with(Ended { outcome: Outcome::Searched, found }))
     }
 
     /// For each search: who of its hits is enrolled, neither expired nor locked, at this node and, as they say, at both others.
@@ -386,21 +358,21 @@ impl Engine {
         &self,
         batch: &mut Batch,
         moment: u64,
-        searched: &[Result<(Entered, Hits), Refusal>],
+        searched: &[Item<Open<Searched>>],
     ) -> Result<Vec<Vec<Candidate>>, Refusal> {
-        let own = self.party;
+        let own = self.own();
         let mut mine = Vec::new();
-        for (entered, hits) in searched.iter().flatten() {
-            let candidates = self.store.candidates(&entered.ask.gallery, &hits.positions, moment).await;
+        for Open { ask, work, .. } in searched.iter().filter_map(Item::live) {
+            let candidates = self.store.candidates(&ask.gallery, &work.hits.positions, moment).await;
             mine.push(candidates.map_err(|error| error.at(own))?);
         }
         let positions = |candidates: &Vec<Candidate>| wire::Positions {
             positions: candidates.iter().map(|candidate| candidate.position.0).collect(),
         };
         let said = wire::Eligible { batch: batch.id.to_vec(), searches: mine.iter().map(positions).collect() };
-        batch.links.say(Kind::Eligible(said), self.limits.patience).await.map_err(|no_word| no_word.at(own))?;
+        batch.links.say(Kind::Eligible(said), self.patience).await.map_err(|no_word| no_word.at(own))?;
         for (party, other) in [(own.next(), own.prev()), (own.prev(), own.next())] {
-            let theirs = batch.mail.take((party, Some(other)), self.limits.patience, Note::eligible).await;
+            let theirs = batch.mail.take((party, Some(other)), self.patience, Note::eligible).await;
             let theirs = theirs.map_err(|no_word| no_word.at(own))?;
             if theirs.len() != mine.len() {
                 return Err(OutOfStep.at(party));
@@ -411,10 +383,6 @@ impl Engine {
         }
         Ok(mine)
     }
-}
-
-fn refused(items: Vec<Result<Entered, Refusal>>) -> Vec<Result<Ended, Refusal>> {
-    items.into_iter().filter_map(Result::err).map(Err).collect()
 }
 
 /// Takes all probes in: each becomes one that is scanned with, or is none.
@@ -434,11 +402,11 @@ async fn take_in(session: &mut Session, wanted: Vec<Wanted>) -> Result<Vec<Resul
 }
 
 /// Returns when nobody waits for any of these searches any more. A helper has nobody who waits: it hears from the leader.
-async fn gone(watchers: &[watch::Sender<Progress>]) {
-    for watcher in watchers {
-        watcher.closed().await;
-    }
+async fn gone(watchers: Vec<&watch::Sender<Progress>>) {
     if watchers.is_empty() {
         std::future::pending::<()>().await;
+    }
+    for watcher in watchers {
+        watcher.closed().await;
     }
 }

@@ -15,7 +15,7 @@ use super::stop::stopped;
 use super::{Config, NodeError, PeerConfig, keys, listen};
 use crate::clocks::Clocks;
 use crate::cosigning::{self, Unheard, Witness as Asked};
-use crate::engine::Engine;
+use crate::engine::Authorizer;
 use crate::form;
 use crate::guests::Room;
 use crate::http::{NodeKeys, Parts, Server};
@@ -91,7 +91,7 @@ pub(super) struct Port {
 /// Puts the port together; none is wanted without its table in the configuration.
 pub(super) async fn port(
     config: &Config,
-    engine: &Arc<Engine>,
+    authorizer: &Arc<Authorizer>,
     (log, own): (&AccessLog, &VerifierKey),
     (links, witness): (&Arc<Peers>, Option<Arc<Witness>>),
     (clocks, room): (Arc<Clocks>, Arc<Room>),
@@ -120,7 +120,7 @@ pub(super) async fn port(
     keys.sort_by_key(|(party, _)| *party);
     let keys: Vec<NodeKeys> = keys.into_iter().map(|(_, keys)| keys).collect();
     links.cosign_by(cosigner_of(Arc::clone(&witness), Arc::clone(&clocks)));
-    let reads = Arc::clone(engine);
+    let reads = Arc::clone(authorizer);
     let parts = Parts {
         party: config.party,
         deployment: config.deployment.clone(),

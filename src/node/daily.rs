@@ -1,13 +1,15 @@
-//! What is done daily: envelope keys begin and end, of which clients are told, links are shaken anew, and published files are looked at.
+//! What is done from time to time: envelope keys begin and end, of which clients are told, links are shaken anew, what has expired is
+//! swept, and published files are looked at.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use super::Config;
 use super::stop::stopped;
-use crate::engine::{Engine, ToldKey};
+use crate::engine::{KeyRing, Leader, Sweeper, ToldKey};
 use crate::log::access::AccessLog;
 use crate::log::note::{SigningKey, VerifierKey};
 use crate::name::Deployment;
@@ -54,7 +56,7 @@ impl Card {
 
 /// Lets envelope keys begin and end in their time, and tells of it.
 pub(super) async fn rotate(
-    (engine, peers): (Arc<Engine>, Arc<Peers>),
+    (keys, peers): (Arc<KeyRing>, Arc<Peers>),
     card: Card,
     life: Duration,
     stopping: watch::Receiver<bool>,
@@ -72,8 +74,8 @@ pub(super) async fn rotate(
             _ = ticks.tick() => {}
             () = &mut stopped => return,
         }
-        match engine.rotate().await {
-            Ok(true) => peers.announce(card.node(&engine.told_keys())),
+        match keys.rotate().await {
+            Ok(true) => peers.announce(card.node(&keys.told())),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the envelope keys could not be rotated"),
         }
@@ -87,14 +89,14 @@ const TRIES: u32 = 20;
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// At the leader: has the links shaken anew when they have been up for long enough. By the clock that no one sets.
-pub(super) async fn renew(engine: Arc<Engine>, life: Duration, stopping: watch::Receiver<bool>) {
+pub(super) async fn renew(leader: Arc<Leader>, life: Duration, stopping: watch::Receiver<bool>) {
     let stopped = stopped(stopping);
     tokio::pin!(stopped);
     loop {
         let renewal = async {
             tokio::time::sleep(life).await;
             for _ in 0..TRIES {
-                if engine.renew_links().await {
+                if leader.renew_links().await {
                     tracing::info!("the links were renewed");
                     return;
                 }
@@ -106,6 +108,26 @@ pub(super) async fn renew(engine: Arc<Engine>, life: Duration, stopping: watch::
         tokio::select! {
             () = renewal => {}
             () = &mut stopped => return,
+        }
+    }
+}
+
+/// Between two sweeps of what has expired.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Each minute, and as soon as that is possible.
+pub(super) async fn sweep(sweeper: Sweeper, peers: Arc<Peers>, stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stopped = stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = async { ticks.tick().await; peers.ready().await } => {}
+            () = &mut stopped => return,
+        }
+        if let Err(error) = sweeper.sweep().await {
+            tracing::error!(%error, "a sweep failed");
         }
     }
 }

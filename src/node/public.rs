@@ -5,20 +5,21 @@ use std::sync::Arc;
 use tonic::service::Routes;
 
 use super::NodeError;
-use crate::engine::Engine;
+use crate::engine::Parts;
 use crate::name::Deployment;
 use crate::peer::Peers;
-use crate::service::{Auditing, MAX_REQUEST, MAX_SMALL, Matching};
+use crate::service::{AuditEndpoint, MAX_REQUEST, MAX_SMALL, Matching};
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::access_log_service_server::AccessLogServiceServer;
 use crate::wire::v1::matching_service_server::MatchingServiceServer;
 use crate::wire::v1::subject_service_server::SubjectServiceServer;
 
 /// What everybody may call.
-pub(super) fn routes(engine: &Arc<Engine>, peers: &Arc<Peers>, deployment: Deployment) -> Result<Routes, NodeError> {
-    let matching = Matching::new(Arc::clone(engine), Arc::clone(peers), deployment);
+pub(super) fn routes(parts: &Parts, peers: &Arc<Peers>, deployment: Deployment) -> Result<Routes, NodeError> {
+    let matching =
+        Matching::new(Arc::clone(&parts.leader), Arc::clone(&parts.authorizer), Arc::clone(peers), deployment);
     // One, so that all who read share one room.
-    let auditing = Arc::new(Auditing::new(Arc::clone(engine)));
+    let auditing = Arc::new(AuditEndpoint::new(Arc::clone(&parts.auditing)));
     let log = AccessLogServiceServer::from_arc(Arc::clone(&auditing)).max_decoding_message_size(MAX_SMALL);
     let subject = SubjectServiceServer::from_arc(auditing).max_decoding_message_size(MAX_SMALL);
     // By the older interface as well: most tools that are about still ask by it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::Value;
 
 use super::{Config, NodeError, keys, pinned, remotes, verifier};
-use crate::engine::Engine;
+use crate::engine::Authorizer;
 use crate::peer::Peers;
 use crate::seal::sha256;
 use crate::tls::{Acceptor, WebTls};
@@ -20,7 +20,7 @@ const TAKEN: [&str; 4] = ["bases", "clients", "issuers", "officers"];
 pub(super) struct Reload {
     /// As it was read at the start.
     pub(super) config: Config,
-    pub(super) engine: Arc<Engine>,
+    pub(super) authorizer: Arc<Authorizer>,
     pub(super) peers: Arc<Peers>,
     /// The public port's.
     pub(super) public: Acceptor,
@@ -72,7 +72,7 @@ impl Reload {
         if let Some(port) = &self.web {
             port.become_like(&web);
         }
-        self.engine.believe(believed);
+        self.authorizer.believe(believed);
         Ok(Reloaded { issuers: config.issuers.len(), waits: self.waits(&config) })
     }
 
@@ -85,7 +85,8 @@ impl Reload {
             .filter(|key| !TAKEN.contains(&key.as_str()) && before.get(*key) != after.get(*key))
             .map(|key| format!("{key} in {}", now.file().display()))
             .collect();
-        let digests = [(&now.policy, self.engine.policy().digest()), (&now.models, self.engine.models().digest())];
+        let digests =
+            [(&now.policy, self.authorizer.policy().digest()), (&now.models, self.authorizer.models().digest())];
         let is_other =
             |path: &Path, digest: &[u8; 32]| now.text(path).map_or(true, |text| sha256(text.as_bytes()) != *digest);
         let of_all = digests.into_iter().filter(|(path, digest)| is_other(path, digest));

@@ -73,13 +73,13 @@ pub(super) async fn drain_behind(node: Node) -> Result<(), StoreError> {
 }
 
 pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
-    let Node { engine, peers, store, log, stop, servers, .. } = node;
+    let Node { leader, peers, store, log, stop, servers, .. } = node;
     let Servers { health, ports, links, destroying } = servers;
     let until = Instant::now() + DRAIN;
     stop.tasks.send_replace(true);
     // One that panicked is down as well; so are the servers below.
     let _ = health.await;
-    engine.stop_taking();
+    leader.stop_taking();
     stop.ports.send_replace(true);
     for mut port in ports {
         if timeout_at(until, &mut port).await.is_err() {
@@ -87,7 +87,7 @@ pub(super) async fn drain(node: Node) -> Result<(), StoreError> {
             port.abort();
         }
     }
-    if timeout_at(until, engine.rest(&peers)).await.is_err() {
+    if timeout_at(until, leader.rest(&peers)).await.is_err() {
         tracing::warn!("batches in progress were aborted at the deadline of the stop");
     }
     peers.close();

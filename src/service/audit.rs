@@ -13,7 +13,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{bearer, proven, refuse, status};
-use crate::engine::{Engine, Filter, OwnUse, Refusal};
+use crate::engine::{Auditing, Filter, OwnUse, Refusal};
 use crate::log::half::Place;
 use crate::log::tiles::{Reader, TilesError, WIDTH};
 use crate::wire::{RequestError, ask_of_evidence, ask_of_uses, receipt_to, v1};
@@ -30,58 +30,58 @@ const AHEAD: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node's log, for all who ask.
-pub struct Auditing {
-    engine: Arc<Engine>,
+pub struct AuditEndpoint {
+    auditing: Arc<Auditing>,
     readers: Arc<Semaphore>,
 }
 
-impl Auditing {
-    /// Of this engine's node.
+impl AuditEndpoint {
+    /// Of this node's log.
     #[must_use]
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, readers: Arc::new(Semaphore::new(READERS)) }
+    pub fn new(auditing: Arc<Auditing>) -> Self {
+        Self { auditing, readers: Arc::new(Semaphore::new(READERS)) }
     }
 
     fn half(&self, text: &str) -> Result<crate::log::half::Half, Status> {
-        self.engine.half(text).map_err(|refusal| status(&refusal))
+        self.auditing.half(text).map_err(|refusal| status(&refusal))
     }
 
     /// What tells of single entries is for holders of a token to read them.
     fn may_read<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let token = bearer(request).ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?;
-        self.engine.may_read(token).map_err(|refusal| status(&refusal))
+        let token = bearer(request).ok_or_else(|| refuse(self.auditing.party(), "TOKEN_ABSENT"))?;
+        self.auditing.may_read(token).map_err(|refusal| status(&refusal))
     }
 
     /// Room for one more who reads a whole log.
     fn reader(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(&self.engine, "OVERLOADED"))
+        Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(self.auditing.party(), "OVERLOADED"))
     }
 
-    /// The engine's answer. It goes on although the client goes away: what is admitted is closed.
+    /// The answer. It goes on although the client goes away: what is admitted is closed.
     async fn answered<T, F>(&self, asked: F) -> Result<T, Status>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Refusal>> + Send + 'static,
     {
-        let answered = tokio::spawn(asked).await.map_err(|_| refuse(&self.engine, "ANSWER_MISSING"))?;
+        let answered = tokio::spawn(asked).await.map_err(|_| refuse(self.auditing.party(), "ANSWER_MISSING"))?;
         answered.map_err(|refusal| status(&refusal))
     }
 
     fn malformed(&self, error: RequestError) -> Status {
-        status(&Refusal::malformed(self.engine.party(), error))
+        status(&Refusal::malformed(self.auditing.party(), error))
     }
 }
 
 type Listed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
 #[tonic::async_trait]
-impl AccessLogService for Auditing {
+impl AccessLogService for AuditEndpoint {
     async fn get_checkpoint(
         &self,
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let half = self.half(&request.get_ref().half)?;
-        let (checkpoint, halves) = self.engine.checkpoint(half).map_err(|refusal| status(&refusal))?;
+        let (checkpoint, halves) = self.auditing.checkpoint(half).map_err(|refusal| status(&refusal))?;
         let halves = halves.iter().map(ToString::to_string).collect();
         Ok(Response::new(v1::GetCheckpointResponse { half: half.to_string(), checkpoint, halves }))
     }
@@ -96,11 +96,11 @@ impl AccessLogService for Auditing {
         let reader = self.reader()?;
         let asked = request.into_inner();
         let filter = filter(&asked).map_err(|error| self.malformed(error))?;
-        let (files, size) = self.engine.published(self.half(&asked.half)?).map_err(|refusal| status(&refusal))?;
+        let (files, size) = self.auditing.published(self.half(&asked.half)?).map_err(|refusal| status(&refusal))?;
         let to = if asked.to == 0 { size } else { asked.to.min(size) };
         let (entries, listed) = mpsc::channel(AHEAD);
         let (end, ended) = oneshot::channel();
-        let engine = Arc::clone(&self.engine);
+        let own = self.auditing.party();
         let wanted = Wanted { files, size, range: asked.from..to, filter };
         tokio::spawn(async move {
             let cut = list(Arc::new(wanted), entries).await;
@@ -110,7 +110,7 @@ impl AccessLogService for Auditing {
                     tracing::error!(error = error as &dyn std::error::Error, "the published log can not be read");
                 }
                 // Who has gone away is told nothing.
-                let _ = end.send(refuse(&engine, cut.reason()));
+                let _ = end.send(refuse(own, cut.reason()));
             }
         });
         // A list that was cut off does not look like one that is whole.
@@ -124,7 +124,7 @@ impl AccessLogService for Auditing {
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let v1::GetInclusionProofRequest { half, index } = request.into_inner();
         let place = Place { half: self.half(&half)?, index };
-        let shown = self.engine.inclusion(place).map_err(|refusal| status(&refusal))?;
+        let shown = self.auditing.inclusion(place).map_err(|refusal| status(&refusal))?;
         Ok(Response::new(v1::GetInclusionProofResponse {
             leaf_hash: shown.leaf.to_vec(),
             proof: hashes(&shown.proof),
@@ -137,7 +137,7 @@ impl AccessLogService for Auditing {
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let v1::GetConsistencyProofRequest { half, old_size, new_size } = request.into_inner();
-        let proof = self.engine.consistency(self.half(&half)?, old_size, new_size);
+        let proof = self.auditing.consistency(self.half(&half)?, old_size, new_size);
         let proof = hashes(&proof.map_err(|refusal| status(&refusal))?);
         Ok(Response::new(v1::GetConsistencyProofResponse { proof }))
     }
@@ -149,7 +149,7 @@ impl AccessLogService for Auditing {
         self.may_read(&request)?;
         let v1::GetReceiptRequest { half, index } = request.into_inner();
         let place = Place { half: self.half(&half)?, index };
-        let receipt = self.engine.logged(place).await.map_err(|refusal| status(&refusal))?;
+        let receipt = self.auditing.logged(place).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt_to(&receipt)) }))
     }
 
@@ -157,26 +157,26 @@ impl AccessLogService for Auditing {
         &self,
         request: Request<v1::OpenEvidenceRequest>,
     ) -> Result<Response<v1::OpenEvidenceResponse>, Status> {
-        let token = proven(&self.engine, &request)?;
+        let token = proven(self.auditing.party(), &request)?;
         let (ask, place, part) =
-            ask_of_evidence(request.get_ref(), self.engine.party()).map_err(|error| self.malformed(error))?;
-        let engine = Arc::clone(&self.engine);
-        let opened = async move { engine.open_evidence(token, &ask, (place, part)).await };
+            ask_of_evidence(request.get_ref(), self.auditing.party()).map_err(|error| self.malformed(error))?;
+        let auditing = Arc::clone(&self.auditing);
+        let opened = async move { auditing.open_evidence(token, &ask, (place, part)).await };
         let (part, digests) = self.answered(opened).await?;
         Ok(Response::new(v1::OpenEvidenceResponse { part, digests: hashes(&digests) }))
     }
 }
 
 #[tonic::async_trait]
-impl SubjectService for Auditing {
+impl SubjectService for AuditEndpoint {
     type ListUsesStream = Listed<v1::ListUsesResponse>;
 
     async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<Self::ListUsesStream>, Status> {
-        let token = proven(&self.engine, &request)?;
-        let ask = ask_of_uses(request.get_ref(), self.engine.party()).map_err(|error| self.malformed(error))?;
-        let (engine, reader) = (Arc::clone(&self.engine), self.reader()?);
+        let token = proven(self.auditing.party(), &request)?;
+        let ask = ask_of_uses(request.get_ref(), self.auditing.party()).map_err(|error| self.malformed(error))?;
+        let (auditing, reader) = (Arc::clone(&self.auditing), self.reader()?);
         let uses = async move {
-            let uses = engine.list_uses(token, &ask).await;
+            let uses = auditing.list_uses(token, &ask).await;
             drop(reader);
             uses
         };

@@ -25,7 +25,7 @@ use tower_service::Service as _;
 
 use super::budget::{Budget, Taken};
 use super::{MAX_REQUEST, credentials, refuse, single, status};
-use crate::engine::{Engine, Refusal};
+use crate::engine::{Authorizer, Refusal};
 use crate::guests::{Guest, Origin, Room};
 use crate::log::entry::Reason;
 use crate::name::RelyingParty;
@@ -58,7 +58,7 @@ const PREFIX: usize = 5;
 
 /// What every request passes on its way to a service.
 pub struct Gate {
-    engine: Arc<Engine>,
+    authorizer: Arc<Authorizer>,
     bodies: Arc<Budget<RelyingParty>>,
     small: Arc<Room>,
     open: Arc<Budget<Origin>>,
@@ -103,11 +103,11 @@ enum Fault {
 }
 
 impl Gate {
-    /// Before the services of this engine.
+    /// Before the services of this node.
     #[must_use]
-    pub fn new(engine: Arc<Engine>) -> Arc<Self> {
+    pub fn new(authorizer: Arc<Authorizer>) -> Arc<Self> {
         Arc::new(Self {
-            engine,
+            authorizer,
             bodies: Budget::new(BODIES, BODIES_OF_ONE),
             small: Room::new(SMALL_CALLS, SMALL_CALLS),
             open: Budget::new(OPEN_STREAMS, OPEN_STREAMS_OF_ONE),
@@ -150,13 +150,13 @@ impl Gate {
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        if self.engine.party() != Party::LEADER {
-            return Err(refuse(&self.engine, "NOT_LEADER"));
+        if self.authorizer.party() != Party::LEADER {
+            return Err(refuse(self.authorizer.party(), "NOT_LEADER"));
         }
         let access = single(head, "authorization").and_then(|value| credentials(value, "DPoP"));
-        let access = access.ok_or_else(|| refuse(&self.engine, "TOKEN_ABSENT"))?;
-        let proof = single(head, "dpop").ok_or_else(|| refuse(&self.engine, "PROOF_ABSENT"))?;
-        let whose = self.engine.glance(access, Some(proof)).map_err(|refusal| status(&refusal))?;
+        let access = access.ok_or_else(|| refuse(self.authorizer.party(), "TOKEN_ABSENT"))?;
+        let proof = single(head, "dpop").ok_or_else(|| refuse(self.authorizer.party(), "PROOF_ABSENT"))?;
+        let whose = self.authorizer.glance(access, Some(proof)).map_err(|refusal| status(&refusal))?;
         guest.set_known();
         self.read(body, MAX_REQUEST, |length| self.bodies.take(&whose, length)).await
     }
@@ -180,11 +180,11 @@ impl Gate {
     fn reader(&self, head: &http::HeaderMap) -> Option<RelyingParty> {
         let value = single(head, "authorization")?;
         let access = credentials(value, "Bearer").or_else(|| credentials(value, "DPoP"))?;
-        self.engine.glance(access, None).ok()
+        self.authorizer.glance(access, None).ok()
     }
 
     fn overloaded(&self) -> Status {
-        let refusal = Refusal::new(self.engine.party(), const { Reason::fixed("OVERLOADED") });
+        let refusal = Refusal::new(self.authorizer.party(), const { Reason::fixed("OVERLOADED") });
         status(&Refusal { retry_after_ms: Some(1000), ..refusal })
     }
 
@@ -195,13 +195,13 @@ impl Gate {
         T: Send + Unpin + 'static,
     {
         let read = tokio::time::timeout(BODY, message(body, most, room)).await;
-        let read = read.map_err(|_| refuse(&self.engine, "REQUEST_SLOW"))?;
+        let read = read.map_err(|_| refuse(self.authorizer.party(), "REQUEST_SLOW"))?;
         read.map(Body::new).map_err(|fault| match fault {
             Fault::Length { found, most } => {
                 tracing::debug!(found, most, "a request is too large");
-                refuse(&self.engine, "REQUEST_TOO_LARGE")
+                refuse(self.authorizer.party(), "REQUEST_TOO_LARGE")
             }
-            Fault::More => refuse(&self.engine, "REQUEST_INVALID"),
+            Fault::More => refuse(self.authorizer.party(), "REQUEST_INVALID"),
             Fault::Full => self.overloaded(),
             Fault::Gone => Status::cancelled("the request was cut off"),
         })
