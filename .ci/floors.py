@@ -1,8 +1,9 @@
 """Checks the house: who may use whom, and which crates are named where.
 
-The map in src/lib.rs gives each module a floor. Arrows only point down or stay on a floor, and never in a circle. A crate
-that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing is done. Tests are not looked at, but for one
-thing: `unsafe` is allowed in two files, with an argument before each block.
+The map in src/lib.rs gives each module a floor. Arrows only point down or stay on a floor, and never in a circle: neither from
+module to module nor from file to file. A crate that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing
+is done. No file is longer than 500 lines. Tests are not looked at, but for one thing: `unsafe` is allowed in two files, with an
+argument before each block.
 """
 
 import re
@@ -48,6 +49,9 @@ NAMED = {
     # A thread's priority in the engine; limits of the process in the node; signals to processes that were started here.
     "rustix": ["node", "engine", "cli"],
 }
+
+# Lines of one file.
+MOST_LINES = 500
 
 # No socket and no clock below this floor (floors of the map: 6 is where links are).
 SOCKETS = re.compile(r"\btokio::net\b|\bstd::net::(Tcp|Udp)|\bSystemTime\b|\bUNIX_EPOCH\b")
@@ -183,6 +187,96 @@ def circles(graph):
     return out
 
 
+USE = re.compile(r"(?:^|\n)\s*(pub(?:\([\w: ]+\))? )?use ([^;]+);")
+
+
+def paths(tree):
+    """Every path of a `use` tree: `a::b` and `a::c` of `a::{b, c as d}`."""
+    tree = re.sub(r"\s+", " ", tree.strip())
+    if "{" not in tree:
+        yield re.sub(r" as \w+$", "", tree).removesuffix("::self")
+        return
+    head, inner = tree.split("{", 1)
+    depth, path = 0, ""
+    for char in inner[: inner.rindex("}")] + ",":
+        if char == "," and depth == 0:
+            if path.strip():
+                yield from paths(head + path.strip())
+            path = ""
+        else:
+            depth += (char == "{") - (char == "}")
+            path += char
+
+
+class Files:
+    """Who uses whom, file by file. A name that a file hands on (`pub use`) is used of the file that it comes from.
+
+    A file may name its own children and what is below them, since it has to: a module's folder hangs on its file.
+    """
+
+    def __init__(self, files):
+        self.of = {}
+        for path in files:
+            parts = path.relative_to(SRC).with_suffix("").parts
+            self.of["::".join(parts[:-1] if parts[-1] == "mod" else parts)] = path
+        self.text = {name: "\n".join(line for _, line in code(path)) for name, path in self.of.items()}
+        self.handed_on = {}
+        for name, text in self.text.items():
+            for public, tree in USE.findall(text):
+                for path in paths(tree) if public else ():
+                    parts = self.absolute(path, name)
+                    if parts:
+                        self.handed_on[name, parts[-1]] = parts
+
+    def absolute(self, path, name):
+        """The parts of a path as they are from the crate's root on; none for a path into another crate."""
+        parts, here = path.split("::"), name.split("::")
+        if parts[0] in ("crate", "tumar"):
+            return parts[1:]
+        if parts[0] == "self":
+            return here + parts[1:]
+        if parts[0] == "super":
+            while parts and parts[0] == "super":
+                parts, here = parts[1:], here[:-1]
+            return here + parts
+        return here + parts if "::".join([*here, parts[0]]) in self.of else None
+
+    def file_of(self, parts, steps=8):
+        """The file in which what a path leads to is written."""
+        length = next((n for n in range(len(parts), 0, -1) if "::".join(parts[:n]) in self.of), 0)
+        name, rest = "::".join(parts[:length]), parts[length:]
+        if rest and steps and (name, rest[0]) in self.handed_on:
+            return self.file_of(self.handed_on[name, rest[0]] + rest[1:], steps - 1)
+        return name
+
+    def arrows(self):
+        graph = defaultdict(set)
+        for name, text in self.text.items():
+            if name in ("main", "lib"):
+                continue
+            named = [path for public, tree in USE.findall(text) if not public for path in paths(tree)]
+            named += re.findall(r"\b(?:crate|super)(?:::\w+)+", USE.sub("", text))
+            for path in named:
+                parts = self.absolute(path, name)
+                file = self.file_of(parts) if parts else ""
+                if file and file != name and not file.startswith(f"{name}::"):
+                    graph[name].add(file)
+        return graph
+
+
+def check_files(files):
+    """No circle of files, and none that is too long."""
+    known = Files(files)
+    graph = known.arrows()
+    for circle in circles(graph):
+        fault(known.of[circle[0]], 1, f"files in a circle: {', '.join(circle)}")
+    for path in files:
+        lines = len(path.read_text().splitlines())
+        if lines > MOST_LINES:
+            fault(path, lines, f"more than {MOST_LINES} lines")
+    return graph
+
+
 def main():
     floor = floors()
     graph = defaultdict(set)
@@ -207,12 +301,16 @@ def main():
             for number, line in code(path):
                 if SOCKETS.search(line):
                     fault(path, number, "a socket or a clock below the links")
+    by_file = check_files(files)
     graph_of_known = defaultdict(set, {module: set(graph[module]) for module in list(graph)})
     for circle in circles(graph_of_known):
         fault(SRC, 0, f"modules in a circle: {', '.join(circle)}")
     for text in faults:
         print(text)
-    print(f"{len(files)} files, {len(graph)} modules, {sum(map(len, graph.values()))} arrows: {len(faults)} faults")
+    print(
+        f"{len(files)} files with {sum(map(len, by_file.values()))} arrows, {len(graph)} modules with "
+        f"{sum(map(len, graph.values()))}: {len(faults)} faults"
+    )
     return 1 if faults else 0
 
 

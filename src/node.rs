@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod believed;
+mod causes;
 mod check;
 mod config;
 mod control;
@@ -31,10 +32,9 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
 
-pub use audit::{AuditConfig, PeerAuditConfig, WitnessConfig};
 pub use backup::{BackupError, Manifest, Source, Summed, write as write_backup};
 pub use check::{Finding, Verdict, check, worst};
-pub use config::{Config, IssuerConfig, LimitsConfig, PeerConfig};
+pub use config::{AuditConfig, Config, IssuerConfig, LimitsConfig, PeerAuditConfig, PeerConfig, WitnessConfig};
 pub use control::{ask_backup, summary};
 pub use descriptors::{LEAST as LEAST_DESCRIPTORS, raise as raise_descriptors};
 pub use keys::Keys;

@@ -24,8 +24,8 @@ use tumar::token::approval::OfficerFault;
 use tumar::token::jws::JwsError;
 use tumar::web::WebError;
 
-use super::init::LAST_PORT;
-use super::npy::NpyError;
+use super::npy_error::NpyError;
+use super::ports::LAST_PORT;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -29,16 +29,8 @@ use tumar::token::{Algorithm, Issuer, Officer, ProofKey, SigningKey, policy};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::ports::{AUDIT_PORTS, LAST_PORT, PEER_PORTS};
 use super::{files, print_json};
-
-/// Between a node's public port and its peer port.
-const PEER_PORTS: u16 = 100;
-
-/// Between a node's public port and its port for auditors.
-const AUDIT_PORTS: u16 = 200;
-
-/// The last port that is used, above the first: an auditor's, of node C.
-pub(super) const LAST_PORT: u16 = AUDIT_PORTS + 2;
 
 /// The relying party of the auditor that is written.
 pub(super) const AUDITOR: &str = "auditors/regulator";

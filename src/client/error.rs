@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::committee::CommitteeFault;
+use super::fault::CommitteeFault;
 use super::receipts::ReceiptFault;
 use crate::party::Party;
 use crate::seal::NoRandomness;

@@ -24,6 +24,7 @@
 mod committee;
 mod config;
 mod error;
+mod fault;
 mod keeping;
 mod node;
 mod patience;
@@ -50,9 +51,10 @@ use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 
-pub use committee::{Committee, CommitteeFault, ServedModel};
+pub use committee::{Committee, ServedModel};
 pub use config::{ClientConfig, ConfigError, NodeDoor, NodePin};
 pub use error::{ClientError, InputError, Refusal};
+pub use fault::CommitteeFault;
 pub use node::{Exhibit, NodeClient, Opened, OwnEntry};
 pub use prepare::{Capture, Prepared, Search, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};

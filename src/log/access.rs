@@ -28,13 +28,13 @@ use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, Position, RecordId};
 use super::merkle::leaf_hash;
 use super::note::{NoteSigner, VerifierKey};
-use super::outcome::NotAdmitted;
+use super::outcome::{Admitted, NotAdmitted};
 pub use super::outcome::{Closing, Ticket};
 use super::publisher::{self, Publisher, Standing};
 use super::shown::{Shard, Shown, shown};
 use super::tiles::{self, TilesError};
 use super::trouble::Troubles;
-use super::work::{Admitted, Work};
+use super::work::Work;
 use super::writer::{self, Ask, Keeper, Stop};
 
 /// Work that may wait for the writer; who comes later waits for room.

@@ -15,10 +15,10 @@ use super::denials::Owed;
 use super::early::{Shared, early};
 use super::entry::{Draft, Event, Minute, Reason};
 use super::half::{Half, Place};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
+use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing, Together, Touch};
 use super::outcome::{Closing, NotAdmitted, Ticket};
 use super::rates::Buckets;
-use super::work::{Outcome, Touch, Work};
+use super::work::{Outcome, Work};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
@@ -65,6 +65,27 @@ pub struct Batch {
     random: SystemRandom,
 }
 
+impl Together for Batch {
+    fn latest(&self) -> Option<u64> {
+        self.works.iter().map(Work::now).max()
+    }
+
+    fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
+        self.works.iter().map(Work::touches)
+    }
+
+    async fn run<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
+        self.outcomes.clear();
+        self.entries.clear();
+        self.before = Some((self.under_way.clone(), self.next, self.blank));
+        let works = std::mem::take(&mut self.works);
+        let done = self.run_all(rows, &works).await;
+        // Whoever waits is told in any case.
+        self.works = works;
+        done
+    }
+}
+
 impl Batch {
     pub(super) fn new(limits: Limits, early: Shared, next: Place, blank: bool) -> Self {
         Self {
@@ -86,32 +107,6 @@ impl Batch {
     /// Where waiting work is put before a commit.
     pub(super) const fn works(&mut self) -> &mut Vec<Work> {
         &mut self.works
-    }
-
-    /// The latest time that any of the waiting work acts on, in unix seconds.
-    #[must_use]
-    pub fn latest(&self) -> Option<u64> {
-        self.works.iter().map(Work::now).max()
-    }
-
-    /// What the waiting work will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
-    pub fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
-        self.works.iter().map(Work::touches)
-    }
-
-    /// Decides on all that waits, and writes what comes of it through `rows`.
-    ///
-    /// # Errors
-    /// Those of `rows`, at once: the transaction must not be committed then.
-    pub async fn run<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
-        self.outcomes.clear();
-        self.entries.clear();
-        self.before = Some((self.under_way.clone(), self.next, self.blank));
-        let works = std::mem::take(&mut self.works);
-        let done = self.run_all(rows, &works).await;
-        // Whoever waits is told in any case.
-        self.works = works;
-        done
     }
 
     async fn run_all<R: Rows>(&mut self, rows: &mut R, works: &[Work]) -> Result<(), LedgerFault> {

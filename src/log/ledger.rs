@@ -9,9 +9,8 @@ use std::future::Future;
 
 use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
-use crate::token::purpose::SpentEnvelope;
+use crate::token::purpose::{Spends, SpentEnvelope};
 
-use super::admission::Batch;
 use super::half::{Half, Place};
 use super::trouble::Trouble;
 
@@ -149,18 +148,48 @@ pub trait Ledger: Send + 'static {
     /// [`LedgerFault`] if that is not known to be durable.
     fn prune(&mut self, before: Place) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
-    /// Begins a transaction, lets [`Batch::run`] work in it once, and makes it durable. `Ok` means durable.
+    /// Begins a transaction, lets [`Together::run`] work in it once, and makes it durable. `Ok` means durable.
     ///
     /// # Errors
     /// [`LedgerFault`] if it failed or may have failed. If it [certainly](LedgerFault::trouble) did, the log tries to
     /// [`recover`](Self::recover); else it stops until it is opened again.
-    fn commit(&mut self, batch: &mut Batch) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    fn commit<T: Together>(&mut self, batch: &mut T) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// After a commit that failed: opens what is durable anew, and shows that something can be made durable.
     ///
     /// # Errors
     /// [`LedgerFault`] if it can not: it is asked again after a while.
     fn recover(&mut self) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+}
+
+/// What one piece of waiting work is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch<'a> {
+    /// A relying party's request id.
+    pub request: Option<(&'a RelyingParty, RequestId)>,
+    /// An earlier request of the same relying party.
+    pub after: Option<RequestId>,
+    /// A token, a proof and envelopes.
+    pub spends: Option<&'a Spends>,
+    /// A subject, by name.
+    pub subject: Option<(&'a GalleryName, &'a Subject)>,
+    /// Subjects, by record.
+    pub records: &'a [RecordId],
+}
+
+/// What is committed together: decided on inside a transaction of a [`Ledger`], which does not know the rules.
+pub trait Together: Send + Sync {
+    /// The latest time that any of it acts on, in unix seconds.
+    fn latest(&self) -> Option<u64>;
+
+    /// What it will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
+    fn touches(&self) -> impl Iterator<Item = Touch<'_>>;
+
+    /// Decides on all of it, and writes what comes of it through `rows`.
+    ///
+    /// # Errors
+    /// Those of `rows`, at once: the transaction must not be committed then.
+    fn run<R: Rows>(&mut self, rows: &mut R) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }
 
 /// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.

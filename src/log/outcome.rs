@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::entry::Reason;
-use super::ledger::{Answer, RecordId};
+use super::half::Place;
+use super::ledger::{Answer, Position, RecordId};
 use super::trouble::Trouble;
-use super::work::Admitted;
 use crate::name::RequestId;
 use crate::request::Method;
 use crate::token::Attempts;
-use crate::token::purpose::Use;
+use crate::token::purpose::{Spends, Terms, Use};
 
 /// A genuine grant that was not admitted, or need not be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +105,16 @@ impl NotAdmitted {
             Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
         })
     }
+}
+
+/// What an admission got.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) spends: Spends,
+    pub(super) record: Use,
+    pub(super) terms: Terms,
+    pub(super) place: Place,
+    pub(super) subject: Option<(RecordId, Position)>,
 }
 
 /// What is needed to close an admitted request. Closing twice is [`LogError::NotOpen`](super::access::LogError::NotOpen).

@@ -1,6 +1,7 @@
 //! The task that publishes: tiles and checkpoint, within a second of a new entry. Each half-year into a folder of its own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,9 +16,8 @@ use super::access::LogError;
 use super::half::Half;
 use super::merkle::{Tree, leaf_hash};
 use super::note::{NoteError, VerifierKey};
-use super::scrub;
 use super::shown::{Shown, shown};
-use super::tiles::{self, TilesError};
+use super::tiles::{self, Span, TilesError, WIDTH};
 use super::trouble::{Told, Trouble};
 
 /// Half of the second that was promised: the other half is for the disk.
@@ -228,7 +228,7 @@ impl Publisher {
 
     /// A damaged checkpoint is written anew, if the store has all that the published hashes show; else it is told what is wrong with it.
     pub(super) fn replace(&self, damage: TilesError, tree: &Tree) -> Result<(), LogError> {
-        if tree.size() == 0 || !scrub::covered(&self.folder(), tree)? {
+        if tree.size() == 0 || !covered(&self.folder(), tree)? {
             return Err(damage.into());
         }
         let (path, error) = (self.folder().join("checkpoint"), &damage as &dyn std::error::Error);
@@ -376,4 +376,31 @@ fn tell(told: &Told, error: Option<&TilesError>) {
     } else {
         tracing::info!("the access log is published again");
     }
+}
+
+/// Whether all hashes of leaves that stand in a directory are a tree's.
+fn covered(directory: &Path, tree: &Tree) -> Result<bool, TilesError> {
+    for index in 0.. {
+        let full = directory.join(Span { index, width: WIDTH }.path("0"));
+        let partial = directory.join(format!("tile/0/{}.p", tiles::number(index)));
+        let mut files = Vec::new();
+        if full.is_file() {
+            files.push((full, WIDTH));
+        } else if partial.is_dir() {
+            for file in fs::read_dir(partial)? {
+                let file = file?.path();
+                let width = file.file_name().and_then(|name| name.to_str()?.parse().ok());
+                files.extend(width.map(|width| (file, width)));
+            }
+        } else {
+            break;
+        }
+        for (file, width) in files {
+            let span = Span { index, width };
+            if span.range().end > tree.size() || fs::read(file)? != tiles::hashes(tree, 0, span).as_flattened() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

@@ -245,30 +245,3 @@ fn rebundle(entries: &[Vec<u8>]) -> Result<Vec<u8>, TilesError> {
     }
     Ok(bytes)
 }
-
-/// Whether all hashes of leaves that stand in a directory are a tree's.
-pub(super) fn covered(directory: &Path, tree: &Tree) -> Result<bool, TilesError> {
-    for index in 0.. {
-        let full = directory.join(Span { index, width: WIDTH }.path("0"));
-        let partial = directory.join(format!("tile/0/{}.p", tiles::number(index)));
-        let mut files = Vec::new();
-        if full.is_file() {
-            files.push((full, WIDTH));
-        } else if partial.is_dir() {
-            for file in fs::read_dir(partial)? {
-                let file = file?.path();
-                let width = file.file_name().and_then(|name| name.to_str()?.parse().ok());
-                files.extend(width.map(|width| (file, width)));
-            }
-        } else {
-            break;
-        }
-        for (file, width) in files {
-            let span = Span { index, width };
-            if span.range().end > tree.size() || fs::read(file)? != tiles::hashes(tree, 0, span).as_flattened() {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}

@@ -2,23 +2,13 @@
 
 use tokio::sync::oneshot;
 
-use super::access::LogError;
 use super::entry::Reason;
+use super::error::LogError;
 use super::half::Place;
-use super::ledger::{Answer, Position, RecordId};
-use super::outcome::{Closing, NotAdmitted, Ticket};
-use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
+use super::ledger::{Answer, Position, RecordId, Touch};
+use super::outcome::{Admitted, Closing, NotAdmitted, Ticket};
+use crate::name::{GalleryName, Subject};
 use crate::token::purpose::{Spends, Terms, Use};
-
-/// What an admission got.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    pub(super) spends: Spends,
-    pub(super) record: Use,
-    pub(super) terms: Terms,
-    pub(super) place: Place,
-    pub(super) subject: Option<(RecordId, Position)>,
-}
 
 /// One thing to be written, and whom to tell.
 pub(super) enum Work {
@@ -101,21 +91,6 @@ pub(super) enum Outcome {
     Refused(NotAdmitted),
     Written(Place),
     NotOpen,
-}
-
-/// What one piece of waiting work is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Touch<'a> {
-    /// A relying party's request id.
-    pub request: Option<(&'a RelyingParty, RequestId)>,
-    /// An earlier request of the same relying party.
-    pub after: Option<RequestId>,
-    /// A token, a proof and envelopes.
-    pub spends: Option<&'a Spends>,
-    /// A subject, by name.
-    pub subject: Option<(&'a GalleryName, &'a Subject)>,
-    /// Subjects, by record.
-    pub records: &'a [RecordId],
 }
 
 /// The subject that a use names.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -16,7 +15,6 @@ use super::{Config, NodeError, PeerConfig, keys, listen};
 use crate::clocks::Clocks;
 use crate::cosigning::{self, Unheard, Witness as Asked};
 use crate::engine::Authorizer;
-use crate::form;
 use crate::guests::Room;
 use crate::http::{NodeKeys, Parts, Server};
 use crate::log::access::AccessLog;
@@ -30,54 +28,6 @@ use crate::web::{Answer, Site};
 
 /// How long a witness, or another node whose log is relayed, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The port for auditors. Without it there is none, and this node cosigns nobody.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuditConfig {
-    /// Where it listens, `host:port`.
-    #[serde(deserialize_with = "form::address")]
-    pub address: String,
-    /// Without TLS: for a proxy on the same machine that has it.
-    #[serde(default)]
-    pub plain: bool,
-    /// Outside witnesses, who are asked to cosign this node's log beside the two other nodes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub witnesses: Vec<WitnessConfig>,
-}
-
-/// An outside witness.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WitnessConfig {
-    /// Its cosigner's key, `NAME+HASH+BASE64`.
-    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
-    pub key: String,
-    /// Where it is asked: `/add-checkpoint` is put behind it.
-    #[serde(deserialize_with = "form::url")]
-    pub url: String,
-    /// PEM that its certificate must lead to, where that is no authority that browsers believe.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-}
-
-/// What auditors see of another node.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PeerAuditConfig {
-    /// The key of its log, without a half-year.
-    #[serde(deserialize_with = "form::text_of::<_, VerifierKey>")]
-    pub log_key: String,
-    /// The key with which it cosigns.
-    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
-    pub cosigner: String,
-    /// Its port for auditors.
-    #[serde(deserialize_with = "form::url")]
-    pub url: String,
-    /// PEM that the certificate there must lead to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-}
 
 /// The port, before it listens.
 pub(super) struct Port {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::causes::with_causes;
 use super::peers::{self, Asked, Told, Unheard};
 use super::{Config, Keys, NodeError, audit, keys, listen, own, pinned, remotes, verifier};
 use crate::clocks::{APART, Clock, Utc};
@@ -168,16 +169,6 @@ impl Findings {
             }
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        // An error that hands on another often says the same.
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
-    })
 }
 
 /// All that is parsed.

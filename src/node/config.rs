@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
-use super::audit::{AuditConfig, PeerAuditConfig};
 use crate::engine::Limits;
 use crate::form;
 use crate::hex::unhex;
+use crate::log::cosign::CosignerKey;
+use crate::log::note::VerifierKey;
 use crate::name::{Deployment, GalleryName, RelyingParty};
 use crate::party::Party;
 
@@ -218,4 +219,52 @@ fn hours(key: &'static str, given: Option<f64>, most: u32) -> Result<Duration, N
 
 fn read(path: &Path) -> Result<String, NodeError> {
     std::fs::read_to_string(path).map_err(|error| NodeError::File(path.to_owned(), error))
+}
+
+/// The port for auditors. Without it there is none, and this node cosigns nobody.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Where it listens, `host:port`.
+    #[serde(deserialize_with = "form::address")]
+    pub address: String,
+    /// Without TLS: for a proxy on the same machine that has it.
+    #[serde(default)]
+    pub plain: bool,
+    /// Outside witnesses, who are asked to cosign this node's log beside the two other nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessConfig>,
+}
+
+/// An outside witness.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its cosigner's key, `NAME+HASH+BASE64`.
+    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
+    pub key: String,
+    /// Where it is asked: `/add-checkpoint` is put behind it.
+    #[serde(deserialize_with = "form::url")]
+    pub url: String,
+    /// PEM that its certificate must lead to, where that is no authority that browsers believe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+}
+
+/// What auditors see of another node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerAuditConfig {
+    /// The key of its log, without a half-year.
+    #[serde(deserialize_with = "form::text_of::<_, VerifierKey>")]
+    pub log_key: String,
+    /// The key with which it cosigns.
+    #[serde(deserialize_with = "form::text_of::<_, CosignerKey>")]
+    pub cosigner: String,
+    /// Its port for auditors.
+    #[serde(deserialize_with = "form::url")]
+    pub url: String,
+    /// PEM that the certificate there must lead to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
 }

@@ -78,7 +78,7 @@ fn told(written: &Result<backup::Manifest, BackupError>) -> Value {
             summary(manifest)
         }
         Err(error) => {
-            let error = super::check::with_causes(error);
+            let error = super::causes::with_causes(error);
             tracing::error!(%error, "no backup was written");
             json!({ "error": error })
         }

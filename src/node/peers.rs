@@ -47,7 +47,7 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
             Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base()).into()),
             Err(error) => {
                 let untrusted = matches!(error, WebError::Untrusted(..));
-                Err(Unheard { why: super::check::with_causes(&error), untrusted })
+                Err(Unheard { why: super::causes::with_causes(&error), untrusted })
             }
         });
         let answer = answer.await.unwrap_or_else(|error| Err(error.to_string().into()));

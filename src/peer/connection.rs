@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
-use super::mailroom::NoWord;
+use super::no_word::NoWord;
 use super::step::Word;
 use super::{Check, LinkError, QUEUE};
 use crate::handshake::Established;

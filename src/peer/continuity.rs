@@ -3,25 +3,14 @@
 
 use tokio_stream::Stream;
 
+use super::Peers;
 use super::connection::Outbound;
-use super::{LinkError, Peers, next};
+use super::explain::next;
+use super::why::{Behind, LinkError};
 use crate::log::continuity::Gap;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
 use wire::frame::Kind;
-
-/// This node's access log is not the one that a peer cosigned: shown by the log's own signature, so nobody can make it up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{gap} (cosigned by node {peer}). Nothing is served or written any more, since the next entry would fork the log. Put the newest \
-     store and log back, or bring the older copy up to date with `tumar restore`: see docs/backup.md"
-)]
-pub struct Behind {
-    /// Who cosigned it.
-    pub peer: Party,
-    /// What is missing.
-    pub gap: Gap,
-}
 
 impl Peers {
     /// Waits until it is found that this node's log is not the one that was cosigned: it must stop then.

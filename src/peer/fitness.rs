@@ -1,7 +1,7 @@
 //! Whether each node can write its access log: with one that can not, nothing is begun, and callers are told which and why.
 
 use super::Peers;
-use super::mailroom::NoWord;
+use super::no_word::NoWord;
 use crate::log::trouble::Trouble;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::mailroom::{BatchId, NoWord};
+use super::no_word::NoWord;
 use crate::net::SessionId;
 use crate::party::Party;
 use crate::protocol::Session;
 use crate::prss::{Epoch, PrssError};
 use crate::wire::peer::v1 as wire;
 use wire::frame::Kind;
+
+/// Names a batch: 16 bytes that the leader drew.
+pub type BatchId = [u8; 16];
 
 /// Both links, for the runs that go over them.
 #[derive(Clone)]

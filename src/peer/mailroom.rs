@@ -6,43 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{LinkError, Links};
-use crate::log::trouble::Trouble;
+use super::links::{BatchId, Links};
+use super::no_word::NoWord;
+use super::why::LinkError;
 use crate::net::SessionId;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
-
-/// Names a batch: 16 bytes that the leader drew.
-pub type BatchId = [u8; 16];
 
 /// Notes may come before the proposal that they belong to, since they come from another node; so many wait.
 const EARLY: usize = 1024;
 
 /// Notes that one batch can have waiting: each peer sends each kind at most once.
 const NOTES: usize = 16;
-
-/// A note that will not come. Retry in a new batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoWord {
-    /// The link to the party is down.
-    #[error("the link to node {0} is down")]
-    Gone(Party),
-    /// The party is being stopped, and begins nothing more.
-    #[error("node {0} is stopping")]
-    Leaving(Party),
-    /// The party broke too many runs: nothing is done with it until this node is started again.
-    #[error("node {0} broke too many runs")]
-    Distrusted(Party),
-    /// The party, which may be this node, can not write its log: nothing is begun with it until it can.
-    #[error("node {0} can not write its log: {1}")]
-    Unfit(Party, Trouble),
-    /// The party said nothing in time.
-    #[error("node {0} did not answer in time")]
-    Silent(Party),
-    /// The party ended the batch for itself.
-    #[error("node {0} has left the batch")]
-    Left(Party),
-}
 
 /// One node's word on a batch.
 pub enum Note {

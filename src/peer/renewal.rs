@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
-use super::mailroom::NoWord;
+use super::no_word::NoWord;
 use super::{Links, Peers};
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;

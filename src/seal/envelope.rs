@@ -9,8 +9,8 @@ use hpke::kem::XWing;
 use hpke::{Deserializable as _, Kem, OpModeR, OpModeS, Serializable as _};
 use zeroize::Zeroizing;
 
-use super::keys::{Drawn, EncapsulationSeed};
-use super::{ENCAPSULATED, KeyId, OpenError, PrivateKey, PublicKey, TAG, framed, sha256};
+use super::keys::{Drawn, EncapsulationSeed, EnvelopeKeys, KeyId, PrivateKey, PublicKey};
+use super::{ENCAPSULATED, NoRandomness, OpenError, TAG, framed, random, sha256};
 use crate::name::{
     ClientName, Deployment, GalleryName, Modality, ModelId, PurposeName, RelyingParty, RequestId, Subject,
 };
@@ -180,6 +180,26 @@ impl Envelope {
         )
         .map_err(|_| OpenError)?;
         Ok(plaintext)
+    }
+}
+
+impl PublicKey {
+    /// Seals `plaintext` to the holder of this key, for the use that `binding` describes and no other.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the system gives none.
+    pub fn seal(&self, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Envelope, NoRandomness> {
+        Ok(Envelope::seal(self, binding, plaintext, &*random()?))
+    }
+}
+
+impl EnvelopeKeys {
+    /// Opens an envelope that was sealed to one of these keys for exactly the use that `binding` describes.
+    ///
+    /// # Errors
+    /// [`OpenError`] for every cause.
+    pub fn open(&self, envelope: &Envelope, binding: &Binding<'_>) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
+        envelope.open(self.find(envelope.key()).ok_or(OpenError)?, binding)
     }
 }
 

@@ -13,7 +13,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::hex::{hex, unhex};
 
-use super::{Binding, ENCAPSULATED, Envelope, NoRandomness, OpenError, PUBLIC_KEY, random, sha256};
+use super::{ENCAPSULATED, NoRandomness, PUBLIC_KEY, random, sha256};
 
 /// What an X-Wing encapsulation draws: 32 bytes for ML-KEM, 32 for X25519.
 pub(super) type EncapsulationSeed = [u8; 64];
@@ -122,14 +122,6 @@ impl PublicKey {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY] {
         &self.bytes
-    }
-
-    /// Seals `plaintext` to the holder of this key, for the use that `binding` describes and no other.
-    ///
-    /// # Errors
-    /// [`NoRandomness`] if the system gives none.
-    pub fn seal(&self, binding: &Binding<'_>, plaintext: &[u8]) -> Result<Envelope, NoRandomness> {
-        Ok(Envelope::seal(self, binding, plaintext, &*random()?))
     }
 
     /// A fresh secret, and what lets the holder of this key find it: HPKE export (RFC 9180, section 5.3), bound to `info`.
@@ -286,15 +278,8 @@ impl EnvelopeKeys {
         self.find(*id).is_some()
     }
 
-    /// Opens an envelope that was sealed to one of these keys for exactly the use that `binding` describes.
-    ///
-    /// # Errors
-    /// [`OpenError`] for every cause.
-    pub fn open(&self, envelope: &Envelope, binding: &Binding<'_>) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
-        envelope.open(self.find(envelope.key()).ok_or(OpenError)?, binding)
-    }
-
-    fn find(&self, id: KeyId) -> Option<&PrivateKey> {
+    /// The key with this id, if it is here.
+    pub(super) fn find(&self, id: KeyId) -> Option<&PrivateKey> {
         [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.public.id == id)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use sqlx::{Connection as _, query, raw_sql};
 use zeroize::Zeroizing;
 
-use super::ledger::Named;
+use super::columns::Named;
 use super::{Store, StoreError, column, connect, number, schema, stand};
 use crate::log::entry::{Entry, Event, blinded_handle};
 use crate::log::half::Place;

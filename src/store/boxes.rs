@@ -3,9 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use super::changes::Enrolment;
 use super::contents::Contents;
-use super::records::Reference;
+use super::record::{Enrolment, Reference};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::party::Party;
 use crate::seal::{Context, RecordKey, StoreKey};

@@ -14,16 +14,13 @@
 //! that was made is never taken for another. While a change of a record is pending there is no other of it, and no sweep destroys
 //! it, so what a commit is to change is what was looked at when it was prepared.
 
-use std::fmt;
-
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row as _, query, query_as, query_scalar};
-use zeroize::Zeroizing;
 
 use super::boxes::Place;
+use super::columns::Named;
 use super::contents::Contents;
-use super::ledger::Named;
-use super::records::{Record, Reference};
+use super::record::{Enrolment, Record};
 use super::{Store, StoreError, column, number, schema, stand};
 use crate::log::ledger::{Position, Standing};
 use crate::name::{GalleryName, Subject};
@@ -44,30 +41,6 @@ impl ChangeId {
     #[must_use]
     pub fn of(request: &[u8; 32], batch: &[u8; 16]) -> Self {
         Self(sha256(&framed(&[b"tumar change v2", request, batch])))
-    }
-}
-
-/// A subject's references to be kept, all of them in one record.
-pub struct Enrolment {
-    /// Where.
-    pub gallery: GalleryName,
-    /// Whose.
-    pub subject: Subject,
-    /// Place in the gallery, from the leader's [`Store::next_position`].
-    pub position: Position,
-    /// Unix seconds from which the record is no more.
-    pub expires: u64,
-    /// This node's share of each; at least one.
-    pub references: Vec<Reference>,
-    /// This node's key for the subject's handles in the log.
-    pub subject_key: Box<Zeroizing<[u8; 32]>>,
-}
-
-/// Prints what it is and the shapes of the shares, never a share or the key.
-impl fmt::Debug for Enrolment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gallery, position, references, .. } = self;
-        write!(f, "Enrolment({gallery}, {position:?}, {references:?})")
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::StoreError;
-use super::records::Reference;
+use super::record::Reference;
 use crate::name::ModelId;
 use crate::template::Shape;
 

@@ -5,14 +5,12 @@ use std::sync::atomic::Ordering;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
-use super::boxes::Place;
+use super::columns::fault;
 use super::view::View;
 use super::{Store, StoreError, column, number, schema};
-use crate::log::admission::Batch;
 use crate::log::half::{Half, Place as LogPlace};
-use crate::log::ledger::{Ledger, LedgerFault};
+use crate::log::ledger::{Ledger, LedgerFault, Together};
 use crate::log::trouble::Trouble;
-use crate::name::{GalleryName, Subject};
 
 /// Entries read at once when a log is opened: at most 1 MiB.
 const PAGE: i64 = 1024;
@@ -64,10 +62,6 @@ fn trouble(error: &StoreError) -> Option<Trouble> {
         | StoreError::NoRandomness(_)
         | StoreError::Sqlite(_) => None,
     }
-}
-
-pub(super) fn fault(error: sqlx::Error) -> LedgerFault {
-    StoreError::from(error).into()
 }
 
 impl Ledger for Store {
@@ -123,7 +117,7 @@ impl Ledger for Store {
         Ok(page)
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), LedgerFault> {
+    async fn commit<T: Together>(&mut self, batch: &mut T) -> Result<(), LedgerFault> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         // What is acted on at a time says that it was that late. A minute is near enough, and one statement less each time.
@@ -143,37 +137,5 @@ impl Ledger for Store {
 
     async fn recover(&mut self) -> Result<(), LedgerFault> {
         Ok(self.reopen().await?)
-    }
-}
-
-/// The columns that a record's boxes are bound to, parsed.
-pub(super) struct Named {
-    pub(super) gallery: GalleryName,
-    pub(super) subject: Subject,
-    pub(super) contents: String,
-    pub(super) position: u64,
-    pub(super) expires: u64,
-}
-
-impl Named {
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
-        let text = |name: &str| row.try_get::<&str, _>(name);
-        Ok(Self {
-            gallery: text("gallery")?.parse().map_err(|_| StoreError::Form)?,
-            subject: text("subject")?.parse().map_err(|_| StoreError::Form)?,
-            contents: text("contents")?.to_owned(),
-            position: number(row.try_get("position")?),
-            expires: number(row.try_get("expires")?),
-        })
-    }
-
-    pub(super) const fn place(&self) -> Place<'_> {
-        Place {
-            gallery: &self.gallery,
-            subject: &self.subject,
-            contents: self.contents.as_str(),
-            position: self.position,
-            expires: self.expires,
-        }
     }
 }

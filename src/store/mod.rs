@@ -25,10 +25,12 @@
 mod backup;
 mod boxes;
 mod changes;
+mod columns;
 mod contents;
 mod envelopes;
 mod import;
 mod ledger;
+mod record;
 mod records;
 mod schema;
 mod stand;
@@ -48,9 +50,10 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use backup::Replayed;
-pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Enrolment, Found, Pending};
+pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Found, Pending};
 pub use envelopes::KeptKey;
-pub use records::{Candidate, Expired, Record, Reference, Swept};
+pub use record::{Enrolment, Record, Reference};
+pub use records::{Candidate, Expired, Swept};
 pub use stand::Stand;
 
 use crate::name::Deployment;

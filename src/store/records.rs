@@ -1,6 +1,5 @@
 //! Records: loading at start, expiry, and the second half of every erasure.
 
-use std::fmt;
 use std::sync::atomic::Ordering;
 
 use sqlx::sqlite::SqliteRow;
@@ -8,50 +7,13 @@ use sqlx::{Row as _, query};
 use tokio_stream::StreamExt as _;
 use zeroize::Zeroizing;
 
-use super::ledger::Named;
+use super::columns::Named;
+use super::record::Record;
 use super::{Store, StoreError, column, number, schema};
 use crate::log::ledger::{Position, RecordId, Standing};
-use crate::name::{GalleryName, ModelId, RelyingParty, RequestId, Subject};
-use crate::share::PointShare;
+use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
 use crate::token::purpose::Spends;
-
-/// A subject's reference, as one node has it.
-pub struct Reference {
-    /// The extractor of the template.
-    pub model: ModelId,
-    /// This node's share of the template.
-    pub share: PointShare,
-}
-
-/// Prints the model and the shape of the share: `fr512: PointShare(A, 1x512)`.
-impl fmt::Debug for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.model, self.share)
-    }
-}
-
-/// A subject's references on their way into the galleries.
-pub struct Record {
-    /// Where.
-    pub gallery: GalleryName,
-    /// Whose.
-    pub subject: Subject,
-    /// Place in the gallery.
-    pub position: Position,
-    /// Unix seconds from which the record is no more.
-    pub expires: u64,
-    /// In the order of the enrolment.
-    pub references: Vec<Reference>,
-}
-
-/// Prints where it stands and the shapes of the shares.
-impl fmt::Debug for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gallery, position, references, .. } = self;
-        write!(f, "Record({gallery}, {position:?}, {references:?})")
-    }
-}
 
 /// What a sweep destroyed.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,13 +9,13 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use zeroize::Zeroizing;
 
-use super::ledger::{Named, fault};
+use super::columns::{Named, fault};
 use super::{StoreError, column, number};
-use crate::log::admission::Batch;
 use crate::log::entry::blinded_handle;
 use crate::log::half::Place;
-use crate::log::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing};
-use crate::log::work::Touch;
+use crate::log::ledger::{
+    Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing, Together, Touch,
+};
 use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::seal::StoreKey;
 use crate::token::Evidence;
@@ -86,7 +86,7 @@ impl<'k> View<'k> {
     /// Everything that `batch` touches.
     pub(super) async fn read(
         connection: &mut SqliteConnection,
-        batch: &Batch,
+        batch: &impl Together,
         key: &'k StoreKey,
     ) -> Result<Self, StoreError> {
         let mut view = Self {

@@ -14,11 +14,10 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::claims::{MAX_BYTES, SKEW, audience, is_id, is_role, is_simple};
 use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, sha256, to_base64};
-use super::jwt::{audience, is_id};
 use super::refusal::Denial;
-use super::{MAX_BYTES, SKEW};
 use crate::form::{self, FormError};
 use crate::name::{Deployment, RelyingParty};
 
@@ -258,16 +257,6 @@ fn check_names(name: &str, role: &str) -> Result<(), OfficerFault> {
         return Err(OfficerFault::Name);
     }
     if is_role(role) { Ok(()) } else { Err(OfficerFault::Role) }
-}
-
-/// Whether a text has the form of a role: `fraud-analyst`.
-pub(super) fn is_role(text: &str) -> bool {
-    is_simple(text, 48, b"-")
-}
-
-fn is_simple(text: &str, longest: usize, also: &[u8]) -> bool {
-    (1..=longest).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || also.contains(&b))
 }
 
 /// An officer of a bank, with the key to sign approvals.

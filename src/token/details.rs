@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::Value;
 
-use super::{MAX_LIFETIME, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME};
+use super::claims::{MAX_LIFETIME, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME};
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty};
 use crate::request::{Ask, Method};
 

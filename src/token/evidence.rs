@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::digest_of;
+use super::claims::digest_of;
 use super::jws::sha256;
 
 /// Token, proof and approvals, as they were presented.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::SKEW;
 use super::approval::Officers;
+use super::claims::{SKEW, audience, is_id, is_visible};
 use super::details::Details;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, from_base64_32, to_base64};
 use super::keys::{KeysFault, Unused, read_keys};
@@ -243,21 +243,6 @@ pub(super) fn unknown_member(jws: &Jws<'_>, known: &[&str]) -> Option<&'static s
     const REGISTERED: [&str; 10] = ["jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "cty", "crit", "b64"];
     let unknown = jws.header().keys().find(|name| !known.contains(&name.as_str()))?;
     Some(REGISTERED.into_iter().find(|name| name == unknown).unwrap_or("a member of the header"))
-}
-
-/// The one audience of a deployment's tokens and approvals.
-pub(super) fn audience(deployment: &Deployment) -> String {
-    format!("urn:tumar:{deployment}")
-}
-
-fn is_visible(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// What an issuer or a client gives a token or proof to tell it from all others, in any form: a UUID, one with a prefix, base64url.
-/// Whether it is random, only they know.
-pub(super) fn is_id(id: &str) -> bool {
-    id.len() >= 16 && is_visible(id, 128)
 }
 
 /// Claims as they came, each read as what it must be.

@@ -16,6 +16,7 @@
 //! | `jwt` | the access token: what [`Verifier`] trusts, and [`Issuer`] |
 //! | `keys` | the keys of an issuer, among those that are for others |
 //! | `proof` | the proof of the client's key over one request: [`ProofKey`] |
+//! | `claims` | the forms that claims have, and how long what they say is good |
 //! | `details` | what a token allows, and what a proof narrows it to |
 //! | `approval` | what two officers sign before a search: [`Officers`] |
 //! | `evidence` | token, proof and approvals as presented: [`Evidence`] |
@@ -29,6 +30,7 @@
 
 pub mod approval;
 pub mod attempts;
+mod claims;
 pub mod details;
 pub mod evidence;
 pub mod json;
@@ -43,13 +45,13 @@ pub mod refusal;
 use std::fmt;
 use std::sync::Arc;
 
-use ring::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 
 use crate::name::{Modality, RelyingParty};
 use crate::request::{About, Ask, Case, Method};
 pub use approval::{Officer, Officers, OfficersError};
 pub use attempts::Attempts;
+pub use claims::{MAX_BYTES, MAX_LIFETIME, MAX_PROOF_AGE, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME, SKEW};
 pub use details::{Action, Details, Narrowing};
 pub use evidence::{Evidence, Part};
 pub use jws::{Algorithm, PublicKey, SigningKey};
@@ -59,27 +61,10 @@ pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
 pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError, TokenFault};
 
+use claims::digest_of;
 use jws::Jws;
 use policy::{Purpose, Rule};
 use purpose::{Decides, For, Grant, Spends, Terms, Use};
-
-/// Seconds by which another's clock may differ from ours.
-pub const SKEW: u64 = 30;
-
-/// Most seconds from a token's `iat` to its `exp`.
-pub const MAX_LIFETIME: u64 = 300;
-
-/// The same of a token that allows searches.
-pub const MAX_SEARCH_LIFETIME: u64 = 120;
-
-/// The same of a token that allows to read logs and nothing else.
-pub const MAX_READ_LIFETIME: u64 = 3600;
-
-/// Most seconds from a proof's `iat` to now.
-pub const MAX_PROOF_AGE: u64 = 60;
-
-/// Longest access token, and longest proof, in bytes.
-pub const MAX_BYTES: usize = 4096;
 
 /// What a caller presents, not yet looked at.
 #[derive(Clone, PartialEq, Eq)]
@@ -235,18 +220,6 @@ const fn case_of(ask: &Ask) -> Option<&Case> {
         About::Case(case) => Some(case),
         About::Subject(_) | About::Evidence(_) | About::Matched(..) => None,
     }
-}
-
-/// SHA-256 over fields, each with its length in front.
-fn digest_of(fields: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
-    for field in fields {
-        hash.update(&(field.len() as u64).to_be_bytes());
-        hash.update(field);
-    }
-    let mut out = [0; 32];
-    out.copy_from_slice(hash.finish().as_ref());
-    out
 }
 
 /// A genuine token with its proof, over one request, which it holds on to: no other can be granted by it.

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 pub use fault::{PolicyError, PurposeFault, RuleFault};
 
-use super::approval::is_role;
 use super::attempts::Attempts;
+use super::claims::is_role;
 use super::details::Action;
 use super::jws::sha256;
 use crate::form;

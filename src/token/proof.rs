@@ -4,11 +4,11 @@
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use super::claims::{MAX_PROOF_AGE, SKEW, is_id};
 use super::details::Narrowing;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, sha256, to_base64};
-use super::jwt::{Claims, is_id, is_type, unknown_member};
+use super::jwt::{Claims, is_type, unknown_member};
 use super::refusal::{TokenError, TokenFault};
-use super::{MAX_PROOF_AGE, SKEW};
 use crate::request::Ask;
 
 /// A proof whose own key signed it, at the right address and time.

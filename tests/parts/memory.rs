@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tumar::log::admission::Batch;
 use tumar::log::half::{Half, Place};
-use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing};
+use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing, Together};
 use tumar::log::trouble::Trouble;
 use tumar::name::{GalleryName, RelyingParty, RequestId, Subject};
 use tumar::token::Evidence;
@@ -91,7 +90,7 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    async fn commit(&mut self, batch: &mut Batch) -> Result<(), LedgerFault> {
+    async fn commit<T: Together>(&mut self, batch: &mut T) -> Result<(), LedgerFault> {
         let mut state = self.disk.lock().unwrap().clone();
         batch.run(&mut state).await?;
         if self.full.load(Ordering::SeqCst) {

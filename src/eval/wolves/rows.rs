@@ -8,14 +8,11 @@ use super::super::draw::Draw;
 use super::super::parallel;
 use super::super::quick::{Quick, dot};
 use super::round::{round, some_of};
-use super::sieve::Sieve;
+use super::sieve::{Row, Sieve};
 use super::{Crafted, Stranger};
 use crate::template::finger::direction;
 use crate::template::model::{Fmr, Model};
 use crate::template::{LEVELS, MOST_ROWS, ROW, ROW_BAND, SURROUNDINGS, Shape, band};
-
-/// A row's components.
-pub(super) type Row = [i16; ROW];
 
 /// Rows of a greedy set.
 const SIZES: [usize; 6] = [4, 8, 12, 20, 28, 40];

@@ -2,9 +2,11 @@
 
 use super::super::parallel;
 use super::super::quick::{Quick, dot, levels};
-use super::rows::Row;
-use crate::template::Shape;
 use crate::template::model::{Fmr, Model};
+use crate::template::{ROW, Shape};
+
+/// A row's components.
+pub(super) type Row = [i16; ROW];
 
 /// Candidates that go over a target's row in one go.
 const TOGETHER: usize = 64;

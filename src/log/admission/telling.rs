@@ -6,9 +6,10 @@ use super::super::access::LogError;
 use super::super::early::early;
 use super::super::entry::Reason;
 use super::super::half::Place;
+use super::super::outcome::Admitted;
 use super::super::outcome::{Closing, NotAdmitted, Ticket};
 use super::super::trouble::Trouble;
-use super::super::work::{Admitted, Outcome, Work};
+use super::super::work::{Outcome, Work};
 use super::Batch;
 
 impl Batch {

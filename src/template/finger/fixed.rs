@@ -11,14 +11,11 @@ use std::f64::consts::SQRT_2;
 use zeroize::Zeroizing;
 
 use super::rows::{UnitRows, dot};
-use super::weights::FIXED;
+use super::weights::{FIXED, PAIRS};
 use crate::template::SURROUNDINGS;
 
 /// Components of the vector.
 pub const COMPONENTS: usize = 1024;
-
-/// Components of the triangle.
-pub(super) const PAIRS: usize = SURROUNDINGS * (SURROUNDINGS + 1) / 2;
 
 const SPECTRUM_POWER: f64 = 0.35;
 const COMPONENT_POWER: f64 = 0.7;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::record::{Header, Mark, Standard};
+use super::record::{Header, Mark, Standard, View};
 
 /// The scale that the encoders' lengths are given in.
 const DOTS_PER_INCH: f64 = 500.0;
@@ -32,9 +32,17 @@ pub struct Minutiae {
     points: Box<[Minutia]>,
 }
 
+impl View {
+    /// The minutiae at 500 dpi, best first.
+    #[must_use]
+    pub fn minutiae(&self) -> Minutiae {
+        Minutiae::normalise(&self.header, &self.marks)
+    }
+}
+
 impl Minutiae {
     /// Brings a record's minutiae to 500 dpi, turns y up, and sorts by falling quality; equals stay in the record's order.
-    pub(super) fn normalise(header: &Header, marks: &[Mark]) -> Self {
+    fn normalise(header: &Header, marks: &[Mark]) -> Self {
         let scale =
             header.resolution.map(|per_centimetre| DOTS_PER_INCH / (f64::from(per_centimetre) * CENTIMETRES_PER_INCH));
         let steps = match header.standard {

@@ -20,8 +20,6 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::minutiae::Minutiae;
-
 /// Most bytes of a record: what the short length of ANSI 378 can say, and room for 42 full views.
 pub const MOST_BYTES: usize = 65_535;
 
@@ -194,7 +192,7 @@ pub(super) struct Mark {
 #[derive(ZeroizeOnDrop)]
 pub struct View {
     #[zeroize(skip)]
-    header: Header,
+    pub(super) header: Header,
     #[zeroize(skip)]
     position: FingerPosition,
     #[zeroize(skip)]
@@ -203,7 +201,7 @@ pub struct View {
     impression: u8,
     #[zeroize(skip)]
     quality: u8,
-    marks: Box<[Mark]>,
+    pub(super) marks: Box<[Mark]>,
 }
 
 impl View {
@@ -235,12 +233,6 @@ impl View {
     #[must_use]
     pub const fn count(&self) -> usize {
         self.marks.len()
-    }
-
-    /// The minutiae at 500 dpi, best first.
-    #[must_use]
-    pub fn minutiae(&self) -> Minutiae {
-        Minutiae::normalise(&self.header, &self.marks)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use super::cylinder::VALUES;
-use super::fixed::PAIRS;
 use super::side::{Side, add_product};
 use crate::template::{DIRECTION, SURROUNDINGS};
 
 /// Hidden units of the map from a cylinder to a row.
 const HIDDEN: usize = 384;
+
+/// Components of the triangle of a second-order mean: the products of two components of a row's surroundings.
+pub(super) const PAIRS: usize = SURROUNDINGS * (SURROUNDINGS + 1) / 2;
 
 /// A learned map from cylinders to rows, of which a row is only the direction.
 pub(super) trait Map {
