@@ -3,7 +3,7 @@
 
 use crate::gallery::Copied;
 use crate::name::Modality;
-use crate::protocol::{self, Against, Invalid, Joint, Mark, ProtocolError, Session, Side, VerifyInput};
+use crate::protocol::{Against, Joint, Side, VerifyInput};
 use crate::request::Sample;
 use crate::share::Summands;
 use crate::template::Shape;
@@ -50,6 +50,17 @@ impl Comparison {
         let rule = Rule::of(models, decides?, samples)?;
         let references = rule.apply(samples, &shapes, held)?;
         Some(Self { probes, references, joint: rule.joint() })
+    }
+
+    /// As a run takes it in: once, since the probes go into it.
+    pub(super) fn as_input(&mut self) -> VerifyInput<'_> {
+        let probes = std::mem::take(&mut self.probes);
+        let sides = probes.into_iter().zip(&self.references);
+        let sides = sides.map(|(probe, references)| Side {
+            probe,
+            references: references.iter().map(Reference::as_input).collect(),
+        });
+        VerifyInput { sides: sides.collect(), joint: self.joint }
     }
 }
 
@@ -116,28 +127,6 @@ impl<'a> Rule<'a> {
         };
         samples.iter().zip(probes).zip(held).map(of_sample).collect()
     }
-}
-
-/// Makes all comparisons of a batch in one run of the protocol: one bit of each. Tells how far it has come.
-///
-/// # Errors
-/// [`ProtocolError`] if the run broke.
-pub(super) async fn compare(
-    session: Session,
-    batch: Vec<Comparison>,
-    tell: &mut (dyn FnMut(Mark) + Send),
-) -> Result<Vec<Result<bool, Invalid>>, ProtocolError> {
-    let (probes, references): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|Comparison { probes, references, joint }| ((probes, joint), references)).unzip();
-    let inputs = probes.into_iter().zip(&references).map(|((probes, joint), references)| VerifyInput {
-        sides: probes.into_iter().zip(references).map(|(probe, references)| side(probe, references)).collect(),
-        joint,
-    });
-    protocol::verify_watching(session, inputs.collect(), tell).await
-}
-
-fn side(probe: Summands, references: &[Reference]) -> Side<'_> {
-    Side { probe, references: references.iter().map(Reference::as_input).collect() }
 }
 
 /// What a request, or a batch, costs the links between the nodes.

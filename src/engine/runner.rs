@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::batch::{Batch, draw};
 use super::changes::{Changes, Prepared};
-use super::compare::{Comparison, compare};
+use super::compare::Comparison;
 use super::counters::Counters;
 use super::item::{Ended, Item, Open, hand_out, take_inputs};
 use super::journal::{Failure, Journal};
@@ -214,9 +214,9 @@ impl Runner {
         &self,
         batch: &Batch,
         session: SessionId,
-        inputs: Vec<Comparison>,
+        mut comparisons: Vec<Comparison>,
     ) -> Result<Vec<Result<bool, Invalid>>, Broken> {
-        if inputs.is_empty() {
+        if comparisons.is_empty() {
             return Ok(Vec::new());
         }
         let session = batch.session(session, self.patience);
@@ -227,7 +227,8 @@ impl Runner {
             Mark::TakenIn => begin = batch.stopwatch.since(Phase::Intake, begin),
             Mark::Opening => opened = true,
         };
-        let compared = compare(session, inputs, &mut tell).await;
+        let inputs = comparisons.iter_mut().map(Comparison::as_input).collect();
+        let compared = protocol::verify_watching(session, inputs, &mut tell).await;
         batch.stopwatch.since(Phase::Compare, begin);
         compared.inspect(|_| self.links.unbroken()).map_err(|error| Broken { error, opened })
     }

@@ -1,6 +1,7 @@
 //! What the leader says to a client: of requests and envelopes, of what was used up, of subjects, templates, and nodes.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -391,4 +392,42 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
             assert_eq!(leader.installation.logged(party, &rq), [Event::Admitted, failed], "{party}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_with_no_template_is_refused_before_its_pass_begins_and_hears_nothing_of_it() {
+    let leader = Leader::with_one().await;
+    let (client, channel, counters) = (&leader.client, &leader.channel, leader.nodes[0].counters());
+    let (mut shared, mut at_once) = (0, 0);
+    for _ in 0..40 {
+        let [first, other] = [(); 2].map(|()| Call::good(&search(client, &face(1))));
+        let bad = sealed_by_hand(client, search(client, &face(1)), &[0; DIMENSION / 2], false);
+        let bad = Call::good(&bad);
+        let (batches, heard) = (counters.batches(), [(); 3].map(|()| AtomicU64::new(0)));
+        // While the first one's pass is under way, the two others come to wait for the next.
+        let together = async {
+            while counters.batches() == batches {
+                tokio::task::yield_now().await;
+            }
+            let refused = async {
+                let status = bad.search(channel, &heard[1]).await.map(|_| "answered").unwrap_err();
+                (status, heard[2].load(Ordering::SeqCst))
+            };
+            tokio::join!(refused, other.search(channel, &heard[2]))
+        };
+        let (of_first, ((status, of_the_pass), of_other)) = tokio::join!(first.search(channel, &heard[0]), together);
+        assert!(of_first.is_ok() && of_other.is_ok());
+        assert_refused(&status, "TEMPLATE_LENGTH", Party::A, "in a pass with another");
+        assert_eq!(heard[1].load(Ordering::SeqCst), 0, "it hears of another's search");
+        if counters.batches() == batches + 2 {
+            shared += 1;
+            at_once += u32::from(of_the_pass == 0);
+        }
+        if at_once > 0 || shared == 5 {
+            break;
+        }
+    }
+    assert!(shared > 0, "no two shared a pass");
+    assert!(at_once > 0, "all {shared} were refused when the pass had ended");
+    stop(leader.nodes).await;
 }

@@ -297,16 +297,22 @@ impl Call {
             Request::Erase(m) => rpc.erase_subject(self.dressed(m)).await?.into_inner().receipts,
             Request::Lock(m) => rpc.lock_subject(self.dressed(m)).await?.into_inner().receipts,
             Request::Unlock(m) => rpc.unlock_subject(self.dressed(m)).await?.into_inner().receipts,
-            Request::Search(m) => {
-                let mut steps = rpc.search_gallery(self.dressed(m)).await?.into_inner();
-                loop {
-                    let message = steps.message().await?.expect("a search ends with its result");
-                    if let Some(Step::Result(result)) = message.step {
-                        break result.receipts;
-                    }
-                }
-            }
+            Request::Search(_) => self.search(channel, &AtomicU64::new(0)).await?,
         })
+    }
+
+    /// The same of a search; `heard` counts how often it is told how far it is.
+    pub(crate) async fn search(&self, channel: &Channel, heard: &AtomicU64) -> Result<Vec<v1::Receipt>, Status> {
+        let Request::Search(message) = self.request.clone() else { panic!("not a search") };
+        let mut rpc = MatchingServiceClient::new(channel.clone());
+        let mut steps = rpc.search_gallery(self.dressed(message)).await?.into_inner();
+        loop {
+            match steps.message().await?.expect("a search ends with its result").step {
+                Some(Step::Result(result)) => return Ok(result.receipts),
+                Some(Step::Progress(_)) => drop(heard.fetch_add(1, Ordering::SeqCst)),
+                None => {}
+            }
+        }
     }
 }
 
