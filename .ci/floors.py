@@ -2,8 +2,8 @@
 
 The map in src/lib.rs gives each module a floor. Arrows only point down or stay on a floor, and never in a circle: neither from
 module to module nor from file to file. A crate that does one thing (signatures, boxes, SQL, gRPC) is named only where that thing
-is done. No file is longer than 500 lines. Tests are not looked at, but for one thing: `unsafe` is allowed in two files, with an
-argument before each block.
+is done. No file is longer than 500 lines, and no function than 60. Tests are not looked at, but for one thing: `unsafe` is
+allowed in two files, with an argument before each block.
 """
 
 import re
@@ -50,8 +50,10 @@ NAMED = {
     "rustix": ["node", "engine", "cli"],
 }
 
-# Lines of one file.
+# Lines of one file, and lines of code in one function's body. Clippy counts parameters: seven at most.
 MOST_LINES = 500
+MOST_LINES_OF_FUNCTION = 60
+FUNCTION = re.compile(r"^( *)(?:pub(?:\([\w: ]+\))? )?(?:const )?(?:async )?(?:unsafe )?fn (\w+)")
 
 # No socket and no clock below this floor (floors of the map: 6 is where links are).
 SOCKETS = re.compile(r"\btokio::net\b|\bstd::net::(Tcp|Udp)|\bSystemTime\b|\bUNIX_EPOCH\b")
@@ -264,6 +266,29 @@ class Files:
         return graph
 
 
+def check_functions(path):
+    """No function is too long; comments do not count."""
+    name = indent = None
+    for number, line in code(path):
+        head = FUNCTION.match(line)
+        if name is None and head:
+            indent, name, start, length = head[1], head[2], number, None
+        if name is None:
+            continue
+        if length is None:
+            # A signature of several lines ends where its body begins, or is all that a trait says.
+            if line.endswith("{"):
+                length = 0
+            elif line.endswith((";", "}")):
+                name = None
+        elif line == f"{indent}}}":
+            if length > MOST_LINES_OF_FUNCTION:
+                fault(path, start, f"{name} has {length} lines: more than {MOST_LINES_OF_FUNCTION}")
+            name = None
+        else:
+            length += bool(line.strip())
+
+
 def check_files(files):
     """No circle of files, and none that is too long."""
     known = Files(files)
@@ -271,6 +296,7 @@ def check_files(files):
     for circle in circles(graph):
         fault(known.of[circle[0]], 1, f"files in a circle: {', '.join(circle)}")
     for path in files:
+        check_functions(path)
         lines = len(path.read_text().splitlines())
         if lines > MOST_LINES:
             fault(path, lines, f"more than {MOST_LINES} lines")

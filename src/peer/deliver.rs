@@ -6,8 +6,8 @@ use super::connection::Connection;
 use super::step::Word;
 use super::{Check, LinkError, Note, Peers, Proposed, fitness, renewal};
 use crate::party::Party;
-use crate::wire::peer::v1::Third;
 use crate::wire::peer::v1::frame::Kind;
+use crate::wire::peer::v1::{Proposal, Third};
 use crate::wire::v1::Node;
 
 impl Peers {
@@ -16,12 +16,7 @@ impl Peers {
         let peer = from.peer;
         match kind {
             Kind::Message(message) => from.deliver(message)?,
-            Kind::Proposal(proposal) if peer == Party::LEADER => {
-                // A leader that proposes more than this node takes is not waited for: its batch runs out of time.
-                if self.proposals.try_send(Proposed { leader: Arc::clone(from), proposal }).is_err() {
-                    tracing::warn!("a proposal was dropped: too many at once");
-                }
-            }
+            Kind::Proposal(proposal) if peer == Party::LEADER => self.take_proposal(from, proposal),
             Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), Note::Ready(ready))?,
             Kind::Vote(vote) if self.own.party == Party::LEADER => {
                 self.mailroom.post(peer, &vote.batch.clone(), Note::Vote(vote.prepared))?;
@@ -75,6 +70,13 @@ impl Peers {
             | Kind::Decided(_) => return Err(LinkError::OutOfPlace),
         }
         Ok(())
+    }
+
+    /// A leader that proposes more than this node takes is not waited for: its batch runs out of time.
+    fn take_proposal(&self, leader: &Arc<Connection>, proposal: Proposal) {
+        if self.proposals.try_send(Proposed { leader: Arc::clone(leader), proposal }).is_err() {
+            tracing::warn!("a proposal was dropped: too many at once");
+        }
     }
 
     /// How the peer stands with the third node, and its store with the others'.
