@@ -19,7 +19,7 @@ use super::journal::Journal;
 use super::links::NodeLinks;
 use super::references::References;
 use super::refusal::{Cause as _, Malformed, Mixed, OutOfStep, Refusal, UnknownKey};
-use super::request::{Checked, Granted, Incoming, Permitted, SUBJECT_KEY, Sealed, Wanted};
+use super::request::{Checked, Granted, Incoming, Permitted, SUBJECT_KEY, Sealed, SearchQuery};
 use super::rotation::KeyRing;
 use super::stopwatch::Stopwatch;
 use crate::clocks::Clocks;
@@ -318,7 +318,7 @@ impl Authorizer {
                 self.enter(ask, grant, timed, open).await
             }
             Granted::Search(grant, sealed) => {
-                let open = |permit, ask: &Ask| self.wanted(permit, ask, &sealed);
+                let open = |permit, ask: &Ask| self.query(permit, ask, &sealed);
                 self.enter(ask, grant, timed, open).await
             }
             Granted::Erase(grant) => self.enter(ask, grant, timed, |permit, _| Ok(Permitted::Erase(permit))).await,
@@ -388,7 +388,7 @@ impl Authorizer {
     }
 
     /// The probes of a search, and what they must reach.
-    fn wanted(&self, permit: Permit<Search>, ask: &Ask, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
+    fn query(&self, permit: Permit<Search>, ask: &Ask, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
         let own = self.party();
         let probes = self.probes(&permit, ask, sealed)?;
         let About::Case(case) = &ask.about else { return Err(Mixed.at(own)) };
@@ -397,7 +397,7 @@ impl Authorizer {
         let bounds = search_bounds(&self.models, rate, &ask.samples, &probes);
         let (weights, threshold) = bounds.ok_or_else(|| OutOfStep.at(own))?;
         let most = usize::try_from(case.most).unwrap_or(usize::MAX);
-        Ok(Permitted::Search(permit, Wanted { probes, weights, threshold, most }))
+        Ok(Permitted::Search(permit, SearchQuery { probes, weights, threshold, most }))
     }
 
     fn probes<P: For>(&self, permit: &Permit<P>, ask: &Ask, sealed: &[Sealed]) -> Result<Vec<Summands>, Refusal> {

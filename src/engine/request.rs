@@ -113,7 +113,7 @@ pub(super) enum Permitted {
     /// To unlock.
     Unlock(Permit<Unlock>),
     /// To look for these probes.
-    Search(Permit<Search>, Wanted),
+    Search(Permit<Search>, SearchQuery),
 }
 
 impl Permitted {
@@ -155,7 +155,7 @@ pub(super) struct Incoming {
 }
 
 /// Whom an admitted search looks for.
-pub(super) struct Wanted {
+pub(super) struct SearchQuery {
     /// This node's two summands of each sample.
     pub(super) probes: Vec<Summands>,
     /// What each sample's dot is multiplied with.

@@ -241,9 +241,8 @@ impl Runner {
         items: Vec<Item<Open<Permitted>>>,
     ) -> Vec<Item<Open<Prepared>>> {
         let own = self.journal.party;
-        let incoming = |permitted| match permitted {
-            Permitted::Enroll(permit, incoming) => Some((permit, incoming)),
-            _ => None,
+        let incoming = |permitted| {
+            if let Permitted::Enroll(permit, incoming) = permitted { Some((permit, incoming)) } else { None }
         };
         let items = self.journal.of_kind(items, incoming, batch.now).await;
         let (items, inputs) = take_inputs(items, |open| {

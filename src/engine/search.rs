@@ -27,7 +27,7 @@ use super::journal::Journal;
 use super::links::NodeLinks;
 use super::references::References;
 use super::refusal::{Cancelled, Cause, OutOfStep, Refusal};
-use super::request::{Permitted, Wanted};
+use super::request::{Permitted, SearchQuery};
 use super::scan::{Probe, Scan};
 use super::scanner::Scanner;
 use crate::gallery::{ROWS, Roll};
@@ -120,23 +120,18 @@ impl Searcher {
         moment: u64,
         items: Vec<Item<Open<Permitted>>>,
     ) -> Vec<Item<Open<Ended>>> {
-        let search = |permitted| match permitted {
-            Permitted::Search(permit, wanted) => Some((permit, wanted)),
-            Permitted::Enroll(..)
-            | Permitted::Verify(..)
-            | Permitted::Erase(_)
-            | Permitted::Lock(_)
-            | Permitted::Unlock(_) => None,
+        let search = |permitted| {
+            if let Permitted::Search(permit, query) = permitted { Some((permit, query)) } else { None }
         };
         let items = self.journal.of_kind(items, search, batch.now).await;
-        let (mut items, wanted) = take_inputs(items, |open| {
-            let (open, (permit, wanted)) = open.split();
-            (open.with(Entered { permit, most: wanted.most }), wanted)
+        let (mut items, queries) = take_inputs(items, |open| {
+            let (open, (permit, query)) = open.split();
+            (open.with(Entered { permit, most: query.most }), query)
         });
         let ask = items.iter().find_map(Item::live).map(|open| open.ask.clone());
         // Without any there is nothing to be failed.
         let Some(ask) = ask else { return self.journal.fail_all(items, OutOfStep.at(self.own()), batch.now).await };
-        match self.find(batch, session, (moment, &ask), (&mut items, wanted)).await {
+        match self.find(batch, session, (moment, &ask), (&mut items, queries)).await {
             Ok(hits) => self.name_all(batch, moment, hand_out(items, hits)).await,
             Err(refusal) => self.journal.fail_all(items, refusal, batch.now).await,
         }
@@ -152,7 +147,7 @@ impl Searcher {
         batch: &mut Batch,
         session: SessionId,
         (moment, ask): (u64, &Ask),
-        (items, wanted): (&mut Vec<Item<Open<Entered>>>, Vec<Wanted>),
+        (items, queries): (&mut Vec<Item<Open<Entered>>>, Vec<SearchQuery>),
     ) -> Result<Vec<Hits>, Refusal> {
         let own = self.own();
         let roll = self.agreed_roll(batch, ask, moment).await.inspect_err(|_| batch.leave())?;
@@ -163,7 +158,7 @@ impl Searcher {
         let taken = tokio::select! {
             // Dropping the run tells both others, wherever it stands.
             () = gone(watchers(items)) => return Err(Cancelled.at(own)),
-            taken = take_in(&mut session, wanted) => taken.map_err(|error| self.ended_by(session.fail(error)))?,
+            taken = take_in(&mut session, queries) => taken.map_err(|error| self.ended_by(session.fail(error)))?,
         };
         let probes = self.sift(items, taken, batch.now).await;
         // Those alone who are still searched for: nobody else watches the run or keeps it alive.
@@ -386,10 +381,13 @@ impl Searcher {
 }
 
 /// Takes all probes in: each becomes one that is scanned with, or is none.
-async fn take_in(session: &mut Session, wanted: Vec<Wanted>) -> Result<Vec<Result<Probe, Invalid>>, ProtocolError> {
-    let mut probes = Vec::with_capacity(wanted.len());
-    let mut terms = Vec::with_capacity(wanted.len());
-    for Wanted { probes: summands, weights, threshold, .. } in wanted {
+async fn take_in(
+    session: &mut Session,
+    queries: Vec<SearchQuery>,
+) -> Result<Vec<Result<Probe, Invalid>>, ProtocolError> {
+    let mut probes = Vec::with_capacity(queries.len());
+    let mut terms = Vec::with_capacity(queries.len());
+    for SearchQuery { probes: summands, weights, threshold, .. } in queries {
         probes.push(summands);
         terms.push((weights, threshold));
     }
