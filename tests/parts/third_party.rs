@@ -3,6 +3,8 @@
 //! Each is a folder in the layout of C2SP tlog-tiles (`checkpoint`, `tile/..`), with one file more: `earlier`, a checkpoint that the
 //! verifier saw before. Beside the folders stands `keys`: the log's key and its cosigner's, one a line. The log's key names its origin.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 
