@@ -1,6 +1,6 @@
 //! Enrol, verify, erase, lock: what the three nodes do together. None of it reads a socket or a clock.
 //!
-//! A request goes one way, as one [`Item`](item): `service -> Leader -> Authorizer -> Runner | Changes -> Leader`; at a helper, `Helper`
+//! A request goes one way, as one `Item`: `service -> Leader -> Authorizer -> Runner | Changes -> Leader`; at a helper, `Helper`
 //! stands in the leader's place.
 //!
 //! ```text

@@ -411,6 +411,10 @@ async fn a_search_with_no_template_is_refused_before_its_pass_begins_and_hears_n
             }
             let refused = async {
                 let status = bad.search(channel, &heard[1]).await.map(|_| "answered").unwrap_err();
+                // Whatever had come for the other one by then is read; a pass takes far longer.
+                for _ in 0..300 {
+                    tokio::task::yield_now().await;
+                }
                 (status, heard[2].load(Ordering::SeqCst))
             };
             tokio::join!(refused, other.search(channel, &heard[2]))
@@ -423,11 +427,11 @@ async fn a_search_with_no_template_is_refused_before_its_pass_begins_and_hears_n
             shared += 1;
             at_once += u32::from(of_the_pass == 0);
         }
-        if at_once > 0 || shared == 5 {
+        if shared == 5 {
             break;
         }
     }
     assert!(shared > 0, "no two shared a pass");
-    assert!(at_once > 0, "all {shared} were refused when the pass had ended");
+    assert!(2 * at_once > shared, "{at_once} of {shared} were refused before the pass had ended");
     stop(leader.nodes).await;
 }
