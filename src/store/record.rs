@@ -51,7 +51,7 @@ pub struct Enrolment {
     pub gallery: GalleryName,
     /// Whose.
     pub subject: Subject,
-    /// Place in the gallery, from the leader's [`Store::next_position`].
+    /// Place in the gallery, from the leader's [`Store::next_position`](super::Store::next_position).
     pub position: Position,
     /// Unix seconds from which the record is no more.
     pub expires: u64,
