@@ -15,6 +15,9 @@
 //! Sums wrap, so their order does not matter: all kernels agree on every input, word for word. Nothing here depends on what the
 //! words are.
 //!
+//! Loops count places: what takes iterators apart is not inlined in every profile, and then each product would be a call. `.ci/kernels.py`
+//! looks for such calls.
+//!
 //! **The only file with `unsafe`**, which `.ci/floors.py` sees to: instructions that not every processor has. A value of `Avx2` or
 //! `Avx512` is the proof that this one has them; each is made in one place, behind the check.
 #![expect(unsafe_code, reason = "instructions that not every processor has, behind the proof that this one has them")]
@@ -22,6 +25,7 @@
     clippy::inline_always,
     reason = "compiled with the instructions of the caller, which it must become a part of"
 )]
+#![expect(clippy::needless_range_loop, reason = "an iterator's parts may become calls")]
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -133,26 +137,37 @@ impl fmt::Debug for Kernel {
 fn portable(words: &[u16], probes: &[&[u16]], out: &mut [u16]) {
     let (dimension, rows) = (probes[0].len(), out.len() / probes.len());
     let stretch = stretch(dimension);
-    for (index, words) in words.chunks(stretch * dimension).enumerate() {
-        for (probe, out) in probes.iter().zip(out.chunks_exact_mut(rows)) {
-            for (out, row) in out[index * stretch..].iter_mut().zip(words.chunks_exact(dimension)) {
-                *out = dot(row, probe);
+    for first in (0..rows).step_by(stretch) {
+        for (place, probe) in probes.iter().enumerate() {
+            for row in first..rows.min(first + stretch) {
+                out[place * rows + row] = dot(&words[row * dimension..][..dimension], probe);
             }
         }
     }
 }
 
 /// One row with one probe, as sums of sums of a fixed length: the shape that compilers turn into packed multiplications.
+#[inline(always)]
 fn dot(row: &[u16], probe: &[u16]) -> u16 {
     const PIECE: usize = 128;
     let (heads, tail) = row.as_chunks::<PIECE>();
     let (probe_heads, probe_tail) = probe.as_chunks::<PIECE>();
-    heads.iter().zip(probe_heads).fold(plain(tail, probe_tail), |sum, (a, b)| sum.wrapping_add(plain(a, b)))
+    let mut sum = plain(tail, probe_tail);
+    for at in 0..heads.len() {
+        sum = sum.wrapping_add(plain(&heads[at], &probe_heads[at]));
+    }
+    sum
 }
 
+/// Two slices of one length.
 #[inline(always)]
 fn plain(a: &[u16], b: &[u16]) -> u16 {
-    a.iter().zip(b).fold(0, |sum, (a, b)| sum.wrapping_add(a.wrapping_mul(*b)))
+    let b = &b[..a.len()];
+    let mut sum = 0_u16;
+    for at in 0..a.len() {
+        sum = sum.wrapping_add(a[at].wrapping_mul(b[at]));
+    }
+    sum
 }
 
 /// Rows of a stretch: an even number.
@@ -195,35 +210,39 @@ fn pack<const LANES: usize>(probes: &[&[u16]; FOUR]) -> Zeroizing<Vec<Piece<LANE
 fn products<const LANES: usize>(registers: impl Registers<LANES>, words: &[u16], probes: &[&[u16]], out: &mut [u16]) {
     let (dimension, rows) = (probes[0].len(), out.len() / probes.len());
     let (fours, singles) = probes.as_chunks::<FOUR>();
-    let (of_fours, of_singles) = out.split_at_mut(fours.len() * FOUR * rows);
     let packed: Vec<_> = fours.iter().map(pack::<LANES>).collect();
     let stretch = stretch(dimension);
-    let length = stretch * dimension;
     // Each pair of rows asks with each four for an equal share of the next stretch: the memory is busy while it is multiplied.
-    let share = length.div_ceil(stretch / 2 * fours.len().max(1));
-    let mut rest = words;
+    let share = (stretch * dimension).div_ceil(stretch / 2 * fours.len().max(1));
     let mut first = 0;
-    while !rest.is_empty() {
-        let (here, after) = rest.split_at(length.min(rest.len()));
-        let mut soon = after[..length.min(after.len())].chunks(share);
-        let (pairs, odd) = here.split_at(here.len() / (2 * dimension) * 2 * dimension);
-        for ((pieces, probes), out) in packed.iter().zip(fours).zip(of_fours.chunks_exact_mut(FOUR * rows)) {
-            for (pair, at) in pairs.chunks_exact(2 * dimension).zip((first..).step_by(2)) {
-                x86::fetch(soon.next().unwrap_or_default());
-                let sums = with_four(registers, pair, pieces, probes);
-                for (probe, out) in out.chunks_exact_mut(rows).enumerate() {
+    while first < rows {
+        let count = stretch.min(rows - first);
+        let (here, after) = words[first * dimension..].split_at(count * dimension);
+        let mut soon = &after[..after.len().min(stretch * dimension)];
+        for four in 0..fours.len() {
+            for pair in 0..count / 2 {
+                let (now, later) = soon.split_at(share.min(soon.len()));
+                x86::fetch(now);
+                soon = later;
+                let sums =
+                    with_four(registers, &here[2 * pair * dimension..][..2 * dimension], &packed[four], &fours[four]);
+                for probe in 0..FOUR {
+                    let at = (four * FOUR + probe) * rows + first + 2 * pair;
                     (out[at], out[at + 1]) = (sums[probe], sums[FOUR + probe]);
                 }
             }
-            for (probe, out) in probes.iter().zip(out.chunks_exact_mut(rows)) {
-                with_one(registers, odd, probe, &mut out[first + pairs.len() / dimension..]);
+            if count % 2 == 1 {
+                for probe in 0..FOUR {
+                    let at = (four * FOUR + probe) * rows + first + count - 1;
+                    with_one(registers, &here[(count - 1) * dimension..], fours[four][probe], &mut out[at..][..1]);
+                }
             }
         }
-        for (probe, out) in singles.iter().zip(of_singles.chunks_exact_mut(rows)) {
-            with_one(registers, here, probe, &mut out[first..]);
+        for single in 0..singles.len() {
+            let at = (fours.len() * FOUR + single) * rows + first;
+            with_one(registers, here, singles[single], &mut out[at..][..count]);
         }
-        first += stretch;
-        rest = after;
+        first += count;
     }
 }
 
@@ -238,42 +257,50 @@ fn with_four<const LANES: usize>(
 ) -> [u16; 2 * FOUR] {
     let (one, other) = pair.split_at(pair.len() / 2);
     let ((one, one_tail), (other, other_tail)) = (one.as_chunks::<LANES>(), other.as_chunks::<LANES>());
+    let (one, other) = (&one[..pieces.len()], &other[..pieces.len()]);
     let mut sums = [registers.zero(); 2 * FOUR];
-    for ((one, other), Piece(four)) in one.iter().zip(other).zip(pieces) {
-        let (of_one, of_other) = sums.split_at_mut(FOUR);
-        for ((of_one, of_other), probe) in of_one.iter_mut().zip(of_other).zip(four) {
-            *of_one = registers.add(*of_one, one, probe);
-            *of_other = registers.add(*of_other, other, probe);
+    for at in 0..pieces.len() {
+        let Piece(four) = &pieces[at];
+        for probe in 0..FOUR {
+            sums[probe] = registers.add(sums[probe], &one[at], &four[probe]);
+            sums[FOUR + probe] = registers.add(sums[FOUR + probe], &other[at], &four[probe]);
         }
     }
     let mut totals = registers.totals(sums);
-    for (totals, tail) in totals.as_chunks_mut::<FOUR>().0.iter_mut().zip([one_tail, other_tail]) {
-        if tail.is_empty() {
-            continue;
-        }
-        for (total, probe) in totals.iter_mut().zip(probes) {
-            *total = total.wrapping_add(plain(tail, probe.as_chunks::<LANES>().1));
+    if !one_tail.is_empty() {
+        for probe in 0..FOUR {
+            let tail = probes[probe].as_chunks::<LANES>().1;
+            totals[probe] = totals[probe].wrapping_add(plain(one_tail, tail));
+            totals[FOUR + probe] = totals[FOUR + probe].wrapping_add(plain(other_tail, tail));
         }
     }
     totals
 }
 
-/// Rows with one probe, in the order of the memory, whose own foresight is then the best.
+/// Rows with one probe, a sum each, in the order of the memory, whose own foresight is then the best.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn with_one<const LANES: usize>(registers: impl Registers<LANES>, words: &[u16], probe: &[u16], out: &mut [u16]) {
     let (heads, probe_tail) = probe.as_chunks::<LANES>();
-    for (words, out) in words.chunks(2 * FOUR * probe.len()).zip(out.chunks_mut(2 * FOUR)) {
+    let mut first = 0;
+    while first < out.len() {
+        let count = (out.len() - first).min(2 * FOUR);
         let mut sums = [registers.zero(); 2 * FOUR];
         let mut tails = [0; 2 * FOUR];
-        for ((row, sums), tail) in words.chunks_exact(probe.len()).zip(&mut sums).zip(&mut tails) {
-            let (pieces, row_tail) = row.as_chunks::<LANES>();
-            *sums = pieces.iter().zip(heads).fold(*sums, |sums, (piece, head)| registers.add(sums, piece, head));
-            *tail = plain(row_tail, probe_tail);
+        for place in 0..count {
+            let (pieces, row_tail) = words[(first + place) * probe.len()..][..probe.len()].as_chunks::<LANES>();
+            let pieces = &pieces[..heads.len()];
+            let mut sum = registers.zero();
+            for at in 0..heads.len() {
+                sum = registers.add(sum, &pieces[at], &heads[at]);
+            }
+            (sums[place], tails[place]) = (sum, plain(row_tail, probe_tail));
         }
-        for ((out, total), tail) in out.iter_mut().zip(registers.totals(sums)).zip(tails) {
-            *out = total.wrapping_add(tail);
+        let totals = registers.totals(sums);
+        for place in 0..count {
+            out[first + place] = totals[place].wrapping_add(tails[place]);
         }
+        first += count;
     }
 }
 
@@ -402,10 +429,14 @@ mod x86 {
         #[inline(always)]
         fn totals(self, sums: [__m512i; 8]) -> [u16; 8] {
             // SAFETY: arithmetic in registers that needs AVX2 and AVX-512 F; `self` is the proof.
-            let halves = unsafe {
-                sums.map(|sums| _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)))
-            };
-            self.0.totals(halves)
+            unsafe {
+                let mut halves = [_mm256_setzero_si256(); 8];
+                for at in 0..8 {
+                    let (low, high) = (_mm512_castsi512_si256(sums[at]), _mm512_extracti64x4_epi64::<1>(sums[at]));
+                    halves[at] = _mm256_add_epi16(low, high);
+                }
+                self.0.totals(halves)
+            }
         }
     }
 }

@@ -236,6 +236,7 @@ fn matched(crafted: &[[i8; ROW]], prints: &[Rows<'_>], but: &str) -> [[usize; 2]
 }
 
 #[test]
+#[ignore = "slow: all prints with all others"]
 fn a_pattern_matches_nobody_at_any_rate_and_would_by_one_count_alone() {
     let case = fingers().into_iter().rfind(|case| case.contains_key("sent_nevertheless")).unwrap();
     assert_eq!(encode_rows(&minutiae(&bytes(&case["record"]))).unwrap_err().reason(), "FINGER_REPEATS");
@@ -287,6 +288,7 @@ fn mean_of(row: &[i8; ROW], prints: &[Rows<'_>]) -> [i8; ROW] {
 /// On the prints that the encoder was learned from, and crafted from the very prints that they are tried on: worse than what an attacker
 /// has. `tumar eval` keeps the two apart.
 #[test]
+#[ignore = "slow: all prints with all others"]
 fn copies_of_the_most_popular_rows_match_nobody_and_of_their_means_next_to_nobody() {
     let Some(prints) = encoded() else { return };
     let rows = all_rows(prints);
@@ -373,6 +375,7 @@ fn real_fingers_become_the_very_rows_of_the_encoder_s_authors() {
 }
 
 #[test]
+#[ignore = "slow: all prints with all others"]
 fn real_fingers_are_told_apart_as_well_as_published() {
     let Some(prints) = encoded() else { return };
     let sets = by_set(prints);

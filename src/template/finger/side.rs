@@ -32,23 +32,27 @@ pub(super) fn add_product(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
 }
 
 /// So many lines of the matrix at one time as there are registers for their sums.
+///
+/// It counts places: what takes iterators apart is not inlined in every profile, and then each product would be a call.
 #[expect(clippy::inline_always, reason = "it takes the registers of whoever calls it")]
+#[expect(clippy::needless_range_loop, reason = "an iterator's parts may become calls")]
 #[inline(always)]
 fn add_lines<const LINES: usize>(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
-    let lines = matrix.chunks_exact(LINES * vectors.len());
-    for (lines, out) in lines.zip(out.as_chunks_mut::<LINES>().0) {
-        let lines: [&[f32]; LINES] = std::array::from_fn(|line| &lines[line * vectors.len()..][..vectors.len()]);
+    for first in (0..out.len()).step_by(LINES) {
+        let lines = &matrix[first * vectors.len()..][..LINES * vectors.len()];
         let mut sums = [[0.0; SIDES]; LINES];
-        for (component, side) in vectors.iter().enumerate() {
-            for (sums, line) in sums.iter_mut().zip(lines) {
-                let weight = f64::from(line[component]);
-                for (sum, value) in sums.iter_mut().zip(side) {
-                    *sum += weight * value;
+        for component in 0..vectors.len() {
+            for line in 0..LINES {
+                let weight = f64::from(lines[line * vectors.len() + component]);
+                for side in 0..SIDES {
+                    sums[line][side] += weight * vectors[component][side];
                 }
             }
         }
-        for (out, sums) in out.iter_mut().zip(sums) {
-            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+        for line in 0..LINES {
+            for side in 0..SIDES {
+                out[first + line][side] += sums[line][side];
+            }
         }
     }
 }
