@@ -224,19 +224,19 @@ def reasons(tree: Tree) -> Iterator[Fault]:
 
 
 def paths(tree: Tree) -> Iterator[Fault]:
-    """Files of the repository that documents name in code marks, from its root or from src/."""
+    """Files of the repository that documents name in code marks, from its root, from src/ or from a crate's."""
     known = set(tree.files)
     known |= {str(parent) for name in tree.files for parent in Path(name).parents}
     for name in tree.documents():
         if name in HISTORY:
             continue
         for number, line in enumerate(outside_code(tree.text(name)), 1):
-            for path in re.findall(r"`((?:[\w.-]+/)*[\w.-]+(?:\.(?:rs|py|proto)|/)|\.ci/[\w/.-]+|(?:src|tests|docs|vectors|benches|clients|proto|fuzz)/[\w/.-]*)`", line):
+            for path in re.findall(r"`((?:[\w.-]+/)*[\w.-]+(?:\.(?:rs|py|proto)|/)|\.ci/[\w/.-]+|(?:src|crates|tests|docs|vectors|benches|clients|proto|fuzz)/[\w/.-]*)`", line):
                 bare = path.removesuffix("/")
-                if not re.match(r"\.ci/|src/|tests/|docs/|vectors/|benches/|clients/|proto/|fuzz/", path) and not path.endswith(".rs"):
+                if not re.match(r"\.ci/|src/|crates/|tests/|docs/|vectors/|benches/|clients/|proto/|fuzz/", path) and not path.endswith(".rs"):
                     continue
                 beside = os.path.normpath(os.path.join(os.path.dirname(name), bare))
-                if not {bare, f"src/{bare}", beside} & known:
+                if not {bare, f"src/{bare}", f"crates/tumar-mpc/src/{bare}", beside} & known:
                     yield name, number, f"no such file: {path}"
 
 
@@ -255,7 +255,7 @@ def the_map(tree: Tree) -> Iterator[Fault]:
     if not shown:
         yield "src/lib.rs", 1, "the map is not there"
         return
-    modules = set(re.findall(r"^(?:pub )?mod (\w+);", text, re.M))
+    modules = {one for root in ("src", "crates/tumar-mpc/src") for one in re.findall(r"^(?:pub )?mod (\w+);", tree.text(f"{root}/lib.rs"), re.M)}
     named = set(re.findall(r"\b(\w+)(?:\.rs|/)(?=[\s,])", shown[1]))
     for one in sorted(modules - named):
         yield "src/lib.rs", 1, f"the map does not have {one}"
@@ -279,7 +279,7 @@ SPOILT = [
     (links, "README.md", None, "\n[nowhere](docs/nowhere.md)\n"),
     (links, "docs/operations.md", None, "\n[nowhere](#no-such-heading)\n"),
     (links, "SECURITY.md", None, "\n[nowhere](docs/DESIGN.md#99-nothing)\n"),
-    (sections, "src/share.rs", None, "\n// See DESIGN 99.\n"),
+    (sections, "crates/tumar-mpc/src/share.rs", None, "\n// See DESIGN 99.\n"),
     (sections, "SECURITY.md", None, "\nSee docs/DESIGN.md 4.99 for more.\n"),
     (commands, "docs/quickstart.md", None, "\n```sh\ntumar dance --face x\n```\n"),
     (commands, "docs/operations.md", None, "\nRun `tumar verify --song x`.\n"),
@@ -291,7 +291,7 @@ SPOILT = [
     (paths, "CONTRIBUTING.md", None, "\nRun `.ci/nothing`.\n"),
     (ten_lines, "README.md", "quantise(ada)", "quantise(eve)"),
     (the_book, "docs/SUMMARY.md", "(load.md)", "(load-report.md)"),
-    (the_map, "src/lib.rs", "pub mod hex;", "pub mod hex;\npub mod dance;"),
+    (the_map, "src/lib.rs", "pub mod http;", "pub mod http;\npub mod dance;"),
 ]
 
 

@@ -13,6 +13,10 @@ from pathlib import Path
 
 SRC = Path("src")
 
+# Where code is: the service, and the crates that it is built on. Cargo sees to it that no crate uses the service.
+ROOTS = [SRC, *sorted(Path("crates").glob("*/src"))]
+MPC = Path("crates/tumar-mpc/src")
+
 # Which files may name a crate, or a part of it. Everything else is refused. The longest name counts.
 NAMED = {
     "tonic": ["wire", "service", "peer", "node", "client", "tls", "cli"],
@@ -62,7 +66,7 @@ SOCKETS_FROM = 6
 SOCKETS_ALSO = {"tls"}
 
 # The two files that may say `unsafe`, in code and tests alike: they use instructions that not every processor has.
-UNSAFE_IN = {SRC / "protocol" / "kernel.rs", SRC / "template" / "finger" / "side.rs"}
+UNSAFE_IN = {MPC / "protocol" / "kernel.rs", MPC / "template" / "finger" / "side.rs"}
 UNSAFE = re.compile(r"\bunsafe\b|\bunsafe_code\b")
 
 faults = []
@@ -84,7 +88,7 @@ def floors():
         if floor is not None:
             for name in re.findall(r"(?<![\w.>])([a-z]+)(?:\.rs|/)(?=[\s,])", line):
                 found[name] = floor
-    declared = set(re.findall(r"^(?:pub )?mod (\w+);", (SRC / "lib.rs").read_text(), re.M))
+    declared = {name for root in ROOTS for name in re.findall(r"^(?:pub )?mod (\w+);", (root / "lib.rs").read_text(), re.M)}
     for name in sorted(declared - found.keys()):
         fault(SRC / "lib.rs", 1, f"module {name} stands on no floor of the map")
     for name in sorted(found.keys() - declared - {"main", "lib", "cli"}):
@@ -92,8 +96,13 @@ def floors():
     return found
 
 
+def within(path):
+    """A file as it is called from its crate's root on."""
+    return path.relative_to(next(root for root in ROOTS if root in path.parents))
+
+
 def module_of(path):
-    return path.relative_to(SRC).parts[0].removesuffix(".rs")
+    return within(path).parts[0].removesuffix(".rs")
 
 
 def code(path):
@@ -108,7 +117,7 @@ def code(path):
 
 def targets(text):
     """What `crate::` or `tumar::` paths in a piece of code lead to: `a` of `crate::a::b`, `a` and `b` of `crate::{a, b}`."""
-    for head in re.finditer(r"\b(?:crate|tumar)::", text):
+    for head in re.finditer(r"\b(?:crate|tumar(?:_\w+)?)::", text):
         rest = text[head.end():]
         if not rest.startswith("{"):
             yield re.match(r"\w*", rest)[0]
@@ -219,7 +228,7 @@ class Files:
     def __init__(self, files):
         self.of = {}
         for path in files:
-            parts = path.relative_to(SRC).with_suffix("").parts
+            parts = within(path).with_suffix("").parts
             self.of["::".join(parts[:-1] if parts[-1] == "mod" else parts)] = path
         self.text = {name: "\n".join(line for _, line in code(path)) for name, path in self.of.items()}
         self.handed_on = {}
@@ -233,7 +242,7 @@ class Files:
     def absolute(self, path, name):
         """The parts of a path as they are from the crate's root on; none for a path into another crate."""
         parts, here = path.split("::"), name.split("::")
-        if parts[0] in ("crate", "tumar"):
+        if parts[0] == "crate" or re.fullmatch(r"tumar(_\w+)?", parts[0]):
             return parts[1:]
         if parts[0] == "self":
             return here + parts[1:]
@@ -257,7 +266,7 @@ class Files:
             if name in ("main", "lib"):
                 continue
             named = [path for public, tree in USE.findall(text) if not public for path in paths(tree)]
-            named += re.findall(r"\b(?:crate|super)(?:::\w+)+", USE.sub("", text))
+            named += re.findall(r"\b(?:crate|super|tumar(?:_\w+)?)(?:::\w+)+", USE.sub("", text))
             for path in named:
                 parts = self.absolute(path, name)
                 file = self.file_of(parts) if parts else ""
@@ -306,7 +315,7 @@ def check_files(files):
 def main():
     floor = floors()
     graph = defaultdict(set)
-    everything = sorted(SRC.rglob("*.rs"))
+    everything = sorted(path for root in ROOTS for path in root.rglob("*.rs"))
     files = [path for path in everything if path.name != "tests.rs"]
     for path in everything:
         check_unsafe(path)

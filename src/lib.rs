@@ -1,6 +1,7 @@
 //! Tumar matches faces and fingerprints for ATMs among three parties of which none ever holds a template.
 //!
-//! The map, from the top floor down; arrows only point down.
+//! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
+//! `tumar-mpc` has form, hex, name, net, party, protocol, prss, share and template.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
@@ -30,29 +31,22 @@ pub mod cosigning;
 pub mod drawing;
 pub mod engine;
 pub mod eval;
-pub mod form;
 pub mod gallery;
 pub mod guests;
 pub mod handshake;
-pub mod hex;
 pub mod http;
 pub mod log;
-pub mod name;
-pub mod net;
 pub mod node;
-pub mod party;
 pub mod peer;
 pub mod pem;
-pub mod protocol;
-pub mod prss;
 pub mod request;
 pub mod seal;
 pub mod service;
-pub mod share;
 pub mod store;
-pub mod template;
 pub mod timings;
 pub mod tls;
 pub mod token;
 pub mod web;
 pub mod wire;
+
+pub use tumar_mpc::{form, hex, name, net, party, protocol, prss, share, template};

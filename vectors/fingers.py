@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "src/template/finger/weights"
+WEIGHTS = Path(__file__).resolve().parent.parent / "crates/tumar-mpc/src/template/finger/weights"
 CELLS = [((i - 4.5) * 17.0, (j - 4.5) * 17.0) for i in range(10) for j in range(10)]
 CELLS = [(u, v) for u, v in CELLS if u * u + v * v <= 85.0**2]
 SIGMA, SIGMA_DIRECTION, STEP = 28 / 3, 2 * math.pi / 9, math.pi / 3

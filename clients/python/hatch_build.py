@@ -25,7 +25,7 @@ class CustomBuildHook(BuildHookInterface):
             proto, weights, table = origin / "proto", origin / "weights", origin / "reasons.md"
         else:
             repository = root.parent.parent
-            proto, weights = repository / "proto", repository / "src/template/finger/weights"
+            proto, weights = repository / "proto", repository / "crates/tumar-mpc/src/template/finger/weights"
             table = repository / "docs/reasons.md"
         sources = [f"tumar/v1/{name}.proto" for name in MESSAGES]
         if self.target_name == "sdist":

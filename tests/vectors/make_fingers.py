@@ -4,7 +4,7 @@
     make_fingers.py REFERENCE
 
 REFERENCE is the folder of the reference encoder, `reference_encoder.py` (numpy), which computes cylinders and vectors as reals and was
-written apart from the Rust code. The weights are those of src/template/finger/weights. Minutiae are drawn here from a fixed seed: none is
+written apart from the Rust code. The weights are those of crates/tumar-mpc/src/template/finger/weights. Minutiae are drawn here from a fixed seed: none is
 anyone's. Records are written, rows are mapped and quantised, and sets are counted here, too.
 
 `key = value` lines make a case, an empty line ends it, `FAILS = WHY` names the refusal. Reals are little-endian 32-bit floats in
@@ -24,7 +24,7 @@ sys.path.insert(0, sys.argv[1])
 import reference_encoder as reference  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-WEIGHTS = HERE.parent.parent / "src/template/finger/weights"
+WEIGHTS = HERE.parent.parent / "crates/tumar-mpc/src/template/finger/weights"
 
 
 def load(name, *shape):

@@ -59,7 +59,7 @@ func writeReasons() error {
 
 // copyWeights puts them where a package can embed them.
 func copyWeights() error {
-	const from, to = repository + "/src/template/finger/weights", "finger/weights"
+	const from, to = repository + "/crates/tumar-mpc/src/template/finger/weights", "finger/weights"
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}

@@ -119,12 +119,14 @@ impl Summands {
     }
 
     /// The summand of the party that holds this.
-    pub(crate) fn own(&self) -> &[u8] {
+    #[must_use]
+    pub fn own(&self) -> &[u8] {
         &self.bytes[..self.bytes.len() / 2]
     }
 
     /// The summand of the party after it.
-    pub(crate) fn next(&self) -> &[u8] {
+    #[must_use]
+    pub fn next(&self) -> &[u8] {
         &self.bytes[self.bytes.len() / 2..]
     }
 }

@@ -19,7 +19,8 @@ impl Template {
     }
 
     /// The components, row after row: for evaluation, which has nothing to hide from itself.
-    pub(crate) fn components(&self) -> &[i8] {
+    #[must_use]
+    pub fn components(&self) -> &[i8] {
         &self.components
     }
 }
