@@ -35,6 +35,8 @@ AUDIT_RULES = {
     "BAD_SIGNATURE", "UNDER_COSIGNED", "ENTRY_CHANGED", "NO_LOG", "SEARCH_UNAPPROVED", "ADMITTED_TWICE",
 }
 OTHERS = {"NOT_SERVING", "RLIMIT_MEMLOCK", "RUST_LOG", "DECISION_MATCH", "DECISION_NO_MATCH", "PKG_CONFIG", "HTTPS_PROXY"}
+# Where code is.
+SOURCES = ["src", "crates/tumar-client/src", "crates/tumar-mpc/src"]
 # Documents that tell of the past may name what is gone.
 HISTORY = {"CHANGELOG.md"}
 
@@ -236,7 +238,7 @@ def paths(tree: Tree) -> Iterator[Fault]:
                 if not re.match(r"\.ci/|src/|crates/|tests/|docs/|vectors/|benches/|clients/|proto/|fuzz/", path) and not path.endswith(".rs"):
                     continue
                 beside = os.path.normpath(os.path.join(os.path.dirname(name), bare))
-                if not {bare, f"src/{bare}", f"crates/tumar-mpc/src/{bare}", beside} & known:
+                if not {bare, beside, *(f"{root}/{bare}" for root in SOURCES)} & known:
                     yield name, number, f"no such file: {path}"
 
 
@@ -255,7 +257,7 @@ def the_map(tree: Tree) -> Iterator[Fault]:
     if not shown:
         yield "src/lib.rs", 1, "the map is not there"
         return
-    modules = {one for root in ("src", "crates/tumar-mpc/src") for one in re.findall(r"^(?:pub )?mod (\w+);", tree.text(f"{root}/lib.rs"), re.M)}
+    modules = {one for root in SOURCES for one in re.findall(r"^(?:pub )?mod (\w+);", tree.text(f"{root}/lib.rs"), re.M)}
     named = set(re.findall(r"\b(\w+)(?:\.rs|/)(?=[\s,])", shown[1]))
     for one in sorted(modules - named):
         yield "src/lib.rs", 1, f"the map does not have {one}"

@@ -1,7 +1,8 @@
 //! Tumar matches faces and fingerprints for ATMs among three parties of which none ever holds a template.
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
-//! `tumar-mpc` has form, hex, name, net, party, protocol, prss, share and template.
+//! `tumar-mpc` has form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
+//! log, pem, request, seal, timings, tls, token and wire.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
@@ -25,28 +26,19 @@
 //! ```
 
 pub mod audit;
-pub mod client;
 pub mod clocks;
 pub mod cosigning;
 pub mod drawing;
 pub mod engine;
 pub mod eval;
 pub mod gallery;
-pub mod guests;
 pub mod handshake;
 pub mod http;
-pub mod log;
 pub mod node;
 pub mod peer;
-pub mod pem;
-pub mod request;
-pub mod seal;
 pub mod service;
 pub mod store;
-pub mod timings;
-pub mod tls;
-pub mod token;
 pub mod web;
-pub mod wire;
 
+pub use tumar_client::{client, guests, log, pem, request, seal, timings, tls, token, wire};
 pub use tumar_mpc::{form, hex, name, net, party, protocol, prss, share, template};

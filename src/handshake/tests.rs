@@ -1,9 +1,9 @@
 //! Two nodes in one process, and whoever stands between them.
 
 use std::array;
+use std::collections::HashMap;
 
 use super::*;
-use crate::seal::{shows, vectors};
 
 const CONTEXT: Context = Context { policy: [0xc0; 32], models: [0xc1; 32] };
 
@@ -234,4 +234,25 @@ fn no_secret_of_a_run_prints_itself() {
     let b = b.finish(&sent.finish[0], &public(Party::A)).unwrap();
     assert!(!shows(&format!("{b:?} {b:#?}"), b.seed.as_slice()));
     assert_eq!(format!("{b:?}"), "Established(with A)");
+}
+
+/// The answers in `tests/vectors/seal.txt`, which `seal.py` beside it computes apart from this code.
+fn vectors() -> HashMap<&'static str, Vec<u8>> {
+    include_str!("../../tests/vectors/seal.txt")
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, hex)| {
+            let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            (name, digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect())
+        })
+        .collect()
+}
+
+/// Whether a text shows three of the bytes in a row, in decimal or in hex.
+fn shows(text: &str, secret: &[u8]) -> bool {
+    let text: String = text.to_lowercase().split_whitespace().collect();
+    secret.windows(3).any(|run| {
+        let hex = format!("{:02x}{:02x}{:02x}", run[0], run[1], run[2]);
+        text.contains(&hex) || text.contains(&format!("{},{},{}", run[0], run[1], run[2]))
+    })
 }

@@ -69,32 +69,35 @@ impl From<MerkleError> for TilesError {
 
 /// The first `count` hashes or entries of a level make these tiles: index and width of number `index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     /// Of the tile, within its level.
-    pub(crate) index: u64,
+    pub index: u64,
     /// Hashes or entries in it: 1 to 256.
-    pub(crate) width: u64,
+    pub width: u64,
 }
 
 impl Span {
     /// The tile with this index where a level has `count`, more than stand before the tile.
-    pub(crate) fn of(index: u64, count: u64) -> Self {
+    #[must_use]
+    pub fn of(index: u64, count: u64) -> Self {
         Self { index, width: (count - index * WIDTH).min(WIDTH) }
     }
 
     /// Those of the tiles of `count` that were not the same when there were `before`.
-    pub(crate) fn changed(before: u64, count: u64) -> impl DoubleEndedIterator<Item = Self> {
+    pub fn changed(before: u64, count: u64) -> impl DoubleEndedIterator<Item = Self> {
         let first = if before == count { count.div_ceil(WIDTH) } else { before / WIDTH };
         (first..count.div_ceil(WIDTH)).map(move |index| Self::of(index, count))
     }
 
     /// What of the level it covers.
-    pub(crate) fn range(self) -> Range<u64> {
+    #[must_use]
+    pub fn range(self) -> Range<u64> {
         self.index * WIDTH..self.index * WIDTH + self.width
     }
 
     /// Path below the log's directory; `what` is a level or `entries`.
-    pub(crate) fn path(self, what: &str) -> String {
+    #[must_use]
+    pub fn path(self, what: &str) -> String {
         let full = format!("tile/{what}/{}", number(self.index));
         if self.width == WIDTH { full } else { format!("{full}.p/{}", self.width) }
     }
@@ -118,7 +121,7 @@ pub(super) fn hashes(tree: &Tree, level: u32, span: Span) -> &[[u8; 32]] {
 }
 
 /// Levels that a tree of this size has tiles at, with the number of hashes at each.
-pub(crate) fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
+pub fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..8_u32).map(move |level| (level, size >> (8 * level))).take_while(|&(_, count)| count > 0)
 }
 
@@ -241,8 +244,11 @@ impl Writer {
     }
 }
 
-/// Puts a file in its place, below a folder, whole and durable. What is wrong is told with the file's name.
-pub(crate) fn put(place: &Path, content: &[u8]) -> io::Result<()> {
+/// Puts a file in its place, below a folder, whole and durable.
+///
+/// # Errors
+/// [`io::Error`] if it can not be written, with the file's name.
+pub fn put(place: &Path, content: &[u8]) -> io::Result<()> {
     put_unnamed(place, content).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", place.display())))
 }
 
@@ -332,7 +338,8 @@ fn bundle(tree: &Tree, span: Span, entries: &[Vec<u8>]) -> Result<Vec<u8>, Tiles
 }
 
 /// The entries of a bundle that must hold `width`, and nothing after them.
-pub(crate) fn unbundle(mut bytes: &[u8], width: u64) -> Option<Vec<Vec<u8>>> {
+#[must_use]
+pub fn unbundle(mut bytes: &[u8], width: u64) -> Option<Vec<Vec<u8>>> {
     let mut entries = Vec::new();
     for _ in 0..width {
         let (length, rest) = bytes.split_first_chunk()?;

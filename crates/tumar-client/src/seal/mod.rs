@@ -26,12 +26,8 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
-pub(crate) use keys::Encapsulation;
-#[cfg(test)]
-pub(crate) use tests::{shows, vectors};
-
 pub use envelope::{Binding, Envelope, EnvelopeError};
-pub use keys::{EnvelopeKeys, KeyId, KeyIdError, PrivateKey, PublicKey, PublicKeyError};
+pub use keys::{Encapsulation, EnvelopeKeys, KeyId, KeyIdError, PrivateKey, PublicKey, PublicKeyError};
 pub use rest::{BOX_OVERHEAD, Context, RecordKey, StoreKey, WRAPPED_KEY};
 
 /// Bytes of an X-Wing public key.
@@ -62,21 +58,23 @@ pub struct NoRandomness;
 ///
 /// # Errors
 /// [`NoRandomness`] if it gives none.
-pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NoRandomness> {
+pub fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NoRandomness> {
     let mut bytes = Zeroizing::new([0; N]);
     SystemRandom::new().fill(bytes.as_mut_slice()).map_err(|_| NoRandomness)?;
     Ok(bytes)
 }
 
 /// SHA-256.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, bytes).as_ref());
     out
 }
 
 /// Joins the fields, each with its length in front (64 bits, big-endian): two different lists never give one string.
-pub(crate) fn framed(fields: &[&[u8]]) -> Vec<u8> {
+#[must_use]
+pub fn framed(fields: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(fields.iter().map(|field| 8 + field.len()).sum());
     for field in fields {
         out.extend_from_slice(&(field.len() as u64).to_be_bytes());

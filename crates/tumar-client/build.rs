@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=proto");
-    let files =
-        protox::compile(["tumar/v1/matching.proto", "tumar/v1/audit.proto", "tumar/peer/v1/peer.proto"], ["proto"])?;
+    println!("cargo::rerun-if-changed=../../proto");
+    let files = protox::compile(
+        ["tumar/v1/matching.proto", "tumar/v1/audit.proto", "tumar/peer/v1/peer.proto"],
+        ["../../proto"],
+    )?;
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
     // Read by whoever asks a node's public port: what the nodes say to each other is not among it.
     let mut public = files.clone();

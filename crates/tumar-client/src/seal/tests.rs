@@ -69,8 +69,8 @@ impl Names {
 }
 
 /// The answers in `tests/vectors/seal.txt`, which `seal.py` beside it computes apart from this code.
-pub(crate) fn vectors() -> HashMap<&'static str, Vec<u8>> {
-    include_str!("../../tests/vectors/seal.txt")
+fn vectors() -> HashMap<&'static str, Vec<u8>> {
+    include_str!("../../../../tests/vectors/seal.txt")
         .lines()
         .filter_map(|line| line.split_once(" = "))
         .map(|(name, hex)| {
@@ -331,7 +331,7 @@ fn a_box_with_any_byte_changed_or_missing_does_not_open() {
 }
 
 /// Whether a text shows three of the bytes in a row, in decimal or in hex.
-pub(crate) fn shows(text: &str, secret: &[u8]) -> bool {
+fn shows(text: &str, secret: &[u8]) -> bool {
     let text: String = text.to_lowercase().split_whitespace().collect();
     secret.windows(3).any(|run| {
         let hex = format!("{:02x}{:02x}{:02x}", run[0], run[1], run[2]);

@@ -128,7 +128,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`NoRandomness`] if the system gives none.
-    pub(crate) fn encapsulate(&self, info: &[u8]) -> Result<Encapsulation, NoRandomness> {
+    pub fn encapsulate(&self, info: &[u8]) -> Result<Encapsulation, NoRandomness> {
         Ok(self.encapsulate_from(info, &*random()?))
     }
 
@@ -152,11 +152,11 @@ impl PublicKey {
 }
 
 /// A fresh secret, and the bytes from which the holder of the private key finds it.
-pub(crate) struct Encapsulation {
+pub struct Encapsulation {
     /// To send.
-    pub(crate) bytes: Box<[u8; ENCAPSULATED]>,
+    pub bytes: Box<[u8; ENCAPSULATED]>,
     /// To keep.
-    pub(crate) secret: Zeroizing<[u8; 32]>,
+    pub secret: Zeroizing<[u8; 32]>,
 }
 
 /// The exporter context of the handshake's secrets.
@@ -213,7 +213,8 @@ impl PrivateKey {
     ///
     /// Bytes that the peer did not make with this key give an unrelated secret, not an error (ML-KEM rejects implicitly):
     /// the caller authenticates them.
-    pub(crate) fn decapsulate(&self, encapsulated: &[u8; ENCAPSULATED], info: &[u8]) -> Zeroizing<[u8; 32]> {
+    #[must_use]
+    pub fn decapsulate(&self, encapsulated: &[u8; ENCAPSULATED], info: &[u8]) -> Zeroizing<[u8; 32]> {
         let encapped = <XWing as Kem>::EncappedKey::from_bytes(encapsulated).expect("the length is the type's");
         let context =
             hpke::setup_receiver::<ExportOnlyAead, HkdfSha256, XWing>(&OpModeR::Base, &self.inner, &encapped, info)
