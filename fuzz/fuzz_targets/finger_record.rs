@@ -1,7 +1,7 @@
 //! Finger minutiae records from anyone: read, and encoded where they read.
 //!
 //! `cargo +nightly fuzz run finger_record -- -max_len=4096`, from the crate's root. The same target runs on stable, from a seed, in
-//! `tests/mpc/fuzz_records.rs`.
+//! `tests/parts/fuzz_records.rs`.
 #![no_main]
 
 #[path = "../../tests/support/fingerprints/target.rs"]

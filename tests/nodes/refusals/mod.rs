@@ -83,7 +83,7 @@ const NOT_CALLED_UP: [&str; 22] = [
     "NODE_C_DISTRUSTED",
     // Others must be under way: tests/alone/overload.rs.
     "ATTEMPTS_IN_FLIGHT",
-    // Messages of the protocol must be falsified: tests/mpc/cheating.rs does.
+    // Messages of the protocol must be falsified: tests/parts/cheating.rs does.
     "PEERS_DISAGREE",
     "RUN_FAILED",
     // The disk must be full, or a folder not to be written: tests/processes/disk.rs sees to it.
