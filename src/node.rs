@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod daily;
 mod descriptors;
+mod error;
 mod health;
 mod keys;
 mod own;
@@ -20,7 +21,6 @@ mod stop;
 mod troubles;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,129 +37,31 @@ pub use check::{Finding, Verdict, check, worst};
 pub use config::{AuditConfig, Config, IssuerConfig, LimitsConfig, PeerAuditConfig, PeerConfig, WitnessConfig};
 pub use control::{ask_backup, summary};
 pub use descriptors::{LEAST as LEAST_DESCRIPTORS, raise as raise_descriptors};
+pub use error::NodeError;
 pub use keys::Keys;
 pub use restore::{Restore, RestoreError, Restored, restore};
 
 use crate::clocks::{Clock, Clocks};
 use crate::engine::{Counters, Ground, KeyRing, Leader, Parts, Resources, ToldKey};
-use crate::form::FormError;
 use crate::handshake::Context as Terms;
-use crate::log::access::{AccessLog, LogError};
+use crate::log::access::AccessLog;
 use crate::log::note::{NoteSigner, VerifierKey};
 use crate::log::witness::Witness;
 use crate::party::Party;
 use crate::peer::{Behind, Breaks, Listener, MAX_FRAME, Own, Peers, Remote};
-use crate::pem::KeyFault;
 use crate::service::{Gate, MAX_SMALL, host};
 use crate::store::{Store, StoreError};
-use crate::template::model::{Models, ModelsError};
-use crate::tls::{Pinned, Secured, TlsError};
-use crate::token::{OfficersError, Policy, PolicyError, TrustError};
-use crate::web::WebError;
+use crate::template::model::Models;
+use crate::tls::{Pinned, Secured};
+use crate::token::Policy;
 use crate::wire::peer::v1::peer_service_server::PeerServiceServer;
 use believed::verifier;
 use daily::Card;
 use reload::Reload;
 use stop::{Servers, Stop, stopped};
 
-/// A node that can not start. Fix the configuration; nothing was served.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// A file that can not be read.
-    #[error("{}", .0.display())]
-    File(PathBuf, #[source] std::io::Error),
-    /// A configuration that does not have its form.
-    #[error("{}", .0.display())]
-    Config(PathBuf, #[source] FormError),
-    /// Peers that are not the two others, each once.
-    #[error("peers must be the two other parties, each once")]
-    Peers,
-    /// A key file that does not hold its key.
-    #[error("{}", .0.display())]
-    Key(PathBuf, #[source] KeyFault),
-    /// A time that is too short or too long.
-    #[error("{key} must be 0.001 to {most} hours")]
-    Hours {
-        /// Which.
-        key: &'static str,
-        /// The longest that it may be.
-        most: u32,
-    },
-    /// The system allows too few open files.
-    #[error(
-        "the system allows {limit} open files, and a node needs {LEAST_DESCRIPTORS}: raise it, by ulimit -n or systemd's LimitNOFILE"
-    )]
-    Descriptors {
-        /// How many it allows.
-        limit: usize,
-    },
-    /// A number of connections that is too small or too large.
-    #[error("limits.{key} must be 8 to {most}: the system allows {limit} open files")]
-    Connections {
-        /// Which.
-        key: &'static str,
-        /// The largest that it may be.
-        most: usize,
-        /// Files that may be open.
-        limit: usize,
-    },
-    /// An address that can not be listened on.
-    #[error("{0}: can not listen")]
-    Listen(String, #[source] std::io::Error),
-    /// The models table.
-    #[error("{}", .0.display())]
-    Models(PathBuf, #[source] ModelsError),
-    /// The policy.
-    #[error("{}", .0.display())]
-    Policy(PathBuf, #[source] PolicyError),
-    /// The keys of an issuer of tokens.
-    #[error("{}", .0.display())]
-    Issuer(PathBuf, #[source] TrustError),
-    /// Whose tokens are believed, for calls by which address.
-    #[error("the issuers or bases of the configuration are not valid")]
-    Trust(#[from] TrustError),
-    /// The officers.
-    #[error("{}", .0.display())]
-    Officers(PathBuf, #[source] OfficersError),
-    /// A file of a certificate or its key.
-    #[error("{}", .0.display())]
-    Certificate(PathBuf, #[source] TlsError),
-    /// Certificates and keys that do not go together.
-    #[error("certificates and keys")]
-    Tls(#[from] TlsError),
-    /// No store beside a log that was published: a new one would fork it.
-    #[error(
-        "{} is not there, and {} holds a published log: is the volume of data mounted? Put the newest store back, or restore a backup: \
-         see docs/backup.md", store.display(), log.display()
-    )]
-    NoStore {
-        /// Where it should be.
-        store: PathBuf,
-        /// Where the log is.
-        log: PathBuf,
-    },
-    /// The store.
-    #[error("the store can not be opened")]
-    Store(#[from] StoreError),
-    /// The access log.
-    #[error("the access log can not be opened")]
-    Log(#[from] LogError),
-    /// A node whose log this one is to show or to cosign, and whose keys it was not given.
-    #[error("[peers.audit] of node {0} is missing")]
-    Auditors(Party),
-    /// A key of a log or a witness that is none.
-    #[error("a log key or witness key in the configuration is not a C2SP verifier key")]
-    VerifierKey,
-    /// A certificate that another node's port for auditors must lead to.
-    #[error("{}", .0.display())]
-    Web(PathBuf, #[source] WebError),
-    /// Its log is not the one that a peer cosigned.
-    #[error(transparent)]
-    Behind(#[from] Behind),
-    /// The server reflection of the service.
-    #[error("the service's descriptors are not valid")]
-    Reflection(#[from] tonic_reflection::server::Error),
-}
+/// Seconds between two sweeps of what has expired.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// A node that runs.
 pub struct Node {
@@ -186,7 +88,8 @@ pub struct Node {
 /// A boxed future: a node is compiled here once, and not in everything that starts one.
 #[must_use = "futures do nothing unless polled"]
 pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result<Node, NodeError>> + Send>> {
-    Box::pin(open(config, clock))
+    let file = config.file().to_owned();
+    Box::pin(async move { open(config, clock).await.map_err(|error| error.of(&file)) })
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {

@@ -52,11 +52,19 @@ pub enum PinsError {
         source: FormError,
     },
     /// Not one `[[node]]` for each of A, B and C, in this order.
-    #[error("auditor.toml must pin the nodes A, B and C, in this order")]
+    #[error("[[node]] must stand three times, for A, B and C in this order")]
     Nodes,
     /// More cosignatures than anybody could give.
     #[error("cosignatures must be at most {0}: the two other nodes, and the witnesses")]
     Cosignatures(usize),
+    /// One of the two above, of a file.
+    #[error("{}: {source}", path.display())]
+    At {
+        /// Which.
+        path: PathBuf,
+        /// What.
+        source: Box<PinsError>,
+    },
     /// A policy that is none.
     #[error("{}: {source}", path.display())]
     Policy {
@@ -164,9 +172,10 @@ impl Pins {
         let text = text_of(path)?;
         let file: File = form::parse(&text).map_err(|source| PinsError::Form { path: path.to_owned(), source })?;
         let nodes: Vec<_> = file.node.into_iter().map(|node| pin(node, folder)).collect();
-        let nodes = nodes.try_into().map_err(|_| PinsError::Nodes)?;
+        let at = |source| PinsError::At { path: path.to_owned(), source: Box::new(source) };
+        let nodes = nodes.try_into().map_err(|_| at(PinsError::Nodes))?;
         let witnesses = file.witness.into_iter().map(|witness| witness.key).collect();
-        let mut pins = Self::new(file.deployment, nodes, witnesses, file.cosignatures)?;
+        let mut pins = Self::new(file.deployment, nodes, witnesses, file.cosignatures).map_err(at)?;
         pins.folder = file.policies;
         pins.read_policies(&folder.join(&pins.folder))?;
         Ok(pins)

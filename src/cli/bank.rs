@@ -113,7 +113,7 @@ impl Outage {
                     Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted
                 ),
             },
-            ClientError::Unreachable(_) | ClientError::Unanswered(_) => true,
+            ClientError::Unreachable { .. } | ClientError::Unanswered(_) => true,
             ClientError::Untrusted { .. }
             | ClientError::Committee(_)
             | ClientError::Receipt(_)

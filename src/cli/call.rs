@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tumar::client::{
-    Answer, Client, ClientConfig, ClientError, ErasureCertificate, ReceiptFault, Receipts, SubjectKey, Target,
-};
+use tumar::client::{Answer, Client, ClientError, ErasureCertificate, ReceiptFault, Receipts, SubjectKey, Target};
 use tumar::name::{GalleryName, PurposeName, Subject};
 use tumar::party::Party;
 use tumar::request::{Method, Minute};
@@ -35,7 +33,7 @@ pub(super) struct Caller {
 impl Caller {
     /// A connection, the token and the gallery.
     pub(super) async fn connect(self) -> Result<(Client, String, GalleryName), Failure> {
-        let config = ClientConfig::read(&self.client)?;
+        let config = files::client_config(&self.client)?;
         let gallery = match self.gallery {
             Some(gallery) => gallery,
             None => token::customers(&config.relying_party)?,
@@ -235,7 +233,7 @@ pub(super) struct Erase {
     /// A purpose of the policy that allows it
     #[arg(long, default_value = "erasure")]
     purpose: PurposeName,
-    /// A new file for the certificate; it is printed if none is given
+    /// A new file for the certificate; it is printed if none is given, or saved as SUBJECT.erased.json if there is no standard output
     #[arg(long)]
     out: Option<PathBuf>,
     /// Repeat the saved request of an erasure whose result is not known; it is beside the certificate, as FILE.request, or
@@ -249,16 +247,15 @@ const CERTIFICATE: usize = 32 * 1024;
 
 impl Erase {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let mut pending = match &self.out {
-            Some(out) => Pending::beside(out),
-            None => Pending::beside(&printed(&self.whom.subject)),
-        };
+        // What is printed to nobody is lost.
+        let out = self.out.or_else(|| output::is_nowhere().then(|| printed(&self.whom.subject)));
+        let mut pending = Pending::beside(out.as_deref().unwrap_or(&printed(&self.whom.subject)));
         let saved = if self.resume { Some(pending.read(Method::Erase, &self.whom.subject)?) } else { None };
         if saved.is_none() {
             pending.is_none()?;
         }
         // An erasure can not be undone, and the certificate is all that is left of the person.
-        let reserved = self.out.as_deref().map(|out| Reserved::new(out, 0o644, CERTIFICATE)).transpose()?;
+        let reserved = out.as_deref().map(|out| Reserved::new(out, 0o644, CERTIFICATE)).transpose()?;
         let Line { client, token, target } = self.whom.connect(self.purpose).await?;
         let prepared = match saved {
             Some(prepared) => prepared,
@@ -277,6 +274,9 @@ impl Erase {
         };
         let certificate = client.certificate(&prepared, &answer).ok_or(ClientError::from(ReceiptFault::Decision))?;
         let code = deliver(&certificate, &target.subject, reserved, json)?;
+        if let Some(out) = out.filter(|_| output::is_nowhere()) {
+            eprintln!("The certificate of erasure is in {}.", out.display());
+        }
         pending.end();
         Ok(code)
     }
@@ -358,7 +358,7 @@ pub(super) struct Certificate {
 
 impl Certificate {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let config = ClientConfig::read(&self.client)?;
+        let config = files::client_config(&self.client)?;
         let certificate = ErasureCertificate::from_json(&read_lossy(&self.file)?)?;
         certificate.verify(&config.nodes, &config.deployment)?;
         if json {
@@ -438,7 +438,7 @@ pub(super) struct ShowCommittee {
 
 impl ShowCommittee {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let client = Client::connect(ClientConfig::read(&self.client)?, clock::now).await?;
+        let client = Client::connect(files::client_config(&self.client)?, clock::now).await?;
         let committee = client.committee();
         let nodes = &client.config().nodes;
         if json {

@@ -295,50 +295,8 @@ impl Failure {
             | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
             Self::Restore(RestoreError::NobodySaid)
             | Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
-            Self::Erasure(CertificateError::Form)
-            | Self::Pins(_)
-            | Self::NoPins(_)
-            | Self::Fetch(FetchError::File { .. } | FetchError::Certificate { .. } | FetchError::Mirror(_))
-            | Self::SubjectKey
-            | Self::Config(_)
-            | Self::Node(_)
-            | Self::Backup(_)
-            | Self::Together
-            | Self::NoSocket(_)
-            | Self::Restore(_)
-            | Self::Store(_)
-            | Self::File { .. }
-            | Self::NotEmpty(_)
-            | Self::Host
-            | Self::Ports
-            | Self::Name(_)
-            | Self::Array { .. }
-            | Self::Row { .. }
-            | Self::Face { .. }
-            | Self::NoCapture
-            | Self::Samples { .. }
-            | Self::Position(_)
-            | Self::Record { .. }
-            | Self::Finger { .. }
-            | Self::NotAFingers
-            | Self::Model
-            | Self::Models { .. }
-            | Self::Template(_)
-            | Self::Key(_)
-            | Self::KeyFile { .. }
-            | Self::Officer(_)
-            | Self::Certificate(_)
-            | Self::Randomness
-            | Self::Runtime(_)
-            | Self::Begun(_)
-            | Self::NotBegun(_)
-            | Self::NodeEnded(_)
-            | Self::People { .. }
-            | Self::NoPairs { .. }
-            | Self::Table { .. }
-            | Self::Fusion
-            | Self::Shared(_)
-            | Self::Size => 2,
+            // What was given is wrong, or this machine.
+            _ => 2,
         })
     }
 }
@@ -347,7 +305,7 @@ fn of_client(error: &ClientError) -> u8 {
     match error {
         ClientError::Refused(refusal) if matches!(refusal.code, Code::Unavailable | Code::DeadlineExceeded) => 4,
         ClientError::Refused(_) => 3,
-        ClientError::Unreachable(_) | ClientError::Unanswered(_) => 4,
+        ClientError::Unreachable { .. } | ClientError::Unanswered(_) => 4,
         ClientError::Untrusted { .. } | ClientError::Committee(_) | ClientError::Receipt(_) => 5,
         ClientError::Input(_) | ClientError::Tls(_) => 2,
     }

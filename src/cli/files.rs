@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tumar::client::ClientConfig;
 use tumar::token::jws::JwsError;
 use zeroize::Zeroizing;
 
@@ -33,14 +34,26 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
 /// A private key, PKCS#8 in DER or PEM. That others may read it is told.
 pub(super) fn read_key<K>(path: &Path, of: fn(&[u8]) -> Result<K, JwsError>) -> Result<K, Failure> {
     let pkcs8 = Zeroizing::new(read(path)?);
-    let mode = fs::metadata(path).map_err(at(path))?.permissions().mode() & 0o777;
+    tell_if_open(path)?;
+    of(&pkcs8).map_err(|source| Failure::KeyFile { path: path.to_owned(), source })
+}
+
+/// A client's configuration, with the same warning of its proof key.
+pub(super) fn client_config(path: &Path) -> Result<ClientConfig, Failure> {
+    let config = ClientConfig::read(path)?;
+    tell_if_open(&config.proof_key_file)?;
+    Ok(config)
+}
+
+fn tell_if_open(key: &Path) -> Result<(), Failure> {
+    let mode = fs::metadata(key).map_err(at(key))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         eprintln!(
             "tumar: warning: {}: others than its owner can read this key (mode {mode:o}): chmod 600",
-            path.display()
+            key.display()
         );
     }
-    of(&pkcs8).map_err(|source| Failure::KeyFile { path: path.to_owned(), source })
+    Ok(())
 }
 
 /// Writes a new file that everybody may read.

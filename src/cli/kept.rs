@@ -90,7 +90,7 @@ fn is_undone(error: &ClientError) -> bool {
             is_final || refusal.reason == "CHANGE_REFUSED"
         }
         ClientError::Untrusted { .. } | ClientError::Input(_) | ClientError::Tls(_) => true,
-        ClientError::Unreachable(_)
+        ClientError::Unreachable { .. }
         | ClientError::Unanswered(_)
         | ClientError::Committee(_)
         | ClientError::Receipt(_) => false,

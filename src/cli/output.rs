@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -38,6 +39,13 @@ pub(super) fn line(text: fmt::Arguments<'_>) {
 /// Writes a line to standard error, if anybody takes it.
 pub(super) fn aside(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether standard output is the null device: given so, or put there at the start because the command had none.
+pub(super) fn is_nowhere() -> bool {
+    let (Ok(null), Ok(out)) = (std::fs::metadata("/dev/null"), rustix::fs::fstat(io::stdout())) else { return false };
+    rustix::fs::FileType::from_raw_mode(out.st_mode) == rustix::fs::FileType::CharacterDevice
+        && out.st_rdev == null.rdev()
 }
 
 /// Writes all of a text, and tells whether that could be done: for what must not be lost.

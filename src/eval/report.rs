@@ -8,6 +8,7 @@ use super::curve::{Curve, Point, Resampling};
 use super::groups::Groups;
 use super::plot::{det, histogram, per_cent};
 use super::rates::TARGETS;
+use super::samples::NoTemplate;
 use super::search::Searches;
 use super::text::{in_per_cent, sign};
 use super::wolves::Wolves;
@@ -25,6 +26,8 @@ pub struct Report {
     pub method: Vec<String>,
     /// How intervals were found.
     pub resampling: Resampling,
+    /// Samples that gave no template.
+    pub failures: Vec<NoTemplate>,
     /// Comparators, side by side.
     pub curves: Vec<Curve>,
     /// Decisions that are made of two: false match and false non-match rate of each.
@@ -206,6 +209,13 @@ impl Report {
         for (place, curve) in self.curves.iter().enumerate() {
             page.push_str(&section(curve, place));
         }
+        if !self.failures.is_empty() {
+            page.push_str("<h2>Samples without a template</h2>\n<ul>\n");
+            for NoTemplate { sample, why } in &self.failures {
+                let _ = writeln!(page, "<li>{}: {}</li>", escape(sample), escape(why));
+            }
+            page.push_str("</ul>\n");
+        }
         if !self.rules.is_empty() {
             let (head, rows) = self.rule_table();
             page.push_str("<h2>Decisions made of two</h2>\n");
@@ -287,6 +297,9 @@ mod tests {
             date: None,
             method: common_method(resampling),
             resampling,
+            failures: [("a.fmr", "cut off"), ("b&.fmr", "no view")]
+                .map(|(sample, why)| NoTemplate { sample: sample.to_owned(), why: why.to_owned() })
+                .into(),
             curves: vec![curve],
             rules: vec![Rule { name: "any".to_owned(), fmr: 0.001, fnmr: 0.01 }],
             searches: vec![Searches::measure("a & b", scores.crowd(), [60, 70, 80], level)],
@@ -306,6 +319,7 @@ mod tests {
         }
         assert!(one.contains("Faces &lt;here&gt;") && one.contains("a &amp; b") && !one.contains("a & b"));
         assert!(one.contains("2 of them without a template (FTE 2.44 %)"));
+        assert!(one.contains("<li>a.fmr: cut off</li>\n<li>b&amp;.fmr: no view</li>"));
     }
 
     #[test]
@@ -316,6 +330,7 @@ mod tests {
         let json = report.to_json();
         let curve = &json["curves"][0];
         assert_eq!((curve["genuine"].as_u64(), curve["failures"].as_u64()), (Some(120), Some(2)));
+        assert_eq!(json["failures"][0], serde_json::json!({ "sample": "a.fmr", "why": "cut off" }));
         assert_eq!(curve["points"].as_array().unwrap().len(), 4);
         assert_eq!(curve["points"][3]["support"], "unsupported");
         assert!(curve["eer"]["interval"]["low"].as_f64() <= curve["eer"]["value"].as_f64());

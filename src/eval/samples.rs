@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::compare::{in_levels, unit};
 use super::crowd::Crowd;
 use super::curve::{Curve, Resampling};
@@ -37,8 +39,17 @@ pub struct Samples {
     pub model: Model,
     /// Those that there are, in the order of their table.
     pub list: Vec<Sample>,
-    /// How many lines of the table gave no template.
-    pub failures: usize,
+    /// Lines of the table that gave no template: failures to enrol.
+    pub failures: Vec<NoTemplate>,
+}
+
+/// A sample that gave no template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoTemplate {
+    /// Which: its file, with the row if it has several.
+    pub sample: String,
+    /// Why.
+    pub why: String,
 }
 
 impl Samples {
@@ -111,7 +122,7 @@ impl Samples {
 
     /// Measures the model on all pairs.
     pub fn measure(&self, by: Resampling, progress: impl Fn(u64) + Sync) -> Curve {
-        Curve::measure(self.model.id().as_str(), unit(&self.model), &self.scores(progress), self.failures, by)
+        Curve::measure(self.model.id().as_str(), unit(&self.model), &self.scores(progress), self.failures.len(), by)
     }
 }
 
@@ -158,7 +169,7 @@ mod tests {
                 list.push(Sample { set: String::new(), person: format!("p{person}"), group: None, template });
             }
         }
-        let samples = Samples { model: model.clone(), list, failures: 0 };
+        let samples = Samples { model: model.clone(), list, failures: Vec::new() };
         let curve = samples.measure(Resampling { replicates: 20, seed: 2 }, |_| ());
         assert_eq!((curve.genuine, curve.impostor, curve.unit), (360, 60 * 59 * 16 / 2, "cosine"));
         let table = Models::parse(&model_toml(&model, &curve)).unwrap();

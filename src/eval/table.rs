@@ -3,8 +3,11 @@
 //! A table that could be read in two ways is refused with its line: text that is not UTF-8, a quote that does not stand around a
 //! whole cell, a column or a row that is there twice. What a spreadsheet adds (a byte order mark, CR LF, quotes) is read.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// Why a table was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +129,7 @@ impl Table {
         let header = lines.next().ok_or(TableError::Empty)?.cells;
         let expected = header.len();
         let lines = lines.map(|line| match line.cells.len() {
-            found if found == expected => Ok(line),
+            found if found == expected => Ok(line.composed(&header)),
             found => Err(TableError::Cells { line: line.number, expected, found }),
         });
         let lines = lines.collect::<Result<_, _>>()?;
@@ -190,6 +193,19 @@ fn misquoted(text: &str) -> Option<usize> {
 }
 
 impl Line {
+    /// One name of a person in two forms of Unicode is one person: cells are in its form NFC. A file's name is as it is on the disk.
+    fn composed(mut self, header: &[String]) -> Self {
+        let nfc = ComposingNormalizerBorrowed::new_nfc();
+        for (cell, column) in self.cells.iter_mut().zip(header) {
+            if column != "file"
+                && let Cow::Owned(composed) = nfc.normalize(cell)
+            {
+                *cell = composed;
+            }
+        }
+        self
+    }
+
     fn text(&self, column: &'static str, place: usize) -> Result<&str, TableError> {
         match self.cells[place].as_str() {
             "" => Err(TableError::Blank { line: self.number, column }),
@@ -326,6 +342,16 @@ mod tests {
         let labels = face_labels(quoted.replace(",,y", ",c,x").as_bytes(), 3).unwrap();
         assert_eq!((labels[0].identity.as_str(), labels[0].group.as_deref()), ("a, \"b\"", Some("x\ny")));
         assert_eq!(labels[2].row, 2);
+    }
+
+    #[test]
+    fn one_name_in_two_forms_of_unicode_is_one_person() {
+        let labels = face_labels("row,identity\n0,Jos\u{e9}\n1,Jose\u{301}\n".as_bytes(), 2).unwrap();
+        assert_eq!(labels[0].identity, labels[1].identity);
+        let files = finger_labels("file,db,finger\nJose\u{301}.fmr,x,\u{439}\n".as_bytes()).unwrap();
+        assert_eq!((files[0].file.as_str(), files[0].finger.as_str()), ("Jose\u{301}.fmr", "\u{439}"));
+        let two = finger_labels("file,db,finger\na.fmr,x,\u{438}\u{306}\n".as_bytes()).unwrap();
+        assert_eq!(two[0].finger, files[0].finger);
     }
 
     #[test]

@@ -54,7 +54,11 @@ enum Seen {
 /// Looks at everything that a start needs, in this order.
 pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
-    findings.tell("configuration", configuration(config), "correct the named file");
+    findings.tell(
+        "configuration",
+        configuration(config).map_err(|error| error.of(config.file())),
+        "correct the named file",
+    );
     let keys = Keys::read(&config.path(&config.keys));
     let key =
         keys.as_ref().ok().map(|keys| VerifierKey::new(log_name(&config.deployment, config.party), keys.log.public()));

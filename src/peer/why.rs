@@ -172,7 +172,7 @@ impl LinkError {
             Self::Refused(status) if status.code() == tonic::Code::PermissionDenied || is_alert(status) => {
                 Check::Certificate
             }
-            Self::Gone | Self::Dial(DialError::Transport(_)) | Self::Refused(_) => Check::Reached,
+            Self::Gone | Self::Dial(DialError::Transport { .. }) | Self::Refused(_) => Check::Reached,
             Self::Handshake(error) => check_of(*error),
             Self::OutOfPlace => Check::Form,
             Self::Node => Check::NodeKeys,

@@ -147,6 +147,23 @@ fn a_watch_reads_its_token_again_for_each_look() {
 }
 
 #[test]
+fn a_watch_whose_last_look_was_refused_does_not_end_well() {
+    let served = tempfile::tempdir().unwrap();
+    Logs::of(300).write(served.path());
+    let site = Site::of(served.path(), &[HALF]);
+    let folder = folder(&pins_at([&site.url; 3]), &Logs::empty());
+    fs::remove_dir_all(folder.path().join("mirror")).unwrap();
+    fs::write(folder.path().join("token"), "e30.eyJleHAiOjV9.e30").unwrap();
+    for rounds in [1, 2] {
+        let watch = "audit watch --mirror mirror --token token --interval 1 --looks 0 --patience 9 --rounds";
+        let (code, output) = tumar(folder.path(), &format!("{watch} {rounds}"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(code, Some(0), "{errors}");
+        assert!(errors.contains("refused the token: it expired at 1970-01-01 00:00 UTC"), "{errors}");
+    }
+}
+
+#[test]
 fn uses_that_nobody_looked_for_are_not_none() {
     let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
     let folder = folder(&logs::pins(), &Logs::of(300).later());

@@ -17,7 +17,7 @@ fn samples(set: &str, model: &str) -> Option<Samples> {
         group: None,
         template: quantise(row.as_slice().unwrap(), &model).unwrap(),
     });
-    Some(Samples { list: list.collect(), model, failures: 0 })
+    Some(Samples { list: list.collect(), model, failures: Vec::new() })
 }
 
 /// EER in per cent, then 100 % less FNMR at FMR 1e-3, 1e-4 and 1e-5, each as the description prints it.

@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod prints;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use ndarray::Array2;
+use prints::{Dice, capture, sketch};
 use serde_json::Value;
 use tempfile::TempDir;
 use tumar::eval::draw::Draw;
+use tumar::template::finger::record::Standard;
 
 /// Six people with four embeddings each, near to one another, and the table of their labels.
 fn data(folder: &Path) {
@@ -26,6 +30,11 @@ fn data(folder: &Path) {
 
 fn eval(folder: &Path, line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tumar")).arg("eval").args(line.split(' ')).current_dir(folder).output().unwrap()
+}
+
+/// The same finger gives the same record.
+fn record(finger: u64) -> Vec<u8> {
+    sketch(Standard::Iso19794, vec![capture(&mut Dice(finger), 2, 0, 30)]).bytes()
 }
 
 const FACES: &str = "faces --embeddings faces.npy --labels labels.csv --model sface128 --replicates 50";
@@ -161,5 +170,40 @@ fn what_does_not_fit_is_named_with_its_file_and_its_line() {
     fs::write(folder.path().join("index.csv"), "file,db,finger\na.fmr,x,1\n").unwrap();
     fs::write(folder.path().join("a.fmr"), "FMR\0 20\0").unwrap();
     refused("fingers --records . --out new", "a.fmr: ");
+    refused("fingers --records . --out new", "index.csv: there are no genuine pairs");
     assert!(!folder.path().join("new").exists());
+}
+
+#[test]
+fn a_sample_without_a_template_is_named_and_counted_and_the_rest_is_evaluated() {
+    let folder = TempDir::new().unwrap();
+    data(folder.path());
+    let mut faces: Array2<f32> = ndarray_npy::read_npy(folder.path().join("faces.npy")).unwrap();
+    faces.row_mut(3).fill(0.0);
+    faces[[17, 5]] = f32::NAN;
+    ndarray_npy::write_npy(folder.path().join("faces.npy"), &faces).unwrap();
+    let output = eval(folder.path(), &format!("{FACES} --wolves 0 --out faces --json"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    for row in ["faces.npy, row 3: the embedding is zero", "faces.npy, row 17: "] {
+        assert!(errors.contains(row), "{errors}");
+    }
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["curves"][0]["samples"], &report["curves"][0]["failures"]), (&22.into(), &2.into()));
+    assert_eq!(report["failures"][0]["sample"], "faces.npy, row 3");
+
+    let mut index = "file,db,finger\n".to_owned();
+    for print in 0..6 {
+        writeln!(index, "{print}.fmr,x,{}", print / 2).unwrap();
+        let record = if print == 5 { b"FMR\0 20\0".to_vec() } else { record(print / 2) };
+        fs::write(folder.path().join(format!("{print}.fmr")), record).unwrap();
+    }
+    fs::write(folder.path().join("index.csv"), index).unwrap();
+    let output = eval(folder.path(), "fingers --records . --replicates 50 --wolves 0 --out fingers --json");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains("./5.fmr: ") && errors.contains("counted as a failure to enrol"), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["curves"][0]["samples"], &report["curves"][0]["failures"]), (&5.into(), &1.into()));
+    assert_eq!(report["failures"][0]["sample"], "./5.fmr");
 }

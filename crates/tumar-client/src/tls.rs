@@ -250,7 +250,7 @@ impl Dialler {
         let endpoint = Self::endpoint(address)?;
         endpoint.connect_with_connector(self.at(address)).await.map_err(|error| match untrusted(&error) {
             Some(fault) => DialError::Untrusted { address: address.to_owned(), fault },
-            None => error.into(),
+            None => DialError::Transport { address: address.to_owned(), error },
         })
     }
 
@@ -288,8 +288,14 @@ pub enum DialError {
         fault: Untrusted,
     },
     /// Nobody there.
-    #[error("no connection")]
-    Transport(#[from] tonic::transport::Error),
+    #[error("no connection to {address}")]
+    Transport {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        error: tonic::transport::Error,
+    },
 }
 
 /// Why a server is not believed to be who it should be. To ask again does not help.

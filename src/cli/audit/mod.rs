@@ -82,6 +82,7 @@ impl Where {
             | PinsError::Form { .. }
             | PinsError::Nodes
             | PinsError::Cosignatures(_)
+            | PinsError::At { .. }
             | PinsError::Policy { .. }) => error.into(),
         })?;
         Ok((pins, Mirror::new(&self.mirror)))

@@ -47,6 +47,7 @@ impl Watch {
                 look.alarm();
                 return Ok(look.verdict.code().into());
             }
+            let mut unheard = None;
             for (party, error) in look.fetched.failures {
                 let may_pass = self.may_pass(&error, round);
                 let failure = failed(error, token.as_deref());
@@ -59,12 +60,14 @@ impl Watch {
                     eprintln!("ALARM: reading the log of node {party} failed {} times in a row", self.patience);
                     return Err(failure);
                 }
+                unheard = Some(failure);
             }
             for party in look.answered {
                 silent[party] = 0;
             }
             if output::is_lost() || self.rounds.is_some_and(|rounds| round >= rounds) {
-                return Ok(look.verdict.code().into());
+                // What the last look did not see is not well.
+                return unheard.map_or_else(|| Ok(look.verdict.code().into()), Err);
             }
             std::thread::sleep(Duration::from_secs(self.interval));
             if self.source.is_renewed() {

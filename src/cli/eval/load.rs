@@ -1,14 +1,16 @@
 //! From files to samples: embeddings with labels, records with an index.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tumar::eval::samples::{Sample, Samples};
+use tumar::eval::samples::{NoTemplate, Sample, Samples};
 use tumar::eval::table::{face_labels, finger_labels};
 use tumar::name::{Modality, ModelId};
+use tumar::template::Template;
 use tumar::template::face::{TemplateError, quantise};
 use tumar::template::finger::record::{Record, Wanted};
-use tumar::template::finger::{FingerError, encode_fixed, encode_rows};
+use tumar::template::finger::{encode_fixed, encode_rows};
 use tumar::template::model::{Encoding, Model, Models};
 
 use crate::cli::failure::Failure;
@@ -29,7 +31,7 @@ pub(super) struct FaceFiles {
 /// Where fingers come from.
 #[derive(Debug, Args)]
 pub(super) struct FingerFiles {
-    /// Folder with ISO/IEC 19794-2 or ANSI/INCITS 378 records
+    /// Folder with ISO/IEC 19794-2 or ANSI/INCITS 378 records; one that cannot be read is counted as a failure to enrol, and named
     #[arg(long)]
     records: PathBuf,
     /// CSV file with the columns file, db and finger, and group for rates by demographic group; index.csv in the folder if not given
@@ -41,8 +43,17 @@ fn find(models: &Models, id: &ModelId, modality: Modality) -> Result<Model, Fail
     models.find(id).filter(|model| model.modality() == modality).cloned().ok_or(Failure::Model)
 }
 
+/// How many samples without a template are named on standard error; the report names all.
+const NAMED: usize = 20;
+
 /// Every rate of a set without genuine or without impostor pairs would be one of nothing.
 fn with_pairs(samples: Samples, table: PathBuf) -> Result<Samples, Failure> {
+    for NoTemplate { sample, why } in samples.failures.iter().take(NAMED) {
+        eprintln!("tumar: {sample}: {why}; counted as a failure to enrol");
+    }
+    if samples.failures.len() > NAMED {
+        eprintln!("tumar: and {} more samples without a template", samples.failures.len() - NAMED);
+    }
     let crowd = samples.crowd();
     let impostor = crowd.impostor_pairs(&vec![1; crowd.people()]);
     match (crowd.pairs() - impostor, impostor) {
@@ -52,6 +63,10 @@ fn with_pairs(samples: Samples, table: PathBuf) -> Result<Samples, Failure> {
     }
 }
 
+fn no_template(sample: impl Display, why: impl Display) -> NoTemplate {
+    NoTemplate { sample: sample.to_string(), why: why.to_string() }
+}
+
 impl FaceFiles {
     /// Reads and quantises.
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
@@ -59,13 +74,15 @@ impl FaceFiles {
         let embeddings = Array::read(&self.embeddings)?;
         let labels = face_labels(&files::read(&self.labels)?, embeddings.rows())
             .map_err(|source| Failure::Table { path: self.labels.clone(), source })?;
-        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
+        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), Vec::new());
         for label in labels {
             match quantise(&embeddings.row(label.row), &model) {
                 Ok(template) => {
                     list.push(Sample { set: String::new(), person: label.identity, group: label.group, template });
                 }
-                Err(TemplateError::NotFinite | TemplateError::Zero | TemplateError::Sparse) => failures += 1,
+                Err(why @ (TemplateError::NotFinite | TemplateError::Zero | TemplateError::Sparse)) => {
+                    failures.push(no_template(format_args!("{}, row {}", self.embeddings.display(), label.row), why));
+                }
                 Err(source @ (TemplateError::Dimension { .. } | TemplateError::Modality)) => {
                     return Err(Failure::Face { path: self.embeddings, row: Some(label.row), source });
                 }
@@ -82,24 +99,28 @@ impl FingerFiles {
         let index = self.index.unwrap_or_else(|| self.records.join("index.csv"));
         let labels =
             finger_labels(&files::read(&index)?).map_err(|source| Failure::Table { path: index.clone(), source })?;
-        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), 0);
+        let (mut list, mut failures) = (Vec::with_capacity(labels.len()), Vec::new());
         for label in labels {
             let path = self.records.join(&label.file);
-            let bytes = files::read(&path)?;
-            let read = |source| Failure::Record { path: path.clone(), source };
-            let record = Record::read(&bytes).map_err(read)?;
-            let minutiae = record.view(Wanted::default()).map_err(read)?.minutiae();
-            let encoded = match model.encoding() {
-                Encoding::Rows => encode_rows(&minutiae),
-                Encoding::Vector => encode_fixed(&minutiae),
-            };
-            match encoded {
+            match encode(&path, model.encoding())? {
                 Ok(template) => list.push(Sample { set: label.db, person: label.finger, group: label.group, template }),
-                Err(FingerError::TooFewMinutiae { .. } | FingerError::Repeats { .. } | FingerError::Sparse) => {
-                    failures += 1;
-                }
+                Err(why) => failures.push(no_template(path.display(), why)),
             }
         }
         with_pairs(Samples { model, list, failures }, index)
     }
+}
+
+/// The template of a record's first view, or why there is none.
+fn encode(path: &Path, encoding: Encoding) -> Result<Result<Template, String>, Failure> {
+    let bytes = files::read(path)?;
+    let minutiae = match Record::read(&bytes).and_then(|record| Ok(record.view(Wanted::default())?.minutiae())) {
+        Ok(minutiae) => minutiae,
+        Err(refused) => return Ok(Err(format!("{}: {refused}", refused.reason()))),
+    };
+    let encoded = match encoding {
+        Encoding::Rows => encode_rows(&minutiae),
+        Encoding::Vector => encode_fixed(&minutiae),
+    };
+    Ok(encoded.map_err(|refused| refused.to_string()))
 }

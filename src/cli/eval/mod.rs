@@ -150,6 +150,7 @@ impl How {
             date: self.date.clone(),
             method,
             resampling: self.resampling(),
+            failures: samples.failures.clone(),
             rules: Vec::new(),
             searches: samples.searches().into_iter().collect(),
             groups: samples.groups(&curve, self.resampling()),
@@ -176,25 +177,52 @@ impl How {
         let compared = chimeras.compare(|done| pairs.inc(done));
         pairs.finish_and_clear();
         let independent = independent(faces, fingers);
+        if fit {
+            fusion = independent.fit(&fusion, [&faces.model, &fingers.model]);
+        }
+        let curves = compared.measure(&fusion, self.resampling());
+        let (mut rules, weights) = (compared.rules(), [fusion.face_weight(), fusion.finger_weight_of_one()]);
+        rules.extend(independent.rules(weights));
+        let thresholds = independent.thresholds_toml(weights);
+        let report = Report {
+            title: format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id()),
+            date: self.date.clone(),
+            method: self.method_of_two(faces, fingers, fit.then_some(&fusion)),
+            resampling: self.resampling(),
+            failures: [faces.failures.as_slice(), &fingers.failures].concat(),
+            curves: curves.into(),
+            rules,
+            searches: compared.searches(&fusion),
+            // Nobody has both, and so no group.
+            groups: None,
+            wolves: self.wolves_of_two(faces, fingers, &fusion),
+            shared,
+            models_toml: fusion_toml(&fusion, &thresholds),
+        };
+        self.finish(&report, json)
+    }
+
+    /// How two modalities were evaluated; `fitted` if the weights were chosen on these samples.
+    fn method_of_two(&self, faces: &Samples, fingers: &Samples, fitted: Option<&Fusion>) -> Vec<String> {
         let mut method = vec![
             "The people are chimeric: the i-th face identity is joined with the i-th finger, each counted among those with two \
              samples or more, and the k-th image with the k-th impression. Nobody has both."
                 .to_owned(),
             "Impostors are of one finger database. All comparators see the same pairs.".to_owned(),
-            format!("{} face and {} finger samples gave no template and were left out.", faces.failures, fingers.failures),
+            format!(
+                "{} face and {} finger samples gave no template and were left out.",
+                faces.failures.len(),
+                fingers.failures.len()
+            ),
         ];
-        if fit {
-            fusion = independent.fit(&fusion, [&faces.model, &fingers.model]);
+        method.extend(fitted.map(|fusion| {
             let (face, finger) = (fusion.face_weight(), fusion.finger_weight_of_one());
-            method.push(format!(
+            format!(
                 "The weights, {face} of the face and {finger} of the finger, were chosen on these very samples for the lowest FNMR at \
                  FMR 1e-5: the fused rates are in-sample, and better than those of other people will be."
-            ));
-        }
+            )
+        }));
         method.extend(common_method(self.resampling()));
-        let curves = compared.measure(&fusion, self.resampling());
-        let (mut rules, weights) = (compared.rules(), [fusion.face_weight(), fusion.finger_weight_of_one()]);
-        rules.extend(independent.rules(weights));
         method.push(
             "Rates of all faces with all fingers, and the thresholds for the table of models, are those of the convolution of both \
              score distributions over all pairs of either set: of every pair of faces with every pair of fingers, as if a face said \
@@ -208,22 +236,7 @@ impl How {
                     .to_owned(),
             );
         }
-        let thresholds = independent.thresholds_toml(weights);
-        let report = Report {
-            title: format!("Faces and fingers: {} with {}", faces.model.id(), fingers.model.id()),
-            date: self.date.clone(),
-            method,
-            resampling: self.resampling(),
-            curves: curves.into(),
-            rules,
-            searches: compared.searches(&fusion),
-            // Nobody has both, and so no group.
-            groups: None,
-            wolves: self.wolves_of_two(faces, fingers, &fusion),
-            shared,
-            models_toml: fusion_toml(&fusion, &thresholds),
-        };
-        self.finish(&report, json)
+        method
     }
 
     fn wolves(&self, samples: &Samples, curve: &Curve) -> Option<Wolves> {

@@ -22,7 +22,6 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::{Instant, sleep_until};
-use tumar::client::ClientConfig;
 use tumar::hex::hex;
 use tumar::party::Party;
 
@@ -143,7 +142,7 @@ impl Target {
         let tag = format!("load-{}", hex(&tag));
         let mut banks = Vec::with_capacity(usize::from(self.connections));
         for _ in 0..self.connections {
-            let mut config = ClientConfig::read(&client)?;
+            let mut config = super::files::client_config(&client)?;
             if is_killed {
                 // What the nodes say meanwhile is what is counted.
                 config.retry = Duration::ZERO;

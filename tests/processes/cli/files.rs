@@ -125,6 +125,52 @@ fn what_is_wrong_with_a_configuration_is_told_with_its_file_and_line() {
     }
 }
 
+#[test]
+fn what_is_wrong_with_a_configuration_as_a_whole_is_told_with_its_file() {
+    let folder = TempDir::new().unwrap();
+    let (dir, written) = init(&folder);
+    let node = dir.join("b/node.toml");
+    let client = PathBuf::from(written["client"].as_str().unwrap());
+    let pins = dir.join("auditor/auditor.toml");
+    let start = format!("node --config {}", node.display());
+    let check = format!("{start} --check");
+    let call = format!("committee --client {}", client.display());
+    let fetch = format!("audit fetch --pins {} --mirror {}/m", pins.display(), dir.display());
+    for (line, file, from, to, says) in [
+        (&start, &node, "party = \"C\"", "party = \"A\"", "[[peers]] must be the two other parties, each once"),
+        (&check, &node, "party = \"C\"", "party = \"A\"", "[[peers]] must be the two other parties, each once"),
+        (
+            &start,
+            &node,
+            "[audit]",
+            "[limits]\nclient_connections = 7\n[audit]",
+            "limits.client_connections must be 8 to",
+        ),
+        (
+            &start,
+            &node,
+            "party = \"B\"",
+            "envelope_key_hours = 73\nparty = \"B\"",
+            "envelope_key_hours must be 0.001 to 72",
+        ),
+        (&start, &node, "party = \"B\"", "link_hours = 0\nparty = \"B\"", "link_hours must be 0.001 to 24"),
+        (&call, &client, "party = \"C\"", "party = \"A\"", "[[node]] must stand three times"),
+        (&fetch, &pins, "party = \"C\"", "party = \"A\"", "[[node]] must stand three times"),
+        (&fetch, &pins, "cosignatures = ", "cosignatures = 1", "cosignatures must be at most 2"),
+    ] {
+        let good = fs::read_to_string(file).unwrap();
+        let bad = good.replacen(from, to, 1);
+        assert!(bad.contains(to), "{from}");
+        fs::write(file, &bad).unwrap();
+        let refused = run(line, "");
+        let told = [String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr)].concat();
+        assert_ne!(code(&refused), 0, "{to}: {told}");
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(told.lines().any(|line| line.contains(&format!("/{name}: ")) && line.contains(says)), "{to}: {told}");
+        fs::write(file, good).unwrap();
+    }
+}
+
 /// What OpenSSL says to a private key, if it is there.
 fn openssl(arguments: &str) -> Option<bool> {
     let status =

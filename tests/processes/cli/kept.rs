@@ -67,6 +67,19 @@ fn nobody_is_erased_whose_certificate_can_not_be_kept() {
         }
         assert!(errors(&world.verify(0)).contains("SUBJECT_UNKNOWN"));
     }
+    // The same where there is no standard output, or it leads nowhere; and a file that can not be made erases nobody.
+    for out in [">&-", "> /dev/null", "--json >&-"] {
+        json(&world.enrol_again());
+        fs::write(here.join("p1.erased.json"), "an earlier one").unwrap();
+        assert_eq!(code(&world.erase_by("", out)), 2, "{out}");
+        assert_eq!(code(&world.verify(0)), 0, "{out}: the person is still there");
+        fs::remove_file(here.join("p1.erased.json")).unwrap();
+        let erased = world.erase_by("", out);
+        assert_eq!(code(&erased), 0, "{out}: {}", errors(&erased));
+        assert!(errors(&erased).contains("The certificate of erasure is in p1.erased.json."), "{}", errors(&erased));
+        holds("p1.erased.json");
+        fs::remove_file(here.join("p1.erased.json")).unwrap();
+    }
 }
 
 impl Deployment {

@@ -322,7 +322,16 @@ fn when_nobody_listens_the_exit_code_is_4() {
     // As a node that is started again would be.
     assert!(begin.elapsed() > std::time::Duration::from_millis(400), "asked once alone");
     assert_eq!(code(&output), 4);
-    assert!(errors(&output).starts_with("tumar: UNREACHABLE: "), "{}", errors(&output));
+    let address = fs::read_to_string(client).unwrap();
+    let address =
+        address.lines().find_map(|line| line.strip_prefix("address = ")).unwrap().trim_matches('"').to_owned();
+    let says = format!("tumar: UNREACHABLE: the node at {address} can not be reached");
+    assert!(errors(&output).starts_with(&says), "{}", errors(&output));
+    // A key that others can read is said to be so, as a node says it.
+    let key = Path::new(client).with_file_name("proof.pk8");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = run(&format!("committee --client {client}"), "");
+    assert!(errors(&output).contains("proof.pk8: others than its owner can read this key (mode 644)"));
 }
 
 /// Three node processes, and the words to call them with.

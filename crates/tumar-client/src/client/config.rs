@@ -36,8 +36,8 @@ pub enum ConfigError {
         source: FormError,
     },
     /// Not one `[[node]]` for each of A, B and C, in this order.
-    #[error("client.toml must pin the nodes A, B and C, in this order")]
-    Nodes,
+    #[error("{}: [[node]] must stand three times, for A, B and C in this order", .0.display())]
+    Nodes(PathBuf),
     /// A file that should hold a pinned certificate does not.
     #[error("{}: {source}", path.display())]
     Certificate {
@@ -77,6 +77,8 @@ pub struct ClientConfig {
     pub certificate: Pinned,
     /// The key that tokens are bound to.
     pub proof_key: ProofKey,
+    /// The file that it was read from.
+    pub proof_key_file: PathBuf,
     /// A, B, C.
     pub nodes: [NodePin; 3],
     /// How each of them is called about its own log, where that is known.
@@ -147,9 +149,9 @@ impl ClientConfig {
         let text = String::from_utf8_lossy(&bytes_of(path)?).into_owned();
         let file: File = form::parse(&text).map_err(|source| ConfigError::Form { path: path.to_owned(), source })?;
         let nodes: Vec<NodePin> = file.node.iter().filter_map(pin).collect();
-        let nodes: [NodePin; 3] = nodes.try_into().map_err(|_| ConfigError::Nodes)?;
+        let nodes: [NodePin; 3] = nodes.try_into().map_err(|_| ConfigError::Nodes(path.to_owned()))?;
         if nodes.iter().map(|node| node.party).ne(Party::ALL) {
-            return Err(ConfigError::Nodes);
+            return Err(ConfigError::Nodes(path.to_owned()));
         }
         let mut doors = [None, None, None];
         for (door, node) in doors.iter_mut().zip(&file.node) {
@@ -165,7 +167,9 @@ impl ClientConfig {
             server_name: file.server_name,
             base: file.base,
             certificate: pinned(&folder.join(&file.certificate))?,
-            proof_key: ProofKey::from_pkcs8(&pkcs8).map_err(|source| ConfigError::ProofKey { path: key, source })?,
+            proof_key: ProofKey::from_pkcs8(&pkcs8)
+                .map_err(|source| ConfigError::ProofKey { path: key.clone(), source })?,
+            proof_key_file: key,
             nodes,
             doors,
             retry: Duration::from_secs(file.retry_seconds.unwrap_or(RETRY_SECONDS).into()),

@@ -24,8 +24,14 @@ pub enum ClientError {
     #[error(transparent)]
     Refused(Box<Refusal>),
     /// Nobody answered at a node's address.
-    #[error("the node can not be reached")]
-    Unreachable(#[source] tonic::transport::Error),
+    #[error("the node at {address} can not be reached")]
+    Unreachable {
+        /// Where: `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        error: tonic::transport::Error,
+    },
     /// Somebody answered, whose certificate is not the pinned one: to try again does not help.
     #[error("the server at {address} is not the pinned one")]
     Untrusted {
@@ -163,7 +169,7 @@ impl From<DialError> for ClientError {
         match error {
             DialError::Tls(error) => Self::Tls(error),
             DialError::Untrusted { address, fault } => Self::Untrusted { address, fault },
-            DialError::Transport(error) => Self::Unreachable(error),
+            DialError::Transport { address, error } => Self::Unreachable { address, error },
         }
     }
 }
@@ -174,7 +180,7 @@ impl ClientError {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Unreachable(_)
+            Self::Unreachable { .. }
             | Self::Untrusted { .. }
             | Self::Unanswered(_)
             | Self::Committee(_)
@@ -189,7 +195,7 @@ impl ClientError {
     pub fn reason(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.reason,
-            Self::Unreachable(_) => "UNREACHABLE",
+            Self::Unreachable { .. } => "UNREACHABLE",
             Self::Untrusted { .. } => "SERVER_NOT_TRUSTED",
             Self::Unanswered(_) => "UNANSWERED",
             Self::Committee(_) => "COMMITTEE_NOT_TRUSTED",
@@ -208,7 +214,7 @@ impl ClientError {
                 refusal.reason.as_str(),
                 "NODE_STOPPING" | "PEER_LOST" | "COMMITTEE_INCOMPLETE" | "REQUEST_IN_FLIGHT"
             ),
-            Self::Unreachable(_) | Self::Unanswered(_) => true,
+            Self::Unreachable { .. } | Self::Unanswered(_) => true,
             Self::Untrusted { .. } | Self::Committee(_) | Self::Receipt(_) | Self::Input(_) | Self::Tls(_) => false,
         }
     }

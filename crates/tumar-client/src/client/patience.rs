@@ -87,7 +87,7 @@ fn is_untouched(error: &ClientError) -> bool {
     match error {
         ClientError::Refused(refusal) => matches!(refusal.reason.as_str(), "NODE_STOPPING" | "COMMITTEE_INCOMPLETE"),
         ClientError::Unanswered(status) => was_refused(status.as_ref()),
-        ClientError::Unreachable(error) => was_refused(error),
+        ClientError::Unreachable { error, .. } => was_refused(error),
         ClientError::Untrusted { .. }
         | ClientError::Committee(_)
         | ClientError::Receipt(_)

@@ -58,6 +58,7 @@ fn world() -> World {
         base: "https://localhost:1".to_owned(),
         certificate: Pinned::from_pem(certificate.cert.pem().as_bytes()).unwrap(),
         proof_key: ProofKey::generate(Algorithm::EdDsa).unwrap().0,
+        proof_key_file: "proof.pk8".into(),
         nodes,
         doors: [None, None, None],
         retry: std::time::Duration::ZERO,
