@@ -49,7 +49,7 @@ NAMED = {
     "clap": ["cli"],
     "region": ["gallery"],
     "ureq": ["web"],
-    "axum": ["http"],
+    "axum": ["http", "issuer"],
     # A thread's priority in the engine; limits of the process in the node; signals to processes that were started here.
     "rustix": ["node", "engine", "cli"],
 }

@@ -8,6 +8,7 @@
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
 //! 7  service.rs      public gRPC; the one table of reasons and statuses   http/    logs for auditors, a witness, a page
+//!    issuer/         a bank's token service: assertion, proof and rules in, access token out
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
@@ -34,6 +35,7 @@ pub mod eval;
 pub mod gallery;
 pub mod handshake;
 pub mod http;
+pub mod issuer;
 pub mod node;
 pub mod peer;
 pub mod service;

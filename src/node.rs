@@ -60,9 +60,6 @@ use daily::Card;
 use reload::Reload;
 use stop::{Servers, Stop, stopped};
 
-/// Seconds between two sweeps of what has expired.
-const SWEEP: Duration = Duration::from_mins(1);
-
 /// A node that runs.
 pub struct Node {
     leader: Arc<Leader>,

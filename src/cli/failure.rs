@@ -11,6 +11,7 @@ use tumar::audit::pins::PinsError;
 use tumar::client::{CertificateError, ClientError, ConfigError};
 use tumar::eval::shared::SharedError;
 use tumar::eval::table::TableError;
+use tumar::issuer::rules::RulesError;
 use tumar::log::access::LogError;
 use tumar::name::NameError;
 use tumar::node::{NodeError, RestoreError};
@@ -20,6 +21,7 @@ use tumar::template::face::TemplateError;
 use tumar::template::finger::FingerError;
 use tumar::template::finger::record::RecordError;
 use tumar::template::model::ModelsError;
+use tumar::tls::TlsError;
 use tumar::token::approval::OfficerFault;
 use tumar::token::jws::JwsError;
 use tumar::web::WebError;
@@ -242,6 +244,30 @@ pub(super) enum Failure {
         kind: &'static str,
         /// What it takes for one.
         need: &'static str,
+    },
+    /// The configuration of a token service.
+    #[error("{}: {source}", path.display())]
+    IssuerRules {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<RulesError>,
+    },
+    /// Its certificate and key.
+    #[error("{}: {source}", path.display())]
+    IssuerTls {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+    /// An address that can not be listened at.
+    #[error("{address}: can not listen: {source}")]
+    Listen {
+        /// Which, `host:port`.
+        address: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// A table of labels with a fault.
     #[error("{}: {source}", path.display())]

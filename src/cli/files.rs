@@ -45,7 +45,7 @@ pub(super) fn client_config(path: &Path) -> Result<ClientConfig, Failure> {
     Ok(config)
 }
 
-fn tell_if_open(key: &Path) -> Result<(), Failure> {
+pub(super) fn tell_if_open(key: &Path) -> Result<(), Failure> {
     let mode = fs::metadata(key).map_err(at(key))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         eprintln!(

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use serde_json::json;
+use serde_json::{Value, json};
 use tumar::audit::Pins;
 use tumar::audit::pins::NodePin;
 use tumar::hex::hex;
@@ -24,13 +24,13 @@ use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
 use tumar::name::{ClientName, Deployment, GalleryName, NameError, RelyingParty};
 use tumar::party::Party;
-use tumar::template::model;
-use tumar::token::{Algorithm, Issuer, Officer, ProofKey, SigningKey, policy};
+use tumar::template::model::{self, Models};
+use tumar::token::{Algorithm, Issuer, Officer, Policy, ProofKey, SigningKey, policy};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::ports::{AUDIT_PORTS, LAST_PORT, PEER_PORTS};
-use super::{files, print_json};
+use super::{files, issuer, print_json};
 
 /// The relying party of the auditor that is written.
 pub(super) const AUDITOR: &str = "auditors/regulator";
@@ -80,7 +80,8 @@ pub(super) struct Init {
     /// The host at which the nodes listen and are called
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// Port for clients of node A; B and C have the next two, peers call 100 above, and auditors 200
+    /// Port for clients of node A; B and C have the next two, the two banks' token services those after; peers call 100 above, and
+    /// auditors 200
     #[arg(long, default_value_t = 7400)]
     base_port: u16,
 }
@@ -244,6 +245,23 @@ impl Plan {
         files::write(&folder.join("jwks.json"), issuer.jwks().as_bytes())
     }
 
+    /// A token service for the bank's workload, whose assertions the proof key signs as well; it runs only if it is started.
+    fn write_token_service(
+        &self,
+        dir: &Path,
+        bank: &BankPlan,
+        workload: &ClientName,
+        jwk: &Value,
+    ) -> Result<(), Failure> {
+        let folder = bank.at(dir).join("issuer");
+        write_certificate(&folder, "tls", vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()])?;
+        let place = BANKS.iter().position(|other| other.folder == bank.folder).unwrap_or_default();
+        let port = self.public[2] + 1 + u16::try_from(place).unwrap_or_default();
+        let policy = Policy::parse(&self.policy, &Models::built_in()).expect("the policy of a new installation");
+        let text = issuer::rules_of(&self.deployment, &bank.relying_party.parse()?, workload, jwk, port, &policy)?;
+        files::write(&folder.join("issuer.toml"), text.as_bytes())
+    }
+
     fn write_keys(&self, dir: &Path, party: Party) -> Result<NodePublic, Failure> {
         let keys = dir.join(party.letter()).join("keys");
         files::make_folder(&keys)?;
@@ -346,12 +364,13 @@ impl Plan {
         // From there to the folder of the installation.
         let up = if bank.folder == "." { ".." } else { "../.." };
         files::make_folder(&client)?;
-        let (_, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
+        let (proof_key, pkcs8) = ProofKey::generate(Algorithm::EdDsa)?;
         files::write_secret(&client.join("proof.pk8"), &pkcs8)?;
         // Checked as what it is: a relying party's name.
         let relying_party: RelyingParty = bank.relying_party.parse()?;
         // The workload that its tokens name.
         let workload: ClientName = format!("{relying_party}/atm-backend").parse()?;
+        self.write_token_service(dir, bank, &workload, &proof_key.jwk())?;
         let mut text = format!(
             "# A relying party's client. Relative paths are relative to this file.\n\
              deployment = \"{deployment}\"\n\

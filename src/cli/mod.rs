@@ -15,6 +15,7 @@ mod eval;
 mod failure;
 mod files;
 mod init;
+mod issuer;
 mod kept;
 mod lines;
 mod load;
@@ -71,6 +72,8 @@ enum Command {
     Restore(backup::Restore),
     /// Issue an access token, as a bank's authorisation server would
     Token(token::Give),
+    /// Serve a bank's tokens over HTTPS: client credentials with private_key_jwt, DPoP and authorization_details
+    Issuer(issuer::Serve),
     /// Approve a search in a case, as an officer of a bank; it takes two
     Approve(approve::Approve),
     /// Enrol a person by references: faces, fingers or both
@@ -110,6 +113,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match command {
         Command::Init(init) => init.run(json),
         Command::Token(give) => give.run(json),
+        Command::Issuer(issuer) => wait(issuer.run(json)),
         Command::Approve(approve) => approve.run(json),
         Command::Certificate(certificate) => certificate.run(json),
         Command::Audit(audit) => audit.run(json),

@@ -60,28 +60,34 @@ async fn by(config: Config) -> Result<Node, Failure> {
     Ok(Box::pin(node::start(config, Arc::new(clock::now))).await?)
 }
 
+/// Writes what is traced to standard error, for as long as the lines live: `RUST_LOG` says what.
+pub(super) fn say(json: bool) -> Result<Lines, Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
+    let quiet = Quiet::default();
+    let lines = Lines::to(std::io::stderr()).map_err(Failure::Runtime)?;
+    let log = fmt::layer().with_writer(lines.queue()).with_ansi(std::io::stderr().is_terminal());
+    let filter = filter_of(quiet.clone(), filter);
+    if json {
+        tracing_subscriber::registry().with(log.json().with_filter(filter)).init();
+    } else {
+        tracing_subscriber::registry().with(log.with_filter(filter)).init();
+    }
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(STRETCH).await;
+            quiet.tell();
+        }
+    });
+    Ok(lines)
+}
+
 impl Run {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         if self.check {
             return super::backup::check(&self.config, json).await;
         }
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
-        let quiet = Quiet::default();
         // Dropped at the end, when all has been said.
-        let lines = Lines::to(std::io::stderr()).map_err(Failure::Runtime)?;
-        let log = fmt::layer().with_writer(lines.queue()).with_ansi(std::io::stderr().is_terminal());
-        let filter = filter_of(quiet.clone(), filter);
-        if json {
-            tracing_subscriber::registry().with(log.json().with_filter(filter)).init();
-        } else {
-            tracing_subscriber::registry().with(log.with_filter(filter)).init();
-        }
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(STRETCH).await;
-                quiet.tell();
-            }
-        });
+        let _lines = say(json)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
         // From here on it ends no process, be it sent while the node starts.

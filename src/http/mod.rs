@@ -103,6 +103,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Anything else that is answered over HTTPS, for whom there is room.
+    #[must_use]
+    pub const fn of(router: Router, room: Arc<Room>) -> Self {
+        Self { router, room }
+    }
+
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {

@@ -34,7 +34,7 @@ pub(super) fn is_visible(text: &str, longest: usize) -> bool {
 
 /// What an issuer or a client gives a token or proof to tell it from all others, in any form: a UUID, one with a prefix, base64url.
 /// Whether it is random, only they know.
-pub(super) fn is_id(id: &str) -> bool {
+pub(crate) fn is_id(id: &str) -> bool {
     id.len() >= 16 && is_visible(id, 128)
 }
 

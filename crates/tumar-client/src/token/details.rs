@@ -122,8 +122,9 @@ impl Details {
         }
     }
 
-    /// Reads a token's `authorization_details`.
-    pub(super) fn read(array: &Value) -> Option<Self> {
+    /// Reads a token's `authorization_details`: a list of one object. `None` if it is not understood.
+    #[must_use]
+    pub fn read(array: &Value) -> Option<Self> {
         only::<Self>(array).filter(|details| {
             !details.actions.is_empty()
                 && !details.galleries.is_empty()

@@ -233,7 +233,7 @@ impl Verifier {
 }
 
 /// Whether a header's `typ` is this media type, which has no case and may have `application/` in front (RFC 7515 4.1.9).
-pub(super) fn is_type(jws: &Jws<'_>, wanted: &str) -> bool {
+pub(crate) fn is_type(jws: &Jws<'_>, wanted: &str) -> bool {
     let typ = jws.header_text("typ").unwrap_or_default().to_ascii_lowercase();
     typ.strip_prefix("application/").unwrap_or(&typ) == wanted
 }
@@ -246,15 +246,15 @@ pub(super) fn unknown_member(jws: &Jws<'_>, known: &[&str]) -> Option<&'static s
 }
 
 /// Claims as they came, each read as what it must be.
-pub(super) struct Claims(pub(super) Map<String, Value>);
+pub(crate) struct Claims(pub(crate) Map<String, Value>);
 
 impl Claims {
-    pub(super) fn get(&self, claim: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, claim: &str) -> Option<&Value> {
         self.0.get(claim)
     }
 
     /// Takes a text out.
-    pub(super) fn text(&mut self, claim: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, claim: &str) -> Option<String> {
         match self.0.remove(claim) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -263,7 +263,7 @@ impl Claims {
 
     /// Unix seconds, of which the fraction is cut off (RFC 7519 2).
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was looked at")]
-    pub(super) fn time(&self, claim: &str) -> Option<u64> {
+    pub(crate) fn time(&self, claim: &str) -> Option<u64> {
         // Above, there are no seconds any more.
         const END: f64 = 9_007_199_254_740_992.0;
         let number = self.0.get(claim)?;
@@ -326,7 +326,7 @@ impl Said {
 }
 
 /// A list of texts.
-fn texts(list: &Value) -> Option<Vec<String>> {
+pub(crate) fn texts(list: &Value) -> Option<Vec<String>> {
     list.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
@@ -464,6 +464,14 @@ impl Issuer {
     /// # Errors
     /// [`JwsError::Randomness`].
     pub fn issue(&self, request: &TokenRequest, now: u64) -> Result<String, JwsError> {
-        self.key.sign(&self.header(), &self.claims(request, now)?)
+        self.sign(&self.claims(request, now)?)
+    }
+
+    /// The token of these [`claims`](Self::claims).
+    ///
+    /// # Errors
+    /// [`JwsError::Randomness`].
+    pub fn sign(&self, claims: &Value) -> Result<String, JwsError> {
+        self.key.sign(&self.header(), claims)
     }
 }
