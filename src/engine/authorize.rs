@@ -212,7 +212,7 @@ impl Authorizer {
         request: &Request,
         now: u64,
     ) -> Result<(Grant<P>, Vec<Sealed>), Refusal> {
-        let verified = self.owed(verified, request, now).await;
+        let verified = self.owed(verified, request).await;
         let grant = self.grant::<P>(verified, now).await?;
         let sealed = self.well_formed(ask, request, grant.terms().answered);
         if let Err(refusal) = &sealed {
@@ -222,14 +222,14 @@ impl Authorizer {
         Ok((grant.with_envelopes(sealed.iter().map(Sealed::spent).collect()), sealed))
     }
 
-    /// Where samples are too old, or sealed to a key that has gone, and the very same request was answered before: it gets that answer.
-    /// Nothing is opened for it. Any other is refused as the checks that follow find it.
-    async fn owed<'v>(&self, verified: Verified<'v>, request: &Request, now: u64) -> Verified<'v> {
+    /// Where samples or approvals are too old, or samples sealed to a key that has gone, and the very same request was answered before:
+    /// it gets that answer, or is told that the answer is no longer kept. Nothing is opened for it. Any other is refused as the checks that follow find it.
+    async fn owed<'v>(&self, verified: Verified<'v>, request: &Request) -> Verified<'v> {
         let has_gone = || samples_of(request).iter().any(|sent| self.gone_at(&envelopes_of(sent)).is_some());
         if !verified.is_stale(&self.policy) && !has_gone() {
             return verified;
         }
-        match self.store.has_answer(verified.relying_party(), verified.spends(), now).await {
+        match self.store.was_answered(verified.relying_party(), verified.spends()).await {
             Ok(true) => verified.answered(),
             Ok(false) => verified,
             Err(error) => {

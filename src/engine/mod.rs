@@ -60,6 +60,7 @@ pub use limits::Limits;
 pub use refusal::Refusal;
 pub use rotation::{KeyRing, ToldKey};
 pub use sweep::Sweeper;
+use sweep::Told;
 
 use crate::clocks::Clocks;
 use crate::log::access::AccessLog;
@@ -218,7 +219,8 @@ impl Ground {
             counters: Arc::clone(&counters),
         });
         leader.start();
-        let sweeper = Sweeper { links, clocks, log, store, references, counters: Arc::clone(&counters) };
+        let sweeper =
+            Sweeper { links, clocks, log, store, references, counters: Arc::clone(&counters), told: Told::default() };
         Ok(Parts { leader, helper, authorizer, auditing, sweeper, counters })
     }
 

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use sqlx::{Connection as _, query, raw_sql};
-use zeroize::Zeroizing;
 
 use super::columns::Named;
-use super::{Store, StoreError, column, connect, number, schema, stand};
+use super::record::HandleKey;
+use super::{Store, StoreError, column, connect, number, stand};
 use crate::log::entry::{Entry, Event, blinded_handle};
 use crate::log::half::Place;
 use crate::log::ledger::Standing;
@@ -38,7 +38,7 @@ pub struct Replayed {
 
 /// A person's record, as far as entries tell of it.
 struct Told {
-    key: Zeroizing<[u8; 32]>,
+    key: HandleKey,
     handles: u64,
     lock: Option<bool>,
     erased: bool,
@@ -113,7 +113,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if let Some(last) = parsed.iter().map(|entry| entry.minute.begins()).max() {
-            schema::note(&mut transaction, schema::ACTED, last.max(self.acted())).await?;
+            self.0.acted.now().no_earlier(last).write(&mut transaction).await?;
         }
         stand::count(&mut transaction, made).await?;
         transaction.commit().await?;

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::StoreError;
 use super::contents::Contents;
-use super::record::{Enrolment, Reference};
+use super::record::{Enrolment, HandleKey, Reference};
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::party::Party;
 use crate::seal::{Context, RecordKey, StoreKey};
@@ -78,15 +78,10 @@ impl Place<'_> {
         contents.iter().map(&mut next).collect()
     }
 
-    pub(super) fn subject_key(
-        &self,
-        wrapped: &[u8],
-        sealed: &[u8],
-        store: &StoreKey,
-    ) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    pub(super) fn subject_key(&self, wrapped: &[u8], sealed: &[u8], store: &StoreKey) -> Result<HandleKey, StoreError> {
         let key = RecordKey::unwrap(wrapped, store, &self.context(&self.kind("key")))?;
         let opened = key.open(&self.context(&self.kind("subject")), sealed)?;
-        let mut out = Zeroizing::new([0; 32]);
+        let mut out = HandleKey::default();
         if opened.len() != out.len() {
             return Err(StoreError::Form);
         }

@@ -1,13 +1,11 @@
 //! The store as the access log's ledger.
 
-use std::sync::atomic::Ordering;
-
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
 use super::columns::fault;
 use super::view::View;
-use super::{Store, StoreError, column, number, schema};
+use super::{Store, StoreError, column, number};
 use crate::log::half::{Half, Place as LogPlace};
 use crate::log::ledger::{Ledger, LedgerFault, Together};
 use crate::log::trouble::Trouble;
@@ -120,17 +118,17 @@ impl Ledger for Store {
     async fn commit<T: Together>(&mut self, batch: &mut T) -> Result<(), LedgerFault> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
-        // What is acted on at a time says that it was that late. A minute is near enough, and one statement less each time.
-        let acted = batch.latest().filter(|latest| *latest >= self.acted() + 60);
+        // What is acted on at a time says that it was that late.
+        let acted = batch.latest().and_then(|latest| self.0.acted.at(latest));
         let mut view = View::read(&mut transaction, batch, &self.0.key).await?;
         batch.run(&mut view).await?;
         view.write(&mut transaction).await?;
         if let Some(acted) = acted {
-            schema::note(&mut transaction, schema::ACTED, acted).await?;
+            acted.write(&mut transaction).await?;
         }
         transaction.commit().await.map_err(fault)?;
         if let Some(acted) = acted {
-            self.0.acted.store(acted, Ordering::Relaxed);
+            self.0.acted.take(acted);
         }
         Ok(())
     }

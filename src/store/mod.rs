@@ -22,6 +22,7 @@
 //! emptied into the file, in which `secure_delete` has overwritten what was freed. A disk below may keep old blocks; those
 //! hold boxes and a wrapped key, of use only to who also has this node's store key and another node's share.
 
+mod acted;
 mod backup;
 mod boxes;
 mod changes;
@@ -42,7 +43,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
@@ -52,9 +53,11 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use backup::Replayed;
 pub use changes::{Change, ChangeId, ChangeKind, Decision, Effect, Found, Pending};
 pub use envelopes::KeptKey;
-pub use record::{Enrolment, Record, Reference};
+pub use record::{Enrolment, HandleKey, Record, Reference};
 pub use records::{Candidate, Expired, Swept};
 pub use stand::Stand;
+
+use acted::Acted;
 
 use crate::name::Deployment;
 use crate::party::Party;
@@ -138,7 +141,7 @@ struct Inner {
     /// For good: it is not opened anew.
     closed: AtomicBool,
     /// The latest time that was acted on, as it stands in the file.
-    acted: AtomicU64,
+    acted: Acted,
     /// As it stands in the file.
     stand: std::sync::Mutex<Stand>,
 }
@@ -162,7 +165,7 @@ impl Store {
         drop(made);
         let mut connection = connect(file).await?;
         schema::claim(&mut connection, &deployment, party).await.map_err(at_open)?;
-        let acted = AtomicU64::new(schema::noted(&mut connection, schema::ACTED).await?);
+        let acted = Acted::read(&mut connection).await?;
         let stand = std::sync::Mutex::new(stand::read(&mut connection).await?);
         let (connection, closed, file) = (Mutex::new(Some(connection)), AtomicBool::new(false), file.to_owned());
         let store = Self(Arc::new(Inner { file, deployment, party, key, connection, closed, acted, stand }));
@@ -185,7 +188,7 @@ impl Store {
         room.map_err(|_| StoreError::Closed)?.map_err(StoreError::File)?;
         let mut connection = connect(&self.0.file).await?;
         schema::claim(&mut connection, &self.0.deployment, self.0.party).await.map_err(at_open)?;
-        schema::note(&mut connection, schema::ACTED, self.acted()).await?;
+        self.0.acted.now().write(&mut connection).await?;
         // What failed may have been made or not: only the file tells.
         *self.counted() = stand::read(&mut connection).await?;
         *held = Some(connection);
@@ -207,7 +210,7 @@ impl Store {
     /// The latest time that this node has acted on, in unix seconds, to within a minute; 0 if it never did.
     #[must_use]
     pub fn acted(&self) -> u64 {
-        self.0.acted.load(Ordering::Relaxed)
+        self.0.acted.latest()
     }
 
     /// Puts this time in its place, whatever it was: for an operator who says that it was wrong.
@@ -215,9 +218,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn danger_set_acted(&self, now: u64) -> Result<(), StoreError> {
-        schema::note(self.connection().await.plain()?, schema::ACTED, now).await?;
-        self.0.acted.store(now, Ordering::Relaxed);
+        let next = Acted::set(now);
+        next.write(self.connection().await.plain()?).await?;
+        self.0.acted.take(next);
         Ok(())
+    }
+
+    /// Until when nothing is destroyed, if the time has leapt by more than a day beyond what this node acted on before: the node was
+    /// down, or the clocks are wrong, and for another day somebody may notice that.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn held(&self, now: u64) -> Result<Option<u64>, StoreError> {
+        if let Some(next) = self.0.acted.at(now) {
+            next.write(self.connection().await.plain()?).await?;
+            self.0.acted.take(next);
+        }
+        Ok(self.0.acted.held(now))
     }
 
     /// Whose store it is.

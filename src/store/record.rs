@@ -45,6 +45,9 @@ impl fmt::Debug for Record {
     }
 }
 
+/// A node's key for a subject's handles in its log. Boxed, so that it is moved without a copy of it staying behind.
+pub type HandleKey = Box<Zeroizing<[u8; 32]>>;
+
 /// A subject's references to be kept, all of them in one record.
 pub struct Enrolment {
     /// Where.
@@ -58,7 +61,7 @@ pub struct Enrolment {
     /// This node's share of each; at least one.
     pub references: Vec<Reference>,
     /// This node's key for the subject's handles in the log.
-    pub subject_key: Box<Zeroizing<[u8; 32]>>,
+    pub subject_key: HandleKey,
 }
 
 /// Prints what it is and the shapes of the shares, never a share or the key.

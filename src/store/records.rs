@@ -1,15 +1,13 @@
 //! Records: loading at start, expiry, and the second half of every erasure.
 
-use std::sync::atomic::Ordering;
-
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 use tokio_stream::StreamExt as _;
-use zeroize::Zeroizing;
 
 use super::columns::Named;
+use super::record::HandleKey;
 use super::record::Record;
-use super::{Store, StoreError, column, number, schema};
+use super::{Store, StoreError, column, number};
 use crate::log::ledger::{Position, RecordId, Standing};
 use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
@@ -93,26 +91,20 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Whether this client's request under this id, with this very transcript, was answered, and the answer is kept.
+    /// Whether this client's request under this id, with this very transcript, was answered, be the answer kept still or not.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn has_answer(
-        &self,
-        relying_party: &RelyingParty,
-        spends: &Spends,
-        now: u64,
-    ) -> Result<bool, StoreError> {
+    pub async fn was_answered(&self, relying_party: &RelyingParty, spends: &Spends) -> Result<bool, StoreError> {
         let mut held = self.connection().await;
         let row = query(
             "SELECT 1 FROM requests WHERE relying_party = ? AND request = ? AND client = ? AND transcript = ?
-                AND answer IS NOT NULL AND answer_until >= ?",
+                AND answer_until IS NOT NULL",
         )
         .bind(relying_party.as_str())
         .bind(&spends.request_id.as_bytes()[..])
         .bind(&spends.client)
         .bind(&spends.transcript[..])
-        .bind(column(now))
         .fetch_optional(held.plain()?)
         .await?;
         Ok(row.is_some())
@@ -138,7 +130,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sealed`] if it does not open, [`StoreError::Sqlite`].
-    pub async fn handles(&self, record: RecordId) -> Result<Option<(Zeroizing<[u8; 32]>, u64)>, StoreError> {
+    pub async fn handles(&self, record: RecordId) -> Result<Option<(HandleKey, u64)>, StoreError> {
         let mut held = self.connection().await;
         let row = query("SELECT * FROM records WHERE record = ? AND wrapped_key IS NOT NULL")
             .bind(record.0)
@@ -198,14 +190,14 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         // To destroy is to act: no clock may say less from now on.
-        let acts = now >= self.acted() + 60;
-        if acts {
-            schema::note(&mut transaction, schema::ACTED, now).await?;
+        let acted = self.0.acted.at(now);
+        if let Some(acted) = acted {
+            acted.write(&mut transaction).await?;
         }
         transaction.commit().await?;
         drop(held);
-        if acts {
-            self.0.acted.store(now, Ordering::Relaxed);
+        if let Some(acted) = acted {
+            self.0.acted.take(acted);
         }
         self.forget_envelopes().await?;
         let records: Vec<_> = rows

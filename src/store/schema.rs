@@ -13,6 +13,9 @@ const VERSION: &str = "7";
 /// In `meta`: the latest time that this node has acted on.
 pub(super) const ACTED: &str = "acted";
 
+/// In `meta`: until when nothing is destroyed, after that time has leapt.
+pub(super) const HELD: &str = "held";
+
 /// In `meta`: how many changes were made, of all time.
 pub(super) const CHANGES: &str = "changes";
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
-use zeroize::Zeroizing;
 
 use super::columns::{Named, fault};
 use super::{StoreError, column, number};
@@ -438,8 +437,7 @@ impl Rows for View<'_> {
     async fn next_handle(&mut self, record: RecordId) -> Result<Option<[u8; 32]>, LedgerFault> {
         let store = self.key;
         let Some(enrolled) = self.enrolled(record)? else { return Ok(None) };
-        let key: Zeroizing<_> =
-            enrolled.named.place().subject_key(&enrolled.wrapped_key, &enrolled.subject_key, store)?;
+        let key = enrolled.named.place().subject_key(&enrolled.wrapped_key, &enrolled.subject_key, store)?;
         let handle = blinded_handle(&key, enrolled.handles);
         enrolled.handles += 1;
         enrolled.changed = true;

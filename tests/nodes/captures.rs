@@ -112,7 +112,8 @@ async fn on_another_day_a_kept_capture_is_too_old_or_spent_or_its_key_is_gone() 
             Ok(again) if seconds < DAY => {
                 assert_eq!((again.outcome, &again.receipts), (answer.outcome, &answer.receipts));
             }
-            refused => assert_eq!(reason(refused), "CAPTURE_TOO_OLD", "after {seconds} s"),
+            // Then it is told that there was one.
+            refused => assert_eq!(reason(refused), "ANSWER_EXPIRED", "after {seconds} s"),
         }
         let anew = changed(&kept, |message| {
             (message.request_id, message.capture_minute) = (fresh_id(1), Minute::of(clock()).number());

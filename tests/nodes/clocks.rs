@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use crate::support::cluster::{Files, face_of, now, target, template};
 use tokio::time::timeout;
-use tumar::client::{Client, ClientError};
+use tumar::client::{Client, ClientError, Prepared};
 use tumar::log::entry::{Entry, Event, Reason};
 use tumar::log::half::Half;
+use tumar::log::receipt::Outcome;
 use tumar::node::{Config, Node};
 use tumar::party::Party;
-use tumar::request::Method;
+use tumar::request::{Method, Minute};
 use tumar::template::Template;
 
 const DAY: i64 = 86_400;
@@ -111,6 +112,24 @@ async fn verify(files: &Files, client: &Client, subject: &str) -> Result<bool, C
     let token = files.token("cash_withdrawal", Method::Verify);
     let asked = target(subject, "cash_withdrawal");
     client.verify(&token, &asked, &[face_of(&face())], 1).await.map(|verified| verified.matched)
+}
+
+/// By how much all clocks are off, the client's as well.
+static OFF: AtomicI64 = AtomicI64::new(0);
+
+fn clock() -> u64 {
+    now().saturating_add_signed(OFF.load(Ordering::Relaxed))
+}
+
+/// The same where all clocks are off.
+async fn verify_at(nodes: &Nodes, subject: &str, off: i64) -> Result<bool, ClientError> {
+    OFF.store(off, Ordering::Relaxed);
+    let client = Client::connect(nodes.files.client_config(), clock).await?;
+    let token = nodes.files.token_for("cash_withdrawal", &[Method::Verify], 1, clock());
+    let (probe, asked) = (face(), target(subject, "cash_withdrawal"));
+    let (config, captured) = (client.config(), Minute::of(clock()));
+    let prepared = Prepared::verify(config, &client.committee(), &asked, &[face_of(&probe)], 1, captured).unwrap();
+    client.send(&token, &prepared).await.map(|answer| answer.outcome == Outcome::Match)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,14 +231,32 @@ async fn the_very_first_clock_of_a_node_may_be_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_expired_by_all_three_is_destroyed_and_counted_and_time_does_not_run_back() {
-    let nodes = Nodes::start(Files::new(), [0; 3]).await;
+    let mut nodes = Nodes::start(Files::new(), [0; 3]).await;
     nodes.ready().await;
     let client = nodes.client().await;
     for subject in ["ada", "bob"] {
         enrol(&nodes.files, &client, subject).await;
     }
-    // Time passes while the nodes are down: all three agree on it.
-    let nodes = Nodes::start(nodes.stop().await, [1200 * DAY; 3]).await;
+    // All three clocks are wrong by as much, and agree. For a day nobody is destroyed by such a time, so that it can be put right: the
+    // operators stop the nodes, correct the clocks, and say that this is the time.
+    for wrong in [1200 * DAY, 1201 * DAY - 3600] {
+        nodes = Nodes::start(nodes.stop().await, [wrong; 3]).await;
+        nodes.ready().await;
+        assert_eq!(verify_at(&nodes, "ada", wrong).await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    }
+    assert_eq!(nodes.swept(), [0; 3]);
+    nodes = Nodes::start_as(nodes.stop().await, [0; 3], true).await;
+    nodes.ready().await;
+    assert!(verify(&nodes.files, &nodes.client().await, "ada").await.unwrap());
+
+    // Time passes while the nodes are down, and that day too.
+    for passed in [1200 * DAY, 1201 * DAY - 3600] {
+        nodes = Nodes::start(nodes.stop().await, [passed; 3]).await;
+        nodes.ready().await;
+        assert_eq!(verify_at(&nodes, "ada", passed).await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    }
+    assert_eq!(nodes.swept(), [0; 3]);
+    nodes = Nodes::start(nodes.stop().await, [1201 * DAY + 60; 3]).await;
     nodes.ready().await;
     let swept = async {
         while nodes.swept() != [2; 3] {

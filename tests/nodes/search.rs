@@ -12,13 +12,15 @@ use crate::support::cluster::{Files, Trio, entries, face_of, minute, model, now,
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Semaphore;
-use tumar::client::{Client, ClientError, Searched, SubjectKey};
+use tumar::client::{Client, ClientError, Prepared, Searched, SubjectKey};
 use tumar::log::entry::{Entry, Event, blinded_handle};
+use tumar::name::RequestId;
 use tumar::node::Config;
 use tumar::party::Party;
 use tumar::request::{Method, Progress};
 use tumar::template::model::Fmr;
 use tumar::template::{Shape, Template};
+use tumar::wire::peer::v1::relayed::Request;
 
 /// A face for each seed; faces of different seeds are as unlike as strangers.
 fn face(seed: u64) -> Template {
@@ -141,22 +143,29 @@ fn later() -> u64 {
     now() + LATER.load(Ordering::Relaxed)
 }
 
-async fn start_later(files: Files) -> Trio {
+/// The same for another test.
+static SOON: AtomicU64 = AtomicU64::new(0);
+
+fn soon() -> u64 {
+    now() + SOON.load(Ordering::Relaxed)
+}
+
+async fn start_by(files: Files, clock: fn() -> u64) -> Trio {
     let mut nodes = Vec::new();
     for party in Party::ALL {
         let config = Config::read(&files.node(party).join("node.toml")).unwrap();
-        nodes.push(tumar::node::start(config, Arc::new(later)).await.unwrap());
+        nodes.push(tumar::node::start(config, Arc::new(clock)).await.unwrap());
     }
     for node in &nodes {
         node.ready().await;
     }
-    let client = Client::connect(files.client_config(), later).await.unwrap();
+    let client = Client::connect(files.client_config(), clock).await.unwrap();
     Trio { files, nodes, client }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_erased_locked_or_expired_is_never_named() {
-    let trio = start_later(Files::new()).await;
+    let trio = start_by(Files::new(), later).await;
     let twins = face(1);
     // One face under many names: that is what a search is for.
     for name in ["anna", "berta", "carla", "dora"] {
@@ -197,7 +206,7 @@ async fn who_is_erased_locked_or_expired_is_never_named() {
     // Clocks that leap while nodes run are not believed: it comes to pass while they are down.
     let files = trio.stop().await;
     LATER.store(1095 * 86_400, Ordering::Relaxed);
-    let trio = start_later(files).await;
+    let trio = start_by(files, later).await;
     let token = trio.files.token_for("case_search", &[Method::Search], 1, later());
     let wanted = trio.files.search_at(8, later());
     let none = trio.client.search(&token, &wanted, &[face_of(&twins)], &mut |_| {}).await.unwrap();
@@ -374,7 +383,7 @@ async fn whoever_comes_or_goes_during_a_search_changes_nothing_in_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_approved_search_is_made_and_the_same_request_is_answered_alike() {
-    let trio = Trio::start().await;
+    let trio = start_by(Files::new(), soon).await;
     enrol(&trio, "anna", &face(1)).await;
     let token = trio.files.token("case_search", Method::Search);
     let mut alone = trio.files.search(8);
@@ -382,7 +391,7 @@ async fn only_an_approved_search_is_made_and_the_same_request_is_answered_alike(
     let refused = trio.client.search(&token, &alone, &[face_of(&face(1))], &mut |_| {}).await;
     assert_eq!(reason(refused), "APPROVALS_MISSING");
 
-    let prepared = tumar::client::Prepared::search(
+    let prepared = Prepared::search(
         trio.client.config(),
         &trio.client.committee(),
         &trio.files.search(8),
@@ -393,6 +402,22 @@ async fn only_an_approved_search_is_made_and_the_same_request_is_answered_alike(
     let first = trio.client.send(&token, &prepared).await.unwrap();
     let again = trio.client.send(&token, &prepared).await.unwrap();
     assert_eq!(first.found, again.found);
-    assert_eq!(first.found.unwrap().candidates.len(), 1);
+    assert_eq!(first.found.as_ref().unwrap().candidates.len(), 1);
+
+    // Its approvals have expired by then, and its sample is too old. It is owed its answer, and nothing else is.
+    let Trio { files, nodes, client } = trio;
+    drop(client);
+    for node in nodes {
+        node.stop().await.unwrap();
+    }
+    SOON.store(1200, Ordering::Relaxed);
+    let trio = start_by(files, soon).await;
+    let token = || trio.files.token_for("case_search", &[Method::Search], 1, soon());
+    let again = trio.client.send(&token(), &prepared).await.unwrap();
+    assert_eq!((first.found, first.receipts), (again.found, again.receipts));
+    let Request::Search(mut message) = prepared.request().clone() else { unreachable!() };
+    message.request_id = RequestId::from_random([7; 16]).to_string();
+    let other = Prepared::new(Request::Search(message)).unwrap();
+    assert_eq!(reason(trio.client.send(&token(), &other).await), "APPROVAL_EXPIRED");
     trio.stop().await;
 }

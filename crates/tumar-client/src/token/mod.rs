@@ -249,10 +249,12 @@ impl Verified<'_> {
         Self { answered: true, ..self }
     }
 
-    /// Whether the policy has the request's samples too old by now.
+    /// Whether what came with the request was good for a time that is over: its samples, by the policy, or the approvals of a search.
     #[must_use]
     pub fn is_stale(&self, policy: &Policy) -> bool {
-        policy.purpose(&self.ask.purpose).is_some_and(|purpose| self.is_too_old(purpose))
+        policy
+            .purpose(&self.ask.purpose)
+            .is_some_and(|purpose| self.is_too_old(purpose) || self.approved(purpose).is_err())
     }
 
     fn is_too_old(&self, purpose: &Purpose) -> bool {
@@ -333,6 +335,10 @@ impl Verified<'_> {
     /// A search needs two officers.
     fn approved(&self, purpose: &Purpose) -> Result<u32, Denial> {
         let (Some(case), Some(search)) = (case_of(self.ask), &purpose.search) else { return Ok(0) };
+        // They were good when the request was answered.
+        if self.answered {
+            return Ok(u32::try_from(case.approvals.len()).unwrap_or(u32::MAX));
+        }
         let (officers, audience) = (self.verifier.officers(), self.verifier.audience());
         officers.check(&case.approvals, &self.details, &case.digest, &search.roles, audience, self.now)
     }
