@@ -23,13 +23,14 @@
 //!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
-//!    party.rs  name.rs  hex.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//!    party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
 pub mod audit;
 pub mod clocks;
 pub mod cosigning;
 pub mod drawing;
+pub mod ed25519;
 pub mod engine;
 pub mod eval;
 pub mod gallery;

@@ -289,7 +289,7 @@ impl Thresholds for AnyModel {
         None
     }
 
-    fn serves(&self, _: Modality) -> bool {
+    fn verifies(&self, _: Modality) -> bool {
         true
     }
 

@@ -18,6 +18,7 @@ mod fingers;
 mod fuzz_records;
 mod halves;
 mod http;
+mod issuer;
 mod log_formats;
 mod log_tiles;
 mod malformed_shares;

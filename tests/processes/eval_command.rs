@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod prints;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::fingerprints::{Dice, capture, sketch};
 use ndarray::Array2;
-use prints::{Dice, capture, sketch};
 use serde_json::Value;
 use tempfile::TempDir;
 use tumar::eval::draw::Draw;

@@ -77,7 +77,7 @@ impl Thresholds for OneModel {
         (model.as_str() == "fr512").then_some(Modality::Face)
     }
 
-    fn serves(&self, modality: Modality) -> bool {
+    fn verifies(&self, modality: Modality) -> bool {
         modality == Modality::Face
     }
 

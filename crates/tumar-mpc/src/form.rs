@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize as _, Deserializer};
 
+use crate::ed25519::has_small_order;
 use crate::hex::unhex;
 
 /// Why a text is no TOML of the form that was wanted: the line, counted from 1, and what is wrong there.
@@ -147,7 +148,8 @@ pub fn url<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 /// # Errors
 /// The deserializer's, with what the text must be.
 pub fn identity<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    checked(from, |text| unhex::<32>(text).is_some(), "64 digits of lower-case hex")
+    let is_key = |text: &str| unhex(text).is_some_and(|key| !has_small_order(&key));
+    checked(from, is_key, "64 digits of lower-case hex, of an Ed25519 key of full order")
 }
 
 /// For serde: a text that is read as a `T`, and stays a text.

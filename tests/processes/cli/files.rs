@@ -134,6 +134,8 @@ fn what_is_wrong_with_a_configuration_as_a_whole_is_told_with_its_file() {
     let pins = dir.join("auditor/auditor.toml");
     let start = format!("node --config {}", node.display());
     let check = format!("{start} --check");
+    // By a key of small order anybody signs.
+    let small = format!("identity = \"01{}\" # ", "00".repeat(31));
     let call = format!("committee --client {}", client.display());
     let fetch = format!("audit fetch --pins {} --mirror {}/m", pins.display(), dir.display());
     for (line, file, from, to, says) in [
@@ -154,6 +156,7 @@ fn what_is_wrong_with_a_configuration_as_a_whole_is_told_with_its_file() {
             "envelope_key_hours must be 0.001 to 72",
         ),
         (&start, &node, "party = \"B\"", "link_hours = 0\nparty = \"B\"", "link_hours must be 0.001 to 24"),
+        (&start, &node, "identity = \"", &small, "of an Ed25519 key of full order"),
         (&call, &client, "party = \"C\"", "party = \"A\"", "[[node]] must stand three times"),
         (&fetch, &pins, "party = \"C\"", "party = \"A\"", "[[node]] must stand three times"),
         (&fetch, &pins, "cosignatures = ", "cosignatures = 1", "cosignatures must be at most 2"),

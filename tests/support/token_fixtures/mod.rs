@@ -160,7 +160,7 @@ impl Thresholds for Models {
         self.0.iter().find(|(id, _)| *id == model.as_str()).map(|(_, modality)| *modality)
     }
 
-    fn serves(&self, modality: Modality) -> bool {
+    fn verifies(&self, modality: Modality) -> bool {
         self.0.iter().any(|(_, served)| *served == modality)
     }
 
@@ -169,7 +169,7 @@ impl Thresholds for Models {
     }
 
     fn fuses_any(&self) -> bool {
-        self.serves(Modality::Face) && self.serves(Modality::Finger)
+        self.verifies(Modality::Face) && self.verifies(Modality::Finger)
     }
 
     fn searches(&self, models: &[&ModelId]) -> bool {

@@ -18,7 +18,7 @@ use super::jws::sha256;
 use crate::form;
 use crate::name::{Modality, ModelId, PurposeName, RelyingParty};
 use crate::request::Method;
-use crate::template::model::{Encoding, Fmr, Model, Models};
+use crate::template::model::{Encoding, Fmr, Fusion, Model, Models};
 
 /// Seconds for which a capture may be used where the policy does not say.
 const CAPTURE_AGE: u32 = 600;
@@ -34,8 +34,8 @@ pub trait Thresholds {
     /// What a served model compares; `None` if it is not served.
     fn modality(&self, model: &ModelId) -> Option<Modality>;
 
-    /// Whether any served model compares this.
-    fn serves(&self, modality: Modality) -> bool;
+    /// Whether one person's references are compared by templates of any served model of this.
+    fn verifies(&self, modality: Modality) -> bool;
 
     /// Whether templates of these two models, in either order, are joined into one score.
     fn fuses(&self, one: &ModelId, other: &ModelId) -> bool;
@@ -55,8 +55,8 @@ impl Thresholds for Models {
         self.find(model).map(Model::modality)
     }
 
-    fn serves(&self, modality: Modality) -> bool {
-        self.iter().any(|model| model.modality() == modality)
+    fn verifies(&self, modality: Modality) -> bool {
+        self.iter().any(|model| model.modality() == modality && self.compares(model.id()))
     }
 
     fn fuses(&self, one: &ModelId, other: &ModelId) -> bool {
@@ -64,7 +64,7 @@ impl Thresholds for Models {
     }
 
     fn fuses_any(&self) -> bool {
-        self.fusions().next().is_some()
+        self.fusions().map(Fusion::models).any(|(face, finger)| self.compares(face) && self.compares(finger))
     }
 
     fn searches(&self, models: &[&ModelId]) -> bool {
@@ -255,7 +255,7 @@ impl Purpose {
                 return wrong(RuleFault::Modality);
             }
             let joined = rule.decision != Decision::Fused || models.fuses_any();
-            if !joined || !rule.decision.needs().iter().all(|&needed| models.serves(needed)) {
+            if !joined || !rule.decision.needs().iter().all(|&needed| models.verifies(needed)) {
                 return wrong(RuleFault::NotServed);
             }
             if let Some(before) = place.checked_sub(1).map(|before| &self.rules[before]) {
