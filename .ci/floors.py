@@ -86,7 +86,7 @@ def floors():
         if number:
             floor = int(number[1])
         if floor is not None:
-            for name in re.findall(r"(?<![\w.>])([a-z]+)(?:\.rs|/)(?=[\s,])", line):
+            for name in re.findall(r"(?<![\w.>])([a-z][a-z0-9]*)(?:\.rs|/)(?=[\s,])", line):
                 found[name] = floor
     declared = {name for root in ROOTS for name in re.findall(r"^(?:pub )?mod (\w+);", (root / "lib.rs").read_text(), re.M)}
     for name in sorted(declared - found.keys()):

@@ -1,7 +1,7 @@
 //! Tumar matches faces and fingerprints for ATMs among three parties of which none ever holds a template.
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
-//! `tumar-mpc` has form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
+//! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
 //! log, pem, request, seal, timings, tls, token and wire.
 //!
 //! ```text
@@ -30,7 +30,6 @@ pub mod audit;
 pub mod clocks;
 pub mod cosigning;
 pub mod drawing;
-pub mod ed25519;
 pub mod engine;
 pub mod eval;
 pub mod gallery;
@@ -44,4 +43,4 @@ pub mod store;
 pub mod web;
 
 pub use tumar_client::{client, guests, log, pem, request, seal, timings, tls, token, wire};
-pub use tumar_mpc::{form, hex, name, net, party, protocol, prss, share, template};
+pub use tumar_mpc::{ed25519, form, hex, name, net, party, protocol, prss, share, template};

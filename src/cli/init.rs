@@ -258,7 +258,17 @@ impl Plan {
         let place = BANKS.iter().position(|other| other.folder == bank.folder).unwrap_or_default();
         let port = self.public[2] + 1 + u16::try_from(place).unwrap_or_default();
         let policy = Policy::parse(&self.policy, &Models::built_in()).expect("the policy of a new installation");
-        let text = issuer::rules_of(&self.deployment, &bank.relying_party.parse()?, workload, jwk, port, &policy)?;
+        let relying_party: RelyingParty = bank.relying_party.parse()?;
+        let plan = issuer::Plan {
+            name: &issuer_name(&self.deployment, &relying_party),
+            deployment: &self.deployment,
+            relying_party: &relying_party,
+            gallery: &format!("{relying_party}/customers").parse()?,
+            workload,
+            jwk,
+            port,
+        };
+        let text = issuer::rules_of(&plan, &policy);
         files::write(&folder.join("issuer.toml"), text.as_bytes())
     }
 

@@ -17,13 +17,13 @@ use tumar::http::Server;
 use tumar::issuer::http::router;
 use tumar::issuer::rules::Rules;
 use tumar::issuer::{Audit, TokenService};
-use tumar::name::{ClientName, Deployment, RelyingParty};
+use tumar::name::{ClientName, Deployment, GalleryName, RelyingParty};
 use tumar::request::Method;
 use tumar::tls::{TlsIdentity, WebTls};
 use tumar::token::{Issuer, Policy, SigningKey};
 
 use super::failure::Failure;
-use super::{clock, files, init, node, output, token};
+use super::{clock, files, node, output};
 
 /// Connections at a time, and of one address.
 const CALLERS: [usize; 2] = [256, 64];
@@ -99,18 +99,26 @@ fn append(mut file: &File, line: &str) -> io::Result<()> {
     file.sync_data()
 }
 
-/// `issuer.toml` of a bank of a new installation: its one workload may ask for whatever the policy has for banks.
-pub(super) fn rules_of(
-    deployment: &Deployment,
-    relying_party: &RelyingParty,
-    workload: &ClientName,
-    jwk: &Value,
-    port: u16,
-    policy: &Policy,
-) -> Result<String, Failure> {
+/// A bank's token service in a new installation.
+pub(super) struct Plan<'a> {
+    /// The `iss` of its tokens.
+    pub(super) name: &'a str,
+    pub(super) deployment: &'a Deployment,
+    pub(super) relying_party: &'a RelyingParty,
+    /// Where its one workload may ask for tokens.
+    pub(super) gallery: &'a GalleryName,
+    pub(super) workload: &'a ClientName,
+    /// Verifies the workload's assertions.
+    pub(super) jwk: &'a Value,
+    pub(super) port: u16,
+}
+
+/// Its `issuer.toml`: the workload may ask for whatever the policy has for banks.
+pub(super) fn rules_of(plan: &Plan<'_>, policy: &Policy) -> String {
+    let Plan { name, deployment, relying_party, gallery, workload, jwk, port } = plan;
     let mut text = format!(
         "# The bank's token service: tumar issuer --config THIS. Relative paths are relative to this file.\n\
-         issuer = \"{}\"    # name of an [[issuers]] of the nodes\n\
+         issuer = \"{name}\"    # name of an [[issuers]] of the nodes\n\
          deployment = \"{deployment}\"\n\
          base = \"https://localhost:{port}\"    # POST BASE/token\n\
          listen = \"127.0.0.1:{port}\"\n\
@@ -121,11 +129,9 @@ pub(super) fn rules_of(
          \n[[client]]\nid = \"{workload}\"\nrelying_party = \"{relying_party}\"\n\
          jwk = {}    # verifies its assertions\n\
          # proof_keys = []    # thumbprints of the keys that its tokens may be bound to; any if absent\n",
-        init::issuer_name(deployment, relying_party),
         inline(jwk),
     );
-    let gallery = token::customers(relying_party)?;
-    for (name, purpose) in policy.purposes() {
+    for (purpose_name, purpose) in policy.purposes() {
         let of_auditor = |method: &Method| matches!(method, Method::ReadLog | Method::OpenEvidence);
         let methods = purpose.actions.iter().map(|action| action.0);
         let actions: Vec<&str> = methods.filter(|method| !of_auditor(method)).map(Method::action).collect();
@@ -135,11 +141,11 @@ pub(super) fn rules_of(
         let modalities: Vec<&str> = purpose.modalities.iter().map(|modality| modality.as_str()).collect();
         let _ = write!(
             text,
-            "\n[[client.allow]]\npurpose = \"{name}\"\nactions = {actions:?}\ngalleries = [\"{gallery}\"]\nmodalities = {modalities:?}\n\
+            "\n[[client.allow]]\npurpose = \"{purpose_name}\"\nactions = {actions:?}\ngalleries = [\"{gallery}\"]\nmodalities = {modalities:?}\n\
              amr = [\"mobile_auth\", \"registry_check\", \"pin\"]\nmax_uses = 1\n"
         );
     }
-    Ok(text)
+    text
 }
 
 /// A JWK as TOML's inline table.

@@ -59,6 +59,15 @@ pub struct Bars {
     pub impostor: Vec<f64>,
 }
 
+/// A sample that gave no template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NoTemplate {
+    /// Which: its file, with the row if it has several.
+    pub sample: String,
+    /// Why.
+    pub why: String,
+}
+
 /// All that a report says of one comparator.
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::curve::{Curve, Point, Resampling};
+use super::curve::{Curve, NoTemplate, Point, Resampling};
 use super::groups::Groups;
 use super::plot::{det, histogram, per_cent};
 use super::rates::TARGETS;
-use super::samples::NoTemplate;
 use super::search::Searches;
 use super::text::{in_per_cent, sign};
 use super::wolves::Wolves;

@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
 use super::compare::{in_levels, unit};
 use super::crowd::Crowd;
-use super::curve::{Curve, Resampling};
+use super::curve::{Curve, NoTemplate, Resampling};
 use super::groups::Groups;
 use super::quick::Quick;
 use super::rates::TARGETS;
@@ -41,15 +39,6 @@ pub struct Samples {
     pub list: Vec<Sample>,
     /// Lines of the table that gave no template: failures to enrol.
     pub failures: Vec<NoTemplate>,
-}
-
-/// A sample that gave no template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NoTemplate {
-    /// Which: its file, with the row if it has several.
-    pub sample: String,
-    /// Why.
-    pub why: String,
 }
 
 impl Samples {

@@ -2,6 +2,7 @@
 //!
 //! `tumar` re-exports every module, and its map in `src/lib.rs` has their floors.
 
+pub mod ed25519;
 pub mod form;
 pub mod hex;
 pub mod name;

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tumar::eval::samples::{NoTemplate, Sample, Samples};
+use tumar::eval::curve::NoTemplate;
+use tumar::eval::samples::{Sample, Samples};
 use tumar::eval::table::{face_labels, finger_labels};
 use tumar::name::{Modality, ModelId};
 use tumar::template::Template;
