@@ -23,7 +23,7 @@ NAMED = {
     # One attribute macro, and no gRPC: a trait with async methods behind a pointer.
     "tonic::async_trait": ["engine", "service", "peer"],
     "tonic_types": ["service", "client"],
-    "tonic_health": ["node"],
+    "tonic_health": ["node", "client"],
     "tonic_reflection": ["node"],
     "prost": ["wire"],
     "hpke": ["seal"],

@@ -269,7 +269,9 @@ async fn set_up(config: &Config, clock: Clock) -> Result<Setup, NodeError> {
     let data = config.path(&config.data);
     let made = check::is_new(&data)?;
     std::fs::create_dir_all(&data).map_err(|error| NodeError::File(data.clone(), error))?;
-    let store = Store::open(&data.join("store.sqlite"), config.deployment.clone(), config.party, own.store).await?;
+    let file = data.join("store.sqlite");
+    let store = Store::open(&file, config.deployment.clone(), config.party, own.store).await;
+    let store = store.map_err(|error| NodeError::Open(file, error))?;
     if config.accept_clock {
         store.danger_set_acted(clock()).await?;
     }

@@ -10,12 +10,52 @@
 //! b/..  c/..
 //! ```
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::log::half::Half;
-use crate::log::tiles::{self, Span, WIDTH, levels, put};
+use crate::log::tiles::{self, Span, WIDTH, levels};
 use crate::party::Party;
+
+/// A fault of a file or folder in a mirror, with its path in front. What stands where a folder should be is the one that is named.
+#[must_use]
+pub fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    |error| match in_the_way(path).filter(|_| error.kind() == io::ErrorKind::NotADirectory) {
+        Some(way) => no_folder(way),
+        None => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+    }
+}
+
+/// What is no folder, of a path and those above it.
+fn in_the_way(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|above| above.exists() && !above.is_dir())
+}
+
+fn no_folder(way: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotADirectory, format!("{}: not a folder", way.display()))
+}
+
+/// Writes a file whole, with the folders above it.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    tiles::put(path, bytes).map_err(|error| path.parent().and_then(in_the_way).map_or(error, no_folder))
+}
+
+/// How a mirror is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Read, beside others that read.
+    Shared,
+    /// Written, by one alone. The folder is made if it is not there.
+    Alone,
+}
+
+/// A mirror that nobody writes meanwhile, for as long as this is held.
+#[derive(Debug)]
+pub struct Hold {
+    /// None where there is no folder, or the file system has no locks.
+    _lock: Option<File>,
+}
 
 /// A folder of mirrored logs; it need not be there yet.
 #[derive(Clone, Debug)]
@@ -36,12 +76,38 @@ impl Mirror {
         &self.folder
     }
 
+    /// Waits until nobody uses the mirror otherwise. Blocks; `waiting` is called first if it has to.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the folder can not be opened, or made.
+    pub fn hold(&self, how: Use, waiting: impl FnOnce()) -> io::Result<Hold> {
+        let at = || named(&self.folder);
+        if how == Use::Alone {
+            fs::create_dir_all(&self.folder).map_err(at())?;
+        }
+        let folder = match File::open(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Hold { _lock: None }),
+            folder => folder.map_err(at())?,
+        };
+        let tried = if how == Use::Alone { folder.try_lock() } else { folder.try_lock_shared() };
+        let locked = match tried {
+            Ok(()) => true,
+            Err(fs::TryLockError::Error(_)) => false,
+            Err(fs::TryLockError::WouldBlock) => {
+                waiting();
+                (if how == Use::Alone { folder.lock() } else { folder.lock_shared() }).is_ok()
+            }
+        };
+        Ok(Hold { _lock: locked.then_some(folder) })
+    }
+
     /// The half-years of which there is a log of this node, oldest first.
     ///
     /// # Errors
     /// [`io::Error`] if the folder can not be read; that there is none is no error.
     pub fn halves(&self, party: Party) -> io::Result<Vec<Half>> {
-        tiles::halves(&self.folder.join(party.letter()))
+        let folder = self.folder.join(party.letter());
+        tiles::halves(&folder).map_err(named(&folder))
     }
 
     /// The place of one node's log of half a year.
@@ -88,17 +154,18 @@ impl Place {
     }
 
     fn notes(&self, below: &str) -> io::Result<Vec<(u64, String)>> {
-        let entries = match fs::read_dir(self.folder.join(below)) {
-            Ok(entries) => entries,
+        let folder = self.folder.join(below);
+        let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+            entries => entries.map_err(named(&folder))?,
         };
         let mut notes = Vec::new();
         for entry in entries {
-            let entry = entry?;
-            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let path = entry.map_err(named(&folder))?.path();
+            let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
             if let Some(number) = number {
-                notes.push((number, String::from_utf8_lossy(&fs::read(entry.path())?).into_owned()));
+                let note = fs::read(&path).map_err(named(&path))?;
+                notes.push((number, String::from_utf8_lossy(&note).into_owned()));
             }
         }
         notes.sort_unstable();
@@ -156,10 +223,10 @@ impl Place {
     }
 
     fn bytes(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.folder.join(path)) {
-            Ok(bytes) => Ok(Some(bytes)),
+        let path = self.folder.join(path);
+        match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            bytes => bytes.map(Some).map_err(named(&path)),
         }
     }
 
@@ -220,14 +287,15 @@ impl Place {
         for (what, before, count) in bundles.chain(tiles).filter(|(_, before, _)| before % WIDTH != 0) {
             let partial = Span { index: before / WIDTH, width: WIDTH }.path(&what) + ".p";
             let kept = (count / WIDTH == before / WIDTH).then(|| (count % WIDTH).to_string());
-            let files = match fs::read_dir(self.folder.join(partial)) {
+            let folder = self.folder.join(partial);
+            let files = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                files => files?,
+                files => files.map_err(named(&folder))?,
             };
             for file in files {
-                let file = file?;
-                if kept.is_none() || file.file_name().to_str() != kept.as_deref() {
-                    fs::remove_file(file.path())?;
+                let path = file.map_err(named(&folder))?.path();
+                if kept.is_none() || path.file_name().and_then(|name| name.to_str()) != kept.as_deref() {
+                    fs::remove_file(&path).map_err(named(&path))?;
                 }
             }
         }

@@ -233,7 +233,9 @@ impl Audit {
         let now = fetched.or(newest.map(Minute::begins)).unwrap_or(0);
         if let Some((index, minute)) = uncovered.filter(|(_, minute)| minute.begins() + COSIGN <= now) {
             let (written, wanted) = (time(minute.begins()), pass.pins.cosignatures);
-            let text = format!("written at {written}, and not covered by a checkpoint with {wanted} cosignatures");
+            let text = format!(
+                "written at {written}, and not covered by a checkpoint with {wanted} cosignatures: is another node down, which can cosign nothing then?"
+            );
             self.findings.push(Finding::at(part.spot(index), Rule::UnderCosigned, text));
         }
         let Part { checkpoint: Checkpoint { root, .. }, first, cosignatures, cosigned, .. } = *part;

@@ -113,7 +113,7 @@ impl Enroll {
         let key_file = self.key_out.unwrap_or_else(|| PathBuf::from(format!("{}.key", self.whom.subject)));
         let mut pending = Pending::beside(&key_file);
         let (line, answer) = if self.resume {
-            let prepared = pending.read(Method::Enroll, &self.whom.subject)?;
+            let prepared = pending.read(Method::Enroll, &self.whom.subject, Some(&key_file))?;
             let _: SubjectKey = files::read_text(&key_file)?.parse().map_err(|_| Failure::SubjectKey)?;
             let line = self.whom.connect(self.purpose).await?;
             let answered = pending.answer(line.client.send(&line.token, &prepared)).await?;
@@ -156,6 +156,8 @@ async fn anew(line: &Line, read: &Read, key_file: &Path, pending: &mut Pending) 
         prepared.map_err(ClientError::from)
     };
     let mut prepared = prepare().await?;
+    // A key without its request would only be in the way.
+    pending.arm()?;
     files::write_secret(key_file, key.to_text().as_bytes())?;
     let sent = async {
         pending.keep(&prepared)?;
@@ -250,7 +252,7 @@ impl Erase {
         // What is printed to nobody is lost.
         let out = self.out.or_else(|| output::is_nowhere().then(|| printed(&self.whom.subject)));
         let mut pending = Pending::beside(out.as_deref().unwrap_or(&printed(&self.whom.subject)));
-        let saved = if self.resume { Some(pending.read(Method::Erase, &self.whom.subject)?) } else { None };
+        let saved = if self.resume { Some(pending.read(Method::Erase, &self.whom.subject, None)?) } else { None };
         if saved.is_none() {
             pending.is_none()?;
         }
@@ -359,8 +361,9 @@ pub(super) struct Certificate {
 impl Certificate {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = files::client_config(&self.client)?;
-        let certificate = ErasureCertificate::from_json(&read_lossy(&self.file)?)?;
-        certificate.verify(&config.nodes, &config.deployment)?;
+        let wrong = |source| Failure::Erasure { path: self.file.clone(), source };
+        let certificate = ErasureCertificate::from_json(&read_lossy(&self.file)?).map_err(wrong)?;
+        certificate.verify(&config.nodes, &config.deployment).map_err(wrong)?;
         if json {
             print_json(&json!({
                 "outcome": "erased",

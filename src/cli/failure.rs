@@ -27,7 +27,6 @@ use tumar::token::jws::JwsError;
 use tumar::web::WebError;
 
 use super::npy_error::NpyError;
-use super::ports::LAST_PORT;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +63,15 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file or folder of a mirror, which the error names.
+    #[error("{0}")]
+    Mirror(io::Error),
+    /// A new file was to be made.
+    #[error("{}: it exists already: name a new file", .0.display())]
+    Exists(PathBuf),
+    /// A file that another process holds.
+    #[error("{}: another command is writing it", .0.display())]
+    Busy(PathBuf),
     /// Whose keys are believed is not where it is looked for.
     #[error("{}: there is no such file: name the auditor.toml of the deployment by --pins FILE", .0.display())]
     NoPins(PathBuf),
@@ -71,11 +79,8 @@ pub(super) enum Failure {
     #[error("{}: the folder is not empty; nothing was written", .0.display())]
     NotEmpty(PathBuf),
     /// Not an address that others could call.
-    #[error("--host must be an IP address or a host name")]
+    #[error("--host must be an IP address with all four of its numbers, an IPv6 address, or a host name")]
     Host,
-    /// Three ports and three more must follow each other.
-    #[error("--base-port must be 1 to {}: the ports up to {} above it are used as well", u16::MAX - LAST_PORT, LAST_PORT)]
-    Ports,
     /// A name in an argument or file.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -86,6 +91,14 @@ pub(super) enum Failure {
         path: PathBuf,
         /// Why.
         source: NpyError,
+    },
+    /// One embedding where many are wanted.
+    #[error("{}: the array has one dimension, [{width}]: it must have two, [rows, components], a row for each sample", path.display())]
+    OneRow {
+        /// Which file.
+        path: PathBuf,
+        /// Its length.
+        width: usize,
     },
     /// None of several rows is named, or one that is not there.
     #[error("{}: there are {rows} rows of {width} components; name one of them by FILE:ROW, the first is 0", path.display())]
@@ -195,8 +208,13 @@ pub(super) enum Failure {
     #[error("--key names a file that does not hold a subject key: 64 digits of lower-case hex")]
     SubjectKey,
     /// A certificate of erasure.
-    #[error("CERTIFICATE_NOT_TRUSTED: {0}")]
-    Erasure(#[from] CertificateError),
+    #[error("CERTIFICATE_NOT_TRUSTED: {}: {source}", path.display())]
+    Erasure {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: CertificateError,
+    },
     /// The operating system gives no random bytes.
     #[error("the operating system's random number generator failed")]
     Randomness,
@@ -212,6 +230,17 @@ pub(super) enum Failure {
     /// Not a request that was kept, or one of another call or about another person.
     #[error("{}: not a saved request of this command for this subject and version", .0.display())]
     NotBegun(PathBuf),
+    /// No request was kept.
+    #[error(
+        "{}: no request is saved here: nothing was sent, or its result was told: run the command without --resume{}", path.display(),
+        key.as_ref().map(|key| format!(" ({} may be deleted if nobody was enrolled with it)", key.display())).unwrap_or_default()
+    )]
+    NothingBegun {
+        /// Where it would be.
+        path: PathBuf,
+        /// A person's key that stands there without one.
+        key: Option<PathBuf>,
+    },
     /// A call that changes who is enrolled had no answer that can be believed.
     #[error(
         "{}: it is not known whether the request was done: repeat it with --resume ({})",
@@ -318,7 +347,7 @@ impl Failure {
                 | NodeError::Log(LogError::Lost { .. } | LogError::Forked { .. }),
             )
             | Self::Restore(RestoreError::Missing { .. } | RestoreError::Forked { .. } | RestoreError::Key { .. })
-            | Self::Erasure(CertificateError::Receipt(_) | CertificateError::Deployment) => 5,
+            | Self::Erasure { source: CertificateError::Receipt(_) | CertificateError::Deployment, .. } => 5,
             Self::Restore(RestoreError::NobodySaid)
             | Self::Fetch(FetchError::Web(_) | FetchError::Index(_) | FetchError::Status { .. }) => 4,
             // What was given is wrong, or this machine.

@@ -14,11 +14,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 use tumar::audit::Pins;
 use tumar::audit::pins::NodePin;
+use tumar::form;
 use tumar::hex::hex;
 use tumar::log::cosign::{CosignerKey, witness_name};
 use tumar::log::note::{SigningKey as NoteKey, VerifierKey, log_name};
@@ -82,15 +83,12 @@ pub(super) struct Init {
     host: String,
     /// Port for clients of node A; B and C have the next two, the two banks' token services those after; peers call 100 above, and
     /// auditors 200
-    #[arg(long, default_value_t = 7400)]
+    #[arg(long, default_value_t = 7400, value_parser = value_parser!(u16).range(1..=i64::from(u16::MAX - LAST_PORT)))]
     base_port: u16,
 }
 
 impl Init {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        if self.base_port == 0 || self.base_port > u16::MAX - LAST_PORT {
-            return Err(Failure::Ports);
-        }
         let public = [0, 1, 2].map(|place| self.base_port + place);
         let plan = Plan {
             deployment: self.deployment,
@@ -193,10 +191,7 @@ struct NodePublic {
 impl Plan {
     /// Writes all folders.
     pub(super) fn write(&self, dir: &Path) -> Result<(), Failure> {
-        let is_name = |text: &str| {
-            (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
-        };
-        if self.host.parse::<IpAddr>().is_err() && !is_name(&self.host) {
+        if self.host.parse::<IpAddr>().is_err() && !form::is_host_name(&self.host) {
             return Err(Failure::Host);
         }
         if !files::is_empty(dir)? {

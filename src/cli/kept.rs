@@ -2,6 +2,7 @@
 //! for again, and is answered as it was or would have been.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,8 +17,10 @@ use super::files;
 /// A file that holds a request, beside the one that is to hold what comes of it. It has no secret, but says whom it is about.
 pub(super) struct Pending {
     path: PathBuf,
-    /// From the moment on that a request is kept.
+    /// From the moment on that something is kept.
     interrupt: Option<Signal>,
+    /// The request that is kept, locked: no other command sends it, or puts its own there.
+    held: Option<File>,
 }
 
 impl Pending {
@@ -25,32 +28,63 @@ impl Pending {
     pub(super) fn beside(file: &Path) -> Self {
         let mut name: OsString = file.as_os_str().to_owned();
         name.push(".request");
-        Self { path: name.into(), interrupt: None }
+        Self { path: name.into(), interrupt: None, held: None }
     }
 
     /// Nothing was begun, or it came to an end.
     pub(super) fn is_none(&self) -> Result<(), Failure> {
-        if self.path.exists() { Err(Failure::Begun(self.path.clone())) } else { Ok(()) }
+        if self.path.exists() { Err(self.begun()) } else { Ok(()) }
     }
 
-    /// Keeps a request, on the disk, before it is sent; in place of the one before, if that was not.
+    /// Why nothing is begun here: another command is at it, or one was and its result is not known.
+    fn begun(&self) -> Failure {
+        match files::hold(&self.path) {
+            Err(busy @ Failure::Busy(_)) => busy,
+            Ok(_) | Err(_) => Failure::Begun(self.path.clone()),
+        }
+    }
+
+    /// From now on SIGINT ends nothing before it is known what is left behind.
+    pub(super) fn arm(&mut self) -> Result<(), Failure> {
+        if self.interrupt.is_none() {
+            self.interrupt = Some(signal(SignalKind::interrupt()).map_err(Failure::Runtime)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps a request, on the disk, before it is sent; in place of the one before, if that was this command's.
     pub(super) fn keep(&mut self, prepared: &Prepared) -> Result<(), Failure> {
-        self.interrupt = Some(signal(SignalKind::interrupt()).map_err(Failure::Runtime)?);
-        files::replace_secret(&self.path, &prepared.to_bytes())
+        self.arm()?;
+        let held = files::hold_secret(&self.path, &prepared.to_bytes(), self.held.as_ref());
+        self.held =
+            Some(held.map_err(|failure| if let Failure::Exists(_) = failure { self.begun() } else { failure })?);
+        Ok(())
     }
 
-    /// What was begun, of this call about this person.
-    pub(super) fn read(&self, method: Method, subject: &Subject) -> Result<Prepared, Failure> {
+    /// What was begun, of this call about this person. `key` is the person's, if the call has one.
+    pub(super) fn read(&mut self, method: Method, subject: &Subject, key: Option<&Path>) -> Result<Prepared, Failure> {
         let other = || Failure::NotBegun(self.path.clone());
+        if !self.path.exists() {
+            let key = key.filter(|key| key.exists()).map(Path::to_owned);
+            return Err(Failure::NothingBegun { path: self.path.clone(), key });
+        }
+        let held = files::hold(&self.path)?;
         let prepared = Prepared::from_bytes(&files::read(&self.path)?).map_err(|_| other())?;
         let ask = prepared.ask();
-        if ask.method == method && ask.subject() == Some(subject) { Ok(prepared) } else { Err(other()) }
+        if ask.method != method || ask.subject() != Some(subject) {
+            return Err(other());
+        }
+        self.held = Some(held);
+        Ok(prepared)
     }
 
     /// It came to an end.
     pub(super) fn end(&self) {
-        // A file that stays says that something was begun, and asking again tells what came of it.
-        let _ = std::fs::remove_file(&self.path);
+        // What another command keeps there is its own.
+        if self.held.is_some() {
+            // A file that stays says that something was begun, and asking again tells what came of it.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 
     /// Waits for an answer, or for SIGINT. Whatever is not surely undone is told to be unsure.

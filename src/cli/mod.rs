@@ -14,6 +14,7 @@ mod demo;
 mod eval;
 mod failure;
 mod files;
+mod health;
 mod init;
 mod issuer;
 mod kept;
@@ -36,8 +37,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use comfy_table::{LineStyle, TableStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use failure::Failure;
+
+/// A file would grow beyond the process's limit (`setrlimit(2)`, `RLIMIT_FSIZE`); its number on Linux, MIPS aside.
+const SIGXFSZ: i32 = 25;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; for verify: the probe matches; for search: whether or not anybody does
@@ -92,6 +97,8 @@ enum Command {
     Unlock(call::Lock),
     /// Show the nodes' keys, verified with the pinned ones
     Committee(call::ShowCommittee),
+    /// Ask each node whether it serves; the exit code is 0 only if all three do, and else 4
+    Health(health::Health),
     /// Mirror, verify and compare the three access logs, report and watch
     Audit(audit::Command),
     /// Show a person's own log entries
@@ -110,6 +117,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(told) => return shown(&told),
     };
+    outlive_limits();
     let outcome = match command {
         Command::Init(init) => init.run(json),
         Command::Token(give) => give.run(json),
@@ -129,6 +137,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Lock(lock) => wait(lock.run(call::Turn::Lock, json)),
         Command::Unlock(lock) => wait(lock.run(call::Turn::Unlock, json)),
         Command::Committee(show) => wait(show.run(json)),
+        Command::Health(health) => wait(health.run(json)),
         Command::Load(load) => wait(load.run(json)),
         Command::Demo(demo) => wait(demo.run(json)),
     };
@@ -145,6 +154,13 @@ fn shown(told: &clap::Error) -> ExitCode {
         Ok(()) | Err(_) => {}
     }
     output::end(if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// A file that reaches a limit on the size of files fails to be written, and ends no command before it has said so.
+fn outlive_limits() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // What is once registered stays. Without it, the system's own way is left.
+    let _ = runtime.map(|runtime| runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) }));
 }
 
 /// Runs a command that calls or listens.

@@ -21,9 +21,6 @@ use super::quiet::{Quiet, STRETCH};
 /// What is said unless somebody asks for more. What HTTP/2 has to say is of callers, and theirs to notice.
 const SAID: &str = "info,h2=error";
 
-/// A file would grow beyond the process's limit (`setrlimit(2)`, `RLIMIT_FSIZE`); its number on Linux, MIPS aside.
-const SIGXFSZ: i32 = 25;
-
 /// Arguments of `tumar node`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -92,8 +89,6 @@ impl Run {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
         // From here on it ends no process, be it sent while the node starts.
         let mut again = signal(SignalKind::hangup()).map_err(Failure::Runtime)?;
-        // A log that reaches a limit on the size of files fails to be written then, and kills no node.
-        let _too_large = signal(SignalKind::from_raw(SIGXFSZ)).map_err(Failure::Runtime)?;
         node::harden_process();
         node::raise_descriptors();
         let mut config = Config::read(&self.config)?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tumar::audit::counts::time;
+use tumar::audit::mirror::Use;
 use tumar::audit::uses::{self, OwnUse};
 use tumar::audit::{Finding, Severity, Verdict};
 use tumar::client::{OwnEntry, SubjectKey};
@@ -120,14 +121,16 @@ impl Uses {
         let (pins, mirror) = self.at.open_there()?;
         let text = zeroize::Zeroizing::new(files::read_text(&self.key)?);
         let key: SubjectKey = text.parse().map_err(|_| Failure::SubjectKey)?;
+        let shared = self.at.hold(&mirror, Use::Shared)?;
         let mut looked = Looked::default();
         let mut by_request = BTreeMap::<[u8; 32], Vec<OwnUse>>::new();
         for party in Party::ALL {
-            let own = uses::of(&mirror, &pins, party, &key.for_node(party)).map_err(self.at.fault())?;
+            let own = uses::of(&mirror, &pins, party, &key.for_node(party)).map_err(Failure::Mirror)?;
             for used in looked.take(party, own) {
                 by_request.entry(used.entry.rq).or_default().push(used);
             }
         }
+        drop(shared);
         let mut requests: Requests = by_request
             .into_iter()
             .filter_map(|(rq, uses)| Some((uses.iter().map(|used| used.entry.minute).min()?, rq, uses)))
@@ -284,19 +287,24 @@ fn in_words(uses: &[(Party, &Entry)], behind: &[Party]) -> String {
     } else {
         ": not ended yet".to_owned()
     };
-    let only = where_it_is(uses, matches!(action, Method::ListUses | Method::OpenEvidence), behind);
+    // A refusal is written by the node that refuses, and by no other.
+    let is_refusal = uses.iter().all(|(_, entry)| matches!(entry.event, Event::Denied(_)));
+    let is_asked = matches!(action, Method::ListUses | Method::OpenEvidence);
+    let only = where_it_is(uses, if is_refusal { Some("by") } else { is_asked.then_some("asked of") }, behind);
     format!("{relying_party} {what}, for {purpose}{end}{only}")
 }
 
 /// In which logs it stands, if that is not all three.
-fn where_it_is(uses: &[(Party, &Entry)], is_of_one: bool, behind: &[Party]) -> String {
+fn where_it_is(uses: &[(Party, &Entry)], of_one: Option<&str>, behind: &[Party]) -> String {
     let and = |parties: &[Party]| parties.iter().map(|party| party.as_str()).collect::<Vec<_>>().join(" and ");
     let (there, absent): (Vec<Party>, Vec<Party>) =
         Party::ALL.into_iter().partition(|party| uses.iter().any(|(node, _)| node == party));
     let (unseen, without): (Vec<Party>, Vec<Party>) = absent.iter().partition(|party| behind.contains(party));
+    if let (Some(words), [node]) = (of_one, &there[..]) {
+        return format!("; {words} {node}");
+    }
     match (&there[..], &unseen[..], &without[..]) {
         (_, [], []) => String::new(),
-        ([node], ..) if is_of_one => format!("; asked of {node}"),
         (_, [], _) => format!("; in the log of {} only", and(&there)),
         (_, _, []) => format!("; not yet in the mirror of {}: fetch again", and(&unseen)),
         _ => format!("; not in the log of {}; not yet in the mirror of {}: fetch again", and(&without), and(&unseen)),

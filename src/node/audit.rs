@@ -147,9 +147,9 @@ pub(super) fn witness(config: &Config) -> Result<Option<Arc<Witness>>, NodeError
 }
 
 pub(super) fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
-    let root = certificate.map(|path| config.text(path)).transpose()?;
+    let root = certificate.map(|path| config.bytes(path)).transpose()?;
     let at = || certificate.map(|path| config.path(path)).unwrap_or_default();
-    Site::new(url, root.as_ref().map(String::as_bytes), PATIENCE).map_err(|error| NodeError::Web(at(), error))
+    Site::new(url, root.as_deref(), PATIENCE).map_err(|error| NodeError::Web(at(), error))
 }
 
 fn vkey(text: &str) -> Result<VerifierKey, NodeError> {

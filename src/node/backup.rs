@@ -35,6 +35,9 @@ pub enum BackupError {
     /// Backups go into folders of their own.
     #[error("{}: the folder is not empty; nothing was written", .0.display())]
     NotEmpty(PathBuf),
+    /// The store's copy.
+    #[error("{}", .0.display())]
+    Copy(PathBuf, #[source] StoreError),
     /// The store.
     #[error("the store")]
     Store(#[from] StoreError),
@@ -97,18 +100,36 @@ pub struct Source {
 /// Writes a backup into a new or empty folder. The published log is copied first, so that the store has all of it.
 ///
 /// # Errors
-/// [`BackupError`]; what was written then has no list, and is no backup.
+/// [`BackupError`]; what was written by then is removed.
 pub async fn write(store: &Store, source: &Source, out: &Path, now: u64) -> Result<Manifest, BackupError> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(BackupError::NotEmpty(out.to_owned()));
     }
+    let was_there = out.exists();
+    let written = write_into(store, source, out, now).await;
+    if written.is_err() {
+        // A half of a backup is in the way of the next one, on a disk that may be full. What can not be removed has no list.
+        for name in ["log", "witness"] {
+            let _ = fs::remove_dir_all(out.join(name));
+        }
+        for name in ["store.sqlite", "store.sqlite-journal", "store.sqlite-wal", "store.sqlite-shm", MANIFEST] {
+            let _ = fs::remove_file(out.join(name));
+        }
+        if !was_there {
+            let _ = fs::remove_dir(out);
+        }
+    }
+    written
+}
+
+async fn write_into(store: &Store, source: &Source, out: &Path, now: u64) -> Result<Manifest, BackupError> {
     folder(out)?;
     for name in ["log", "witness"] {
         let (from, to) = (source.data.join(name), out.join(name));
         tokio::task::spawn_blocking(move || copy(&from, &to)).await.map_err(|_| StoreError::Closed)??;
     }
     let file = out.join("store.sqlite");
-    store.copy_to(&file).await?;
+    store.copy_to(&file).await.map_err(|error| BackupError::Copy(file.clone(), error))?;
     let (deployment, party) = (source.deployment.clone(), source.party);
     let out = out.to_owned();
     let summed = tokio::task::spawn_blocking(move || {

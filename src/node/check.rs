@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::causes::with_causes;
+use super::control::{Running, Runs, who_runs};
 use super::peers::{self, Asked, Told, Unheard};
 use super::{Config, Keys, NodeError, audit, keys, listen, own, pinned, remotes, verifier};
 use crate::clocks::{APART, Clock, Utc};
@@ -81,7 +82,7 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let told = peers::ask(config).await.unwrap_or_default();
     clocks(clock(), &seen, &told, &mut findings);
     if matches!(seen, Seen::InUse) {
-        findings.ok("addresses", "a running node listens there");
+        findings.push("addresses", taken(config).await);
     } else {
         findings.tell_text(
             "addresses",
@@ -93,7 +94,11 @@ pub async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
         let linked = dial(config, party).await;
         findings.peer(party.as_str(), linked.and(answer), &seen);
     }
-    let why = "whether the peers have the same policy and models, and pin this node's identity and certificate, can not be asked";
+    for peer in config.peers.iter().filter(|peer| peer.audit.is_none()) {
+        let linked = dial(config, peer.party).await;
+        findings.unasked(peer.party.as_str(), linked);
+    }
+    let why = "whether the peers have the same policy and models, and the identities that are pinned here, and pin this node's, can not be asked";
     findings.push(
         "terms",
         Verdict::Unknown(why.to_owned(), "see the node's log after the start: links come up if they do"),
@@ -133,7 +138,37 @@ impl Findings {
         let to_do = "make another, and give it to the two other operators: openssl req -x509 .. -addext basicConstraints=critical,CA:FALSE";
         wrong("keys", own::refused(config), to_do);
         let to_do = "make room, give the folder to the node's user, or mount its volume for writing";
-        wrong("data", own::unwritable(&config.path(&config.data)), to_do);
+        wrong("data", own::unwritable_in(&config.path(&config.data)), to_do);
+    }
+
+    /// A folder that a node has which runs: this one, or another.
+    fn running(&mut self, config: &Config, data: &Path, node: Option<&Running>) -> Seen {
+        let file = data.join("store.sqlite");
+        match node {
+            None => {
+                let why = format!("{}: another process has it open, and does not say which node it is", file.display());
+                self.push("store", Verdict::Unseen(why, "stop that process, and check again"));
+                Seen::Nothing
+            }
+            Some(node) if node.party == config.party && node.deployment == config.deployment => {
+                self.ok("store", format!("{}: in use by a running node, not checked", file.display()));
+                Seen::InUse
+            }
+            Some(Running { party, deployment }) => {
+                let why = format!("{}: in use by node {party} of {deployment}, which is running", data.display());
+                self.push("data", Verdict::Wrong(why, "name this node's own folder by data in node.toml"));
+                Seen::Nothing
+            }
+        }
+    }
+
+    /// A peer of which the configuration does not say where it could be asked.
+    fn unasked(&mut self, party: &str, linked: Result<(), Unheard>) {
+        let why = "it answers; without [peers.audit] in node.toml the log is not compared with what it cosigned, here and at a start";
+        let to_do =
+            "add the tables [audit] and [peers.audit] to node.toml: an older copy of the store is not noticed without";
+        let verdict = linked.map_or_else(Unheard::verdict, |()| Verdict::Unknown(why.to_owned(), to_do));
+        self.push(&format!("peer {party}"), verdict);
     }
 
     /// What a peer says, and whether the log that was seen continues what it cosigned.
@@ -141,18 +176,12 @@ impl Findings {
         let what = format!("peer {party}");
         let told = match told {
             Ok(told) => told,
-            Err(Unheard { why, untrusted: true }) => {
-                let to_do =
-                    "ask its operator which certificate is the right one, and mend the one that is pinned in node.toml";
-                return self.push(&what, Verdict::Wrong(why, to_do));
-            }
-            Err(Unheard { why, .. }) => {
-                return self.push(
-                    &what,
-                    Verdict::Unseen(why, "start that node, or correct its address and certificate in node.toml"),
-                );
-            }
+            Err(unheard) => return self.push(&what, unheard.verdict()),
         };
+        if let Some(other) = &told.other {
+            let to_do = "ask its operator which key is the right one, and mend [peers.audit] in node.toml";
+            self.push(&what, Verdict::Wrong(other.clone(), to_do));
+        }
         let Seen::Whole(log, _) = seen else {
             return self.ok(&what, "it answers; the log was not compared with what it cosigned");
         };
@@ -172,6 +201,17 @@ impl Findings {
                 self.push(&what, Verdict::Wrong(with_causes(&error), "ask its operator which key of this log it has"));
             }
         }
+    }
+}
+
+impl Unheard {
+    fn verdict(self) -> Verdict {
+        if self.untrusted {
+            let to_do =
+                "ask its operator which certificate is the right one, and mend the one that is pinned in node.toml";
+            return Verdict::Wrong(self.why, to_do);
+        }
+        Verdict::Unseen(self.why, "start that node, or correct its address and certificate in node.toml")
     }
 }
 
@@ -220,6 +260,11 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
     let data = config.path(&config.data);
     let file = data.join("store.sqlite");
     let to_do = "put back the store of this node and version, or restore a backup: see docs/backup.md";
+    match who_runs(&data) {
+        Runs::Nobody => {}
+        Runs::Somebody => return findings.running(config, &data, None),
+        Runs::Node(node) => return findings.running(config, &data, Some(&node)),
+    }
     match is_new(&data) {
         Ok(false) => {}
         Ok(true) => {
@@ -240,10 +285,7 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
     }
     match Store::open(&file, config.deployment.clone(), config.party, keys.store).await {
         Ok(store) => read(store, (&file, &data.join("log")), key, findings).await,
-        Err(StoreError::InUse) => {
-            findings.ok("store", format!("{}: in use by a running node, not checked", file.display()));
-            Seen::InUse
-        }
+        Err(StoreError::InUse) => findings.running(config, &data, None),
         Err(error) => {
             let why = format!("{}: {}", file.display(), with_causes(&error));
             findings.push("store", Verdict::Wrong(why, to_do));
@@ -255,11 +297,16 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
 /// All of an opened store, and of the log beside it.
 async fn read(mut store: Store, (file, folder): (&Path, &Path), key: &VerifierKey, findings: &mut Findings) -> Seen {
     let mut people = 0_u64;
-    let loaded =
-        store.load(0, |_| people += 1).await.map_err(|error| format!("{}: {}", file.display(), with_causes(&error)));
+    let loaded = match store.load(0, |_| people += 1).await {
+        // Sealed with the same key, and there before anybody is enrolled.
+        Ok(_) => store.envelope_keys().await.map(drop),
+        Err(error) => Err(error),
+    };
+    let loaded = loaded.map_err(|error| format!("{}: {}", file.display(), with_causes(&error)));
     let whole = loaded.is_ok();
+    let persons = if people == 1 { "person" } else { "people" };
     let to_do = "is keys/store.key the one that the store was written with? Else restore a backup: see docs/backup.md";
-    findings.tell_text("store", loaded.map(|_| format!("{}: {people} people", file.display())), to_do);
+    findings.tell_text("store", loaded.map(|()| format!("{}: {people} {persons}", file.display())), to_do);
     let acted = store.acted();
     let log = LogCopy::read(&mut store, folder, key).await;
     let _ = store.close().await;
@@ -318,9 +365,28 @@ fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
     }
 }
 
-async fn addresses(config: &Config) -> Result<String, String> {
+fn listens(config: &Config) -> Vec<&String> {
     let audit = config.audit.as_ref().map(|audit| &audit.address);
-    let all: Vec<&String> = [&config.public, &config.peer].into_iter().chain(audit).collect();
+    [&config.public, &config.peer].into_iter().chain(audit).collect()
+}
+
+/// Whether somebody listens at the addresses of a node that runs.
+async fn taken(config: &Config) -> Verdict {
+    let mut free = Vec::new();
+    for address in listens(config) {
+        if listen(address).await.is_ok() {
+            free.push(address.as_str());
+        }
+    }
+    if free.is_empty() {
+        return Verdict::Ok("in use, as they are while the node runs".to_owned());
+    }
+    let why = format!("nobody listens at {}, although the node runs", free.join(", "));
+    Verdict::Unknown(why, "the running node has other addresses: it takes those of node.toml at its next start")
+}
+
+async fn addresses(config: &Config) -> Result<String, String> {
+    let all = listens(config);
     for address in &all {
         listen(address).await.map_err(|error| with_causes(&error))?;
     }

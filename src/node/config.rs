@@ -218,7 +218,7 @@ fn hours(key: &'static str, given: Option<f64>, most: u32) -> Result<Duration, N
 }
 
 fn read(path: &Path) -> Result<String, NodeError> {
-    std::fs::read_to_string(path).map_err(|error| NodeError::File(path.to_owned(), error))
+    std::fs::read(path).and_then(form::text).map_err(|error| NodeError::File(path.to_owned(), error))
 }
 
 /// The port for auditors. Without it there is none, and this node cosigns nobody.

@@ -1,11 +1,13 @@
-//! A socket in a node's own folder, for its operator: only who may open the folder may ask. One thing can be asked, for a backup.
+//! A socket in a node's own folder, for its operator: only who may open the folder may ask. One line of JSON answers:
 //!
-//! `backup /absolute/folder\n` --> one line of JSON: `{"files": 12, ..}` or `{"error": "why not"}`
+//! `backup /absolute/folder\n` --> `{"files": 12, ..}` or `{"error": "why not"}`
+//! `who\n` --> `{"party": "A", "deployment": "dev"}`
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -14,6 +16,8 @@ use tokio::sync::watch;
 use super::backup::{self, BackupError, Source};
 use super::stopped;
 use crate::clocks::Clock;
+use crate::name::Deployment;
+use crate::party::Party;
 use crate::store::Store;
 
 /// Longest question, in bytes.
@@ -66,6 +70,7 @@ async fn answer(stream: UnixStream, store: &Store, source: &Source, now: u64) ->
     let out = line.strip_prefix("backup ").and_then(|rest| rest.strip_suffix('\n')).map(Path::new);
     let told = match out.filter(|out| out.is_absolute()) {
         Some(out) => told(&backup::write(store, source, out, now).await),
+        None if line == "who\n" => json!({ "party": source.party, "deployment": source.deployment }),
         None => json!({ "error": "unknown request" }),
     };
     write.write_all(format!("{told}\n").as_bytes()).await
@@ -97,17 +102,59 @@ pub fn summary(manifest: &backup::Manifest) -> Value {
 /// # Errors
 /// Whatever the socket says, but for one that nobody listens at.
 pub fn ask_backup(data: &Path, out: &Path) -> io::Result<Option<Value>> {
-    use std::io::{BufRead as _, Write as _};
-    let mut stream = match std::os::unix::net::UnixStream::connect(socket(data)) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
-        stream => stream?,
-    };
-    writeln!(stream, "backup {}", out.display())?;
-    let mut line = String::new();
-    io::BufReader::new(stream).read_line(&mut line)?;
+    let Some(stream) = connect(data)? else { return Ok(None) };
+    let line = ask(stream, &format!("backup {}", out.display()))?;
     serde_json::from_str(&line)
         .map(Some)
         .map_err(|_| io::Error::new(io::ErrorKind::UnexpectedEof, "the node closed the connection"))
+}
+
+/// A node that runs on a folder.
+#[derive(Debug, Deserialize)]
+pub(super) struct Running {
+    pub(super) party: Party,
+    pub(super) deployment: Deployment,
+}
+
+/// Who runs on a folder.
+pub(super) enum Runs {
+    /// Nobody who listens at its socket.
+    Nobody,
+    /// Somebody who does not say which node it is.
+    Somebody,
+    /// This node.
+    Node(Running),
+}
+
+/// Who runs on this folder. Blocks, for a few seconds at most.
+pub(super) fn who_runs(data: &Path) -> Runs {
+    let stream = match connect(data) {
+        Ok(Some(stream)) => stream,
+        Ok(None) => return Runs::Nobody,
+        // A socket that can not be asked is there all the same.
+        Err(_) => return Runs::Somebody,
+    };
+    let told = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| ask(stream, "who"));
+    told.ok().and_then(|line| serde_json::from_str(&line).ok()).map_or(Runs::Somebody, Runs::Node)
+}
+
+fn connect(data: &Path) -> io::Result<Option<std::os::unix::net::UnixStream>> {
+    match std::os::unix::net::UnixStream::connect(socket(data)) {
+        Err(error) if is_nobody(error.kind()) => Ok(None),
+        stream => stream.map(Some),
+    }
+}
+
+/// Nobody listens there, or nobody can: a path may be too long for a socket, and what should be a folder may be none.
+fn is_nobody(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotADirectory, NotFound};
+    [ConnectionRefused, InvalidInput, NotADirectory, NotFound].contains(&kind)
+}
+
+fn ask(mut stream: std::os::unix::net::UnixStream, question: &str) -> io::Result<String> {
+    use std::io::{BufRead as _, Write as _};
+    writeln!(stream, "{question}")?;
+    let mut line = String::new();
+    io::BufReader::new(stream).read_line(&mut line)?;
+    Ok(line)
 }

@@ -93,8 +93,11 @@ pub enum NodeError {
         /// Where the log is.
         log: PathBuf,
     },
+    /// The store's file.
+    #[error("{}", .0.display())]
+    Open(PathBuf, #[source] StoreError),
     /// The store.
-    #[error("the store can not be opened")]
+    #[error("the store can not be used")]
     Store(#[from] StoreError),
     /// The access log.
     #[error("the access log can not be opened")]

@@ -7,6 +7,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::{Config, Keys, NodeError, keys, pinned};
 use crate::log::cosign::CosignerKey;
 use crate::log::note::{SigningKey, VerifierKey};
+use crate::log::tiles;
 use crate::party::Party;
 
 /// As much as a store wants free before it begins anything.
@@ -66,8 +67,16 @@ fn told(own: &Known, peers: &[(Party, Known)]) -> Option<String> {
     if wrong.is_empty() { None } else { Some(wrong.join("; ")) }
 }
 
+/// Why a node could not write its store, its log, or what it cosigned.
+pub(super) fn unwritable_in(data: &Path) -> Option<String> {
+    let log = data.join("log");
+    let newest = tiles::halves(&log).ok().and_then(|halves| halves.last().map(|half| log.join(half.to_string())));
+    let all = [Some(data.to_owned()), Some(log), newest, Some(data.join("witness"))];
+    all.into_iter().flatten().find_map(|folder| unwritable(&folder))
+}
+
 /// Why a node could not write into its data: it is asked for the nearest folder that is there.
-pub(super) fn unwritable(data: &Path) -> Option<String> {
+fn unwritable(data: &Path) -> Option<String> {
     let folder = data.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     if !folder.is_dir() {
@@ -120,5 +129,9 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert!(unwritable(&file).unwrap().contains("this is no folder"));
         assert!(unwritable(Path::new("/proc")).is_some());
+        assert_eq!(unwritable_in(folder.path()), None);
+        std::fs::create_dir_all(folder.path().join("log")).unwrap();
+        std::fs::write(folder.path().join("log/2026h2"), "").unwrap();
+        assert!(unwritable_in(folder.path()).unwrap().contains("log/2026h2: this is no folder"));
     }
 }

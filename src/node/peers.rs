@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Config, NodeError, audit};
 use crate::party::Party;
-use crate::web::{Answer, WebError};
+use crate::web::{Answer, Site, WebError};
 
 /// What a peer says.
 #[derive(Debug, Deserialize)]
@@ -13,6 +13,22 @@ pub(super) struct Told {
     pub(super) now: Option<u64>,
     /// The last checkpoint of each half-year of this node's log that it cosigned.
     pub(super) checkpoints: Vec<String>,
+    /// Which of its keys are not the ones that are pinned.
+    #[serde(skip)]
+    pub(super) other: Option<String>,
+}
+
+/// Where a node says which keys its log and its cosignatures have.
+#[derive(Deserialize)]
+struct Index {
+    nodes: Vec<Shows>,
+}
+
+#[derive(Deserialize)]
+struct Shows {
+    party: Party,
+    log: String,
+    cosigner: String,
 }
 
 /// One peer's answer, or why there is none.
@@ -41,8 +57,10 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
         let Some(seen) = &peer.audit else { continue };
         let site = audit::site(config, &seen.url, seen.certificate.as_ref())?;
         let path = format!("/cosigned/{}", config.party.letter());
+        let (party, log_key, cosigner) = (peer.party, seen.log_key.clone(), seen.cosigner.clone());
         let answer = tokio::task::spawn_blocking(move || match site.get(&path, None) {
             Ok(Answer { status: 200, body }) => serde_json::from_slice(&body)
+                .map(|told: Told| Told { other: other(&site, party, (&log_key, &cosigner)), ..told })
                 .map_err(|_| format!("{}: the list of what it cosigned is not valid", site.base()).into()),
             Ok(Answer { status, .. }) => Err(format!("{} answered with status {status}", site.base()).into()),
             Err(error) => {
@@ -54,4 +72,15 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
         asked.push(Asked { party: peer.party, answer });
     }
     Ok(asked)
+}
+
+/// Which of a peer's keys are not the pinned ones. One that does not say which it has is believed by its signatures alone.
+fn other(site: &Site, party: Party, (log, cosigner): (&str, &str)) -> Option<String> {
+    let answer = site.get("/logs.json", None).ok().filter(|answer| answer.status == 200)?;
+    let index: Index = serde_json::from_slice(&answer.body).ok()?;
+    let shows = index.nodes.into_iter().find(|shows| shows.party == party)?;
+    let wrong = [("log_key", shows.log != log), ("cosigner", shows.cosigner != cosigner)];
+    let wrong: Vec<_> = wrong.into_iter().filter_map(|(key, is_wrong)| is_wrong.then_some(key)).collect();
+    (!wrong.is_empty())
+        .then(|| format!("{} in node.toml is not the one that it shows at {}", wrong.join(" and "), site.base()))
 }

@@ -11,8 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::backup::{self, BackupError};
+use super::control::{Running, Runs, who_runs};
 use super::peers::{self, Asked};
-use super::{Config, Keys, NodeError};
+use super::{Config, Keys, NodeError, listen};
 use crate::log::access::LogError;
 use crate::log::continuity::{ContinuityError, Gap};
 use crate::log::copy::{LogCopy, of_note};
@@ -31,6 +32,17 @@ pub enum RestoreError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// A node runs where the backup is to go, with a store that is there or was.
+    #[error("{node} is running on {}: stop it first", data.display())]
+    Running {
+        /// The folder.
+        data: PathBuf,
+        /// Which, as far as it says so.
+        node: String,
+    },
+    /// Somebody listens where the node would.
+    #[error("{0}: another process listens there: if it is this node, stop it first")]
+    Listening(String),
     /// Nothing is written over.
     #[error("{}: a store exists here and is not overwritten. If it is not needed any more, move it away first", .0.display())]
     StoreThere(PathBuf),
@@ -62,6 +74,11 @@ pub enum RestoreError {
         /// What is wrong with them.
         source: TilesError,
     },
+    /// Published files without the entries that they are wanted for.
+    #[error(
+        "{} has hashes but no entries: fetch the mirror with a token (tumar audit fetch --token FILE), and restore again", .0.display()
+    )]
+    NoEntries(PathBuf),
     /// Nobody could say how far the log had come.
     #[error(
         "neither peer returned what it cosigned of this log, so it is not known whether the backup is too old. Start a peer, or give the \
@@ -131,6 +148,7 @@ pub struct Restored {
 pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, RestoreError> {
     let data = config.path(&config.data);
     let (store, stage) = (data.join("store.sqlite"), data.join("restore.new"));
+    is_stopped(config, &data).await?;
     if store.exists() {
         return Err(RestoreError::StoreThere(store));
     }
@@ -172,6 +190,26 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
     Ok(Restored { made: manifest.made, sizes, replayed, asked })
 }
 
+/// A node goes on with a store that is moved away: its socket or its addresses tell that it runs.
+async fn is_stopped(config: &Config, data: &Path) -> Result<(), RestoreError> {
+    let node = match who_runs(data) {
+        Runs::Nobody => None,
+        Runs::Somebody => Some("a node".to_owned()),
+        Runs::Node(Running { party, deployment }) => Some(format!("node {party} of {deployment}")),
+    };
+    if let Some(node) = node {
+        return Err(RestoreError::Running { data: data.to_owned(), node });
+    }
+    for address in [&config.public, &config.peer] {
+        if let Err(NodeError::Listen(at, error)) = listen(address).await
+            && error.kind() == io::ErrorKind::AddrInUse
+        {
+            return Err(RestoreError::Listening(at));
+        }
+    }
+    Ok(())
+}
+
 type Brought = (Vec<(Half, u64)>, Replayed, Vec<Party>);
 
 /// Brings the staged copy up to all that is known of the log.
@@ -181,12 +219,19 @@ async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &P
     let notes = notes(config, plan, &key).await?;
     let mut store =
         Store::open(&stage.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
-    let mut log = LogCopy::read(&mut store, &stage.join("log"), &key).await?;
+    let log = LogCopy::read(&mut store, &stage.join("log"), &key).await;
+    let mut log = log.map_err(|error| of_log(error, plan.from))?;
     let mut found = Vec::new();
     for folder in std::iter::once(&data.join("log")).chain(plan.logs) {
         for half in tiles::halves(folder).map_err(|error| RestoreError::File(folder.clone(), error))? {
             let own = log.size(half);
-            let wrong = |source| RestoreError::Files { path: folder.clone(), half, source };
+            let files = folder.join(half.to_string());
+            let has_entries = files.join("tile/entries").is_dir();
+            let wrong = |source: TilesError| {
+                let is_missing =
+                    matches!(&source, TilesError::Io(error) if error.kind() == io::ErrorKind::NotFound) && !has_entries;
+                if is_missing { RestoreError::NoEntries(files.clone()) } else { of_files(folder, half, source) }
+            };
             let entries = log.extend(folder, half).map_err(wrong)?;
             if !entries.is_empty() {
                 put_files(&folder.join(half.to_string()), &stage.join("log").join(half.to_string()))?;
@@ -201,6 +246,23 @@ async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &P
     let replayed = if found.is_empty() { Replayed::default() } else { store.replay(&found).await? };
     store.close().await?;
     Ok((log.sizes().collect(), replayed, notes.asked))
+}
+
+/// What is wrong with the log of a backup, and if another key signed it, that.
+fn of_log(error: LogError, from: &Path) -> RestoreError {
+    let mut causes = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |cause| cause.source());
+    if causes.any(|cause| matches!(cause.downcast_ref::<NoteError>(), Some(NoteError::Unsigned))) {
+        return RestoreError::Key { by: format!("the backup {}", from.display()) };
+    }
+    error.into()
+}
+
+/// What is wrong with published files, and if another key signed them, that.
+fn of_files(folder: &Path, half: Half, source: TilesError) -> RestoreError {
+    if matches!(source, TilesError::Checkpoint(NoteError::Unsigned)) {
+        return RestoreError::Key { by: folder.join(half.to_string()).join("checkpoint").display().to_string() };
+    }
+    RestoreError::Files { path: folder.to_owned(), half, source }
 }
 
 /// The published files of one half-year, and nothing that a mirror has beside them, in the place of a copy's.

@@ -14,6 +14,7 @@ use site::{Site, TOKEN};
 use tempfile::TempDir;
 use tumar::audit::Pins;
 use tumar::client::SubjectKey;
+use tumar::log::entry::Event;
 use tumar::party::Party;
 use tumar::token::policy::DEFAULT;
 use zeroize::Zeroizing;
@@ -327,6 +328,17 @@ fn a_use_that_older_mirrors_can_not_have_is_no_accusation() {
     assert!(told.contains("answered; not in the log of B; not yet in the mirror of A: fetch again\n"), "{told}");
     let told = uses([after; 3]);
     assert!(told.contains("answered; in the log of C only\n"), "{told}");
+    // A refusal stands in the log of the node that refused.
+    let mut refused = logs.clone();
+    for index in [100, 101] {
+        refused.at(Party::C)[index].event = Event::Denied(logs::REASON);
+    }
+    fs::remove_dir_all(path.join("mirror")).unwrap();
+    refused.write(&path.join("mirror"));
+    let told = uses([before, before, after]);
+    assert!(told.contains(": refused, PEER_LOST; by C\n"), "{told}");
+    fs::remove_dir_all(path.join("mirror")).unwrap();
+    logs.write(&path.join("mirror"));
     // Nor is one that the mirror lacks.
     fs::remove_file(path.join("mirror/a/2026h2/tile/entries/000")).unwrap();
     let told = uses([after; 3]);
@@ -367,4 +379,68 @@ fn who_does_not_say_where_the_keys_are_is_told_how() {
             "{told}"
         );
     }
+}
+
+#[test]
+fn two_commands_at_once_in_one_mirror_wait_for_each_other_and_say_so() {
+    let served = tempfile::tempdir().unwrap();
+    Logs::of(300).later().write(served.path());
+    let site = Site::of(served.path(), &[HALF]);
+    let folder = folder(&pins_at([&site.url; 3]), &Logs::empty());
+    let mirror = folder.path().join("mirror");
+    fs::remove_dir_all(&mirror).unwrap();
+    let begin = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tumar"));
+        command.args(line.split(' ')).env("NO_COLOR", "1").current_dir(folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let watch = "audit watch --mirror mirror --token token --interval 1 --looks 0 --rounds 2";
+    let all = [0; 3].map(|_| begin(watch));
+    for child in all {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    fs::write(folder.path().join("key"), SubjectKey::from_bytes(Zeroizing::new([0x5a; 32])).to_text().as_bytes())
+        .unwrap();
+    let held = fs::File::open(&mirror).unwrap();
+    for line in ["audit verify --mirror mirror", "subject uses --key key --mirror mirror", "audit page --mirror mirror"]
+    {
+        held.lock().unwrap();
+        let mut waits = begin(line);
+        let told = BufReader::new(waits.stderr.take().unwrap()).lines().map_while(Result::ok).next();
+        assert_eq!(told.as_deref(), Some("tumar: waiting: another command is using mirror"), "{line}");
+        held.unlock().unwrap();
+        assert_eq!(waits.wait_with_output().unwrap().status.code(), Some(0), "{line}");
+        // Who reads as well is in nobody's way.
+        held.lock_shared().unwrap();
+        assert_eq!(begin(line).wait_with_output().unwrap().status.code(), Some(0), "{line}");
+        held.unlock().unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_the_wrong_kind_in_a_mirror_is_named() {
+    let key = SubjectKey::from_bytes(Zeroizing::new([0x5a; 32]));
+    let folder = folder(&logs::pins(), &Logs::of(300).later());
+    fs::write(folder.path().join("key"), key.to_text().as_bytes()).unwrap();
+    let mirror = folder.path().join("mirror");
+    for wrong in ["b", "b/2026h2", "b/2026h2/checkpoints", "b/2026h2/checkpoint", "b/2026h2/tile", "b/2026h2/fetched"] {
+        let (place, aside) = (mirror.join(wrong), folder.path().join("aside"));
+        let was_there = fs::rename(&place, &aside).is_ok();
+        let is_folder = aside.is_dir() || wrong.ends_with("checkpoints");
+        if is_folder { fs::write(&place, "x") } else { fs::create_dir(&place) }.unwrap();
+        for line in ["audit verify --mirror mirror", "subject uses --key key --mirror mirror"] {
+            let (code, output) = tumar(folder.path(), line);
+            let told = text(&output.stderr);
+            assert!(
+                code == Some(2) && told.starts_with(&format!("tumar: mirror/{wrong}: ")),
+                "{wrong}: {line}: {told}"
+            );
+        }
+        if is_folder { fs::remove_file(&place) } else { fs::remove_dir(&place) }.unwrap();
+        if was_there {
+            fs::rename(&aside, &place).unwrap();
+        }
+    }
+    assert_eq!(tumar(folder.path(), "audit verify --mirror mirror").0, Some(0));
 }

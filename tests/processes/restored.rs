@@ -346,6 +346,13 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         nodes.client().await.erase(&token, &target(&gone, "erasure")).await.unwrap();
         nodes.cosigned_beyond(party, published + 4).await;
         let folder = nodes.files.node(party);
+        // Nothing is moved or restored under a node that runs.
+        let [away, restore, check, accept] = commands("Put a backup back").try_into().unwrap();
+        let (code, why) = desk.refused(&away);
+        assert!(code == Some(1) && why.contains("the node is running: stop it first"), "{code:?}: {why}");
+        let (code, why) = desk.refused(&restore);
+        assert!(code == Some(2) && why.contains(&format!("node {party} of dev is running on")), "{code:?}: {why}");
+        assert!(folder.join("data/store.sqlite").exists());
         assert_eq!(nodes.stop(party), Some(0));
         let size = entries(&folder).len() as u64;
         copy(&folder.join("data/log"), desk.at("MIRROR"));
@@ -353,14 +360,28 @@ async fn a_lost_store_is_put_back_by_the_document_word_by_word_twice() {
         fs::remove_dir_all(folder.join("data/log")).unwrap();
         fs::remove_dir_all(folder.join("data/witness")).unwrap();
         fs::create_dir(folder.join("data/log.old")).unwrap();
-        let [away, restore, check, accept] = commands("Put a backup back").try_into().unwrap();
         assert!(accept.contains("--accept-store"));
         let (code, why) = desk.refused(&restore);
         assert!(code == Some(2) && why.contains("a store exists here and is not overwritten"), "{code:?}: {why}");
         desk.does(&away);
-        let (code, why) = desk.refused(&restore.replace("--log \"$MIRROR\"", ""));
+        let half = fs::read_dir(desk.at("MIRROR")).unwrap().map(|half| half.unwrap().path()).max().unwrap();
+        let (entries_of, aside) = (half.join("tile/entries"), half.join("aside"));
+        let (code, why) = desk.refused(&restore.replace("--log \"${MIRROR:?}\"", ""));
         let last = format!("to {} of the log of", nodes.cosigned(party, party.next()) - 1);
         assert!(code == Some(5) && why.contains(&last) && why.contains("--log DIR"), "{code:?}: {why}");
+        fs::rename(&entries_of, &aside).unwrap();
+        let (code, why) = desk.refused(&restore);
+        assert!(
+            code == Some(2) && why.contains("has hashes but no entries: fetch the mirror with a token"),
+            "{code:?}: {why}"
+        );
+        fs::rename(&aside, &entries_of).unwrap();
+        let other = nodes.files.node(party.next()).join("keys/log.pk8");
+        let (key, own) = (folder.join("keys/log.pk8"), fs::read(folder.join("keys/log.pk8")).unwrap());
+        fs::write(&key, fs::read(other).unwrap()).unwrap();
+        let (code, why) = desk.refused(&restore);
+        assert!(code == Some(5) && why.contains("is log.pk8 the right file?"), "{code:?}: {why}");
+        fs::write(&key, own).unwrap();
         assert!(!folder.join("data/store.sqlite").exists(), "nothing was restored");
         let told = desk.does(&restore);
         assert!(told.contains("1 person was erased"), "{told}");
@@ -412,6 +433,10 @@ async fn who_was_enrolled_since_a_backup_is_missed_until_the_operator_says_that_
     let served = async { while nodes.verify("c-1").await.is_err() {} };
     timeout(Duration::from_mins(1), served).await.expect("the store is taken as it is");
     assert_eq!(nodes.verify("c-2").await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    let token = nodes.files.token("enrolment", Method::Enroll);
+    let client = nodes.client().await;
+    let there = client.enroll(&token, &target("c-2", "enrolment"), &[face_of(&face())]).await.unwrap_err();
+    assert_eq!(there.reason(), "SUBJECT_EXISTS");
     let token = nodes.files.token("erasure", Method::Erase);
     let certificate = nodes.client().await.erase(&token, &target("c-2", "erasure")).await.unwrap();
     assert_eq!(certificate.had_none(), [party]);
@@ -431,7 +456,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     assert!(looked.contains("in use by a running node, not checked"), "{looked}");
     assert_eq!(nodes.stop(party), Some(0));
     let looked = desk.does(&check);
-    assert!(is_well(&looked) && looked.contains("1 people"), "{looked}");
+    assert!(is_well(&looked) && looked.contains("1 person"), "{looked}");
     let wrong = |name: &str, damage: &dyn Fn(&Path), code: i32, words: &[&str]| {
         let (file, aside) = (nodes.files.node(party).join(name), nodes.files.path("aside"));
         copy(&file, &aside);
@@ -451,6 +476,36 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     let gone = |file: &Path| fs::remove_file(file).unwrap();
     let junk = |file: &Path| fs::write(file, "junk").unwrap();
     wrong("node.toml", &junk, 2, &["configuration", "node.toml", "correct the named file"]);
+    let config = nodes.files.node(party).join("node.toml");
+    let aside = fs::read_to_string(&config).unwrap();
+    let shared = nodes.files.node(Party::C).join("data");
+    let line = aside.lines().find(|line| line.starts_with("data = ")).unwrap();
+    fs::write(&config, aside.replace(line, &format!("data = \"{}\"", shared.display()))).unwrap();
+    let looked = String::from_utf8(desk.run(&check).stdout).unwrap();
+    assert!(
+        looked.contains("WRONG  data: ") && looked.contains("in use by node C of dev, which is running"),
+        "{looked}"
+    );
+    assert!(!looked.contains("addresses: in use"), "{looked}");
+    fs::write(&config, &aside).unwrap();
+    wrong(
+        "data/log",
+        &|file| {
+            fs::remove_dir_all(file).unwrap();
+            junk(file)
+        },
+        2,
+        &["data/log", "no folder"],
+    );
+    // A backup that can not be made leaves nothing in the way of the next one.
+    let [backup, _] = commands("Make a backup").try_into().unwrap();
+    let (log, kept) = (nodes.files.node(party).join("data/log"), nodes.files.path("kept-log"));
+    fs::rename(&log, &kept).unwrap();
+    fs::write(&log, "junk").unwrap();
+    let (code, why) = desk.refused(&backup);
+    assert!(code == Some(2) && why.contains("data/log") && !desk.at("BACKUP").exists(), "{code:?}: {why}");
+    fs::remove_file(&log).unwrap();
+    fs::rename(&kept, &log).unwrap();
     wrong("keys/store.key", &gone, 2, &["keys", "store.key"]);
     wrong("keys/store.key", &|file| fs::write(file, [7; 32]).unwrap(), 2, &["store", "store.sqlite", "store.key"]);
     wrong("keys/peer.crt", &junk, 2, &["keys", "peer.crt"]);

@@ -322,6 +322,10 @@ fn words_of(error: &rustls::Error) -> String {
     use rustls::CertificateError as Wrong;
     let wrong = match error {
         rustls::Error::InvalidCertificate(wrong) => wrong,
+        rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig) => {
+            return format!("it does not speak TLS 1.3 ({error})");
+        }
         rustls::Error::AlertReceived(alert) => {
             return format!("it refused the presented certificate (alert {alert:?}); see its log");
         }
@@ -375,5 +379,17 @@ impl tower_service::Service<Uri> for Connector {
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(dialler.connector.connect(dialler.name, stream).await?))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_an_older_tls_is_told_from_one_that_refuses_a_certificate() {
+        let told = |alert| Untrusted(rustls::Error::AlertReceived(alert)).to_string();
+        assert!(told(rustls::AlertDescription::ProtocolVersion).starts_with("it does not speak TLS 1.3"));
+        assert!(told(rustls::AlertDescription::BadCertificate).starts_with("it refused the presented certificate"));
     }
 }

@@ -1,7 +1,7 @@
 //! Configurations in TOML: what is wrong with one, in one line with its number, and texts in them that have a form of their own.
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize as _, Deserializer};
@@ -56,6 +56,46 @@ impl fmt::Display for FormError {
 /// [`FormError`]: the first thing that is wrong.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, FormError> {
     toml::from_str(text).map_err(|error| FormError::of(&error, text))
+}
+
+/// A file's bytes as text.
+///
+/// # Errors
+/// [`io::Error`] for what is not UTF-8, with the line.
+pub fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 at line {line}: save it as UTF-8"))
+    })
+}
+
+/// Whether a text is a name of a host that a certificate can have: no number, and no part that is empty.
+#[must_use]
+pub fn is_host_name(text: &str) -> bool {
+    let is_part = |part: &str| {
+        (1..=63).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    // What ends in a number is read as an address, by some in other ways than by others.
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_number = is_hex
+        .unwrap_or(last)
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() && (is_hex.is_some() || byte.is_ascii_digit()));
+    text.len() <= 253 && text.split('.').all(is_part) && !is_number
+}
+
+/// For serde: the name of a server in its certificate, a [host name](is_host_name) or an IP address.
+///
+/// # Errors
+/// The deserializer's, with what the text must be.
+pub fn server_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let is_right = |text: &str| is_host_name(text) || text.parse::<std::net::IpAddr>().is_ok();
+    checked(from, is_right, "a host name or an IP address, as the server's certificate has it, without a port")
 }
 
 /// Whether a text is `host:port`, with an IPv6 address in brackets.
@@ -222,6 +262,13 @@ mod tests {
         ] {
             assert_eq!(is_address(text), is_right, "{text}");
         }
+        for text in ["127.1", "0x7f000001", "256.1.1.1", "a..b", "-", "a-.b", "", "a.", "localhost:28800", "a b", "1"] {
+            assert!(!is_host_name(text), "{text}");
+        }
+        assert!(
+            ["localhost", "node-a.tumar.internal", "1.example", "0xfade.example", "face"].into_iter().all(is_host_name)
+        );
+        assert_eq!(super::text(b"a\nb\xff".to_vec()).unwrap_err().to_string(), "not UTF-8 at line 2: save it as UTF-8");
         for (text, is_right) in [
             ("https://a", true),
             ("https://[::1]:7400", true),

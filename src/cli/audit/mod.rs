@@ -8,13 +8,15 @@ use std::fs;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tumar::audit::fetch::{FetchError, Fetcher, Step};
-use tumar::audit::mirror::Place;
+use tumar::audit::mirror::{Hold, Place, Use};
 use tumar::audit::pins::PinsError;
 use tumar::audit::report::{Report, findings, logs_json};
 use tumar::audit::{Audit, Finding, Mirror, Pins, Verdict};
@@ -91,16 +93,27 @@ impl Where {
     /// The same for what is not fetched anew: a folder that is not there is a slip of the pen, and not a log without entries.
     pub(super) fn open_there(&self) -> Result<(Pins, Mirror), Failure> {
         let opened = self.open()?;
-        if !fs::metadata(&self.mirror).map_err(self.fault())?.is_dir() {
-            return Err(self.fault()(ErrorKind::NotADirectory.into()));
+        let fault = |source| Failure::File { path: self.mirror.clone(), source };
+        if !fs::metadata(&self.mirror).map_err(fault)?.is_dir() {
+            return Err(fault(ErrorKind::NotADirectory.into()));
         }
         Ok(opened)
     }
 
-    /// A file of the mirror.
-    pub(super) fn fault(&self) -> impl FnOnce(std::io::Error) -> Failure {
-        let path = self.mirror.clone();
-        move |source| Failure::File { path, source }
+    /// Waits until no other command uses the mirror in a way that this one could not stand, and says so if that takes a second.
+    pub(super) fn hold(&self, mirror: &Mirror, how: Use) -> Result<Hold, Failure> {
+        let (held, waits) = mpsc::channel::<()>();
+        let text = format!("waiting: another command is using {}", self.mirror.display());
+        let waiting = || {
+            thread::spawn(move || {
+                if waits.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                    eprintln!("tumar: {text}");
+                }
+            });
+        };
+        let hold = mirror.hold(how, waiting).map_err(Failure::Mirror);
+        drop(held);
+        hold
     }
 }
 
@@ -215,7 +228,9 @@ impl Fetch {
         let pause = Duration::from_millis(500);
         let fetcher =
             Fetcher { pins: &pins, mirror: &mirror, token: token.as_deref(), looks: self.source.looks, pause };
+        let alone = self.source.at.hold(&mirror, Use::Alone)?;
         let Fetched { findings: found, failures } = fetch(&fetcher, &Bars::new());
+        drop(alone);
         let verdict = Verdict::of(&found);
         if json {
             let failures: Vec<Value> = failures
@@ -245,13 +260,14 @@ impl Look {
     fn audit(&self) -> Result<(Pins, Audit), Failure> {
         let (pins, mirror) = self.at.open()?;
         let elsewhere = self.seen.iter().map(|path| text_of(path)).collect::<Result<Vec<_>, _>>()?;
+        let _shared = self.at.hold(&mirror, Use::Shared)?;
         let bars = Bars::new();
         let mut shown = HashMap::new();
         let audit = Audit::of(&mirror, &pins, &elsewhere, &mut |party, half, done, total| {
             bars.show(&mut shown, &mirror.place(party, half), Step::Entries { done, total });
         });
         clear(shown);
-        Ok((pins, audit.map_err(self.at.fault())?))
+        Ok((pins, audit.map_err(Failure::Mirror)?))
     }
 
     fn run(&self, json: bool, of: &dyn Fn(&Audit) -> Vec<&Finding>) -> Result<ExitCode, Failure> {

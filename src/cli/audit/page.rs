@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::json;
+use tumar::audit::mirror::{Use, named};
 use tumar::audit::{Mirror, Pins};
 use tumar::http::page_files;
 
@@ -27,7 +28,9 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn run(&self, json: bool) -> Result<ExitCode, Failure> {
         let (pins, mirror) = self.at.open_there()?;
-        write(&pins, &mirror).map_err(self.at.fault())?;
+        let shared = self.at.hold(&mirror, Use::Shared)?;
+        write(&pins, &mirror).map_err(Failure::Mirror)?;
+        drop(shared);
         let index = mirror.folder().join("index.html");
         if json {
             print_json(&json!({ "page": index }));
@@ -75,7 +78,8 @@ fn write(pins: &Pins, mirror: &Mirror) -> io::Result<()> {
 
 /// One file of the mirror, as a call.
 fn line(lines: &mut String, folder: &Path, path: &str) -> io::Result<()> {
-    let content = STANDARD.encode(fs::read(folder.join(path))?);
+    let file = folder.join(path);
+    let content = STANDARD.encode(fs::read(&file).map_err(named(&file))?);
     // A String takes all.
     let _ = writeln!(lines, "tumarMirror(\"{path}\",\"{content}\");");
     Ok(())
@@ -83,15 +87,16 @@ fn line(lines: &mut String, folder: &Path, path: &str) -> io::Result<()> {
 
 /// All files below a folder of the mirror; none if it is not there.
 fn below(lines: &mut String, folder: &Path, path: &str) -> io::Result<()> {
-    let entries = match fs::read_dir(folder.join(path)) {
+    let at = folder.join(path);
+    let entries = match fs::read_dir(&at) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
+        entries => entries.map_err(named(&at))?,
     };
     for entry in entries {
-        let entry = entry?;
+        let entry = entry.map_err(named(&at))?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         let path = format!("{path}/{name}");
-        if entry.file_type()?.is_dir() {
+        if entry.path().is_dir() {
             below(lines, folder, &path)?;
         } else {
             line(lines, folder, &path)?;
@@ -102,7 +107,7 @@ fn below(lines: &mut String, folder: &Path, path: &str) -> io::Result<()> {
 
 fn put(place: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(named(folder))?;
     }
-    fs::write(place, content)
+    fs::write(place, content).map_err(named(place))
 }

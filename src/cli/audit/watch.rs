@@ -8,13 +8,14 @@ use clap::Args;
 use serde_json::json;
 use tumar::audit::counts::time;
 use tumar::audit::fetch::{FetchError, Fetcher};
+use tumar::audit::mirror::Use;
 use tumar::audit::report::logs_json;
-use tumar::audit::{Audit, Finding, Mirror, Pins, Severity, Verdict};
+use tumar::audit::{Audit, Finding, Severity, Verdict};
 use tumar::web::WebError;
 
 use super::super::failure::Failure;
 use super::super::{clock, output, print_json};
-use super::{Bars, Fetched, Source, failed, fetch};
+use super::{Bars, Fetched, Source, Where, failed, fetch};
 
 /// Arguments of `tumar audit watch`.
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ impl Watch {
             let pause = Duration::from_millis(500);
             let fetcher =
                 Fetcher { pins: &pins, mirror: &mirror, token: token.as_deref(), looks: self.source.looks, pause };
-            let look = Round::look(&fetcher, &pins, &mirror).map_err(self.source.at.fault())?;
+            let look = Round::look(&fetcher, &self.source.at)?;
             look.tell(&mut told, json);
             if look.verdict >= Verdict::Broken {
                 look.alarm();
@@ -105,11 +106,15 @@ struct Round {
 }
 
 impl Round {
-    fn look(fetcher: &Fetcher<'_>, pins: &Pins, mirror: &Mirror) -> std::io::Result<Self> {
+    fn look(fetcher: &Fetcher<'_>, at: &Where) -> Result<Self, Failure> {
+        let Fetcher { pins, mirror, .. } = fetcher;
+        let alone = at.hold(mirror, Use::Alone)?;
         let now = clock::now();
         let told = fetch(fetcher, &Bars::new());
+        drop(alone);
+        let _shared = at.hold(mirror, Use::Shared)?;
         let answered = (0..3).filter(|node| told.failures.iter().all(|(party, _)| party.index() != *node)).collect();
-        let audit = Audit::of(mirror, pins, &[], &mut |_, _, _, _| {})?;
+        let audit = Audit::of(mirror, pins, &[], &mut |_, _, _, _| {}).map_err(Failure::Mirror)?;
         let verdict = Verdict::of(told.findings.iter().chain(audit.all()));
         Ok(Self { now, fetched: told, answered, audit, verdict })
     }

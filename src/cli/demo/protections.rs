@@ -166,7 +166,8 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
     let erase = Wanted { purpose: "erasure", method: Method::Erase, amr: &[] };
     let certificate = world.bank.client.erase(&world.bank.token(&erase)?, &world.bank.target(1, "erasure")?).await?;
     let config = world.bank.client.config();
-    certificate.verify(&config.nodes, &config.deployment)?;
+    let wrong = |source| Failure::Erasure { path: "the certificate of the demo".into(), source };
+    certificate.verify(&config.nodes, &config.deployment).map_err(wrong)?;
     let right = rounds::prepare(world, people, 1, &people.shown(1, 0, By::Face), By::Face)?;
     let erased = rounds::send(world, &right).await?;
     Ok(vec![

@@ -73,6 +73,9 @@ impl FaceFiles {
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
         let model = find(models, model, Modality::Face)?;
         let embeddings = Array::read(&self.embeddings)?;
+        if embeddings.is_one() {
+            return Err(Failure::OneRow { path: self.embeddings, width: embeddings.width() });
+        }
         let labels = face_labels(&files::read(&self.labels)?, embeddings.rows())
             .map_err(|source| Failure::Table { path: self.labels.clone(), source })?;
         let (mut list, mut failures) = (Vec::with_capacity(labels.len()), Vec::new());

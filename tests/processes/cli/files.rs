@@ -408,3 +408,49 @@ fn keys_that_others_may_read_are_told_at_the_start() {
         assert!(told.contains(&format!("keys/{file}")), "{told}");
     }
 }
+
+#[test]
+fn a_file_that_does_not_have_its_form_is_named_with_the_line_and_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let (dir, written) = init(&folder);
+    let (path, client) = (dir.display(), written["client"].as_str().unwrap());
+    let refused = |line: &str, words: &[&str]| {
+        let output = run(line, "");
+        let told = errors(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(code(&output) == 2 && words.iter().all(|word| told.contains(word)), "{line}: {words:?}: {told}");
+    };
+    let node = dir.join("a/node.toml");
+    let check = format!("node --check --config {}", node.display());
+    let before = fs::read_to_string(&node).unwrap();
+    fs::write(dir.join("a/x.der"), [0x30, 0x82, 0xff, 0xfe]).unwrap();
+    fs::write(&node, before.replace("certificate = \"../b/keys/tls.crt\"", "certificate = \"x.der\"")).unwrap();
+    refused(&check, &["x.der: no certificate in PEM", "openssl x509 -inform DER"]);
+    fs::write(&node, [before.as_bytes(), b"# \xff\n"].concat()).unwrap();
+    let line = before.lines().count() + 1;
+    refused(&check, &[&format!("node.toml: not UTF-8 at line {line}: save it as UTF-8")]);
+    fs::write(&node, &before).unwrap();
+    let officers = dir.join("officers/officers.toml");
+    fs::write(&officers, "colour = 3\n").unwrap();
+    let output = run(&check, "");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("officers.toml: line 1: ") && !told.contains("officers: line"), "{told}");
+    let before = fs::read_to_string(client).unwrap();
+    for name in ["localhost:28800", "", "a b"] {
+        fs::write(client, before.replace("server_name = \"localhost\"", &format!("server_name = \"{name}\""))).unwrap();
+        refused(
+            &format!("committee --client {client}"),
+            &["client.toml: line ", "server_name: ", "must be a host name"],
+        );
+    }
+    fs::write(client, &before).unwrap();
+    refused(
+        &format!("certificate {path}/policy.toml --client {client}"),
+        &["CERTIFICATE_NOT_TRUSTED: ", "policy.toml: "],
+    );
+    for host in ["127.1", "0x7f000001", "256.1.1.1", "a..b", "-"] {
+        let output = tumar().args(["init", "--host", host]).arg(dir.join("new")).output().unwrap();
+        assert_eq!(code(&output), 2, "{host}");
+    }
+    refused(&format!("init {path}/new --base-port 65536"), &["1..=65333"]);
+    assert!(!dir.join("new").exists());
+}

@@ -37,7 +37,7 @@ fn nobody_is_erased_whose_certificate_can_not_be_kept() {
         ("", "--out no/such/folder.json"),
         ("", "--out ."),
         // A disk with room for less.
-        ("trap '' XFSZ; ulimit -f 4;", "--out large.json"),
+        ("ulimit -f 4;", "--out large.json"),
     ] {
         let refused = world.erase_by(before, after);
         assert_eq!(code(&refused), 2, "{after}: {}", errors(&refused));
@@ -166,6 +166,60 @@ fn what_was_begun_and_interrupted_is_asked_for_again_with_the_very_same_bytes() 
 }
 
 #[test]
+fn of_two_commands_with_one_file_the_second_does_nothing_and_takes_nothing_away() {
+    let world = Deployment::start();
+    json(&world.enrol());
+    let (dir, client) = (world.dir.display(), world.client());
+    let begin = |name: &str, rest: &str| {
+        let line = format!("token --dir {dir} --purpose erasure --action erase --out {dir}/{name}.token");
+        assert_eq!(code(&run(&line, "")), 0);
+        let line = format!("erase --client {} --subject p1 --token {dir}/{name}.token{rest}", client.display());
+        let mut command = tumar();
+        command.args(line.split(' ')).current_dir(&world.dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    // Room that a command which was killed left is nobody's.
+    fs::write(world.dir.join("c.json"), " ".repeat(100)).unwrap();
+    for (place, (rest, file)) in [(" --out c.json", "c.json"), ("", "p1.erased.json")].into_iter().enumerate() {
+        world.signal_b("-STOP");
+        let mut first = begin(&format!("first-{place}"), rest);
+        let request = world.dir.join(format!("{file}.request"));
+        while !request.exists() {
+            assert!(first.try_wait().unwrap().is_none(), "it ended before it was sent");
+            std::thread::yield_now();
+        }
+        for more in ["", " --resume"] {
+            let second = begin(&format!("second-{place}{}", more.trim()), &format!("{rest}{more}"));
+            let second = second.wait_with_output().unwrap();
+            let told = errors(&second);
+            assert!(
+                code(&second) == 2 && told.contains(&format!("{file}.request: another command is writing it")),
+                "{told}"
+            );
+        }
+        assert!(request.exists());
+        world.signal_b("-CONT");
+        let first = first.wait_with_output().unwrap();
+        assert_eq!(code(&first), 0, "{}", errors(&first));
+        if rest.is_empty() {
+            fs::write(world.dir.join(file), &first.stdout).unwrap();
+        }
+        let checked = run(&format!("certificate {dir}/{file} --client {}", client.display()), "");
+        assert_eq!(code(&checked), 0, "{}", errors(&checked));
+        assert!(!request.exists());
+        json(&world.enrol_again());
+    }
+    // What is there is told to be, and what was never begun as well.
+    for (name, rest, words) in [
+        ("third", " --out c.json", "c.json: it exists already: name a new file"),
+        ("fourth", " --resume --out new.json", "new.json.request: no request is saved here"),
+    ] {
+        let refused = begin(name, rest).wait_with_output().unwrap();
+        assert!(code(&refused) == 2 && errors(&refused).contains(words), "{}", errors(&refused));
+    }
+}
+
+#[test]
 fn an_enrolment_that_is_refused_leaves_neither_a_key_nor_a_request() {
     let world = Deployment::start();
     let (dir, faces) = (world.dir.display(), world.faces.display());
@@ -180,6 +234,18 @@ fn an_enrolment_that_is_refused_leaves_neither_a_key_nor_a_request() {
     assert!(
         errors(&refused).starts_with("tumar: TOKEN_TOO_LONG_LIVED (node A): ") && errors(&refused).contains(" (exp)")
     );
+}
+
+#[test]
+fn health_is_well_only_while_all_three_serve() {
+    let mut world = Deployment::start();
+    let health = format!("health --client {}", world.client().display());
+    let is_well = || code(&run(&health, "")) == 0;
+    assert!((0..600).any(|_| is_well()), "{}", errors(&run(&health, "")));
+    drop(world.nodes.pop());
+    let told = run(&health, "");
+    let text = String::from_utf8(told.stdout.clone()).unwrap();
+    assert!(code(&told) == 4 && text.lines().count() == 3 && text.contains("C UNKNOWN: "), "{text}");
 }
 
 #[test]

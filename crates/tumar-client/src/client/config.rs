@@ -115,6 +115,7 @@ struct File {
     client: ClientName,
     #[serde(deserialize_with = "form::address")]
     address: String,
+    #[serde(deserialize_with = "form::server_name")]
     server_name: String,
     #[serde(deserialize_with = "form::base")]
     base: String,
@@ -146,7 +147,7 @@ impl ClientConfig {
     /// [`ConfigError`], with the file or node at fault.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let text = String::from_utf8_lossy(&bytes_of(path)?).into_owned();
+        let text = form::text(bytes_of(path)?).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
         let file: File = form::parse(&text).map_err(|source| ConfigError::Form { path: path.to_owned(), source })?;
         let nodes: Vec<NodePin> = file.node.iter().filter_map(pin).collect();
         let nodes: [NodePin; 3] = nodes.try_into().map_err(|_| ConfigError::Nodes(path.to_owned()))?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::access::LogError;
 use super::half::Half;
@@ -22,6 +22,9 @@ use super::trouble::{Told, Trouble};
 
 /// Half of the second that was promised: the other half is for the disk.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How often it is told that files still can not be written.
+const TOLD: Duration = Duration::from_mins(1);
 
 /// Entries that may wait while files cannot be written; then nothing is admitted until they are, for nothing must go on unseen.
 pub(super) const BACKLOG: u64 = 65_536;
@@ -327,6 +330,7 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A log without a checkpoint looks like no log, so the first is published even if it is of nothing.
     let mut behind = true;
+    let mut told = None;
     loop {
         let last = tokio::select! {
             _ = &mut stopped => true,
@@ -355,7 +359,7 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
             publisher = back;
             behind = written.is_err();
             publisher.standing.weigh(&shown(&shared));
-            tell(&publisher.standing.told, written.as_ref().err());
+            tell(&publisher.standing, written.as_ref().err(), &mut told);
         }
         if last {
             return;
@@ -363,16 +367,18 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
     }
 }
 
-/// Once when publishing fails, and once when it goes on.
-fn tell(told: &Told, error: Option<&TilesError>) {
+/// When publishing fails, once a minute while it does, and when it goes on.
+fn tell(standing: &Standing, error: Option<&TilesError>, last: &mut Option<Instant>) {
     let trouble =
         error.map(|error| if let TilesError::Io(error) = error { Trouble::of(error) } else { Trouble::Unwritable });
-    if !told.files(trouble) {
+    let is_new = standing.told.files(trouble);
+    if !is_new && (error.is_none() || last.is_some_and(|last| last.elapsed() < TOLD)) {
         return;
     }
+    *last = error.map(|_| Instant::now());
     if let Some(error) = error {
-        let error: &dyn std::error::Error = error;
-        tracing::error!(error, "the access log can not be published: retrying, nothing is served meanwhile");
+        let (error, folder): (&dyn std::error::Error, _) = (error, standing.directory.display());
+        tracing::error!(error, %folder, "the access log can not be published: retrying, nothing is served meanwhile");
     } else {
         tracing::info!("the access log is published again");
     }

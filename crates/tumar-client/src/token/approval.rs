@@ -61,10 +61,10 @@ pub enum OfficerFault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OfficersError {
     /// Not TOML, or a key that is unknown, missing, doubled or of another type: it says which, and on which line.
-    #[error("officers: {0}")]
+    #[error("{0}")]
     Form(#[from] FormError),
     /// In an officer.
-    #[error("officers: officer {place}: {fault}")]
+    #[error("officer {place}: {fault}")]
     Officer {
         /// Which, from 1.
         place: usize,
