@@ -146,7 +146,7 @@ impl Findings {
         let file = data.join("store.sqlite");
         match node {
             None => {
-                let why = format!("{}: another process has it open, and does not say which node it is", file.display());
+                let why = format!("{}: in use by another process, which does not say which node it is", file.display());
                 self.push("store", Verdict::Unseen(why, "stop that process, and check again"));
                 Seen::Nothing
             }

@@ -533,3 +533,34 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8(output.stdout).unwrap().contains("unseen peer C"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tries_the_stores_key_before_anybody_is_enrolled_and_says_with_whom_nothing_is_compared() {
+    let mut nodes = Nodes::start();
+    nodes.client().await;
+    let party = Party::C;
+    assert_eq!(nodes.stop(party), Some(0));
+    let desk = Desk::new(&nodes, party, 0);
+    let [check] = commands("Look at a node").try_into().unwrap();
+    let (key, config) = (nodes.files.node(party).join("keys/store.key"), nodes.files.node(party).join("node.toml"));
+    let own = fs::read(&key).unwrap();
+    fs::write(&key, [7; 32]).unwrap();
+    let output = desk.run(&check);
+    let looked = String::from_utf8(output.stdout).unwrap();
+    let told = looked.lines().find(|line| line.starts_with("WRONG")).unwrap_or_else(|| panic!("{looked}"));
+    assert!(output.status.code() == Some(2) && told.contains("store: ") && told.contains("store.key"), "{told}");
+    fs::write(&key, own).unwrap();
+    assert!(is_well(&desk.does(&check)));
+    let mut table: toml::Table = fs::read_to_string(&config).unwrap().parse().unwrap();
+    table.remove("audit");
+    for peer in table["peers"].as_array_mut().unwrap() {
+        peer.as_table_mut().unwrap().remove("audit");
+    }
+    fs::write(&config, toml::to_string(&table).unwrap()).unwrap();
+    let looked = desk.does(&check);
+    for peer in ["A", "B"] {
+        let line =
+            format!("unseen peer {peer}: it answers; without [peers.audit] in node.toml the log is not compared");
+        assert!(looked.contains(&line), "{looked}");
+    }
+}
