@@ -14,4 +14,4 @@ pub mod tls;
 pub mod token;
 pub mod wire;
 
-pub use tumar_mpc::{form, hex, name, net, party, protocol, prss, share, template};
+pub use tumar_mpc::{ed25519, form, hex, name, net, party, protocol, prss, share, template};

@@ -34,7 +34,8 @@ pub(super) fn is_visible(text: &str, longest: usize) -> bool {
 
 /// What an issuer or a client gives a token or proof to tell it from all others, in any form: a UUID, one with a prefix, base64url.
 /// Whether it is random, only they know.
-pub(crate) fn is_id(id: &str) -> bool {
+#[must_use]
+pub fn is_id(id: &str) -> bool {
     id.len() >= 16 && is_visible(id, 128)
 }
 

@@ -233,7 +233,8 @@ impl Verifier {
 }
 
 /// Whether a header's `typ` is this media type, which has no case and may have `application/` in front (RFC 7515 4.1.9).
-pub(crate) fn is_type(jws: &Jws<'_>, wanted: &str) -> bool {
+#[must_use]
+pub fn is_type(jws: &Jws<'_>, wanted: &str) -> bool {
     let typ = jws.header_text("typ").unwrap_or_default().to_ascii_lowercase();
     typ.strip_prefix("application/").unwrap_or(&typ) == wanted
 }
@@ -246,15 +247,17 @@ pub(super) fn unknown_member(jws: &Jws<'_>, known: &[&str]) -> Option<&'static s
 }
 
 /// Claims as they came, each read as what it must be.
-pub(crate) struct Claims(pub(crate) Map<String, Value>);
+pub struct Claims(pub Map<String, Value>);
 
 impl Claims {
-    pub(crate) fn get(&self, claim: &str) -> Option<&Value> {
+    /// A claim as it is.
+    #[must_use]
+    pub fn get(&self, claim: &str) -> Option<&Value> {
         self.0.get(claim)
     }
 
     /// Takes a text out.
-    pub(crate) fn text(&mut self, claim: &str) -> Option<String> {
+    pub fn text(&mut self, claim: &str) -> Option<String> {
         match self.0.remove(claim) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -263,7 +266,8 @@ impl Claims {
 
     /// Unix seconds, of which the fraction is cut off (RFC 7519 2).
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was looked at")]
-    pub(crate) fn time(&self, claim: &str) -> Option<u64> {
+    #[must_use]
+    pub fn time(&self, claim: &str) -> Option<u64> {
         // Above, there are no seconds any more.
         const END: f64 = 9_007_199_254_740_992.0;
         let number = self.0.get(claim)?;
@@ -326,7 +330,8 @@ impl Said {
 }
 
 /// A list of texts.
-pub(crate) fn texts(list: &Value) -> Option<Vec<String>> {
+#[must_use]
+pub fn texts(list: &Value) -> Option<Vec<String>> {
     list.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 

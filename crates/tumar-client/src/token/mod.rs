@@ -30,7 +30,7 @@
 
 pub mod approval;
 pub mod attempts;
-pub(crate) mod claims;
+pub mod claims;
 pub mod details;
 pub mod evidence;
 pub mod json;
