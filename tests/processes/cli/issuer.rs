@@ -61,7 +61,7 @@ fn a_bank_s_own_token_service_gives_tokens_that_three_nodes_take() {
     let checked = run(&format!("issuer --check --config {}", config.display()), "");
     assert_eq!(code(&checked), 0, "{}", errors(&checked));
     // A port of its own, whatever else this machine runs.
-    let port = free_ports(1)[0];
+    let port = free_ports();
     let text = fs::read_to_string(&config).unwrap();
     let at = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap().split('"').nth(1).unwrap();
     let (base, listen) = (format!("https://localhost:{port}"), format!("127.0.0.1:{port}"));
