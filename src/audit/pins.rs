@@ -363,8 +363,13 @@ mod tests {
             fs::write(&path, good.replacen(from, to, 1)).unwrap();
             Pins::read(&path).unwrap_err()
         };
-        assert!(matches!(refused("party = \"A\"", "party = \"B\""), PinsError::Nodes));
-        assert!(matches!(refused("cosignatures = 3", "cosignatures = 4"), PinsError::Cosignatures(3)));
+        for (from, to, says) in [
+            ("party = \"A\"", "party = \"B\"", "[[node]] must stand three times, for A, B and C in this order"),
+            ("cosignatures = 3", "cosignatures = 4", "cosignatures must be at most 3"),
+        ] {
+            let told = refused(from, to).to_string();
+            assert!(told.starts_with(&format!("{}: {says}", path.display())), "{told}");
+        }
         for (from, to) in [
             ("log_key = \"log.b", "log_key = \"log.x"),
             ("cosigner = \"witness.c", "cosigner = \"x"),

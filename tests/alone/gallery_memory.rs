@@ -87,7 +87,7 @@ fn measure() {
     let after = ["VmSize", "VmLck", "VmRSS"].map(kib);
     println!("{PEOPLE} in each: {many:?} KiB, {after:?} when all have gone");
     assert_eq!(after[1], before[1], "KiB are locked for nobody");
-    // What malloc keeps of the smallest blocks, for whoever comes next.
+    // What malloc keeps of the smallest blocks, for whoever comes next, and the program's own pages that were touched first.
     let kept = after[2].saturating_sub(before[2]);
-    assert!(kept < GALLERIES * 72 + 4096, "{kept} KiB are kept for nobody");
+    assert!(kept < GALLERIES * 72 + 8192, "{kept} KiB are kept for nobody");
 }
