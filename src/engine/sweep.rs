@@ -31,7 +31,7 @@ impl Told {
         let hour = now / 3600;
         if self.0.swap(hour, Ordering::Relaxed) != hour {
             tracing::warn!(
-                "the time has leapt by more than a day since this node last acted: nothing that has expired is destroyed before {}. If {} is \
+                "the time has leapt by more than two days since this node last acted: nothing that has expired is destroyed before {}. If {} is \
                  not the time, stop all three nodes, correct the clocks, and start each once with --accept-clock",
                 Utc(until),
                 Utc(now)

@@ -45,7 +45,7 @@ async fn follow(health: &HealthReporter, peers: &Peers, mut behind: watch::Recei
         set(health, ServingStatus::Serving).await;
         let apart = async {
             peers.unfit().await;
-            while timeout(RECONNECT, peers.fit()).await.is_ok() {
+            while peers.may_be_shaken() && timeout(RECONNECT, peers.fit()).await.is_ok() {
                 peers.unfit().await;
             }
         };

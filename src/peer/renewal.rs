@@ -6,6 +6,7 @@
 //!
 //! A leader that never asks changes nothing: each node hangs up by itself what has been up for half as long again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,16 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Renewals {
     asked: Notify,
     told: watch::Sender<()>,
+    under_way: AtomicBool,
+}
+
+/// While it lives, the leader shakes the links anew.
+struct UnderWay<'a>(&'a AtomicBool);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Renewals {
@@ -55,6 +66,8 @@ impl Renewals {
 impl Peers {
     /// At the leader, while no batch is under way: shakes all three links anew, and returns when they are up, or take too long.
     pub async fn renew(&self) {
+        self.renewals.under_way.store(true, Ordering::Relaxed);
+        let _until_the_end = UnderWay(&self.renewals.under_way);
         let mut told = self.renewals.told.subscribe();
         if let Ok(helper) = self.link(BETWEEN_HELPERS)
             && helper.say(Kind::Renew(wire::Renew {})).await.is_ok()
@@ -67,6 +80,11 @@ impl Peers {
         if both != (true, true) || timeout(PATIENCE, self.ready()).await.is_err() {
             tracing::warn!("the links are still down after the renewal");
         }
+    }
+
+    /// Whether links that go down now are shaken anew as far as this node knows. The leader does that, so it knows; a helper does not.
+    pub fn may_be_shaken(&self) -> bool {
+        self.own.party != Party::LEADER || self.renewals.under_way.load(Ordering::Relaxed)
     }
 
     /// Hangs up the link to a party that this one dials. True when another one is up, false if that takes too long.

@@ -11,7 +11,7 @@ use super::schema::{self, ACTED, HELD};
 const STEP: u64 = 60;
 
 /// So many seconds after the time that was acted on last, the time has leapt: the node was down, or the clocks are wrong.
-const LEAP: u64 = 86_400;
+const LEAP: u64 = 2 * 86_400;
 
 /// For so many seconds after a leap, nothing that has expired is destroyed: so long somebody may notice that the clocks are wrong.
 const HOLD: u64 = 86_400;

@@ -224,7 +224,7 @@ impl Store {
         Ok(())
     }
 
-    /// Until when nothing is destroyed, if the time has leapt by more than a day beyond what this node acted on before: the node was
+    /// Until when nothing is destroyed, if the time has leapt by more than two days beyond what this node acted on before: the node was
     /// down, or the clocks are wrong, and for another day somebody may notice that.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::support::cluster::{Trio, face_of, finger_of, minute, model, reason, target, template};
 use crate::support::fingerprints::{Dice, capture, sketch};
+use tokio::sync::Barrier;
 use tumar::client::{Capture, ClientError, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event, Reason};
 use tumar::name::ModelId;
@@ -265,22 +266,28 @@ async fn a_set_with_one_row_of_a_wrong_length_is_refused_whole_and_its_enrolment
 /// Ten fingers in three captures, and two faces, all as large as they come: as much as a request takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_requests_at_once_are_split_into_batches_that_the_links_take() {
-    const PEOPLE: usize = 15;
+    const PEOPLE: usize = 13;
     let mut dice = Dice(14);
     let finger = Finger::new(&mut dice, 60);
     let templates: Vec<Template> = (0..30).map(|_| finger.again(&mut dice)).collect();
     assert!(templates.iter().all(|template| template.shape().rows() == 40));
     let (faces, stranger) = ([face(&mut dice), face(&mut dice)], Finger::new(&mut dice, 60).template());
     let shared = Arc::new((Trio::start().await, templates, faces, stranger, finger.again(&mut dice)));
-    let mut tasks = Vec::new();
+    let (mut tasks, all_sealed) = (Vec::new(), Arc::new(Barrier::new(PEOPLE)));
     for number in 0..PEOPLE {
-        let shared = Arc::clone(&shared);
+        let (shared, all_sealed) = (Arc::clone(&shared), Arc::clone(&all_sealed));
         tasks.push(tokio::spawn(async move {
             let (trio, fingers, faces, stranger, probe) = &*shared;
             let subject = format!("p-{number}");
             let all: Vec<_> = fingers.iter().map(finger_of).chain(faces.iter().map(face_of)).collect();
             assert_eq!(all.len(), MOST_SAMPLES);
-            enrol(trio, &subject, &all).await.unwrap();
+            let (config, committee, key) =
+                (trio.client.config(), trio.client.committee(), SubjectKey::generate().unwrap());
+            let prepared =
+                Prepared::enroll(config, &committee, &target(&subject, "enrolment"), &all, minute(), &key).unwrap();
+            // All are sealed before any is sent, so that the nodes have the processor to themselves.
+            all_sealed.wait().await;
+            trio.client.send(&trio.files.token("enrolment", Method::Enroll), &prepared).await.unwrap();
             let own = verify(trio, &subject, &[finger_of(probe)], SMALL).await.unwrap();
             let other = verify(trio, &subject, &[finger_of(stranger), face_of(&faces[1])], LARGE).await.unwrap();
             (own, other)

@@ -454,6 +454,16 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     // Beside a running node nothing is opened that it has.
     let looked = desk.does(&check);
     assert!(looked.contains("in use by a running node, not checked"), "{looked}");
+    // What the peers have not cosigned yet they do not miss.
+    let log = nodes.files.node(party).join("data/log");
+    let cosigned = async {
+        let checkpoint = |half: fs::DirEntry| fs::read_to_string(half.path().join("checkpoint")).ok();
+        let is_whole = |note: String| note.lines().filter(|line| line.starts_with('\u{2014}')).count() == 3;
+        while !fs::read_dir(&log).unwrap().filter_map(|half| checkpoint(half.unwrap())).any(is_whole) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_mins(1), cosigned).await.expect("both peers cosign it");
     assert_eq!(nodes.stop(party), Some(0));
     let looked = desk.does(&check);
     assert!(is_well(&looked) && looked.contains("1 person"), "{looked}");

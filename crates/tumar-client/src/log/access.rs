@@ -45,7 +45,7 @@ const QUEUE: usize = 1024;
 /// The one way to get it is [`AccessLog::admit`], after the entry is durable. What takes a `Permit<P>` needs no check of its own:
 ///
 /// ```
-/// use tumar::{log::access::Permit, token::purpose::{Enroll, Verify}};
+/// use tumar_client::{log::access::Permit, token::purpose::{Enroll, Verify}};
 /// fn compare(_: Permit<Verify>) {}
 /// fn with(permit: Permit<Verify>) { compare(permit) }
 /// ```
@@ -53,7 +53,7 @@ const QUEUE: usize = 1024;
 /// A permit for another purpose does not compile:
 ///
 /// ```compile_fail,E0308
-/// use tumar::{log::access::Permit, token::purpose::{Enroll, Verify}};
+/// use tumar_client::{log::access::Permit, token::purpose::{Enroll, Verify}};
 /// fn compare(_: Permit<Verify>) {}
 /// fn with(permit: Permit<Enroll>) { compare(permit) }
 /// ```

@@ -136,13 +136,13 @@ pub struct Terms {
 /// purpose does not pass for another:
 ///
 /// ```compile_fail,E0308
-/// use tumar::token::purpose::{Enroll, Grant, Verify};
+/// use tumar_client::token::purpose::{Enroll, Grant, Verify};
 /// fn take_in(_: Grant<Enroll>) {}
 /// fn misuse(grant: Grant<Verify>) { take_in(grant) }
 /// ```
 ///
 /// ```
-/// use tumar::token::purpose::{Enroll, Grant};
+/// use tumar_client::token::purpose::{Enroll, Grant};
 /// fn take_in(_: Grant<Enroll>) {}
 /// fn proper(grant: Grant<Enroll>) { take_in(grant) }
 /// ```
