@@ -19,7 +19,6 @@ use crate::log::tiles::{self, Span, WIDTH, levels};
 use crate::party::Party;
 
 /// A fault of a file or folder in a mirror, with its path in front. What stands where a folder should be is the one that is named.
-#[must_use]
 pub fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     |error| match in_the_way(path).filter(|_| error.kind() == io::ErrorKind::NotADirectory) {
         Some(way) => no_folder(way),

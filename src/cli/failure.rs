@@ -335,6 +335,7 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 
 impl Failure {
     /// As `--help` lists them.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are faults of what was given")]
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Interrupted | Self::Unsure { cause: None, .. } => 130,

@@ -77,7 +77,7 @@ enum Command {
     Restore(backup::Restore),
     /// Issue an access token, as a bank's authorisation server would
     Token(token::Give),
-    /// Serve a bank's tokens over HTTPS: client credentials with private_key_jwt, DPoP and authorization_details
+    /// Serve a bank's tokens over HTTPS: client credentials with `private_key_jwt`, `DPoP` and `authorization_details`
     Issuer(issuer::Serve),
     /// Approve a search in a case, as an officer of a bank; it takes two
     Approve(approve::Approve),

@@ -121,6 +121,7 @@ pub enum NodeError {
 
 impl NodeError {
     /// With the configuration's file, if that is at fault and the error does not say so by itself.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others name what is at fault")]
     pub(super) fn of(self, file: &Path) -> Self {
         match self {
             Self::Peers

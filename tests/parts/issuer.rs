@@ -139,19 +139,19 @@ fn everything_else_is_refused_with_its_own_error() {
         ("grant", Code::UnsupportedGrantType, "grant_type", |a| a.form[0].1 = "password".into()),
         ("no grant", Code::InvalidRequest, "grant_type is missing", |a| drop(a.form.remove(0))),
         ("grant twice", Code::InvalidRequest, "stands twice", |a| {
-            a.form.push(("grant_type", "client_credentials".into()))
+            a.form.push(("grant_type", "client_credentials".into()));
         }),
         ("type", Code::InvalidClient, "client_assertion_type", |a| a.form[1].1 = "x".into()),
         ("another client", Code::InvalidClient, "client_id", |a| a.form.push(("client_id", "banks/b17/other".into()))),
         ("unknown", Code::InvalidClient, "names no [[client]]", |a| {
-            a.assertion["iss"] = "banks/b19/atm-backend".into()
+            a.assertion["iss"] = "banks/b19/atm-backend".into();
         }),
         ("subject", Code::InvalidClient, "sub must be", |a| a.assertion["sub"] = "banks/b19/atm-backend".into()),
         ("audience", Code::InvalidClient, "aud must be", |a| {
-            a.assertion["aud"] = "https://tokens.b19.example/token".into()
+            a.assertion["aud"] = "https://tokens.b19.example/token".into();
         }),
         ("audiences", Code::InvalidClient, "aud must be", |a| {
-            a.assertion["aud"] = json!([format!("{BASE}/token"), "x"])
+            a.assertion["aud"] = json!([format!("{BASE}/token"), "x"]);
         }),
         ("expired", Code::InvalidClient, "has expired", |a| a.assertion["exp"] = json!(NOW - 31)),
         ("too long", Code::InvalidClient, "at most 300 seconds", |a| a.assertion["exp"] = json!(NOW + 331)),
@@ -165,13 +165,13 @@ fn everything_else_is_refused_with_its_own_error() {
             a.details = a.details.replace("cash_withdrawal", "erasure");
         }),
         ("gallery", Code::InvalidAuthorizationDetails, "galleries", |a| {
-            a.details = a.details.replace("/customers", "/staff")
+            a.details = a.details.replace("/customers", "/staff");
         }),
         ("uses", Code::InvalidAuthorizationDetails, "max_uses", |a| {
             a.details = a.details.replace("\"max_uses\":1", "\"max_uses\":3");
         }),
         ("bank", Code::InvalidAuthorizationDetails, "relying_party", |a| {
-            a.details = a.details.replace("banks/b17", "banks/b19")
+            a.details = a.details.replace("banks/b17", "banks/b19");
         }),
         ("factor", Code::InvalidAuthorizationDetails, "amr", |a| a.assertion["amr"] = json!(["registry_check"])),
     ];
@@ -185,7 +185,7 @@ fn everything_else_is_refused_with_its_own_error() {
     // A key that stands twice would be read in two ways.
     let bank = bank(Algorithm::EdDsa);
     let twice = Asked::with(|asked| {
-        asked.details = asked.details.replacen("\"max_uses\":1", "\"max_uses\":1,\"max_uses\":2", 1)
+        asked.details = asked.details.replacen("\"max_uses\":1", "\"max_uses\":1,\"max_uses\":2", 1);
     });
     assert_eq!(twice.send(&bank).unwrap_err().code, Code::InvalidAuthorizationDetails);
     // Signed by somebody else.

@@ -502,7 +502,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
         "data/log",
         &|file| {
             fs::remove_dir_all(file).unwrap();
-            junk(file)
+            junk(file);
         },
         2,
         &["data/log", "no folder"],

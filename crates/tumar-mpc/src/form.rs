@@ -65,7 +65,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, FormError> {
 pub fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 at line {line}: save it as UTF-8"))
     })
 }

@@ -111,9 +111,9 @@ impl Where {
                 }
             });
         };
-        let hold = mirror.hold(how, waiting).map_err(Failure::Mirror);
+        let locked = mirror.hold(how, waiting).map_err(Failure::Mirror);
         drop(held);
-        hold
+        locked
     }
 }
 

@@ -1,7 +1,6 @@
 //! `tumar issuer` as a bank runs it: over HTTPS, by what `tumar init` wrote, with nodes that take its tokens.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use crate::support::cluster::now;
 use serde_json::json;
 use tumar::token::{Algorithm, SigningKey};
 use ureq::Agent;
@@ -26,7 +25,7 @@ impl Workload {
     }
 
     fn ask(&self, purpose: &str, action: &str, amr: &[&str], id: &str) -> (u16, Value) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = now();
         let (client, endpoint) = ("banks/b17/atm-backend", format!("{}/token", self.base));
         let assertion = self.key.sign(
             &json!({ "alg": Algorithm::EdDsa.as_str() }),

@@ -84,6 +84,7 @@ impl Span {
     }
 
     /// Those of the tiles of `count` that were not the same when there were `before`.
+    #[must_use]
     pub fn changed(before: u64, count: u64) -> impl DoubleEndedIterator<Item = Self> {
         let first = if before == count { count.div_ceil(WIDTH) } else { before / WIDTH };
         (first..count.div_ceil(WIDTH)).map(move |index| Self::of(index, count))

@@ -35,7 +35,7 @@ pub(super) fn add_product(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
 ///
 /// It counts places: what takes iterators apart is not inlined in every profile, and then each product would be a call.
 #[expect(clippy::inline_always, reason = "it takes the registers of whoever calls it")]
-#[expect(clippy::needless_range_loop, reason = "an iterator's parts may become calls")]
+#[allow(clippy::needless_range_loop, reason = "an iterator's parts may become calls")]
 #[inline(always)]
 fn add_lines<const LINES: usize>(matrix: &[f32], vectors: &[Side], out: &mut [Side]) {
     for first in (0..out.len()).step_by(LINES) {
