@@ -17,7 +17,8 @@ const GALLERIES: usize = 400;
 /// People in each.
 const PEOPLE: u64 = 200;
 
-/// KiB of this process by a line of the kernel's: `VmLck` what is locked, `VmSize` all that is mapped, `VmRSS` what is in memory.
+/// KiB of this process by a line of the kernel's: `VmLck` what is locked, `VmSize` all that is mapped, `RssAnon` what is in memory
+/// and came from no file.
 fn kib(line: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'));
@@ -61,11 +62,11 @@ fn measure() {
         let at = (Position(place), u64::MAX);
         galleries.insert(&name(number), at, &person(place), &[(&model, &share)]).unwrap();
     };
-    let before = ["VmSize", "VmLck", "VmRSS"].map(kib);
+    let before = ["VmSize", "VmLck", "RssAnon"].map(kib);
     for number in 0..GALLERIES {
         enrol(&mut galleries, number, 0);
     }
-    let few = ["VmSize", "VmLck", "VmRSS"].map(kib);
+    let few = ["VmSize", "VmLck", "RssAnon"].map(kib);
     println!("{GALLERIES} galleries of one: {before:?} KiB before, {few:?} with them (mapped, locked, in memory)");
     // 64 rows of a KiB, and less than half as much again for pages that are their own.
     assert!(few[0] - before[0] < GALLERIES * 96 + 8192, "{} KiB are mapped", few[0] - before[0]);
@@ -76,7 +77,7 @@ fn measure() {
             enrol(&mut galleries, number, place);
         }
     }
-    let many = ["VmSize", "VmLck", "VmRSS"].map(kib);
+    let many = ["VmSize", "VmLck", "RssAnon"].map(kib);
     assert!(many[2] - before[2] > GALLERIES * 200, "they are there");
     for number in 0..GALLERIES {
         for place in 0..PEOPLE {
@@ -84,7 +85,7 @@ fn measure() {
         }
     }
     assert_eq!(galleries.count(), 0);
-    let after = ["VmSize", "VmLck", "VmRSS"].map(kib);
+    let after = ["VmSize", "VmLck", "RssAnon"].map(kib);
     println!("{PEOPLE} in each: {many:?} KiB, {after:?} when all have gone");
     assert_eq!(after[1], before[1], "KiB are locked for nobody");
     // What malloc keeps of the smallest blocks, for whoever comes next, and the program's own pages that were touched first.
