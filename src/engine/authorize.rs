@@ -223,7 +223,8 @@ impl Authorizer {
     }
 
     /// Where samples or approvals are too old, or samples sealed to a key that has gone, and the very same request was answered before:
-    /// it gets that answer, or is told that the answer is no longer kept. Nothing is opened for it. Any other is refused as the checks that follow find it.
+    /// it gets that answer, or is told that the answer is no longer kept. Nothing is opened for it. Any other is refused as the checks
+    /// that follow find it.
     async fn owed<'v>(&self, verified: Verified<'v>, request: &Request) -> Verified<'v> {
         let has_gone = || samples_of(request).iter().any(|sent| self.gone_at(&envelopes_of(sent)).is_some());
         if !verified.is_stale(&self.policy) && !has_gone() {

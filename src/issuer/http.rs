@@ -66,7 +66,7 @@ fn refusal(refused: &Refused) -> Reply {
     let body = json!({ "error": refused.code.as_str(), "error_description": refused.why });
     let mut reply = reply(refused.code.status(), body.to_string());
     match refused.code {
-        // RFC 6749 5.2: there is a scheme to name only where the client used one; private_key_jwt has none of HTTP's.
+        // A 401 names a scheme (RFC 9110 11.6.1), and private_key_jwt has none: the one that the token is for.
         Code::InvalidClient => {
             reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("DPoP algs=\"EdDSA ES256\""));
         }

@@ -230,8 +230,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn held(&self, now: u64) -> Result<Option<u64>, StoreError> {
+        // Looked at under the lock: what is admitted meanwhile moves it on as well.
+        let mut held = self.connection().await;
         if let Some(next) = self.0.acted.at(now) {
-            next.write(self.connection().await.plain()?).await?;
+            next.write(held.plain()?).await?;
             self.0.acted.take(next);
         }
         Ok(self.0.acted.held(now))

@@ -191,6 +191,13 @@ mod notes {
         ] {
             assert_eq!(bad.parse::<VerifierKey>(), Err(NoteError::VerifierKey), "{bad}");
         }
+        // By these anybody makes signatures that verify, well as they are written.
+        let (zero, mut identity) = ([0; 32], [0; 32]);
+        identity[0] = 1;
+        for key in [zero, identity] {
+            let text = VerifierKey::new("PeterNeumann".parse().unwrap(), key).to_string();
+            assert_eq!(text.parse::<VerifierKey>(), Err(NoteError::SmallOrder), "{text}");
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl FromStr for CosignerKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let (name, public) = note::parse_key(text, COSIGNATURE_TYPE).ok_or(NoteError::VerifierKey)?;
+        let (name, public) = note::parse_key(text, COSIGNATURE_TYPE)?;
         Ok(Self::new(name, public))
     }
 }

@@ -44,6 +44,9 @@ pub enum NoteError {
     /// Not `name+id+key` with the id that name and key have, or not an Ed25519 key.
     #[error("not a C2SP verifier key (NAME+HASH+BASE64)")]
     VerifierKey,
+    /// By it anybody can make signatures that verify.
+    #[error("an Ed25519 key of small order, which verifies what nobody signed: ask its owner for the right key")]
+    SmallOrder,
     /// Longer than [`MAX_BYTES`]; nothing of it was read.
     #[error("a note is at most {MAX_BYTES} bytes")]
     TooLong,
@@ -285,13 +288,19 @@ pub(super) fn key_text(name: &KeyName, kind: u8, public: &[u8; 32]) -> String {
 }
 
 /// Name and public key of a key as text. What does not print back as it came is refused: so the id is checked as well.
-pub(super) fn parse_key(text: &str, kind: u8) -> Option<(KeyName, [u8; 32])> {
-    let mut parts = text.splitn(3, '+');
-    let (name, _id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
-    let decoded = STANDARD.decode(encoded).ok()?;
-    let (name, public) = (name.parse().ok()?, <[u8; 32]>::try_from(decoded.get(1..)?).ok()?);
-    // By a key of small order anybody signs.
-    (key_text(&name, kind, &public) == text && !has_small_order(&public)).then_some((name, public))
+pub(super) fn parse_key(text: &str, kind: u8) -> Result<(KeyName, [u8; 32]), NoteError> {
+    let read = || {
+        let mut parts = text.splitn(3, '+');
+        let (name, _id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+        let decoded = STANDARD.decode(encoded).ok()?;
+        let (name, public) = (name.parse().ok()?, <[u8; 32]>::try_from(decoded.get(1..)?).ok()?);
+        (key_text(&name, kind, &public) == text).then_some((name, public))
+    };
+    match read() {
+        None => Err(NoteError::VerifierKey),
+        Some((_, public)) if has_small_order(&public) => Err(NoteError::SmallOrder),
+        Some(key) => Ok(key),
+    }
 }
 
 /// A note's text, with its last line end, and its signature lines.
@@ -322,7 +331,7 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        let (name, public) = parse_key(text, ED25519_TYPE).ok_or(NoteError::VerifierKey)?;
+        let (name, public) = parse_key(text, ED25519_TYPE)?;
         Ok(Self::new(name, public))
     }
 }
