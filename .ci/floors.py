@@ -21,6 +21,7 @@ MPC = Path("crates/tumar-mpc/src")
 NAMED = {
     "tonic": ["wire", "service", "peer", "node", "client", "tls", "cli"],
     # One attribute macro, and no gRPC: a trait with async methods behind a pointer.
+    "tonic::Code": ["reason", "wire", "service", "peer", "node", "client", "tls", "cli"],
     "tonic::async_trait": ["engine", "service", "peer"],
     "tonic_types": ["service", "client"],
     "tonic_health": ["node", "client"],

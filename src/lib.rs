@@ -2,7 +2,7 @@
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
 //! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
-//! log, pem, request, seal, timings, tls, token and wire.
+//! log, pem, reason, request, seal, timings, tls, token and wire.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
@@ -23,7 +23,7 @@
 //!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
-//!    party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//!    reason.rs  why a node refuses   party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
 //! ```
 
 pub mod audit;
@@ -42,5 +42,5 @@ pub mod service;
 pub mod store;
 pub mod web;
 
-pub use tumar_client::{client, guests, log, pem, request, seal, timings, tls, token, wire};
+pub use tumar_client::{client, guests, log, pem, reason, request, seal, timings, tls, token, wire};
 pub use tumar_mpc::{ed25519, form, hex, name, net, party, protocol, prss, share, template};

@@ -1,6 +1,6 @@
 //! The public gRPC service: what comes in becomes one question to the leader, what comes out one message or one status.
 //!
-//! The one place where a refusal becomes a [`Status`]: a fixed sentence and a reason code, never an error's own text.
+//! The one place where a refusal becomes a [`Status`]: its reason's code and fixed sentence, never an error's own text.
 
 mod audit;
 mod budget;
@@ -29,9 +29,10 @@ use crate::log::receipt::Outcome;
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::peer::Peers;
+use crate::reason::Reason;
 use crate::request::Progress;
 use crate::timings::{self, Timings};
-use crate::token::{ALL_REASONS, Class, Token};
+use crate::token::Token;
 use crate::wire::peer::v1::{Relayed, relayed};
 use crate::wire::{MOST_SAMPLES, receipt_to, sha256, v1};
 use v1::matching_service_server::MatchingService;
@@ -43,127 +44,7 @@ pub const DOMAIN: &str = "tumar.v1";
 /// Largest request, in bytes: three envelopes of a full set of rows for each of [`MOST_SAMPLES`], which are 602 kB, and names.
 pub const MAX_REQUEST: usize = 640 * 1024;
 
-/// One reason code, with its status and its fixed sentence.
-#[derive(Clone, Copy, Debug)]
-pub struct ReasonRow {
-    /// Stable code.
-    pub code: &'static str,
-    /// gRPC status.
-    pub status: Code,
-    /// What a client reads.
-    pub text: &'static str,
-}
-
-const fn row(code: &'static str, status: Code, text: &'static str) -> ReasonRow {
-    ReasonRow { code, status, text }
-}
-
-/// All reasons beyond those of tokens and policies.
-const ROWS: [ReasonRow; 51] = [
-    row("TOKEN_ABSENT", Code::Unauthenticated, "The call has no authorization metadata of the form \"DPoP TOKEN\"."),
-    row("PROOF_ABSENT", Code::Unauthenticated, "The call has no dpop metadata."),
-    row("REQUEST_INVALID", Code::InvalidArgument, "A field of the request is not valid."),
-    row("REQUEST_TOO_LARGE", Code::OutOfRange, "The request is longer than the method accepts."),
-    row("REQUEST_SLOW", Code::DeadlineExceeded, "The request was not received completely within ten seconds."),
-    row("REQUEST_IN_FLIGHT", Code::Aborted, "The same request is in progress; try again."),
-    row("REQUEST_ID_REUSED", Code::AlreadyExists, "The request id was used for another request."),
-    row("ANSWER_EXPIRED", Code::AlreadyExists, "The same request was answered, and the answer is no longer kept."),
-    row("PROOF_REPLAYED", Code::Unauthenticated, "The proof was used before."),
-    row("ENVELOPE_SPENT", Code::AlreadyExists, "An envelope was used before; capture and seal again."),
-    row("TOKEN_SPENT", Code::PermissionDenied, "The token allows no more uses."),
-    row("RATE_LIMITED", Code::ResourceExhausted, "The relying party exceeds its rate limit."),
-    row("ENVELOPES_REFUSED", Code::ResourceExhausted, "Too many envelopes of this client did not open."),
-    row("SUBJECT_UNKNOWN", Code::NotFound, "The subject is not enrolled, or is erased or expired."),
-    row("SUBJECT_EXISTS", Code::AlreadyExists, "The subject is already enrolled."),
-    row("SUBJECT_LOCKED", Code::FailedPrecondition, "The subject is locked; identify the person in another way."),
-    row(
-        "ATTEMPTS_DELAYED",
-        Code::ResourceExhausted,
-        "Too many non-matches in a row: the next attempt must wait as long as RetryInfo says.",
-    ),
-    row(
-        "ATTEMPTS_IN_FLIGHT",
-        Code::Aborted,
-        "Too many comparisons with the subject are in progress; try again when one has ended.",
-    ),
-    row(
-        "MATCH_MISSING",
-        Code::FailedPrecondition,
-        "No comparison with this subject has matched in the last five minutes.",
-    ),
-    row("NO_SUCH_ENTRY", Code::NotFound, "There is no such half-year, entry or proof in this node's log."),
-    row("NO_SUCH_EVIDENCE", Code::NotFound, "No such part of the evidence is kept, or it is about another gallery."),
-    row("ENVELOPE_MALFORMED", Code::InvalidArgument, "An envelope does not have the length that the model asks for."),
-    row("ENVELOPE_KEY_UNKNOWN", Code::InvalidArgument, "An envelope is sealed to a key that the node does not have."),
-    row("ENVELOPE_INVALID", Code::InvalidArgument, "An envelope does not open for this request at this node."),
-    row("REFERENCE_MISSING", Code::FailedPrecondition, "The subject has no reference of a probe's model."),
-    row("TEMPLATE_INCONSISTENT", Code::InvalidArgument, "The three shares are not of one template."),
-    row("TEMPLATE_LENGTH", Code::InvalidArgument, "A template of the request does not have the required length."),
-    row("NODES_OUT_OF_STEP", Code::Unavailable, "The named node has lost references; its operator must act."),
-    row("CANCELLED", Code::Cancelled, "The client disconnected before the search ended."),
-    row(
-        "CHANGE_REFUSED",
-        Code::Aborted,
-        "The change was not made: a node could not make it, or another change of the subject was in progress.",
-    ),
-    row("BATCH_MIXED", Code::Internal, "The leader put requests of different kinds into one batch."),
-    row("NODE_STOPPING", Code::Unavailable, "The named node is stopping or restarting; try again."),
-    row("PEER_LOST", Code::Unavailable, "A node disconnected or did not answer in time; try again."),
-    row(
-        "CLOCK_IN_DOUBT",
-        Code::Unavailable,
-        "A node's clock has jumped or differs too much from the others'; the named node's log has the details.",
-    ),
-    row("PEER_BROKEN", Code::Internal, "A peer sent a message that could not be decoded or was out of order."),
-    row("NODE_A_DISTRUSTED", Code::Unavailable, "Node A broke three runs of the named node; operators must act."),
-    row("NODE_B_DISTRUSTED", Code::Unavailable, "Node B broke three runs of the named node; operators must act."),
-    row("NODE_C_DISTRUSTED", Code::Unavailable, "Node C broke three runs of the named node; operators must act."),
-    row(
-        "PEERS_DISAGREE",
-        Code::Internal,
-        "Two nodes sent different values of the same data: one of them deviates from the protocol.",
-    ),
-    row("RUN_FAILED", Code::Internal, "The protocol run could not be started."),
-    row("LOG_DISK_FULL", Code::Unavailable, "The disk of the named node is full; it resumes when there is room."),
-    row("LOG_UNWRITABLE", Code::Unavailable, "The named node can not write its store or log; it resumes when it can."),
-    row(
-        "LOG_HALTED",
-        Code::Unavailable,
-        "A node's access log is halted, so the node serves nothing; its operator must restart it.",
-    ),
-    row(
-        "LOG_BEHIND",
-        Code::Unavailable,
-        "A node can not publish its access log and refuses requests until it can; try again.",
-    ),
-    row("STORE_FAILED", Code::Unavailable, "A node's store failed."),
-    row("NOT_LEADER", Code::FailedPrecondition, "This node is not the leader, which clients call."),
-    row("OVERLOADED", Code::ResourceExhausted, "Too many requests are waiting at the node; try again later."),
-    row("READER_SLOW", Code::DeadlineExceeded, "The reader was too slow; the list is incomplete."),
-    row("COMMITTEE_INCOMPLETE", Code::Unavailable, "Not all nodes are connected, or their clocks do not agree."),
-    row("ANSWER_MISSING", Code::Internal, "The nodes' results do not fit the call."),
-    row("UNKNOWN", Code::Internal, "A node sent a reason that is unknown to this version."),
-];
-
-/// Every reason code that a client can meet, in the order of the checks: the table of docs/reasons.md.
-pub fn reasons() -> impl Iterator<Item = ReasonRow> {
-    let of_tokens = ALL_REASONS.iter().map(|reason| ReasonRow {
-        code: reason.code,
-        status: match reason.class {
-            Class::Unauthenticated => Code::Unauthenticated,
-            Class::PermissionDenied => Code::PermissionDenied,
-            Class::InvalidArgument => Code::InvalidArgument,
-        },
-        text: reason.text,
-    });
-    let (before, after) = ROWS.split_at(3);
-    before.iter().copied().chain(of_tokens).chain(after.iter().copied())
-}
-
 fn status(refusal: &Refusal) -> Status {
-    let code = refusal.reason.as_str();
-    let known = reasons().find(|row| row.code == code);
-    let row = known.unwrap_or(ROWS[ROWS.len() - 1]);
     let mut metadata = HashMap::from([("node".to_owned(), refusal.node.to_string())]);
     if let Some(field) = refusal.field {
         metadata.insert("field".to_owned(), field.to_owned());
@@ -178,15 +59,15 @@ fn status(refusal: &Refusal) -> Status {
     if let Some(check) = refusal.links.iter().find_map(|link| link.check) {
         metadata.insert("check".to_owned(), check.to_string());
     }
-    let mut details = ErrorDetails::with_error_info(row.code, DOMAIN, metadata);
+    let mut details = ErrorDetails::with_error_info(refusal.reason.code(), DOMAIN, metadata);
     if let Some(wait) = refusal.retry_after_ms {
         details.set_retry_info(Some(Duration::from_millis(wait)));
     }
-    Status::with_error_details(row.status, row.text, details)
+    Status::with_error_details(refusal.reason.status(), refusal.reason.text(), details)
 }
 
-fn refuse(own: Party, code: &'static str) -> Status {
-    status(&Refusal::new(own, crate::log::entry::Reason::fixed(code)))
+fn refuse(own: Party, reason: Reason) -> Status {
+    status(&Refusal::new(own, reason))
 }
 
 /// The service of one node. Only the leader's answers more than [`GetCommittee`](v1::GetCommitteeRequest).
@@ -220,15 +101,15 @@ impl Matching {
         let relayed = self.relayed(request, wrap)?;
         let answered = self.leader.submit(relayed).await.map_err(|refusal| status(&refusal))?;
         if !expected.contains(&answered.outcome) {
-            return Err(refuse(self.leader.party(), "ANSWER_MISSING"));
+            return Err(refuse(self.leader.party(), Reason::AnswerMissing));
         }
         Ok((answered.outcome, answered.receipts.iter().map(receipt_to).collect(), answered.timings))
     }
 
     /// That there is no committee to be named, and which nodes do not work together.
     fn incomplete(&self) -> Status {
-        let reason = crate::log::entry::Reason::fixed("COMMITTEE_INCOMPLETE");
-        status(&Refusal { links: self.peers.parted(), ..Refusal::new(self.leader.party(), reason) })
+        let refusal = Refusal::new(self.leader.party(), Reason::CommitteeIncomplete);
+        status(&Refusal { links: self.peers.parted(), ..refusal })
     }
 
     /// A request with its token and proof, as the helpers will see it.
@@ -247,8 +128,8 @@ impl Matching {
 /// Token, proof, and the certificate that the caller showed.
 fn proven<T>(own: Party, request: &Request<T>) -> Result<Token, Status> {
     let access = metadata(request, "authorization").and_then(|value| credentials(value, "DPoP"));
-    let access = access.ok_or_else(|| refuse(own, "TOKEN_ABSENT"))?;
-    let proof = metadata(request, "dpop").ok_or_else(|| refuse(own, "PROOF_ABSENT"))?;
+    let access = access.ok_or_else(|| refuse(own, Reason::TokenAbsent))?;
+    let proof = metadata(request, "dpop").ok_or_else(|| refuse(own, Reason::ProofAbsent))?;
     let tls = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
     let certificate = tls.and_then(TlsConnectInfo::peer_certs).and_then(|chain| chain.first().cloned());
     Ok(Token::new(access, proof, certificate.map(|der| sha256(&der))))
@@ -337,7 +218,7 @@ impl MatchingService for Matching {
         let (took, timings) = oneshot::channel();
         let result = async move {
             let answered = queued.answer().await.map_err(|refusal| status(&refusal))?;
-            let found = answered.found.ok_or_else(|| refuse(own, "ANSWER_MISSING"))?;
+            let found = answered.found.ok_or_else(|| refuse(own, Reason::AnswerMissing))?;
             // The stream reads it next, or is gone.
             let _ = took.send(answered.timings);
             Ok(said(Step::Result(v1::SearchResult {
@@ -404,27 +285,4 @@ fn metadata_of(timings: &Timings) -> MetadataMap {
 
 const fn said(step: Step) -> v1::SearchGalleryResponse {
     v1::SearchGalleryResponse { step: Some(step) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_code_stands_in_the_table_once() {
-        let mut codes: Vec<_> = reasons().map(|row| row.code).collect();
-        let count = codes.len();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), count);
-    }
-
-    #[test]
-    fn the_table_of_the_documents_is_this_table() {
-        let document = include_str!("../docs/reasons.md");
-        for ReasonRow { code, status, text } in reasons() {
-            let line = format!("| `{code}` | `{status:?}` | {text} |");
-            assert!(document.contains(&line), "not in docs/reasons.md: {line}");
-        }
-    }
 }

@@ -26,6 +26,8 @@ BACK = {"short": 5, "whole": 10}
 CALM = 3
 # What nobody may hear of somebody who was enrolled.
 GONE = ("SUBJECT_UNKNOWN", "NODES_OUT_OF_STEP", "RECEIPT_NOT_TRUSTED", "COMMITTEE_NOT_TRUSTED", "CERTIFICATE_NOT_TRUSTED")
+# What a person may hear of whom an outage broke several runs in a row.
+DELAYED = ("ATTEMPTS_DELAYED", "SUBJECT_LOCKED")
 # Bytes of the small disk: enough for all that a node writes here.
 DISK = 256 << 20
 
@@ -194,7 +196,9 @@ def row_of(name, report, enrolments, took, lost):
         "wrong": report["wrong_bits"],
         "acknowledged": len(enrolments.acknowledged),
         "lost": lost,
-        "calm_again": not any(second["errors"] for second in offered[-CALM:]),
+        # Somebody of whom an outage broke so many runs that the next attempt must wait is no outage: those runs count as non-matches.
+        "calm_again": sum(second["errors"] for second in offered[-CALM:])
+        <= sum(report["reasons"].get(reason, 0) for reason in DELAYED),
     }
 
 

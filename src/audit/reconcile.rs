@@ -9,16 +9,17 @@ use std::rc::Rc;
 
 use super::finding::{Finding, Rule, Spot};
 use super::rules::{APART, OPEN};
-use crate::log::entry::{Entry, Event, Minute, Reason};
+use crate::log::entry::{Code, Entry, Event, Minute};
 use crate::name::{Modality, PurposeName, RelyingParty};
 use crate::party::Party;
+use crate::reason::Reason;
 use crate::request::Method;
 
 /// Actions of one node alone.
 const LONE: [Method; 2] = [Method::OpenEvidence, Method::ListUses];
 
 /// Reasons of a node that lost sight of the others: another may have completed the same request.
-const LINKS: [&str; 4] = ["PEER_LOST", "PEER_BROKEN", "RUN_FAILED", "CANCELLED"];
+const LINKS: [Reason; 4] = [Reason::PeerLost, Reason::PeerBroken, Reason::RunFailed, Reason::Cancelled];
 
 /// What one log says that was asked for. There are few different ones, so they are kept once.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -73,7 +74,7 @@ struct Told {
     admitted: Option<Admitted>,
     /// Whether any end of it was an answer.
     completed: bool,
-    failed: Option<Reason>,
+    failed: Option<Code>,
     denied: Option<(Spot, Minute)>,
     candidates: u32,
 }
@@ -237,7 +238,7 @@ fn ended(logs: &[(Party, &Told)], findings: &mut Vec<Finding>) {
             Some(reason) => {
                 let text = format!("the result differs: error:{} here, completed elsewhere", reason.as_str());
                 let finding = Finding::at(admitted.spot, Rule::Different, text);
-                if LINKS.contains(&reason.as_str()) { finding.as_warning() } else { finding }
+                if LINKS.iter().any(|lost| lost.code() == reason.as_str()) { finding.as_warning() } else { finding }
             }
         };
         findings.push(Finding { shown_by: Some(by.spot), ..finding });

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tonic::Code;
 use tumar::client::{Client, ClientConfig, ClientError, Search, Target};
 use tumar::name::{GalleryName, RelyingParty, Subject};
+use tumar::reason::Reason;
 use tumar::request::{Case, Method};
 use tumar::token::{Issuer, Officer};
 
@@ -105,9 +106,9 @@ impl Outage {
     /// answer was lost, and nothing else: nobody else has such handles.
     pub(super) async fn wait(&mut self, error: ClientError) -> Result<Found, Failure> {
         let passes = match &error {
-            ClientError::Refused(refusal) => match refusal.reason.as_str() {
-                "SUBJECT_EXISTS" if self.0.is_some() => return Ok(Found::There),
-                "RATE_LIMITED" => return wait_or_give_up(error).await.map(|()| Found::Again),
+            ClientError::Refused(refusal) => match error.refused() {
+                Some(Reason::SubjectExists) if self.0.is_some() => return Ok(Found::There),
+                Some(Reason::RateLimited) => return wait_or_give_up(error).await.map(|()| Found::Again),
                 _ => matches!(
                     refusal.code,
                     Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::ResourceExhausted
@@ -143,7 +144,8 @@ pub(super) enum Found {
 
 /// Waits where a node says for how long, since people are enrolled faster than a policy may let one bank; any other error is one.
 pub(super) async fn wait_or_give_up(error: ClientError) -> Result<(), Failure> {
-    match error.refusal().filter(|refusal| refusal.reason == "RATE_LIMITED").and_then(|refusal| refusal.retry_after) {
+    let limited = error.refused() == Some(Reason::RateLimited);
+    match error.refusal().filter(|_| limited).and_then(|refusal| refusal.retry_after) {
         Some(pause) => {
             tokio::time::sleep(pause).await;
             Ok(())

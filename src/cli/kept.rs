@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::Code;
 use tumar::client::{ClientError, Prepared};
 use tumar::name::Subject;
+use tumar::reason::Reason;
 use tumar::request::Method;
 
 use super::failure::Failure;
@@ -121,7 +122,7 @@ fn is_undone(error: &ClientError) -> bool {
                     | Code::FailedPrecondition
                     | Code::ResourceExhausted
             );
-            is_final || refusal.reason == "CHANGE_REFUSED"
+            is_final || error.refused() == Some(Reason::ChangeRefused)
         }
         ClientError::Untrusted { .. } | ClientError::Input(_) | ClientError::Tls(_) => true,
         ClientError::Unreachable { .. }

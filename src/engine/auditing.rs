@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::authorize::Authorizer;
 use super::journal::Journal;
-use super::refusal::{Cause as _, NO_SUCH_ENTRY, NO_SUCH_EVIDENCE, Refusal};
+use super::refusal::{Cause as _, Refusal};
 use super::scanner::Scanner;
 use crate::clocks::Clocks;
 use crate::log::access::{Closing, Inclusion, LogError, Permit};
@@ -22,6 +22,7 @@ use crate::log::receipt::{Outcome, Receipt};
 use crate::log::tiles::{Reader, TilesError, WIDTH};
 use crate::name::{PurposeName, RelyingParty};
 use crate::party::Party;
+use crate::reason::Reason;
 use crate::request::Ask;
 use crate::store::Store;
 use crate::token::purpose::{For, ListUses, OpenEvidence};
@@ -90,7 +91,7 @@ impl Auditing {
     pub fn half(&self, text: &str) -> Result<Half, Refusal> {
         match text {
             "" => Ok(self.journal.log.head().0.half),
-            text => text.parse().map_err(|_| Refusal::new(self.party(), NO_SUCH_ENTRY)),
+            text => text.parse().map_err(|_| Refusal::new(self.party(), Reason::NoSuchEntry)),
         }
     }
 
@@ -99,7 +100,7 @@ impl Auditing {
     /// # Errors
     /// [`Refusal`] if there is none.
     pub fn checkpoint(&self, half: Half) -> Result<(String, Vec<Half>), Refusal> {
-        let note = self.journal.log.checkpoint(half).ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        let note = self.journal.log.checkpoint(half).ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))?;
         Ok((note, self.journal.log.halves()))
     }
 
@@ -141,7 +142,7 @@ impl Auditing {
     /// # Errors
     /// [`Refusal`] if there is no such half.
     pub fn published(&self, half: Half) -> Result<(Reader, u64), Refusal> {
-        self.journal.log.files(half).ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))
+        self.journal.log.files(half).ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))
     }
 
     /// A part of what an entry's request presented, and the digests of all parts.
@@ -158,7 +159,7 @@ impl Auditing {
         let found = self.exhibit(ask, place).await;
         let shown = found.and_then(|evidence| {
             let shown = evidence.part(part).map(|text| (text.to_owned(), evidence.digests()));
-            shown.ok_or(Refusal::new(self.party(), NO_SUCH_EVIDENCE))
+            shown.ok_or(Refusal::new(self.party(), Reason::NoSuchEvidence))
         });
         self.closed(&permit, shown).await
     }
@@ -176,7 +177,7 @@ impl Auditing {
     async fn closed<P: For, T>(&self, permit: &Permit<P>, result: Result<T, Refusal>) -> Result<T, Refusal> {
         let closing = match &result {
             Ok(_) => Closing::Completed,
-            Err(refusal) => Closing::Failed(refusal.reason.clone()),
+            Err(refusal) => Closing::Failed(refusal.reason),
         };
         self.journal
             .log
@@ -187,7 +188,7 @@ impl Auditing {
     }
 
     async fn entry(&self, place: Place) -> Result<Entry, Refusal> {
-        let absent = || Refusal::new(self.party(), NO_SUCH_ENTRY);
+        let absent = || Refusal::new(self.party(), Reason::NoSuchEntry);
         let (files, size) = self.published(place.half)?;
         let read = tokio::task::spawn_blocking(move || files.entry(place.index, size)).await;
         let bytes = read.map_err(|_| absent())?.map_err(|_| absent())?;
@@ -201,7 +202,7 @@ impl Auditing {
         let behind = kept
             .into_iter()
             .find(|(gallery, evidence)| *gallery == ask.gallery && entry.commits_to(&evidence.digest()));
-        behind.map(|(_, evidence)| evidence).ok_or(Refusal::new(self.party(), NO_SUCH_EVIDENCE))
+        behind.map(|(_, evidence)| evidence).ok_or(Refusal::new(self.party(), Reason::NoSuchEvidence))
     }
 
     async fn own_uses(&self, permit: &Permit<ListUses>) -> Result<Vec<OwnUse>, Refusal> {
@@ -209,9 +210,9 @@ impl Auditing {
         if let Ok(settled) = tokio::time::timeout(self.patience, self.journal.log.settle()).await {
             settled.map_err(|error| error.at(self.party()))?;
         }
-        let record = permit.subject().ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        let record = permit.subject().ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))?;
         let handles = self.store.handles(record).await.map_err(|error| error.at(self.party()))?;
-        let (key, count) = handles.ok_or(Refusal::new(self.party(), NO_SUCH_ENTRY))?;
+        let (key, count) = handles.ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))?;
         let logs: Vec<_> = self
             .journal
             .log
@@ -245,7 +246,7 @@ impl Auditing {
             | LogError::NotOpen
             | LogError::Replayed
             | LogError::Counted
-            | LogError::Beyond => Refusal::new(self.party(), NO_SUCH_ENTRY),
+            | LogError::Beyond => Refusal::new(self.party(), Reason::NoSuchEntry),
         }
     }
 }

@@ -126,7 +126,7 @@ impl Helper {
         };
         match receipt {
             Ok(receipt) => wire::Ending { failure: String::new(), receipt: Some(receipt_to(&receipt)) },
-            Err(refusal) => wire::Ending { failure: refusal.reason.as_str().to_owned(), receipt: None },
+            Err(refusal) => wire::Ending { failure: refusal.reason.code().to_owned(), receipt: None },
         }
     }
 }

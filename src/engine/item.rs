@@ -213,8 +213,8 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::entry::Reason;
     use crate::party::Party;
+    use crate::reason::Reason;
 
     #[tokio::test]
     async fn who_is_refused_hears_so_at_once_and_watches_nobody() {
@@ -227,7 +227,7 @@ mod tests {
             items.push(Item { waiter, ..Item::proposed(wire::Relayed::default()) });
             waits.push((answer, progress));
         }
-        let refusal = Refusal::new(Party::B, const { Reason::fixed("SUBJECT_UNKNOWN") });
+        let refusal = Refusal::new(Party::B, Reason::SubjectUnknown);
         items[0].state = Err(refusal);
         items.iter_mut().for_each(Item::answer_refused);
         let (mut other, others_progress) = waits.pop().unwrap();
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_a_run_gives_goes_to_who_went_into_it_and_each_keeps_its_place() {
-        let refusal = || Refusal::new(Party::C, const { Reason::fixed("SUBJECT_UNKNOWN") });
+        let refusal = || Refusal::new(Party::C, Reason::SubjectUnknown);
         let items = (0..5_u8).map(|number| {
             let item = Item::proposed(wire::Relayed { position: number.into(), ..wire::Relayed::default() });
             item.and_then(|()| if number % 2 == 1 { Err(refusal()) } else { Ok((number, 10 * number)) })

@@ -57,7 +57,7 @@ impl Journal {
     /// Closes a request that came to nothing. Why, for who waits for it.
     pub(super) async fn fail(&self, ticket: Ticket, failure: impl Into<Failure>, now: u64) -> Refusal {
         let Failure { refusal, counts } = failure.into();
-        let reason = refusal.reason.clone();
+        let reason = refusal.reason;
         let closing = if counts { Closing::Broken(reason) } else { Closing::Failed(reason) };
         self.close(ticket, closing, None, now).await;
         refusal
@@ -103,7 +103,7 @@ impl Journal {
     /// Writes down that a genuine token's request was refused. A log that is halted refuses the next admission anyway: nothing is lost
     /// by not hearing of it here.
     pub(super) async fn deny(&self, (record, spends): (Use, Spends), refusal: &Refusal, now: u64) {
-        match self.log.deny(record, spends, refusal.reason.clone(), now).await {
+        match self.log.deny(record, spends, refusal.reason, now).await {
             Ok(_) | Err(LogError::Replayed | LogError::Counted) => {}
             Err(error) => tracing::error!(%error, "a denial could not be logged"),
         }

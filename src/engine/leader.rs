@@ -23,7 +23,7 @@ use super::journal::Journal;
 use super::limits::Limits;
 use super::links::NodeLinks;
 use super::queue::{Queue, Room, Waits};
-use super::refusal::{Cause as _, NOT_LEADER, Refusal, overloaded, stopping};
+use super::refusal::{Cause as _, Refusal, overloaded, stopping};
 use super::request::{Checked, Permitted};
 use super::runner::Runner;
 use super::turns::{Turns, Whom};
@@ -32,6 +32,7 @@ use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Found, Outcome, Receipt};
 use crate::party::Party;
 use crate::peer::{Links, NoWord, Note, Peers, RECONNECT};
+use crate::reason::Reason;
 use crate::request::{Method, Progress};
 use crate::store::StoreError;
 use crate::timings::{Phase, Timings};
@@ -172,7 +173,7 @@ impl Leader {
     pub async fn enqueue(&self, relayed: wire::Relayed, watch: watch::Sender<Progress>) -> Result<Queued, Refusal> {
         let own = self.party();
         if own != Party::LEADER {
-            return Err(Refusal::new(own, NOT_LEADER));
+            return Err(Refusal::new(own, Reason::NotLeader));
         }
         if self.stopping.load(Ordering::Relaxed) {
             return Err(stopping(own));

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::clocks::Doubt;
 use crate::log::access::LogError;
-use crate::log::entry::Reason;
+use crate::log::entry::Code;
 use crate::log::ledger::Answer;
 use crate::log::outcome::NotAdmitted;
 use crate::log::trouble::Trouble;
 use crate::party::Party;
 use crate::peer::{Check, NoWord, Parted};
 use crate::protocol::{Invalid, ProtocolError};
+use crate::reason::Reason;
 use crate::seal::OpenError;
 use crate::store::StoreError;
 use crate::token::{Denied, NotReader, TokenFault};
@@ -19,7 +20,7 @@ use crate::wire::RequestError;
 /// A request that was refused, or failed, at one node. Holds nothing about the subject.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// Stable code; the service has a sentence and a status for each.
+    /// Why, with its code, its status and its sentence.
     pub reason: Reason,
     /// The node that refused.
     pub node: Party,
@@ -50,34 +51,23 @@ impl Refusal {
 
     /// What a peer said, if it is a code at all.
     #[must_use]
-    pub fn from_peer(node: Party, reason: &str) -> Self {
-        Self::new(node, Reason::new(reason).unwrap_or(PEER_BROKEN))
+    pub fn from_peer(node: Party, code: &str) -> Self {
+        let unknown = if Code::new(code).is_ok() { Reason::Unknown } else { Reason::PeerBroken };
+        Self::new(node, Reason::of(code).unwrap_or(unknown))
     }
 }
-
-/// A peer said something that has no meaning.
-const PEER_BROKEN: Reason = Reason::fixed("PEER_BROKEN");
-
-/// A node went away, or said nothing in time.
-const PEER_LOST: Reason = Reason::fixed("PEER_LOST");
-
-/// Clients call the leader.
-pub(super) const NOT_LEADER: Reason = Reason::fixed("NOT_LEADER");
-
-/// The node is being stopped, most likely to be started again.
-const NODE_STOPPING: Reason = Reason::fixed("NODE_STOPPING");
 
 /// When it is worth asking a node again that is being stopped.
 const BACK_MS: u64 = 250;
 
 /// A node that is being stopped takes nothing more in.
 pub(super) fn stopping(node: Party) -> Refusal {
-    Refusal { retry_after_ms: Some(BACK_MS), ..Refusal::new(node, NODE_STOPPING) }
+    Refusal { retry_after_ms: Some(BACK_MS), ..Refusal::new(node, Reason::NodeStopping) }
 }
 
 /// More waits, or more comes in one batch, than this node takes.
 pub(super) fn overloaded(node: Party) -> Refusal {
-    Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, const { Reason::fixed("OVERLOADED") }) }
+    Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, Reason::Overloaded) }
 }
 
 /// A cause that has a reason code.
@@ -88,13 +78,13 @@ pub trait Cause {
 
 impl Cause for RequestError {
     fn at(self, node: Party) -> Refusal {
-        Refusal { field: Some(self.field()), ..Refusal::new(node, const { Reason::fixed(Self::REASON) }) }
+        Refusal { field: Some(self.field()), ..Refusal::new(node, Reason::RequestInvalid) }
     }
 }
 
 impl Cause for TokenFault {
     fn at(self, node: Party) -> Refusal {
-        Refusal { claim: self.claim, ..Refusal::new(node, Reason::fixed(self.reason())) }
+        Refusal { claim: self.claim, ..Refusal::new(node, self.reason()) }
     }
 }
 
@@ -102,20 +92,14 @@ impl Cause for NotReader {
     fn at(self, node: Party) -> Refusal {
         match self {
             Self::Token(fault) => fault.at(node),
-            Self::Denied(denial) => Refusal::new(node, Reason::fixed(denial.reason())),
+            Self::Denied(denial) => Refusal::new(node, denial.reason()),
         }
     }
 }
 
-/// No such half-year, entry, proof or part.
-pub(super) const NO_SUCH_ENTRY: Reason = Reason::fixed("NO_SUCH_ENTRY");
-
-/// What the entry's request presented is not here, or was about another gallery.
-pub(super) const NO_SUCH_EVIDENCE: Reason = Reason::fixed("NO_SUCH_EVIDENCE");
-
 impl Cause for &Denied {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, Reason::fixed(self.reason()))
+        Refusal::new(node, self.reason())
     }
 }
 
@@ -124,7 +108,7 @@ pub(super) struct Malformed;
 
 impl Cause for Malformed {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("ENVELOPE_MALFORMED") })
+        Refusal::new(node, Reason::EnvelopeMalformed)
     }
 }
 
@@ -133,13 +117,13 @@ pub(super) struct UnknownKey;
 
 impl Cause for UnknownKey {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("ENVELOPE_KEY_UNKNOWN") })
+        Refusal::new(node, Reason::EnvelopeKeyUnknown)
     }
 }
 
 impl Cause for OpenError {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("ENVELOPE_INVALID") })
+        Refusal::new(node, Reason::EnvelopeInvalid)
     }
 }
 
@@ -149,7 +133,7 @@ impl Cause for NotAdmitted {
             return LogError::Behind.at(node);
         }
         let trouble = if let Self::Unwritable(trouble) = self { trouble } else { Trouble::Unknown };
-        let reason = self.reason().unwrap_or_else(|| unfit(trouble));
+        let reason = self.reason().unwrap_or_else(|| trouble.reason());
         let mut refusal = Refusal::new(node, reason);
         match self {
             Self::Answered(answer) => refusal.answer = Some(Arc::new(answer)),
@@ -180,8 +164,8 @@ impl Cause for Invalid {
         Refusal::new(
             node,
             match self {
-                Self::Inconsistent => const { Reason::fixed("TEMPLATE_INCONSISTENT") },
-                Self::Length => const { Reason::fixed("TEMPLATE_LENGTH") },
+                Self::Inconsistent => Reason::TemplateInconsistent,
+                Self::Length => Reason::TemplateLength,
             },
         )
     }
@@ -192,11 +176,11 @@ impl Cause for NoWord {
         let (reason, peer, check) = match self {
             Self::Leaving(peer) => return stopping(peer),
             // It says nothing of a link: that node has ended the batch for a reason of its own.
-            Self::Left(_) => return Refusal::new(node, PEER_LOST),
-            Self::Gone(peer) => (PEER_LOST, peer, Check::Reached),
-            Self::Silent(peer) => (PEER_LOST, peer, Check::Heard),
+            Self::Left(_) => return Refusal::new(node, Reason::PeerLost),
+            Self::Gone(peer) => (Reason::PeerLost, peer, Check::Reached),
+            Self::Silent(peer) => (Reason::PeerLost, peer, Check::Heard),
             Self::Distrusted(peer) => (distrusted(peer), peer, Check::Trust),
-            Self::Unfit(party, trouble) => return Refusal::new(party, unfit(trouble)),
+            Self::Unfit(party, trouble) => return Refusal::new(party, trouble.reason()),
         };
         // Of a node that lost itself, as it ends, there is no link.
         let links = if peer == node { Vec::new() } else { vec![Parted::new(node, peer, Some(check))] };
@@ -207,9 +191,9 @@ impl Cause for NoWord {
 /// Too many runs were broken by a peer: which, is for who reads the log.
 pub(super) const fn distrusted(peer: Party) -> Reason {
     match peer {
-        Party::A => const { Reason::fixed("NODE_A_DISTRUSTED") },
-        Party::B => const { Reason::fixed("NODE_B_DISTRUSTED") },
-        Party::C => const { Reason::fixed("NODE_C_DISTRUSTED") },
+        Party::A => Reason::NodeADistrusted,
+        Party::B => Reason::NodeBDistrusted,
+        Party::C => Reason::NodeCDistrusted,
     }
 }
 
@@ -219,21 +203,18 @@ impl Cause for Doubt {
             // Nothing is known of its clock since nothing is heard of it.
             Self::Unheard(peer) => NoWord::Gone(peer).at(node),
             Self::Behind { .. } | Self::Leapt { .. } | Self::Apart { .. } => {
-                Refusal::new(self.whose(node), CLOCK_IN_DOUBT)
+                Refusal::new(self.whose(node), Reason::ClockInDoubt)
             }
         }
     }
 }
 
-/// A clock is too far from the others, or has leapt.
-pub(super) const CLOCK_IN_DOUBT: Reason = Reason::fixed("CLOCK_IN_DOUBT");
-
 impl Cause for ProtocolError {
     fn at(self, node: Party) -> Refusal {
         let reason = match self {
-            Self::Disagree(_) => const { Reason::fixed("PEERS_DISAGREE") },
-            Self::Lost(_) => PEER_LOST,
-            Self::Shape(_) | Self::Randomness(_) => const { Reason::fixed("RUN_FAILED") },
+            Self::Disagree(_) => Reason::PeersDisagree,
+            Self::Lost(_) => Reason::PeerLost,
+            Self::Shape(_) | Self::Randomness(_) => Reason::RunFailed,
         };
         Refusal::new(node, reason)
     }
@@ -242,10 +223,8 @@ impl Cause for ProtocolError {
 impl Cause for LogError {
     fn at(self, node: Party) -> Refusal {
         match self {
-            Self::Behind => {
-                Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, const { Reason::fixed("LOG_BEHIND") }) }
-            }
-            Self::Unwritable(trouble) => Refusal::new(node, unfit(trouble)),
+            Self::Behind => Refusal { retry_after_ms: Some(1000), ..Refusal::new(node, Reason::LogBehind) },
+            Self::Unwritable(trouble) => Refusal::new(node, trouble.reason()),
             Self::Ledger(_)
             | Self::Published(_)
             | Self::Lost { .. }
@@ -254,24 +233,19 @@ impl Cause for LogError {
             | Self::NotOpen
             | Self::Replayed
             | Self::Counted
-            | Self::Beyond => Refusal::new(node, unfit(Trouble::Unknown)),
+            | Self::Beyond => Refusal::new(node, Trouble::Unknown.reason()),
         }
     }
-}
-
-/// A log can not be written.
-const fn unfit(trouble: Trouble) -> Reason {
-    Reason::fixed(trouble.reason())
 }
 
 impl Cause for StoreError {
     fn at(self, node: Party) -> Refusal {
         let reason = match self {
-            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
-            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
+            Self::SubjectExists => Reason::SubjectExists,
+            Self::SubjectUnknown => Reason::SubjectUnknown,
             // Prepared here, and not at another node; or another change of the same person is not done yet.
             Self::ChangeUnknown | Self::UnderChange | Self::AlreadyPrepared | Self::AlreadyCommitted => {
-                const { Reason::fixed("CHANGE_REFUSED") }
+                Reason::ChangeRefused
             }
             Self::PositionTaken
             | Self::NoExpiry
@@ -285,7 +259,7 @@ impl Cause for StoreError {
             | Self::Closed
             | Self::File(_)
             | Self::InUse
-            | Self::Sqlite(_) => const { Reason::fixed("STORE_FAILED") },
+            | Self::Sqlite(_) => Reason::StoreFailed,
         };
         Refusal::new(node, reason)
     }
@@ -296,7 +270,7 @@ pub(super) struct OutOfStep;
 
 impl Cause for OutOfStep {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("NODES_OUT_OF_STEP") })
+        Refusal::new(node, Reason::NodesOutOfStep)
     }
 }
 
@@ -305,7 +279,7 @@ pub(super) struct Cancelled;
 
 impl Cause for Cancelled {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("CANCELLED") })
+        Refusal::new(node, Reason::Cancelled)
     }
 }
 
@@ -314,7 +288,7 @@ pub(super) struct ReferenceMissing;
 
 impl Cause for ReferenceMissing {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("REFERENCE_MISSING") })
+        Refusal::new(node, Reason::ReferenceMissing)
     }
 }
 
@@ -323,6 +297,6 @@ pub(super) struct Mixed;
 
 impl Cause for Mixed {
     fn at(self, node: Party) -> Refusal {
-        Refusal::new(node, const { Reason::fixed("BATCH_MIXED") })
+        Refusal::new(node, Reason::BatchMixed)
     }
 }

@@ -22,7 +22,7 @@ use super::counters::Counters;
 use super::item::{Ended, Item, Open, hand_out, take_inputs};
 use super::journal::{Failure, Journal};
 use super::links::NodeLinks;
-use super::refusal::{CLOCK_IN_DOUBT, Cause, OutOfStep, Refusal};
+use super::refusal::{Cause, OutOfStep, Refusal};
 use super::request::{Incoming, Permitted, SUBJECT_KEY};
 use super::search::Searcher;
 use crate::clocks::APART;
@@ -33,6 +33,7 @@ use crate::net::SessionId;
 use crate::party::Party;
 use crate::peer::{BatchId, NoWord, Note};
 use crate::protocol::{self, Invalid, Mark, ProtocolError};
+use crate::reason::Reason;
 use crate::request::Method;
 use crate::share::{PointShare, Summands};
 use crate::store::{Change, Enrolment, Reference, StoreError};
@@ -313,7 +314,7 @@ fn not_a_template(own: Party, invalid: Invalid) -> Failure {
 /// The same words, if the clocks in them go with this node's.
 fn together(now: u64, ready: [wire::Ready; 3]) -> Result<[wire::Ready; 3], Refusal> {
     let apart = Party::ALL.into_iter().find(|party| ready[party.index()].now.abs_diff(now) > APART);
-    apart.map_or(Ok(ready), |party| Err(Refusal::new(party, CLOCK_IN_DOUBT)))
+    apart.map_or(Ok(ready), |party| Err(Refusal::new(party, Reason::ClockInDoubt)))
 }
 
 /// What this node says of a request before it runs.
@@ -333,7 +334,7 @@ fn verdict(item: &Item<Open<Permitted>>) -> wire::Verdict {
 /// That this node refuses a request.
 pub(super) fn refused(refusal: &Refusal) -> wire::Verdict {
     wire::Verdict {
-        refusal: refusal.reason.as_str().to_owned(),
+        refusal: refusal.reason.code().to_owned(),
         retry_after_ms: refusal.retry_after_ms.unwrap_or(0),
         ..wire::Verdict::default()
     }

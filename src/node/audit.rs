@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::stop::stopped;
@@ -111,8 +111,11 @@ fn over_link(party: Party, key: CosignerKey, links: &Arc<Peers>) -> Asked {
     // Weak: the log's tasks hold no link.
     let (links, runtime) = (Arc::downgrade(links), Handle::current());
     let ask = move |body: &str| {
-        let links = links.upgrade().ok_or(Unheard::Link)?;
-        let answer = runtime.block_on(links.ask_to_cosign(party, body.to_owned())).ok_or(Unheard::Link)?;
+        let (links, body) = (links.upgrade().ok_or(Unheard::Link)?, body.to_owned());
+        let (tell, told) = oneshot::channel();
+        // A task of the runtime ends with it; a thread that waits on its clock would panic then.
+        runtime.spawn(async move { tell.send(links.ask_to_cosign(party, body).await) });
+        let answer = told.blocking_recv().ok().flatten().ok_or(Unheard::Link)?;
         Ok(Answer { status: answer.0, body: answer.1 })
     };
     Asked::new(key, Box::new(ask))

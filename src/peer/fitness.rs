@@ -38,7 +38,7 @@ impl Peers {
 
 /// What a node says of itself.
 pub(super) fn word(trouble: Option<Trouble>) -> wire::Fitness {
-    wire::Fitness { trouble: trouble.map(|trouble| trouble.reason().to_owned()).unwrap_or_default() }
+    wire::Fitness { trouble: trouble.map(|trouble| trouble.reason().code().to_owned()).unwrap_or_default() }
 }
 
 /// What a peer says of itself. A word that is not known is the worst.
@@ -47,7 +47,7 @@ pub(super) fn heard(peer: Party, fitness: &wire::Fitness) -> Option<Trouble> {
         tracing::debug!(%peer, "can write its log");
         return None;
     }
-    let trouble = Trouble::of_reason(&fitness.trouble).unwrap_or(Trouble::Unknown);
+    let trouble = Trouble::of_code(&fitness.trouble).unwrap_or(Trouble::Unknown);
     tracing::warn!(%peer, "node {peer} can not write its access log, and serves nothing until it can: {trouble}");
     Some(trouble)
 }

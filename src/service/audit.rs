@@ -16,6 +16,7 @@ use super::{bearer, proven, refuse, status};
 use crate::engine::{Auditing, Filter, OwnUse, Refusal};
 use crate::log::half::Place;
 use crate::log::tiles::{Reader, TilesError, WIDTH};
+use crate::reason::Reason;
 use crate::wire::{RequestError, ask_of_evidence, ask_of_uses, receipt_to, v1};
 use v1::access_log_service_server::AccessLogService;
 use v1::subject_service_server::SubjectService;
@@ -48,13 +49,13 @@ impl AuditEndpoint {
 
     /// What tells of single entries is for holders of a token to read them.
     fn may_read<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let token = bearer(request).ok_or_else(|| refuse(self.auditing.party(), "TOKEN_ABSENT"))?;
+        let token = bearer(request).ok_or_else(|| refuse(self.auditing.party(), Reason::TokenAbsent))?;
         self.auditing.may_read(token).map_err(|refusal| status(&refusal))
     }
 
     /// Room for one more who reads a whole log.
     fn reader(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(self.auditing.party(), "OVERLOADED"))
+        Arc::clone(&self.readers).try_acquire_owned().map_err(|_| refuse(self.auditing.party(), Reason::Overloaded))
     }
 
     /// The answer. It goes on although the client goes away: what is admitted is closed.
@@ -63,7 +64,7 @@ impl AuditEndpoint {
         T: Send + 'static,
         F: Future<Output = Result<T, Refusal>> + Send + 'static,
     {
-        let answered = tokio::spawn(asked).await.map_err(|_| refuse(self.auditing.party(), "ANSWER_MISSING"))?;
+        let answered = tokio::spawn(asked).await.map_err(|_| refuse(self.auditing.party(), Reason::AnswerMissing))?;
         answered.map_err(|refusal| status(&refusal))
     }
 
@@ -239,10 +240,10 @@ enum Cut {
 }
 
 impl Cut {
-    const fn reason(&self) -> &'static str {
+    const fn reason(&self) -> Reason {
         match self {
-            Self::Slow => "READER_SLOW",
-            Self::Files(_) => "STORE_FAILED",
+            Self::Slow => Reason::ReaderSlow,
+            Self::Files(_) => Reason::StoreFailed,
         }
     }
 }
@@ -300,7 +301,7 @@ mod tests {
             assert_eq!(listed.recv().await.unwrap().index, index);
         }
         let cut = listing.await.unwrap().unwrap_err();
-        assert_eq!(cut.reason(), "READER_SLOW");
+        assert_eq!(cut.reason(), Reason::ReaderSlow);
     }
 
     #[tokio::test]
@@ -316,6 +317,6 @@ mod tests {
         assert!(indexes.into_iter().eq(10..300));
         std::fs::write(folder.path().join("tile/entries/000"), [0xff; 3]).unwrap();
         let cut = list(wanted, mpsc::channel(300).0).await.unwrap_err();
-        assert_eq!(cut.reason(), "STORE_FAILED");
+        assert_eq!(cut.reason(), Reason::StoreFailed);
     }
 }

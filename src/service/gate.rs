@@ -27,9 +27,9 @@ use super::budget::{Budget, Taken};
 use super::{MAX_REQUEST, credentials, refuse, single, status};
 use crate::engine::{Authorizer, Refusal};
 use crate::guests::{Guest, Origin, Room};
-use crate::log::entry::Reason;
 use crate::name::RelyingParty;
 use crate::party::Party;
+use crate::reason::Reason;
 use crate::wire::v1::matching_service_server::SERVICE_NAME as MATCHING;
 
 /// Largest message of every call but those of the Matching service that bear samples, in bytes.
@@ -151,11 +151,11 @@ impl Gate {
         B: http_body::Body<Data = Bytes> + Unpin,
     {
         if self.authorizer.party() != Party::LEADER {
-            return Err(refuse(self.authorizer.party(), "NOT_LEADER"));
+            return Err(refuse(self.authorizer.party(), Reason::NotLeader));
         }
         let access = single(head, "authorization").and_then(|value| credentials(value, "DPoP"));
-        let access = access.ok_or_else(|| refuse(self.authorizer.party(), "TOKEN_ABSENT"))?;
-        let proof = single(head, "dpop").ok_or_else(|| refuse(self.authorizer.party(), "PROOF_ABSENT"))?;
+        let access = access.ok_or_else(|| refuse(self.authorizer.party(), Reason::TokenAbsent))?;
+        let proof = single(head, "dpop").ok_or_else(|| refuse(self.authorizer.party(), Reason::ProofAbsent))?;
         let whose = self.authorizer.glance(access, Some(proof)).map_err(|refusal| status(&refusal))?;
         guest.set_known();
         self.read(body, MAX_REQUEST, |length| self.bodies.take(&whose, length)).await
@@ -184,7 +184,7 @@ impl Gate {
     }
 
     fn overloaded(&self) -> Status {
-        let refusal = Refusal::new(self.authorizer.party(), const { Reason::fixed("OVERLOADED") });
+        let refusal = Refusal::new(self.authorizer.party(), Reason::Overloaded);
         status(&Refusal { retry_after_ms: Some(1000), ..refusal })
     }
 
@@ -195,13 +195,13 @@ impl Gate {
         T: Send + Unpin + 'static,
     {
         let read = tokio::time::timeout(BODY, message(body, most, room)).await;
-        let read = read.map_err(|_| refuse(self.authorizer.party(), "REQUEST_SLOW"))?;
+        let read = read.map_err(|_| refuse(self.authorizer.party(), Reason::RequestSlow))?;
         read.map(Body::new).map_err(|fault| match fault {
             Fault::Length { found, most } => {
                 tracing::debug!(found, most, "a request is too large");
-                refuse(self.authorizer.party(), "REQUEST_TOO_LARGE")
+                refuse(self.authorizer.party(), Reason::RequestTooLarge)
             }
-            Fault::More => refuse(self.authorizer.party(), "REQUEST_INVALID"),
+            Fault::More => refuse(self.authorizer.party(), Reason::RequestInvalid),
             Fault::Full => self.overloaded(),
             Fault::Gone => Status::cancelled("the request was cut off"),
         })

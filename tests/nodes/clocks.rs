@@ -12,11 +12,12 @@ use std::time::Duration;
 use crate::support::cluster::{Files, face_of, now, target, template};
 use tokio::time::timeout;
 use tumar::client::{Client, ClientError, Prepared};
-use tumar::log::entry::{Entry, Event, Reason};
+use tumar::log::entry::{Entry, Event};
 use tumar::log::half::Half;
 use tumar::log::receipt::Outcome;
 use tumar::node::{Config, Node};
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::{Method, Minute};
 use tumar::template::Template;
 
@@ -216,7 +217,7 @@ async fn the_very_first_clock_of_a_node_may_be_wrong() {
     assert!(verify(&nodes.files, &nodes.client().await, "ada").await.unwrap());
     let files = nodes.stop().await;
     // A client may have sealed to a key of the wrong time; it was told so, and sealed anew.
-    let resealed = Event::Denied(Reason::new("ENVELOPE_KEY_UNKNOWN").unwrap());
+    let resealed = Event::Denied(Reason::EnvelopeKeyUnknown.into());
     for party in Party::ALL {
         let entries = cluster::entries(&files.node(party));
         let events = entries.iter().map(|entry| Entry::parse(entry).unwrap().event).filter(|event| *event != resealed);

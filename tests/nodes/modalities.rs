@@ -12,9 +12,10 @@ use crate::support::cluster::{Trio, face_of, finger_of, minute, model, reason, t
 use crate::support::fingerprints::{Dice, capture, sketch};
 use tokio::sync::Barrier;
 use tumar::client::{Capture, ClientError, Prepared, SubjectKey};
-use tumar::log::entry::{Entry, Event, Reason};
+use tumar::log::entry::{Entry, Event};
 use tumar::name::ModelId;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::template::finger::encode_rows;
 use tumar::template::finger::record::{Record, Standard, Wanted};
@@ -252,7 +253,7 @@ async fn a_set_with_one_row_of_a_wrong_length_is_refused_whole_and_its_enrolment
     }
     enrol(&trio, "eve", &[finger_of(good), face_of(&person.face)]).await.unwrap();
     let files = trio.stop().await;
-    let failed = Event::Failed(Reason::new("TEMPLATE_LENGTH").unwrap());
+    let failed = Event::Failed(Reason::TemplateLength.into());
     for party in Party::ALL {
         let entries: Vec<Entry> =
             cluster::entries(&files.node(party)).iter().map(|e| Entry::parse(e).unwrap()).collect();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::memory::{Break, Memory};
 use crate::support::grants::{Bank, CAP, DELAY, LIMITS, NOW, envelope_key};
 use tumar::log::access::{AccessLog, Closing, LogError, Permit};
-use tumar::log::entry::{Entry, Event, Reason, blinded_handle};
+use tumar::log::entry::{Entry, Event, blinded_handle};
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Ledger as _, Position};
 use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
@@ -16,6 +16,7 @@ use tumar::log::outcome::NotAdmitted;
 use tumar::log::tiles::Reader;
 use tumar::name::RequestId;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::{About, Ask, Method, Minute};
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
@@ -120,7 +121,7 @@ fn enrolment(subject: &str, position: u64) -> Change {
 }
 
 fn denied(code: &str) -> Event {
-    Event::Denied(Reason::new(code).unwrap())
+    Event::Denied(Reason::of(code).unwrap().into())
 }
 
 #[tokio::test]
@@ -216,7 +217,7 @@ async fn an_envelope_is_taken_once_as_long_as_its_key_is_there() {
         let ask = Ask { captured: Minute::of(now), ..ask.clone() };
         node.log.admit(bank.grant::<Verify>(&bank.call(&ask, now), now), now).await
     };
-    let failed = Closing::Failed(Reason::fixed("PEER_LOST"));
+    let failed = Closing::Failed(Reason::PeerLost);
     let permit = admit(&node, &first, NOW).await.unwrap();
     node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
     // It came to nothing, so the very same request may come again; no other one brings what it brought.
@@ -260,9 +261,9 @@ async fn a_proof_works_once_and_a_token_as_often_as_it_says() {
     let first = call();
     let permit = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap();
     // Closed without an answer, the request may be made again, but not by the same proof.
-    let failed = Closing::Failed(Reason::fixed("PEER_LOST"));
+    let failed = Closing::Failed(Reason::PeerLost);
     node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
-    assert_eq!(node.last().await, Event::Failed(Reason::fixed("PEER_LOST")));
+    assert_eq!(node.last().await, Event::Failed(Reason::PeerLost.into()));
     let entries = node.entries().await.len();
     let refused = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap_err();
     assert_eq!(refused, NotAdmitted::ProofReplayed);
@@ -305,7 +306,7 @@ async fn of_very_many_refusals_of_one_token_in_a_minute_ten_are_written_and_the_
             assert_eq!(refused, NotAdmitted::SubjectUnknown);
         } else {
             let (spends, record, _) = bank.grant::<Verify>(&call, minute).into_parts();
-            let denied = node.log.deny(record, spends, Reason::fixed("ANY"), minute).await;
+            let denied = node.log.deny(record, spends, Reason::TokenSpent, minute).await;
             assert_eq!(denied.is_ok(), number < 10, "{denied:?}");
         }
     }
@@ -345,7 +346,7 @@ async fn a_client_whose_envelopes_do_not_open_waits_and_the_person_does_not() {
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
     for reason in ["ENVELOPE_INVALID", "TEMPLATE_INCONSISTENT", "ENVELOPE_INVALID"] {
-        node.compare(&bank, Closing::Failed(Reason::new(reason).unwrap()), NOW).await;
+        node.compare(&bank, Closing::Failed(Reason::of(reason).unwrap()), NOW).await;
     }
     let refused = Err(NotAdmitted::EnvelopesRefused { retry_after_ms: 20_000 });
     assert_eq!(node.verify(&bank, "c-1", NOW).await.map(drop), refused);
@@ -448,7 +449,7 @@ async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_c
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
-    let lost = || Closing::Failed(Reason::fixed("PEER_LOST"));
+    let lost = || Closing::Failed(Reason::PeerLost);
     for _ in 0..10 {
         node.compare(&bank, lost(), NOW).await;
     }
@@ -477,8 +478,8 @@ async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_c
     let late = bank.prove(&token, &ask, NOW);
     let permit = node.log.admit(bank.grant::<Verify>(&late, NOW), NOW).await.unwrap();
     // A run that broke after bits of the probe were opened counts like a non-match.
-    node.log.close(permit.ticket(), Closing::Broken(Reason::fixed("PEER_LOST")), None, NOW).await.unwrap();
-    assert_eq!(node.last().await, Event::Failed(Reason::fixed("PEER_LOST")));
+    node.log.close(permit.ticket(), Closing::Broken(Reason::PeerLost), None, NOW).await.unwrap();
+    assert_eq!(node.last().await, Event::Failed(Reason::PeerLost.into()));
     assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsDelayed { .. })));
 }
 
@@ -598,8 +599,8 @@ async fn a_genuine_token_refused_at_the_door_is_logged() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
-    let reason = Reason::fixed("PURPOSE_NOT_GRANTED");
-    let index = node.log.deny(record.clone(), spends.clone(), reason.clone(), NOW).await.unwrap();
+    let reason = Reason::PurposeNotGranted;
+    let index = node.log.deny(record.clone(), spends.clone(), reason, NOW).await.unwrap();
     let entry = node.entries().await.swap_remove(usize::try_from(index.index).unwrap());
     assert_eq!((entry.event, entry.rq), (denied("PURPOSE_NOT_GRANTED"), spends.transcript));
     // The same call again fills no log.
@@ -649,7 +650,7 @@ async fn own_entries_are_shown_only_right_after_a_match_of_that_very_person() {
         node.log.admit(bank.grant::<ListUses>(&bank.call(&ask, now), now), now).await.map(|permit| permit.subject())
     };
     let missed = compared("c-1", Closing::NotMatched, NOW).await;
-    let failed = compared("c-1", Closing::Failed(Reason::fixed("PEER_LOST")), NOW).await;
+    let failed = compared("c-1", Closing::Failed(Reason::PeerLost), NOW).await;
     let open = node.verify(&bank, "c-1", NOW).await.unwrap();
     let other = compared("c-2", Closing::Matched, NOW).await;
     let nobody = RequestId::from_random([9; 16]);
@@ -690,7 +691,7 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
                 shown.push(Checkpoint::open(&log.head().1, &key()).unwrap());
             }
             let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
-            let halted = log.deny(record, spends, Reason::fixed("ANY"), NOW).await;
+            let halted = log.deny(record, spends, Reason::TokenSpent, NOW).await;
             assert!(matches!(halted, Err(LogError::Halted)), "{halted:?}");
             log.shutdown().await;
 
@@ -805,10 +806,10 @@ async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
         // The next commit closes it, and makes room for another.
         for _ in 0..2 {
             let (spends, record, _) = bank.fresh::<Verify>("c-1", NOW).into_parts();
-            node.log.deny(record, spends, Reason::fixed("ANY"), NOW).await.unwrap();
+            node.log.deny(record, spends, Reason::TokenSpent, NOW).await.unwrap();
         }
     }
-    let cancelled = Event::Failed(Reason::fixed("CANCELLED"));
+    let cancelled = Event::Failed(Reason::Cancelled.into());
     assert_eq!(node.entries().await.iter().filter(|entry| entry.event == cancelled).count(), calls.len());
     node.compare(&bank, Closing::Matched, NOW).await;
 }

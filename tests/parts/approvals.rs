@@ -8,12 +8,13 @@ use crate::support::token_fixtures::officers::{AIDA, BOLAT, CASE, CLARA, DINA, E
 use crate::support::token_fixtures::{BASE, ISSUER, NOW, OF_ISSUER, STRANGER, details, draw, jwks, relying_parties};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tonic::Code;
+use tumar::reason::Reason;
 use tumar::token::approval::{APPROVALS, MAX_APPROVAL_AGE, OfficerFault, case_digest};
 use tumar::token::jws::{self, to_base64};
 use tumar::token::policy::SearchFault;
 use tumar::token::{
-    ALL_REASONS, Algorithm, Class, Details, MAX_BYTES, Officer, Officers, OfficersError, SigningKey, TrustedIssuer,
-    Verifier,
+    Algorithm, Denial, Details, MAX_BYTES, Officer, Officers, OfficersError, SigningKey, TrustedIssuer, Verifier,
 };
 
 /// The officers of the drafts.
@@ -55,7 +56,7 @@ impl Draft {
                 assert_eq!(count, APPROVALS);
                 "OK"
             }
-            Err(denial) => denial.reason(),
+            Err(denial) => denial.reason().code(),
         }
     }
 
@@ -195,9 +196,9 @@ fn every_wrong_approval_has_its_reason_in_whichever_order_the_two_come() {
 fn the_table_covers_every_reason_in_the_order_of_the_checks() {
     let mut codes: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
     codes.dedup();
-    let all: Vec<_> = ALL_REASONS.iter().filter(|reason| reason.code.starts_with("APPROVAL")).collect();
-    assert_eq!(codes, all.iter().map(|reason| reason.code).collect::<Vec<_>>());
-    assert!(all.iter().all(|reason| reason.class == Class::PermissionDenied));
+    let all: Vec<_> = Denial::REASONS.iter().filter(|reason| reason.code().starts_with("APPROVAL")).collect();
+    assert_eq!(codes, all.iter().map(|reason| reason.code()).collect::<Vec<_>>());
+    assert!(all.iter().all(|reason| reason.status() == Code::PermissionDenied));
 }
 
 #[test]
@@ -248,7 +249,7 @@ fn what_officers_make_is_taken_with_either_algorithm_and_from_the_entries_that_t
             // Another approval by the same officer is another approval, and not another officer.
             let again = pair[0].approve(&deployment, &details, &case, NOW).unwrap();
             assert_ne!(again, approvals[0]);
-            assert_eq!(check(&[approvals[0].clone(), again]).unwrap_err().reason(), "APPROVAL_SAME_OFFICER");
+            assert_eq!(check(&[approvals[0].clone(), again]).unwrap_err().reason(), Reason::ApprovalSameOfficer);
         }
     }
     assert_eq!(Officer::new("Aida", "fraud-analyst", draw(Algorithm::EdDsa)).err(), Some(OfficerFault::Name));
@@ -307,7 +308,7 @@ fn without_officers_nothing_is_approved() {
     let draft = Draft::good();
     let details: Details = serde_json::from_value(draft.details.clone()).unwrap();
     let denied = none.check(&draft.approvals(), &details, &case_digest(CASE), &draft.roles, VERIFIER.audience(), NOW);
-    assert_eq!(denied.unwrap_err().reason(), "APPROVAL_OFFICER_UNKNOWN");
+    assert_eq!(denied.unwrap_err().reason(), Reason::ApprovalOfficerUnknown);
 }
 
 #[test]

@@ -331,7 +331,7 @@ fn a_use_that_older_mirrors_can_not_have_is_no_accusation() {
     // A refusal stands in the log of the node that refused.
     let mut refused = logs.clone();
     for index in [100, 101] {
-        refused.at(Party::C)[index].event = Event::Denied(logs::REASON);
+        refused.at(Party::C)[index].event = Event::Denied(logs::REASON.into());
     }
     fs::remove_dir_all(path.join("mirror")).unwrap();
     refused.write(&path.join("mirror"));

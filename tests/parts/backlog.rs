@@ -4,10 +4,10 @@
 use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS, NOW};
 use tumar::log::access::{AccessLog, LogError};
-use tumar::log::entry::Reason;
 use tumar::log::half::Half;
 use tumar::log::note::{NoteSigner, SigningKey};
 use tumar::log::outcome::NotAdmitted;
+use tumar::reason::Reason;
 use tumar::token::purpose::Enroll;
 
 /// Entries that may wait to be published.
@@ -34,7 +34,7 @@ async fn a_full_backlog_refuses_what_is_new_until_it_is_published() {
         // Each is of a token and a proof of its own, and no relying party has too many, so that each has an entry.
         (spends.token, spends.proof) = (id, id);
         record.relying_party = format!("banks/b{}", number / 256).parse().unwrap();
-        async move { log.deny(record, spends, Reason::fixed("ANY"), NOW).await }
+        async move { log.deny(record, spends, Reason::TokenSpent, NOW).await }
     };
     let mut written = 0;
     while written < BACKLOG {

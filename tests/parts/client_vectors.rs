@@ -21,7 +21,7 @@ use tumar::template::face::{TemplateError, quantise};
 use tumar::template::finger::record::{Record, Wanted};
 use tumar::template::finger::{encode_fixed, encode_rows};
 use tumar::template::model::Models;
-use tumar::token::{Denial, Details, Officers, Token, TokenFault, TrustedIssuer, Verifier};
+use tumar::token::{Details, Officers, Token, TrustedIssuer, Verifier};
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::v1;
 use zeroize::Zeroizing;
@@ -292,7 +292,7 @@ fn tokens_and_proofs_are_genuine_or_refused_for_these_reasons() {
     for case in cases(&file) {
         let token = Token::new(text(&case["token"]), text(&case["proof"]), None);
         let fault = token.verify(&verifier, prepared.ask(), file["now"].as_u64().unwrap()).err();
-        assert_eq!(fault.map(TokenFault::reason), case["reason"].as_str(), "{}", case["name"]);
+        assert_eq!(fault.map(|fault| fault.reason().code()), case["reason"].as_str(), "{}", case["name"]);
     }
 }
 
@@ -316,6 +316,6 @@ fn approvals_are_taken_or_refused_for_these_reasons() {
     for case in cases(&file) {
         let approvals = texts(&case["approvals"]);
         let checked = verifier.officers().check(&approvals, &details, &case_digest, &roles, verifier.audience(), now);
-        assert_eq!(checked.err().map(Denial::reason), case["reason"].as_str(), "{}", case["name"]);
+        assert_eq!(checked.err().map(|denial| denial.reason().code()), case["reason"].as_str(), "{}", case["name"]);
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
-use tumar::log::entry::{Draft, Entry, Event, Minute, Reason};
+use tumar::log::entry::{Draft, Entry, Event, Minute};
 use tumar::log::merkle::{MerkleError, Tree, leaf_hash};
 use tumar::log::note::{Checkpoint, NoteError, NoteSigner, SigningKey, VerifierKey, is_signed};
 use tumar::log::receipt::{NodeKeys, Outcome, Receipt, ReceiptBody, ReceiptError};
 use tumar::name::Deployment;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::token::Evidence;
 use tumar::token::purpose::Use;
@@ -88,7 +89,7 @@ fn signer(name: &str, seed: u8) -> NoteSigner {
 
 #[test]
 fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
-    const LOCKED: Reason = Reason::fixed("SUBJECT_LOCKED");
+    const LOCKED: Reason = Reason::SubjectLocked;
     let record = Use {
         relying_party: "banks/b17".parse().unwrap(),
         gallery: "banks/b17/customers".parse().unwrap(),
@@ -100,7 +101,7 @@ fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
         approvals: 0,
         policy: [0xb0; 32],
     };
-    let entry = Draft::new(&record, [7; 32], [5; 16], Minute::of(0), Event::Denied(LOCKED)).finish([8; 32]);
+    let entry = Draft::new(&record, [7; 32], [5; 16], Minute::of(0), Event::Denied(LOCKED.into())).finish([8; 32]);
     for bit in 0..entry.len() * 8 {
         let mut other = entry.clone();
         other[bit / 8] ^= 1 << (bit % 8);

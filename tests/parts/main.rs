@@ -24,6 +24,7 @@ mod log_tiles;
 mod malformed_shares;
 mod memory;
 mod other_tools;
+mod reasons;
 mod records;
 mod scrub;
 mod sets;

@@ -12,15 +12,16 @@ use crate::support::token_fixtures::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tonic::Code;
 use tumar::name::{GalleryName, Modality};
+use tumar::reason::Reason;
 use tumar::request::{Ask, Method, Minute};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
 use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
 use tumar::token::{
-    ALL_REASONS, Algorithm, Attempts, Class, Decision, Details, Issuer, KeysFault, Narrowing, Officers, Policy,
-    ProofKey, PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier,
-    json, policy,
+    Algorithm, Attempts, Decision, Denial, Details, Issuer, KeysFault, Narrowing, Officers, Policy, ProofKey,
+    PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier, json, policy,
 };
 
 #[test]
@@ -38,7 +39,7 @@ fn an_issuer_is_believed_of_its_own_relying_party_and_whatever_else_is_wrong_of_
     assert_eq!(Draft::of_b19().outcome(), "OK");
     assert_eq!(Draft::of_b19().granted::<Verify>().unwrap().record().relying_party.as_str(), "banks/b19");
     let mut tried = 0;
-    let place = |code: &str| ALL_REASONS.iter().position(|reason| reason.code == code).unwrap();
+    let place = |code: &str| Reason::ALL.iter().position(|reason| reason.code() == code).unwrap();
     for (row, (reason, change)) in REFUSALS.iter().enumerate() {
         let mut draft = Draft::good();
         draft.by_issuer_of_b19();
@@ -52,7 +53,7 @@ fn an_issuer_is_believed_of_its_own_relying_party_and_whatever_else_is_wrong_of_
             continue;
         }
         let first = place(reason).min(place("ISSUER_RELYING_PARTY"));
-        assert_eq!(draft.outcome(), ALL_REASONS[first].code, "row {row}");
+        assert_eq!(draft.outcome(), Reason::ALL[first].code(), "row {row}");
         tried += 1;
     }
     assert!(tried > 130, "{tried} of {} rows", REFUSALS.len());
@@ -62,14 +63,14 @@ fn an_issuer_is_believed_of_its_own_relying_party_and_whatever_else_is_wrong_of_
 fn the_table_of_refusals_covers_every_reason_in_the_order_of_the_checks() {
     let mut codes: Vec<&str> = REFUSALS.iter().map(|(reason, _)| *reason).collect();
     codes.dedup();
-    let all: Vec<&str> = ALL_REASONS.iter().map(|reason| reason.code).collect();
+    let reasons = || TokenError::REASONS.iter().chain(Denial::REASONS);
+    let all: Vec<&str> = reasons().map(|reason| reason.code()).collect();
     assert_eq!(codes, all);
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len(), "a code stands twice");
-    for reason in ALL_REASONS {
-        assert!(reason.text.ends_with('.') && reason.text.is_ascii(), "{reason:?}");
-        assert!(reason.code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'), "{reason:?}");
-    }
-    assert_eq!(TokenError::Expired.row().class, Class::Unauthenticated);
+    // The table that clients read is in that order too.
+    let place = |reason: &Reason| Reason::ALL.iter().position(|other| other == reason).unwrap();
+    assert!(reasons().is_sorted_by_key(place));
+    assert!(TokenError::REASONS.iter().all(|reason| reason.status() == Code::Unauthenticated));
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_refusal_names_the_claim_that_is_at_fault() {
         let mut draft = Draft::good();
         change(&mut draft);
         let Err(Refused::Token(fault)) = draft.granted::<Verify>() else { panic!("{reason} of {claim}") };
-        assert_eq!((fault.reason(), fault.claim), (reason, Some(claim)));
+        assert_eq!((fault.reason().code(), fault.claim), (reason, Some(claim)));
     }
 }
 
@@ -458,7 +459,7 @@ fn tokens_that_another_program_made_are_judged_as_it_says() {
         let trust = verifier(vector["jwks"]).unwrap();
         let ask = ask();
         let verified = Token::new(vector["access"], vector["proof"], None).verify(&trust, &ask, NOW);
-        let reason = verified.as_ref().err().map(|error| error.reason());
+        let reason = verified.as_ref().err().map(|error| error.reason().code());
         assert_eq!(reason, vector.get("FAILS").copied(), "{vector:?}");
         if let Ok(verified) = verified {
             let _: Grant<Verify> = verified.grant(&POLICY, &Models(&[FACE])).unwrap();

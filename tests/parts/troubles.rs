@@ -10,13 +10,14 @@ use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS, NOW};
 use tokio::time::timeout;
 use tumar::log::access::{AccessLog, Closing, LogError};
-use tumar::log::entry::{Entry, Event, Reason};
+use tumar::log::entry::{Entry, Event};
 use tumar::log::half::{Half, Place};
 use tumar::log::ledger::Ledger as _;
 use tumar::log::note::{NoteSigner, SigningKey};
 use tumar::log::outcome::NotAdmitted;
 use tumar::log::tiles::Reader;
 use tumar::log::trouble::{Trouble, Troubles};
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::token::purpose::Enroll;
 
@@ -46,7 +47,7 @@ async fn a_full_ledger_takes_nothing_in_spends_nothing_and_goes_on_when_there_is
     assert_eq!(log.known_spent(&spends), None, "at the door nothing of it is taken for spent");
     let (spends, record, _) = bank.fresh::<Enroll>("c-9", NOW).into_parts();
     for _ in 0..2 {
-        let denied = log.deny(record.clone(), spends.clone(), Reason::fixed("ANY"), NOW).await;
+        let denied = log.deny(record.clone(), spends.clone(), Reason::TokenSpent, NOW).await;
         assert!(matches!(denied, Err(LogError::Unwritable(Trouble::Full))), "{denied:?}");
     }
     let closed = log.close(open.ticket(), Closing::Completed, None, NOW).await;

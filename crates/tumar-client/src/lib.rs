@@ -7,6 +7,7 @@ pub mod client;
 pub mod guests;
 pub mod log;
 pub mod pem;
+pub mod reason;
 pub mod request;
 pub mod seal;
 pub mod timings;

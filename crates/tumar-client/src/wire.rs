@@ -95,9 +95,6 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// Stable reason code.
-    pub const REASON: &'static str = "REQUEST_INVALID";
-
     /// The field at fault.
     #[must_use]
     pub const fn field(&self) -> &'static str {

@@ -14,6 +14,7 @@ use crate::cli::clock;
 use crate::cli::failure::Failure;
 use crate::cli::people::{By, People};
 use crate::cli::world::World;
+use tumar::reason::Reason;
 
 /// One protection, and what became of the attempt to get past it.
 #[derive(Debug)]
@@ -30,11 +31,11 @@ pub(super) struct Protection {
     pub(super) ok: bool,
 }
 
-fn seen<T>(name: &'static str, tried: &'static str, expected: &str, outcome: Result<T, ClientError>) -> Protection {
+fn seen<T>(name: &'static str, tried: &'static str, expected: Reason, outcome: Result<T, ClientError>) -> Protection {
     let error = outcome.err();
     let reason = error.as_ref().map(|error| error.reason().to_owned());
     let node = error.as_ref().and_then(ClientError::refusal).and_then(|refusal| refusal.node);
-    Protection { name, tried, ok: reason.as_deref() == Some(expected), reason, node }
+    Protection { name, tried, ok: reason.as_deref() == Some(expected.code()), reason, node }
 }
 
 /// Tenge for which the phone must confirm.
@@ -74,30 +75,40 @@ async fn tokens(world: &World, people: &People, rounds: &mut Rounds) -> Result<V
         seen(
             "wrong_purpose",
             "a card activation token used for cash",
-            "PURPOSE_NOT_GRANTED",
+            Reason::PurposeNotGranted,
             client.send(&other_purpose, &request).await,
         ),
         seen(
             "wrong_gallery",
             "a token for another gallery",
-            "GALLERY_NOT_GRANTED",
+            Reason::GalleryNotGranted,
             client.send(&other_gallery, &request).await,
         ),
-        seen("expired_token", "a token of ten minutes ago", "TOKEN_EXPIRED", client.send(&expired, &request).await),
+        seen(
+            "expired_token",
+            "a token of ten minutes ago",
+            Reason::TokenExpired,
+            client.send(&expired, &request).await,
+        ),
     ];
     let token = world.bank.token(&CASH)?;
     let (thief, _) = ProofKey::generate(Algorithm::EdDsa)?;
     let stolen = thief.prove(&token, request.ask(), &client.config().base, None, clock::now())?;
     let outcome = client.call(&token, &stolen, &request).await;
-    all.push(seen("stolen_token", "a stolen token, by the thief's own key", "PROOF_KEY_OTHER", outcome));
+    all.push(seen("stolen_token", "a stolen token, by the thief's own key", Reason::ProofKeyOther, outcome));
 
     rounds.note(&client.send(&token, &request).await?.receipts);
     let again = prepared(world, people, 0)?;
-    all.push(seen("spent_token", "a single-use token used twice", "TOKEN_SPENT", client.send(&token, &again).await));
+    all.push(seen(
+        "spent_token",
+        "a single-use token used twice",
+        Reason::TokenSpent,
+        client.send(&token, &again).await,
+    ));
 
     let large = prepared(world, people, LARGE)?;
     let outcome = client.send(&world.bank.token(&CASH)?, &large).await;
-    all.push(seen("large_amount", "900 000 KZT without the phone", "EVIDENCE_MISSING", outcome));
+    all.push(seen("large_amount", "900 000 KZT without the phone", Reason::EvidenceMissing, outcome));
     Ok(all)
 }
 
@@ -130,11 +141,11 @@ async fn envelopes(world: &World, people: &People) -> Result<Vec<Protection>, Fa
     }
     let [face, finger] = <[_; 2]>::try_from(malformed).expect("two were sent");
     Ok(vec![
-        seen("changed_request", "an envelope changed in transit", "PROOF_RQH", on_the_way),
-        seen("changed_envelope", "the same, with a new proof", "ENVELOPE_INVALID", at_the_source),
-        seen("replayed_proof", "the same proof again", "PROOF_REPLAYED", replayed),
-        seen("malformed_face", "a face with the largest components, to match anyone", "TEMPLATE_LENGTH", face),
-        seen("malformed_finger", "a finger of forty such rows", "TEMPLATE_LENGTH", finger),
+        seen("changed_request", "an envelope changed in transit", Reason::ProofRqh, on_the_way),
+        seen("changed_envelope", "the same, with a new proof", Reason::EnvelopeInvalid, at_the_source),
+        seen("replayed_proof", "the same proof again", Reason::ProofReplayed, replayed),
+        seen("malformed_face", "a face with the largest components, to match anyone", Reason::TemplateLength, face),
+        seen("malformed_finger", "a finger of forty such rows", Reason::TemplateLength, finger),
     ])
 }
 
@@ -171,7 +182,7 @@ async fn subjects(world: &World, people: &People, rounds: &mut Rounds) -> Result
     let right = rounds::prepare(world, people, 1, &people.shown(1, 0, By::Face), By::Face)?;
     let erased = rounds::send(world, &right).await?;
     Ok(vec![
-        seen("delayed_after_three", "the right person, after three wrong ones", "ATTEMPTS_DELAYED", delayed),
-        seen("erased", "the right person, after erasure", "SUBJECT_UNKNOWN", erased),
+        seen("delayed_after_three", "the right person, after three wrong ones", Reason::AttemptsDelayed, delayed),
+        seen("erased", "the right person, after erasure", Reason::SubjectUnknown, erased),
     ])
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use tumar::client::ClientError;
 use tumar::party::Party;
+use tumar::reason::Reason;
 
 use super::calls::{Calls, Promised};
 use super::local::Local;
@@ -55,32 +57,41 @@ pub(super) async fn ask_again(calls: &Calls, bar: &ProgressBar) -> Result<People
             match calls.is_there(number).await? {
                 Ok(true) => people.right += 1,
                 Ok(false) => people.wrong += 1,
-                Err(error) => match error.reason() {
-                    "SUBJECT_LOCKED" | "ATTEMPTS_DELAYED" => people.locked += 1,
-                    // They pass by themselves, and say nothing of the person.
-                    "PEER_LOST"
-                    | "NODE_STOPPING"
-                    | "COMMITTEE_INCOMPLETE"
-                    | "LOG_DISK_FULL"
-                    | "LOG_UNWRITABLE"
-                    | "OVERLOADED"
-                    | "RATE_LIMITED"
-                    | "ATTEMPTS_IN_FLIGHT"
-                    | "UNANSWERED"
-                    | "UNREACHABLE"
-                        if Instant::now() < until =>
-                    {
-                        sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                    reason => people.lost.push(reason.to_owned()),
-                },
+                Err(error) if is_locked(&error) => people.locked += 1,
+                Err(error) if tells_nothing(&error) && Instant::now() < until => {
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+                Err(error) => people.lost.push(error.reason().to_owned()),
             }
             break;
         }
         bar.inc(1);
     }
     Ok(people)
+}
+
+fn is_locked(error: &ClientError) -> bool {
+    matches!(error.refused(), Some(Reason::SubjectLocked | Reason::AttemptsDelayed))
+}
+
+/// Whether it passes by itself, and says nothing of the person.
+fn tells_nothing(error: &ClientError) -> bool {
+    let lost = matches!(error, ClientError::Unanswered(_) | ClientError::Unreachable { .. });
+    let refused = matches!(
+        error.refused(),
+        Some(
+            Reason::PeerLost
+                | Reason::NodeStopping
+                | Reason::CommitteeIncomplete
+                | Reason::LogDiskFull
+                | Reason::LogUnwritable
+                | Reason::Overloaded
+                | Reason::RateLimited
+                | Reason::AttemptsInFlight
+        )
+    );
+    lost || refused
 }
 
 impl Aftermath {

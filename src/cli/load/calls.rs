@@ -18,6 +18,7 @@ use super::search::{Looking, Searches};
 use crate::cli::bank::{Bank, Found, Outage, Wanted};
 use crate::cli::failure::Failure;
 use crate::cli::people::{By, People};
+use tumar::reason::Reason;
 
 /// The reason of arrivals that came while as many calls were under way as may be.
 const SHED: &str = "SHED";
@@ -236,9 +237,9 @@ impl Calls {
 fn end_of(outcome: &Result<Result<Verified, ClientError>, Failure>) -> End {
     match outcome {
         Ok(Ok(verified)) => End::Bit(verified.matched),
-        Ok(Err(error)) => match error.reason() {
-            "OVERLOADED" | "RATE_LIMITED" | "ATTEMPTS_IN_FLIGHT" => End::NotTaken,
-            "SUBJECT_LOCKED" | "ATTEMPTS_DELAYED" => End::Locked,
+        Ok(Err(error)) => match error.refused() {
+            Some(Reason::Overloaded | Reason::RateLimited | Reason::AttemptsInFlight) => End::NotTaken,
+            Some(Reason::SubjectLocked | Reason::AttemptsDelayed) => End::Locked,
             _ => End::Unknown,
         },
         Err(_) => End::NotTaken,

@@ -17,6 +17,7 @@ use crate::cli::bank::{Bank, Found as Came, Outage, Wanted};
 use crate::cli::failure::Failure;
 use crate::cli::init;
 use crate::cli::people::{By, People};
+use tumar::reason::Reason;
 
 /// The default policy's, with its rate and with the most people that it lets be named.
 const PURPOSE: &str = "account_opening_dedup";
@@ -79,7 +80,7 @@ impl Searches {
                 let token = bank.token_for(&wanted, self.gallery.clone(), crate::cli::clock::now())?;
                 let target = Target { gallery: self.gallery.clone(), ..bank.target(person, "erasure")? };
                 match bank.client.erase(&token, &target).await {
-                    Err(error) if error.reason() != "SUBJECT_UNKNOWN" => _ = outage.wait(error).await?,
+                    Err(error) if error.refused() != Some(Reason::SubjectUnknown) => _ = outage.wait(error).await?,
                     Ok(_) | Err(_) => break,
                 }
             }

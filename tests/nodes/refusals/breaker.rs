@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tumar::client::Client;
-use tumar::log::entry::{Event, Reason};
+use tumar::log::entry::Event;
 use tumar::log::receipt::Outcome;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::wire::peer::v1::Verdict;
 
 use super::HELPERS;
@@ -49,9 +50,9 @@ async fn a_node_that_broke_three_runs_is_not_served_with_until_an_operator_acts(
     let ready = tokio::time::timeout(Duration::from_secs(3), b.ready()).await;
     ready.expect_err("B serves again by itself");
     b.stop().await.unwrap();
-    let reasons = ["PEER_LOST", "PEER_LOST", "NODE_A_DISTRUSTED"].map(Reason::fixed);
+    let reasons = [Reason::PeerLost, Reason::PeerLost, Reason::NodeADistrusted];
     for (rq, reason) in broken.iter().zip(reasons) {
-        assert_eq!(installation.logged(Party::B, rq), [Event::Admitted, Event::Failed(reason)]);
+        assert_eq!(installation.logged(Party::B, rq), [Event::Admitted, Event::Failed(reason.into())]);
     }
 
     let b = installation.start(Party::B).await;

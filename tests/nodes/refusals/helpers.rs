@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tumar::client::{Client, Prepared};
-use tumar::log::entry::{Event, Reason};
+use tumar::log::entry::Event;
 use tumar::log::receipt::Outcome;
 use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::service::reasons;
+use tumar::reason::Reason;
 use tumar::wire::peer::v1::relayed::Request;
 use tumar::wire::peer::v1::{Relayed, Verdict};
 
@@ -243,7 +243,7 @@ async fn each_helper_refuses_for_itself_what_a_rogue_leader_lets_through() {
     helpers.two_requests_for_one().await;
     let alone = helpers.one_helper_alone().await;
     let elsewhere = NO_MESSAGE_SAYS.iter().chain(&NOT_CALLED_UP).chain(&NOT_A_HELPERS);
-    let mut due: BTreeSet<&str> = reasons().map(|row| row.code).collect();
+    let mut due: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     due.retain(|code| !elsewhere.clone().any(|other| other == code));
     assert!(helpers.met.iter().eq(&due), "{:?}", helpers.met);
     assert_eq!([&b, &c].map(|node| node.counters().protocol_runs()), runs, "no run began, so no bit was opened");
@@ -254,8 +254,8 @@ async fn each_helper_refuses_for_itself_what_a_rogue_leader_lets_through() {
     let client = installation.client().await;
     assert_eq!(answer(&client, &withdrawal(&client, "c-1", &face(1))).await.outcome, Outcome::Match);
     stop([a, b, c]).await;
-    let lost = Event::Failed(Reason::fixed("PEER_LOST"));
-    let in_flight = Event::Denied(Reason::fixed("REQUEST_IN_FLIGHT"));
+    let lost = Event::Failed(Reason::PeerLost.into());
+    let in_flight = Event::Denied(Reason::RequestInFlight.into());
     assert_eq!(installation.logged(Party::B, &alone), [Event::Admitted, in_flight, lost]);
     for party in [Party::A, Party::C] {
         assert_eq!(installation.logged(party, &alone), [], "{party} never heard of it");

@@ -9,11 +9,12 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tumar::client::{Client, Prepared};
-use tumar::log::entry::{Event, Reason};
+use tumar::log::entry::Event;
 use tumar::log::receipt::Outcome;
 use tumar::name::{RequestId, Subject};
 use tumar::node::Node;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::service::MAX_REQUEST;
 use tumar::share::{Masks, split};
@@ -388,7 +389,7 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     stop(leader.nodes).await;
     for (rq, reason) in refused {
         for party in Party::ALL {
-            let failed = Event::Failed(Reason::new(reason).unwrap());
+            let failed = Event::Failed(Reason::of(reason).unwrap().into());
             assert_eq!(leader.installation.logged(party, &rq), [Event::Admitted, failed], "{party}");
         }
     }

@@ -14,8 +14,7 @@ use crate::support::token_fixtures::{Draft, ISSUER_OF_B19};
 use serde_json::json;
 use tumar::client::Client;
 use tumar::party::Party;
-use tumar::service::reasons;
-use tumar::token::ALL_REASONS;
+use tumar::reason::Reason;
 use tumar::token::jws::to_base64;
 use tumar::wire::peer::v1::Relayed;
 use wired::{Call, Installation, assert_refused, fresh_id, is_carried, relayed, shut_envelopes, stop};
@@ -117,7 +116,7 @@ fn every_reason_is_met_here_or_said_to_be_met_elsewhere() {
     let mut met: Vec<&str> = of_drafts.chain(AT_THE_LEADER).chain(AT_A_HELPER).chain(NOT_CALLED_UP).collect();
     met.sort_unstable();
     met.dedup();
-    let mut all: Vec<&str> = reasons().map(|row| row.code).collect();
+    let mut all: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     all.sort_unstable();
     assert_eq!(met, all);
 }
@@ -125,7 +124,7 @@ fn every_reason_is_met_here_or_said_to_be_met_elsewhere() {
 /// Every row of the table that a message can carry; then each once more, given out by the other bank's issuer, which makes it a
 /// refusal of its own unless something is wrong that is looked at before.
 fn rows() -> Vec<(&'static str, Draft)> {
-    let place = |code: &str| ALL_REASONS.iter().position(|reason| reason.code == code).unwrap();
+    let place = |code: &str| Reason::ALL.iter().position(|reason| reason.code() == code).unwrap();
     let mut rows = Vec::new();
     for foreign in [false, true] {
         for (reason, change) in REFUSALS {
@@ -139,7 +138,7 @@ fn rows() -> Vec<(&'static str, Draft)> {
                 (false, _) => reason,
                 // The other bank's own request: in the first round already.
                 (true, true) => continue,
-                (true, false) => ALL_REASONS[place(reason).min(place("ISSUER_RELYING_PARTY"))].code,
+                (true, false) => Reason::ALL[place(reason).min(place("ISSUER_RELYING_PARTY"))].code(),
             };
             if is_carried(&draft) {
                 rows.push((told, draft));

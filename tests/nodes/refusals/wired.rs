@@ -13,9 +13,10 @@ use tumar::log::entry::{Entry, Event};
 use tumar::name::{GalleryName, PurposeName, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::{About, Ask, Case, Method, Minute};
 use tumar::seal::{Binding, Envelope, PrivateKey};
-use tumar::service::{DOMAIN, reasons};
+use tumar::service::DOMAIN;
 use tumar::template::model::BUILT_IN;
 use tumar::template::{ROW, Template};
 use tumar::tls::{Dialler, Pinned, TlsIdentity};
@@ -415,8 +416,8 @@ pub(crate) fn assert_refused(status: &Status, reason: &str, node: Party, about: 
     let info = details.error_info().unwrap_or_else(|| panic!("{about}: no ErrorInfo in {status:?}"));
     let told = (info.reason.as_str(), info.metadata["node"].as_str(), info.domain.as_str());
     assert_eq!(told, (reason, node.as_str(), DOMAIN), "{about}");
-    let row = reasons().find(|row| row.code == reason).unwrap();
-    assert_eq!((status.code(), status.message()), (row.status, row.text), "{about}");
+    let row = Reason::of(reason).unwrap();
+    assert_eq!((status.code(), status.message()), (row.status(), row.text()), "{about}");
 }
 
 /// A face's embedding; another for each seed.

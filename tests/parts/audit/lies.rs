@@ -5,6 +5,7 @@ use std::fs;
 use tumar::audit::{Mirror, Rule, Severity, Spot, Verdict};
 use tumar::log::entry::Event;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::Method;
 
 use super::logs::{HALF, Line, Logs, REASON, START, audit, found, pins, record, rq};
@@ -85,7 +86,7 @@ fn a_policy_of_its_own_is_unknown_to_the_auditor() {
 fn another_result_differs_unless_a_broken_link_explains_it() {
     for (reason, severity) in [("SUBJECT_UNKNOWN", Severity::Broken), ("PEER_LOST", Severity::Warning)] {
         let mut logs = Logs::of(300).later();
-        logs.at(Party::C)[35].event = Event::Failed(tumar::log::entry::Reason::new(reason).unwrap());
+        logs.at(Party::C)[35].event = Event::Failed(Reason::of(reason).unwrap().into());
         let audit = logs.audit();
         assert_eq!(found(audit.all()), [(Party::C, Some(34), Rule::Different)]);
         assert_eq!(audit.pairs[0].severity, severity);
@@ -96,7 +97,7 @@ fn another_result_differs_unless_a_broken_link_explains_it() {
 fn a_request_that_was_answered_although_one_refused_it_differs() {
     let mut logs = Logs::of(300).later();
     logs.at(Party::C).remove(35);
-    logs.at(Party::C)[34].event = Event::Denied(REASON);
+    logs.at(Party::C)[34].event = Event::Denied(REASON.into());
     let audit = logs.audit();
     assert_eq!(found(audit.all()), [(Party::C, Some(34), Rule::Different)]);
     assert_eq!(audit.verdict(), Verdict::Broken);
@@ -131,16 +132,19 @@ fn refusals_and_what_never_reached_the_others_are_no_lies() {
     let mut logs = Logs::of(3);
     let cash = record("cash_withdrawal", Method::Verify);
     // Refused by the leader alone; refused by B, and so failed at A and C; a link that broke before B and C heard of it.
-    logs.push(100, START + 10, &cash, &Event::Denied(REASON));
+    logs.push(100, START + 10, &cash, &Event::Denied(REASON.into()));
     logs.push(101, START + 10, &cash, &Event::Admitted);
-    logs.push(101, START + 10, &cash, &Event::Failed(REASON));
+    logs.push(101, START + 10, &cash, &Event::Failed(REASON.into()));
     logs.push(102, START + 10, &cash, &Event::Admitted);
-    logs.push(102, START + 10, &cash, &Event::Failed(REASON));
+    logs.push(102, START + 10, &cash, &Event::Failed(REASON.into()));
     for party in [Party::B, Party::C] {
         logs.at(party).retain(|line| line.rq != rq(100) && line.rq != rq(102));
     }
     logs.at(Party::B).retain(|line| line.rq != rq(101) || line.event == Event::Admitted);
-    logs.at(Party::B).iter_mut().filter(|line| line.rq == rq(101)).for_each(|line| line.event = Event::Denied(REASON));
+    logs.at(Party::B)
+        .iter_mut()
+        .filter(|line| line.rq == rq(101))
+        .for_each(|line| line.event = Event::Denied(REASON.into()));
     // What was asked again after it failed is admitted twice, one after the other.
     logs.request(102, START + 300, &cash);
     let audit = logs.later().audit();
@@ -153,7 +157,7 @@ fn what_was_not_answered_and_is_in_one_log_only_is_worth_a_look() {
     let mut logs = Logs::of(3);
     let cash = record("cash_withdrawal", Method::Verify);
     logs.push(102, START + 10, &cash, &Event::Admitted);
-    logs.push(102, START + 10, &cash, &Event::Failed(REASON));
+    logs.push(102, START + 10, &cash, &Event::Failed(REASON.into()));
     let mut one = logs.clone().later();
     for party in [Party::B, Party::C] {
         one.at(party).retain(|line| line.rq != rq(102));

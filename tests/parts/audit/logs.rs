@@ -8,13 +8,14 @@ use std::sync::Arc;
 use tumar::audit::pins::NodePin;
 use tumar::audit::{Audit, Finding, Mirror, Pins, Rule};
 use tumar::log::cosign::{self, Cosigner, witness_name};
-use tumar::log::entry::{Draft, Event, Minute, Reason, blinded_handle};
+use tumar::log::entry::{Draft, Event, Minute, blinded_handle};
 use tumar::log::half::Half;
 use tumar::log::merkle::{Tree, leaf_hash};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey, log_name};
 use tumar::log::tiles::Writer;
 use tumar::name::Modality;
 use tumar::party::Party;
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::token::Evidence;
 use tumar::token::jws::sha256;
@@ -27,7 +28,7 @@ pub const START: u64 = 1_795_392_000;
 /// The half that it lies in.
 pub const HALF: &str = "2026h2";
 
-pub const REASON: Reason = Reason::fixed("PEER_LOST");
+pub const REASON: Reason = Reason::PeerLost;
 
 /// An entry that is not written yet.
 #[derive(Clone, Debug)]

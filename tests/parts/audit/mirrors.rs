@@ -118,7 +118,10 @@ fn only_what_is_new_is_asked_for() {
     let mut longer = world.logs.clone();
     let last = longer.lines[1].last().unwrap().clone();
     for lines in &mut longer.lines {
-        lines.push(super::logs::Line { event: tumar::log::entry::Event::Denied(super::logs::REASON), ..last.clone() });
+        lines.push(super::logs::Line {
+            event: tumar::log::entry::Event::Denied(super::logs::REASON.into()),
+            ..last.clone()
+        });
     }
     longer.log(Party::B).write(world.served.path(), 2);
     assert_eq!(found(&world.fetch(Party::B)), []);

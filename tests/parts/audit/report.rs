@@ -1,7 +1,8 @@
 //! What a regulator sees in a minute.
 
 use tumar::audit::report::Report;
-use tumar::log::entry::{Event, Reason};
+use tumar::log::entry::Event;
+use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::token::purpose::Use;
 
@@ -26,10 +27,10 @@ fn logs() -> Logs {
             logs.request(number, evening, &other);
         }
         number += 1;
-        logs.push(number, evening, &cash, &Event::Denied(Reason::fixed("TOKEN_SPENT")));
+        logs.push(number, evening, &cash, &Event::Denied(Reason::TokenSpent.into()));
     }
     logs.push(number + 1, START + 9 * DAY + 80_000, &cash, &Event::Admitted);
-    logs.push(number + 1, START + 9 * DAY + 80_000, &cash, &Event::Failed(REASON));
+    logs.push(number + 1, START + 9 * DAY + 80_000, &cash, &Event::Failed(REASON.into()));
     logs
 }
 

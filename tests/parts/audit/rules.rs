@@ -207,7 +207,7 @@ fn a_minute_outside_of_the_half_year() {
     let cash = record("cash_withdrawal", Method::Verify);
     logs.request(50, end + 60, &cash);
     assert_eq!(found(logs.clone().audit().all()), [], "clocks may differ");
-    logs.push(51, end + 120, &cash, &Event::Denied(REASON));
+    logs.push(51, end + 120, &cash, &Event::Denied(REASON.into()));
     let audit = logs.audit();
     assert_eq!(found(audit.all()), Party::ALL.map(|party| (party, Some(8), Rule::OutOfHalf)));
 }

@@ -378,8 +378,8 @@ impl Draft {
         };
         match refused {
             None => "OK",
-            Some(Refused::Token(error)) => error.reason(),
-            Some(Refused::Denied(denied)) => denied.reason(),
+            Some(Refused::Token(error)) => error.reason().code(),
+            Some(Refused::Denied(denied)) => denied.reason().code(),
         }
     }
 }

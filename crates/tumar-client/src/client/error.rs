@@ -8,6 +8,7 @@ use tonic_types::StatusExt as _;
 use super::fault::CommitteeFault;
 use super::receipts::ReceiptFault;
 use crate::party::Party;
+use crate::reason::Reason;
 use crate::seal::NoRandomness;
 use crate::share::ShapeError;
 use crate::template::Shape;
@@ -190,6 +191,12 @@ impl ClientError {
         }
     }
 
+    /// The reason of a refusal; none if it is no refusal, or its reason is not known to this version.
+    #[must_use]
+    pub fn refused(&self) -> Option<Reason> {
+        Reason::of(&self.refusal()?.reason)
+    }
+
     /// A stable word for machines: the service's reason code, or one of the client's own.
     #[must_use]
     pub fn reason(&self) -> &str {
@@ -210,9 +217,9 @@ impl ClientError {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
-            Self::Refused(refusal) => matches!(
-                refusal.reason.as_str(),
-                "NODE_STOPPING" | "PEER_LOST" | "COMMITTEE_INCOMPLETE" | "REQUEST_IN_FLIGHT"
+            Self::Refused(_) => matches!(
+                self.refused(),
+                Some(Reason::NodeStopping | Reason::PeerLost | Reason::CommitteeIncomplete | Reason::RequestInFlight)
             ),
             Self::Unreachable { .. } | Self::Unanswered(_) => true,
             Self::Untrusted { .. } | Self::Committee(_) | Self::Receipt(_) | Self::Input(_) | Self::Tls(_) => false,
@@ -222,6 +229,6 @@ impl ClientError {
     /// Whether a node has retired the key that an envelope was sealed to: worth asking for the new one.
     #[must_use]
     pub fn wants_new_keys(&self) -> bool {
-        self.refusal().is_some_and(|refusal| refusal.reason == "ENVELOPE_KEY_UNKNOWN")
+        self.refused() == Some(Reason::EnvelopeKeyUnknown)
     }
 }

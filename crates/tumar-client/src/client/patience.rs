@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::ClientError;
 use super::{Answer, Client, Prepared};
+use crate::reason::Reason;
 use crate::request::{Method, Progress};
 
 /// Between the first two tries; it doubles up to the second of these.
@@ -66,7 +67,7 @@ impl Patience {
     /// or made the change, a refusal of this one says nothing of the request, and the earlier error is given back.
     pub(super) async fn wait(&mut self, error: ClientError) -> Result<(), ClientError> {
         if !error.passes() {
-            let tells_nothing = self.changes || error.reason() == "TOKEN_SPENT";
+            let tells_nothing = self.changes || error.refused() == Some(Reason::TokenSpent);
             return Err(self.unsure.take().filter(|_| tells_nothing).unwrap_or(error));
         }
         let pause = error.refusal().and_then(|refusal| refusal.retry_after).unwrap_or(self.pause);
@@ -85,7 +86,9 @@ impl Patience {
 /// Whether the request came to nobody, or nobody began with it.
 fn is_untouched(error: &ClientError) -> bool {
     match error {
-        ClientError::Refused(refusal) => matches!(refusal.reason.as_str(), "NODE_STOPPING" | "COMMITTEE_INCOMPLETE"),
+        ClientError::Refused(_) => {
+            matches!(error.refused(), Some(Reason::NodeStopping | Reason::CommitteeIncomplete))
+        }
         ClientError::Unanswered(status) => was_refused(status.as_ref()),
         ClientError::Unreachable { error, .. } => was_refused(error),
         ClientError::Untrusted { .. }

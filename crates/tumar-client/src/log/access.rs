@@ -22,7 +22,6 @@ use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
 
 use super::admission::Batch;
 use super::early::{Early, Shared, early};
-use super::entry::Reason;
 pub use super::error::LogError;
 use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, Position, RecordId};
@@ -36,6 +35,7 @@ use super::tiles::{self, TilesError};
 use super::trouble::Troubles;
 use super::work::Work;
 use super::writer::{self, Ask, Keeper, Stop};
+use crate::reason::Reason;
 
 /// Work that may wait for the writer; who comes later waits for room.
 const QUEUE: usize = 1024;

@@ -5,6 +5,7 @@
 
 mod telling;
 
+use crate::reason::Reason;
 use crate::request::Method;
 use crate::token::policy::Limits;
 use crate::token::purpose::{Spends, Terms, Use};
@@ -13,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::attempts::{UnderWay, settle};
 use super::denials::Owed;
 use super::early::{Shared, early};
-use super::entry::{Draft, Event, Minute, Reason};
+use super::entry::{Draft, Event, Minute};
 use super::half::{Half, Place};
 use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing, Together, Touch};
 use super::outcome::{Closing, NotAdmitted, Ticket};
@@ -26,7 +27,7 @@ pub const SKEW_SECONDS: u64 = 30;
 /// Seconds for which a request id is remembered at least: as long as what it changed, and longer than an envelope of it opens.
 pub const REQUEST_SECONDS: u64 = 7 * 86_400;
 /// How a request ends whose envelopes are not what a client makes: counted against that client, and never against the person.
-const ENVELOPE_FAULTS: [&str; 2] = ["ENVELOPE_INVALID", "TEMPLATE_INCONSISTENT"];
+const ENVELOPE_FAULTS: [Reason; 2] = [Reason::EnvelopeInvalid, Reason::TemplateInconsistent];
 
 /// Seconds for which a match shows that the person is there.
 const MATCH_SECONDS: u64 = 300;
@@ -115,7 +116,7 @@ impl Batch {
         for work in works {
             let outcome = match work {
                 Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
-                Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, reason, *now).await,
+                Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, *reason, *now).await,
                 Work::Close { ticket, closing, answer, now, .. } => {
                     self.close(rows, ticket, closing, answer.as_ref(), *now).await
                 }
@@ -160,14 +161,14 @@ impl Batch {
         rows: &mut R,
         record: &Use,
         spends: &Spends,
-        reason: &Reason,
+        reason: Reason,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
         if !rows.spend_proof(&spends.proof, spends.proof_until.saturating_add(SKEW_SECONDS)).await? {
             return Ok(Outcome::NotOpen);
         }
         self.keep_evidence(rows, record, spends, now).await?;
-        let event = Event::Denied(reason.clone());
+        let event = Event::Denied(reason.into());
         self.append_named(rows, record, spends.transcript, event, now).await.map(Outcome::Written)
     }
 
@@ -200,7 +201,7 @@ impl Batch {
                 rows.answer_again(&record.relying_party, spends.request_id, AGAIN).await?.map(Event::Again)
             }
             (_, Some(reason)) if why.fresh && early(&self.early).denials.has_entry(record, spends, now) => {
-                Some(Event::Denied(reason))
+                Some(Event::Denied(reason.into()))
             }
             // The very same bytes have their entry, or so many of one token that the rest is counted.
             _ => None,
@@ -374,11 +375,11 @@ impl Batch {
         let event = match closing {
             Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
             Closing::Failed(reason) | Closing::Broken(reason) => {
-                if ENVELOPE_FAULTS.contains(&reason.as_str()) {
+                if ENVELOPE_FAULTS.contains(reason) {
                     // Whether there was one to take makes no difference: there is none left.
                     let _ = self.envelopes.take(&ticket.client, now);
                 }
-                Event::Failed(reason.clone())
+                Event::Failed((*reason).into())
             }
         };
         let place = match ticket.subject {

@@ -79,8 +79,8 @@ pub(super) fn settle(known: &Standing, allowed: &Attempts, closing: &Closing, no
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::entry::Reason;
     use crate::log::ledger::Position;
+    use crate::reason::Reason;
 
     const ALLOWED: Attempts = Attempts { free: 3, delay_seconds: 30, max_delay_seconds: 100, cap: 8 };
     const NOW: u64 = 1_800_000_000;
@@ -117,7 +117,7 @@ mod tests {
         let in_flight = || Err(NotAdmitted::AttemptsInFlight { retry_after_ms: SOON_MS });
         let answers: Vec<_> = (0..4).map(|_| under_way.reserve(&in_a_row, &ALLOWED, NOW)).collect();
         assert_eq!(answers, [Ok(()), Ok(()), in_flight(), in_flight()]);
-        assert_eq!(settle(&in_a_row, &ALLOWED, &Closing::Failed(Reason::fixed("PEER_LOST")), NOW), None);
+        assert_eq!(settle(&in_a_row, &ALLOWED, &Closing::Failed(Reason::PeerLost), NOW), None);
         under_way.release(RecordId(1));
         assert_eq!(under_way.reserve(&in_a_row, &ALLOWED, NOW), Ok(()));
         // After the free ones, one at a time.
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(after(&known(5, Standing::LOCKED), &Closing::Matched), Some((0, Standing::LOCKED)));
         assert_eq!(after(&known(5, Standing::LOCKED), &Closing::NotMatched), Some((6, Standing::LOCKED)));
         // Broken when something of the probe had been opened: as a non-match.
-        let broken = Closing::Broken(Reason::fixed("PEER_LOST"));
+        let broken = Closing::Broken(Reason::PeerLost);
         assert_eq!(after(&known(2, 0), &broken), Some((3, NOW + 30)));
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hex::{hex, unhex};
 use crate::name::{Modality, PurposeName, RelyingParty};
+use crate::reason::Reason;
 use crate::request::Method;
 pub use crate::request::Minute;
 use crate::token::purpose::Use;
@@ -45,22 +46,13 @@ pub enum EntryError {
     NotCanonical,
 }
 
-/// Why a request was denied or failed: a code such as `TOKEN_SPENT`, never a sentence.
+/// Why a request was denied or failed, as an entry says it: a code such as `TOKEN_SPENT`, never a sentence. A [`Reason`] where this version
+/// wrote it; what another wrote may be a code that this one does not know.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Reason(Cow<'static, str>);
+pub struct Code(Cow<'static, str>);
 
-impl Reason {
-    /// A code that stands in the program's text.
-    ///
-    /// # Panics
-    /// If it does not have the form of a code: call it in a `const`, and it does not compile then.
-    #[must_use]
-    pub const fn fixed(code: &'static str) -> Self {
-        assert!(is_code(code.as_bytes()), "a reason is 1 to 40 of A-Z 0-9 _, and starts with a letter");
-        Self(Cow::Borrowed(code))
-    }
-
-    /// A code that comes from elsewhere.
+impl Code {
+    /// A code that was read.
     ///
     /// # Errors
     /// [`EntryError::Form`] unless it is 1 to 40 of `A-Z 0-9 _` and starts with a letter.
@@ -75,21 +67,19 @@ impl Reason {
     }
 }
 
-const fn is_code(mut code: &[u8]) -> bool {
-    if code.len() > MAX_REASON || !matches!(code, [b'A'..=b'Z', ..]) {
-        return false;
+impl From<Reason> for Code {
+    fn from(reason: Reason) -> Self {
+        Self(Cow::Borrowed(reason.code()))
     }
-    while let [first, rest @ ..] = code {
-        if !matches!(first, b'A'..=b'Z' | b'0'..=b'9' | b'_') {
-            return false;
-        }
-        code = rest;
-    }
-    true
+}
+
+fn is_code(code: &[u8]) -> bool {
+    let [b'A'..=b'Z', rest @ ..] = code else { return false };
+    code.len() <= MAX_REASON && rest.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
 }
 
 /// Prints the code: it is no secret.
-impl fmt::Debug for Reason {
+impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -105,9 +95,9 @@ pub enum Event {
     /// `close`, `completed`: written after an answer, match or not.
     Completed,
     /// `close`, `error:REASON`: written after a request that was admitted and then failed.
-    Failed(Reason),
+    Failed(Code),
     /// `deny`, `denied:REASON`: a request that was refused although its token is genuine.
-    Denied(Reason),
+    Denied(Code),
     /// `deny`, `unlogged:COUNT`: so many more requests by the same token were refused in that minute, and have no entry of their own.
     Unlogged(u32),
     /// `candidate`, `returned`: a search named this person. Written before the name is given out.
@@ -145,8 +135,8 @@ impl Event {
             None if result == "admitted" => Self::Admitted,
             None if result == "completed" => Self::Completed,
             None if result == "returned" => Self::Candidate,
-            Some(("error", code)) => Self::Failed(Reason::new(code)?),
-            Some(("denied", code)) => Self::Denied(Reason::new(code)?),
+            Some(("error", code)) => Self::Failed(Code::new(code)?),
+            Some(("denied", code)) => Self::Denied(Code::new(code)?),
             Some(("unlogged", count)) => Self::Unlogged(counted(count)?),
             Some(("answered", count)) => Self::Again(counted(count)?),
             _ => return Err(EntryError::Form("result")),
@@ -373,12 +363,12 @@ mod tests {
 
     #[test]
     fn every_event_comes_back_as_it_went() {
-        const SPENT: Reason = Reason::fixed("TOKEN_SPENT");
+        let spent = || Reason::TokenSpent.into();
         for event in [
             Event::Admitted,
             Event::Completed,
-            Event::Failed(SPENT),
-            Event::Denied(SPENT),
+            Event::Failed(spent()),
+            Event::Denied(spent()),
             Event::Unlogged(u32::MAX),
             Event::Candidate,
             Event::Again(1),
@@ -408,7 +398,7 @@ mod tests {
             modalities: vec![Modality::Finger, Modality::Face, Modality::Face],
             ..record()
         };
-        let reason = Reason::new(&"R".repeat(MAX_REASON)).unwrap();
+        let reason = Code::new(&"R".repeat(MAX_REASON)).unwrap();
         let draft = Draft::new(&longest, [0xff; 32], [0xff; 16], Minute::of(u64::MAX), Event::Denied(reason));
         let mut entry = Entry::parse(&draft.finish([0xff; 32])).unwrap();
         entry.approvals = u32::MAX;

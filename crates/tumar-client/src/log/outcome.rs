@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::entry::Reason;
 use super::half::Place;
 use super::ledger::{Answer, Position, RecordId};
 use super::trouble::Trouble;
 use crate::name::RequestId;
+use crate::reason::Reason;
 use crate::request::Method;
 use crate::token::Attempts;
 use crate::token::purpose::{Spends, Terms, Use};
@@ -84,25 +84,25 @@ pub enum NotAdmitted {
 }
 
 impl NotAdmitted {
-    /// The reason code that entries and answers give; none where nothing was refused or nothing could be logged.
+    /// The reason that entries and answers give; none where nothing was refused or nothing could be logged.
     #[must_use]
     pub const fn reason(&self) -> Option<Reason> {
         Some(match self {
             Self::Answered(_) | Self::Behind | Self::Unwritable(_) | Self::Halted => return None,
-            Self::RequestInFlight => const { Reason::fixed("REQUEST_IN_FLIGHT") },
-            Self::RequestIdReused => const { Reason::fixed("REQUEST_ID_REUSED") },
-            Self::AnswerExpired => const { Reason::fixed("ANSWER_EXPIRED") },
-            Self::EnvelopeSpent => const { Reason::fixed("ENVELOPE_SPENT") },
-            Self::ProofReplayed => const { Reason::fixed("PROOF_REPLAYED") },
-            Self::TokenSpent => const { Reason::fixed("TOKEN_SPENT") },
-            Self::RateLimited { .. } => const { Reason::fixed("RATE_LIMITED") },
-            Self::SubjectExists => const { Reason::fixed("SUBJECT_EXISTS") },
-            Self::SubjectUnknown => const { Reason::fixed("SUBJECT_UNKNOWN") },
-            Self::SubjectLocked => const { Reason::fixed("SUBJECT_LOCKED") },
-            Self::AttemptsDelayed { .. } => const { Reason::fixed("ATTEMPTS_DELAYED") },
-            Self::AttemptsInFlight { .. } => const { Reason::fixed("ATTEMPTS_IN_FLIGHT") },
-            Self::EnvelopesRefused { .. } => const { Reason::fixed("ENVELOPES_REFUSED") },
-            Self::MatchMissing => const { Reason::fixed("MATCH_MISSING") },
+            Self::RequestInFlight => Reason::RequestInFlight,
+            Self::RequestIdReused => Reason::RequestIdReused,
+            Self::AnswerExpired => Reason::AnswerExpired,
+            Self::EnvelopeSpent => Reason::EnvelopeSpent,
+            Self::ProofReplayed => Reason::ProofReplayed,
+            Self::TokenSpent => Reason::TokenSpent,
+            Self::RateLimited { .. } => Reason::RateLimited,
+            Self::SubjectExists => Reason::SubjectExists,
+            Self::SubjectUnknown => Reason::SubjectUnknown,
+            Self::SubjectLocked => Reason::SubjectLocked,
+            Self::AttemptsDelayed { .. } => Reason::AttemptsDelayed,
+            Self::AttemptsInFlight { .. } => Reason::AttemptsInFlight,
+            Self::EnvelopesRefused { .. } => Reason::EnvelopesRefused,
+            Self::MatchMissing => Reason::MatchMissing,
         })
     }
 }

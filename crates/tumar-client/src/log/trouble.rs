@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::sync::watch;
 
+use crate::reason::Reason;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -19,20 +21,20 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The reason code for callers.
+    /// The reason for callers.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(self) -> Reason {
         match self {
-            Self::Full => "LOG_DISK_FULL",
-            Self::Unwritable => "LOG_UNWRITABLE",
-            Self::Unknown => "LOG_HALTED",
+            Self::Full => Reason::LogDiskFull,
+            Self::Unwritable => Reason::LogUnwritable,
+            Self::Unknown => Reason::LogHalted,
         }
     }
 
-    /// What has such a reason code.
+    /// What has such a reason's code.
     #[must_use]
-    pub fn of_reason(reason: &str) -> Option<Self> {
-        [Self::Full, Self::Unwritable, Self::Unknown].into_iter().find(|trouble| trouble.reason() == reason)
+    pub fn of_code(code: &str) -> Option<Self> {
+        [Self::Full, Self::Unwritable, Self::Unknown].into_iter().find(|trouble| trouble.reason().code() == code)
     }
 
     /// By what a file system says.

@@ -2,12 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use super::entry::Reason;
 use super::error::LogError;
 use super::half::Place;
 use super::ledger::{Answer, Position, RecordId, Touch};
 use super::outcome::{Admitted, Closing, NotAdmitted, Ticket};
 use crate::name::{GalleryName, Subject};
+use crate::reason::Reason;
 use crate::token::purpose::{Spends, Terms, Use};
 
 /// One thing to be written, and whom to tell.

@@ -7,7 +7,7 @@
 //!
 //! A failed `verify` says that the bytes may be anyone's: it is counted, not logged. A failed `grant` is a genuine token
 //! put to a use that it does not have: it is logged. DESIGN 6 gives the order of the checks; it is the order of the
-//! code here and of [`ALL_REASONS`].
+//! code here and of [`Reason`](crate::reason::Reason).
 //!
 //! | file | what |
 //! |---|---|
@@ -59,7 +59,7 @@ pub use jwt::{Issuer, TokenRequest, TrustError, TrustedIssuer, Verifier};
 pub use keys::{KeysFault, Unused};
 pub use policy::{Decision, Policy, PolicyError, Searches, Thresholds};
 pub use proof::ProofKey;
-pub use refusal::{ALL_REASONS, Class, Denial, Denied, NotReader, Reason, TokenError, TokenFault};
+pub use refusal::{Denial, Denied, NotReader, TokenError, TokenFault};
 
 use claims::digest_of;
 use jws::Jws;

@@ -1,55 +1,36 @@
-//! Every reason for which a token is refused, each with one code, one sentence and one kind of answer.
+//! Why a token is refused.
+
+use std::fmt;
 
 use super::purpose::{Spends, Use};
-
-/// What kind of answer a refusal is, for the service to turn into a status code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Who the caller is has not been shown.
-    Unauthenticated,
-    /// The caller is known, and may not.
-    PermissionDenied,
-    /// The request fits no token and no policy.
-    InvalidArgument,
-}
-
-/// One row of the table of reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// Stable: clients may match on it.
-    pub code: &'static str,
-    /// The kind of answer.
-    pub class: Class,
-    /// A fixed sentence: safe to send to anyone.
-    pub text: &'static str,
-}
+use crate::reason::Reason;
 
 macro_rules! refusals {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $class:ident $code:literal $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $reason:ident,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-        #[allow(clippy::doc_markdown, reason = "the sentences are for clients")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
-            $(#[doc = concat!("`", $code, "`: ", $text)] #[error($text)] $variant,)*
+            $(#[doc = concat!("[`Reason::", stringify!($reason), "`]")] $variant,)*
         }
 
         impl $name {
-            /// All of them, in the order in which they are checked.
-            pub const REASONS: &'static [Reason] =
-                &[$(Reason { code: $code, class: Class::$class, text: $text },)*];
+            /// The reasons of all of them, in the order in which they are checked.
+            pub const REASONS: &'static [Reason] = &[$(Reason::$reason,)*];
 
-            /// Its row in the table of reasons.
+            /// The reason that a caller is told.
             #[must_use]
-            pub const fn row(self) -> Reason {
+            pub const fn reason(self) -> Reason {
                 Self::REASONS[self as usize]
             }
+        }
 
-            /// Its code.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                self.row().code
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.reason().text())
             }
         }
+
+        impl std::error::Error for $name {}
     };
 }
 
@@ -57,84 +38,84 @@ refusals! {
     /// The token is not genuine, or not for us, or not now, or not this caller's. Anyone can send such a one, so it is
     /// counted and never logged.
     TokenError {
-        TooLarge = Unauthenticated "TOKEN_TOO_LARGE" "The access token is longer than 4096 bytes.",
-        ProofTooLarge = Unauthenticated "PROOF_TOO_LARGE" "The proof is longer than 4096 bytes.",
-        Malformed = Unauthenticated "TOKEN_MALFORMED" "The access token is not a compact JWS of strict base64url and JSON without double keys.",
-        ProofMalformed = Unauthenticated "PROOF_MALFORMED" "The proof is not a compact JWS of strict base64url and JSON without double keys.",
-        Type = Unauthenticated "TOKEN_TYPE" "The access token's typ is not at+jwt.",
-        Algorithm = Unauthenticated "TOKEN_ALG" "The access token's alg is neither EdDSA nor ES256.",
-        Header = Unauthenticated "TOKEN_HEADER" "The access token's header has a member other than typ, alg and kid.",
-        KeyUnknown = Unauthenticated "TOKEN_KID_UNKNOWN" "The access token's kid names no configured issuer key.",
-        KeyAlgorithm = Unauthenticated "TOKEN_ALG_OF_KEY" "The access token's alg is not that of the key it names.",
-        Signature = Unauthenticated "TOKEN_SIGNATURE" "The access token's signature does not verify.",
-        Claims = Unauthenticated "TOKEN_CLAIMS" "A claim of the access token is missing or has the wrong form.",
-        Id = Unauthenticated "TOKEN_JTI" "The access token's jti is not 16 to 128 visible ASCII characters.",
-        Details = Unauthenticated "TOKEN_DETAILS" "The access token's authorization_details are not one known element with known members.",
-        Issuer = Unauthenticated "TOKEN_ISSUER" "The access token's iss is not the issuer whose key signed it.",
-        IssuerRelyingParty = Unauthenticated "ISSUER_RELYING_PARTY" "The access token's relying party is not one of its issuer's.",
-        Audience = Unauthenticated "TOKEN_AUDIENCE" "The access token's aud is not this deployment alone.",
-        NotYetValid = Unauthenticated "TOKEN_NOT_YET_VALID" "The access token's iat or nbf lies in the future.",
-        Expired = Unauthenticated "TOKEN_EXPIRED" "The access token has expired.",
-        TooLongLived = Unauthenticated "TOKEN_TOO_LONG_LIVED" "The access token's lifetime is longer than 300 seconds, than 120 if it allows searches, or than 3600 if it allows only reading logs.",
-        ProofType = Unauthenticated "PROOF_TYPE" "The proof's typ is not dpop+jwt.",
-        ProofAlgorithm = Unauthenticated "PROOF_ALG" "The proof's alg is neither EdDSA nor ES256.",
-        ProofHeader = Unauthenticated "PROOF_HEADER" "The proof's header has a member other than typ, alg, jwk and kid.",
-        ProofKey = Unauthenticated "PROOF_KEY" "The proof's jwk is not a public Ed25519 or P-256 key.",
-        ProofKeyAlgorithm = Unauthenticated "PROOF_ALG_OF_KEY" "The proof's alg is not that of its key.",
-        ProofSignature = Unauthenticated "PROOF_SIGNATURE" "The proof's signature does not verify.",
-        ProofClaims = Unauthenticated "PROOF_CLAIMS" "A claim of the proof is missing or has the wrong form.",
-        ProofMethod = Unauthenticated "PROOF_HTM" "The proof's htm is not POST.",
-        ProofUri = Unauthenticated "PROOF_HTU" "The proof's htu is not the address of this call.",
-        ProofNotYetValid = Unauthenticated "PROOF_NOT_YET_VALID" "The proof's iat lies in the future.",
-        ProofExpired = Unauthenticated "PROOF_EXPIRED" "The proof is older than 60 seconds.",
-        ProofId = Unauthenticated "PROOF_JTI" "The proof's jti is not 16 to 128 visible ASCII characters.",
-        ProofDetails = Unauthenticated "PROOF_DETAILS" "The proof's authorization_details are not one known element with known members.",
-        ProofToken = Unauthenticated "PROOF_ATH" "The proof's ath is not the hash of this access token.",
-        ProofRequest = Unauthenticated "PROOF_RQH" "The proof's rqh is not the hash of this request.",
-        Binding = Unauthenticated "PROOF_KEY_OTHER" "The proof's key is not the one that the access token is bound to.",
-        Certificate = Unauthenticated "TOKEN_CERTIFICATE" "The access token is bound to a TLS certificate that the caller did not present.",
-        Client = Unauthenticated "TOKEN_CLIENT" "The request names another client than the access token's client_id.",
+        TooLarge = TokenTooLarge,
+        ProofTooLarge = ProofTooLarge,
+        Malformed = TokenMalformed,
+        ProofMalformed = ProofMalformed,
+        Type = TokenType,
+        Algorithm = TokenAlg,
+        Header = TokenHeader,
+        KeyUnknown = TokenKidUnknown,
+        KeyAlgorithm = TokenAlgOfKey,
+        Signature = TokenSignature,
+        Claims = TokenClaims,
+        Id = TokenJti,
+        Details = TokenDetails,
+        Issuer = TokenIssuer,
+        IssuerRelyingParty = IssuerRelyingParty,
+        Audience = TokenAudience,
+        NotYetValid = TokenNotYetValid,
+        Expired = TokenExpired,
+        TooLongLived = TokenTooLongLived,
+        ProofType = ProofType,
+        ProofAlgorithm = ProofAlg,
+        ProofHeader = ProofHeader,
+        ProofKey = ProofKey,
+        ProofKeyAlgorithm = ProofAlgOfKey,
+        ProofSignature = ProofSignature,
+        ProofClaims = ProofClaims,
+        ProofMethod = ProofHtm,
+        ProofUri = ProofHtu,
+        ProofNotYetValid = ProofNotYetValid,
+        ProofExpired = ProofExpired,
+        ProofId = ProofJti,
+        ProofDetails = ProofDetails,
+        ProofToken = ProofAth,
+        ProofRequest = ProofRqh,
+        Binding = ProofKeyOther,
+        Certificate = TokenCertificate,
+        Client = TokenClient,
     }
 }
 
 refusals! {
     /// The token is genuine and does not allow this request. Goes into the access log.
     Denial {
-        ActionOther = InvalidArgument "ACTION_OTHER" "The request is of another action than the called method.",
-        PurposeNotGranted = PermissionDenied "PURPOSE_NOT_GRANTED" "The token is for another purpose.",
-        PurposeUnknown = PermissionDenied "PURPOSE_UNKNOWN" "The policy has no such purpose.",
-        ActionNotGranted = PermissionDenied "ACTION_NOT_GRANTED" "The token does not allow this action.",
-        ActionNotAllowed = PermissionDenied "ACTION_NOT_ALLOWED" "The policy does not allow this action for this purpose.",
-        GalleryNotGranted = PermissionDenied "GALLERY_NOT_GRANTED" "The token does not allow this gallery.",
-        ModalityNotGranted = PermissionDenied "MODALITY_NOT_GRANTED" "The token does not allow one of the request's modalities.",
-        ModalityNotAllowed = PermissionDenied "MODALITY_NOT_ALLOWED" "The policy does not allow one of the request's modalities for this purpose.",
-        RelyingPartyGallery = PermissionDenied "RELYING_PARTY_GALLERY" "The gallery is not one of the token's relying party.",
-        GalleryNotListed = PermissionDenied "GALLERY_NOT_LISTED" "The gallery is not in the list of the relying party's galleries at the node.",
-        RelyingPartyNotAllowed = PermissionDenied "RELYING_PARTY_NOT_ALLOWED" "The policy does not allow this purpose to this relying party.",
-        NarrowingWider = PermissionDenied "NARROWING_WIDER" "The proof asks for more than its token allows.",
-        NarrowingExcludes = PermissionDenied "NARROWING_EXCLUDES" "The proof narrows its token to something other than this request.",
-        ApprovalsMissing = PermissionDenied "APPROVALS_MISSING" "A search needs the approvals of two officers, no fewer and no more.",
-        ApprovalMalformed = PermissionDenied "APPROVAL_MALFORMED" "An approval is not a compact JWS of at most 4096 bytes with exactly the header and claims of an approval.",
-        ApprovalSameOfficer = PermissionDenied "APPROVAL_SAME_OFFICER" "Both approvals are in the name of one officer.",
-        ApprovalSameRole = PermissionDenied "APPROVAL_SAME_ROLE" "Both approvals are in one role.",
-        ApprovalSameKey = PermissionDenied "APPROVAL_SAME_KEY" "Both approvals name one key.",
-        ApprovalOfficerUnknown = PermissionDenied "APPROVAL_OFFICER_UNKNOWN" "An approval's kid and sub are not those of an officer of the token's relying party.",
-        ApprovalSignature = PermissionDenied "APPROVAL_SIGNATURE" "An approval's alg is not that of its officer's key, or its signature does not verify.",
-        ApprovalRole = PermissionDenied "APPROVAL_ROLE" "An approval's role is not its officer's, or not one that the policy lets approve for this purpose.",
-        ApprovalOtherDetails = PermissionDenied "APPROVAL_OTHER_DETAILS" "An approval is for other authorization_details than the token's, or for another deployment.",
-        ApprovalOtherCase = PermissionDenied "APPROVAL_OTHER_CASE" "An approval is for another case than the request's.",
-        ApprovalExpired = PermissionDenied "APPROVAL_EXPIRED" "An approval is older than 15 minutes, or from the future.",
-        SamplesUnexpected = InvalidArgument "SAMPLES_UNEXPECTED" "This action takes no samples.",
-        SamplesMissing = InvalidArgument "SAMPLES_MISSING" "This action needs at least one sample.",
-        CaptureFromFuture = InvalidArgument "CAPTURE_FROM_FUTURE" "The capture time is in the future; correct the terminal's clock.",
-        CaptureTooOld = PermissionDenied "CAPTURE_TOO_OLD" "The samples were captured longer ago than the policy allows; capture again.",
-        ModelUnknown = InvalidArgument "MODEL_UNKNOWN" "A sample's model is not one served here for its modality.",
-        ModelNotSearched = InvalidArgument "MODEL_NOT_SEARCHED" "A search takes one sample of a vector's model, or a face and a finger whose vectors are joined.",
-        CandidatesOverLimit = PermissionDenied "CANDIDATES_OVER_LIMIT" "The policy does not allow so many candidates.",
-        ModelNotCompared = InvalidArgument "MODEL_NOT_COMPARED" "A finger's vector is for searches alone; a verification takes the finger's rows.",
-        AmountOverLimit = PermissionDenied "AMOUNT_OVER_LIMIT" "The policy has no rule for an amount this large.",
-        DecisionSamples = PermissionDenied "DECISION_SAMPLES" "The samples are not those that the policy decides by at this amount.",
-        EvidenceMissing = PermissionDenied "EVIDENCE_MISSING" "The policy requires evidence that the token does not carry.",
+        ActionOther = ActionOther,
+        PurposeNotGranted = PurposeNotGranted,
+        PurposeUnknown = PurposeUnknown,
+        ActionNotGranted = ActionNotGranted,
+        ActionNotAllowed = ActionNotAllowed,
+        GalleryNotGranted = GalleryNotGranted,
+        ModalityNotGranted = ModalityNotGranted,
+        ModalityNotAllowed = ModalityNotAllowed,
+        RelyingPartyGallery = RelyingPartyGallery,
+        GalleryNotListed = GalleryNotListed,
+        RelyingPartyNotAllowed = RelyingPartyNotAllowed,
+        NarrowingWider = NarrowingWider,
+        NarrowingExcludes = NarrowingExcludes,
+        ApprovalsMissing = ApprovalsMissing,
+        ApprovalMalformed = ApprovalMalformed,
+        ApprovalSameOfficer = ApprovalSameOfficer,
+        ApprovalSameRole = ApprovalSameRole,
+        ApprovalSameKey = ApprovalSameKey,
+        ApprovalOfficerUnknown = ApprovalOfficerUnknown,
+        ApprovalSignature = ApprovalSignature,
+        ApprovalRole = ApprovalRole,
+        ApprovalOtherDetails = ApprovalOtherDetails,
+        ApprovalOtherCase = ApprovalOtherCase,
+        ApprovalExpired = ApprovalExpired,
+        SamplesUnexpected = SamplesUnexpected,
+        SamplesMissing = SamplesMissing,
+        CaptureFromFuture = CaptureFromFuture,
+        CaptureTooOld = CaptureTooOld,
+        ModelUnknown = ModelUnknown,
+        ModelNotSearched = ModelNotSearched,
+        CandidatesOverLimit = CandidatesOverLimit,
+        ModelNotCompared = ModelNotCompared,
+        AmountOverLimit = AmountOverLimit,
+        DecisionSamples = DecisionSamples,
+        EvidenceMissing = EvidenceMissing,
     }
 }
 
@@ -196,27 +177,12 @@ impl From<TokenError> for TokenFault {
 }
 
 impl TokenFault {
-    /// Its code.
+    /// The reason that a caller is told.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(self) -> Reason {
         self.error.reason()
     }
 }
-
-/// Every code of this module: the table of docs/reasons.md, and the service's.
-pub const ALL_REASONS: [Reason; TokenError::REASONS.len() + Denial::REASONS.len()] = {
-    let mut all = [TokenError::REASONS[0]; TokenError::REASONS.len() + Denial::REASONS.len()];
-    let mut place = 0;
-    while place < all.len() {
-        all[place] = if place < TokenError::REASONS.len() {
-            TokenError::REASONS[place]
-        } else {
-            Denial::REASONS[place - TokenError::REASONS.len()]
-        };
-        place += 1;
-    }
-    all
-};
 
 /// A genuine token's request that is not allowed, with all that the log needs to say so.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -231,9 +197,9 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Its code.
+    /// The reason that a caller is told.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub const fn reason(&self) -> Reason {
         self.cause.reason()
     }
 }

@@ -4,13 +4,13 @@ use tokio::sync::oneshot;
 
 use super::super::access::LogError;
 use super::super::early::early;
-use super::super::entry::Reason;
 use super::super::half::Place;
 use super::super::outcome::Admitted;
 use super::super::outcome::{Closing, NotAdmitted, Ticket};
 use super::super::trouble::Trouble;
 use super::super::work::{Outcome, Work};
 use super::Batch;
+use crate::reason::Reason;
 
 impl Batch {
     /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
@@ -78,7 +78,6 @@ impl Batch {
 
 /// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
 fn cancelled(lost: &Admitted, now: u64) -> Work {
-    const CANCELLED: Reason = Reason::fixed("CANCELLED");
     let (reply, _) = oneshot::channel();
-    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(CANCELLED), answer: None, now, reply }
+    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(Reason::Cancelled), answer: None, now, reply }
 }
