@@ -50,7 +50,7 @@ NAMED = {
     "clap": ["cli"],
     "region": ["gallery"],
     "ureq": ["web"],
-    "axum": ["http", "issuer"],
+    "axum": ["audit_server", "issuer"],
     # A thread's priority in the engine; limits of the process in the node; signals to processes that were started here.
     "rustix": ["node", "engine", "cli"],
 }
@@ -87,7 +87,7 @@ def floors():
         if number:
             floor = int(number[1])
         if floor is not None:
-            for name in re.findall(r"(?<![\w.>])([a-z][a-z0-9]*)(?:\.rs|/)(?=[\s,])", line):
+            for name in re.findall(r"(?<![\w.>])([a-z][a-z0-9_]*)(?:\.rs|/)(?=[\s,])", line):
                 found[name] = floor
     declared = {name for root in ROOTS for name in re.findall(r"^(?:pub )?mod (\w+);", (root / "lib.rs").read_text(), re.M)}
     for name in sorted(declared - found.keys()):

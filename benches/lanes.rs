@@ -14,7 +14,7 @@ use std::time::Instant;
 use support::mpc_sim::{Dice, World};
 use tokio::runtime::Builder;
 use tumar::net::Step;
-use tumar::protocol::{Bits, Bounds, Group, Session, Width, hand_on, open, signs};
+use tumar::protocol::{Bits, Bounds, Group, Session, Width, msb, open, reshare_to_two};
 
 const LANES: usize = 100_000_000;
 
@@ -59,13 +59,13 @@ impl Lanes {
 async fn party(mut session: Session, groups: &[Lanes]) -> Vec<bool> {
     let own = session.own().index();
     let summands: Vec<&[u16]> = groups.iter().map(|lanes| &lanes.summands[own][..]).collect();
-    let halves = hand_on(&mut session, &summands).await.unwrap();
+    let halves = reshare_to_two(&mut session, &summands).await.unwrap();
     let group = |(scores, lanes): (_, &Lanes)| {
         let bounds = Bounds::Each(lanes.bounds.clone());
         Group { scores, bounds, width: lanes.width }
     };
     let groups = halves.into_iter().zip(groups).map(group).collect();
-    let reached = Bits::concat(&signs(&mut session, groups).await.unwrap());
+    let reached = Bits::concat(&msb(&mut session, groups).await.unwrap());
     let outcome = open(&mut session, Step::Open, &reached, &(0..reached.lanes()).collect::<Vec<_>>()).await;
     session.settle(outcome).unwrap()
 }

@@ -16,17 +16,17 @@ use support::grants::{Bank, LIMITS, NOW};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot};
-use tumar::http::{NodeKeys, Parts, Server};
-use tumar::log::access::{AccessLog, Closing};
+use tumar::audit_server::{NodeKeys, Parts, Server};
+use tumar::log::access::{AccessLog, Completion};
 use tumar::log::cosign::CosignerKey;
-use tumar::log::half::Half;
 use tumar::log::note::{NoteSigner, SigningKey};
+use tumar::log::shard::Shard;
 use tumar::party::Party;
 use tumar::seal::StoreKey;
 use tumar::store::Store;
 use tumar::token::policy::Limits;
 use tumar::token::purpose::{Enroll, Grant};
-use tumar::web::Site;
+use tumar::web::HttpClient;
 use zeroize::Zeroizing;
 
 /// Requests that are under way at a time: what three nodes have in flight under load.
@@ -40,7 +40,7 @@ async fn append(log: &AccessLog, grants: Vec<Grant<Enroll>>) -> f64 {
         let (permit, log) = (Arc::clone(&room).acquire_owned().await.unwrap(), log.clone());
         tokio::spawn(async move {
             let admitted = log.admit(grant, NOW).await.unwrap();
-            log.close(admitted.ticket(), Closing::Completed, None, NOW).await.unwrap();
+            log.close(admitted.ticket(), Completion::Completed, None, NOW).await.unwrap();
             drop(permit);
         });
     }
@@ -50,8 +50,8 @@ async fn append(log: &AccessLog, grants: Vec<Grant<Enroll>>) -> f64 {
 
 /// Reads what is there, file after file, until told to stop.
 fn read(address: &str, size: &AtomicU64, stop: &AtomicBool, read: &AtomicU64) {
-    let node = Site::new(address, None, Duration::from_secs(5)).unwrap();
-    let log = format!("/a/{}", Half::of(NOW));
+    let node = HttpClient::new(address, None, Duration::from_secs(5)).unwrap();
+    let log = format!("/a/{}", Shard::of(NOW));
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let full = size.load(Ordering::Relaxed) / 256;

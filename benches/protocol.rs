@@ -8,7 +8,7 @@ mod support;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use support::mpc_sim::{Trial, World, by_party, enrol, enrol_shapes, model_of, verify_all, verify_trials};
 use tokio::runtime::{Builder, Runtime};
-use tumar::protocol::{Joint, compare, intake};
+use tumar::protocol::{FusionRule, check_inputs, compare};
 use tumar::template::Shape;
 
 const DIMENSION: usize = 512;
@@ -30,7 +30,7 @@ fn bench_intake(criterion: &mut Criterion) {
                 |sessions| {
                     runtime.block_on(World::run(sessions, async |mut session| {
                         let own = session.own().index();
-                        let outcome = intake(&mut session, &shares[own]).await;
+                        let outcome = check_inputs(&mut session, &shares[own]).await;
                         session.settle(outcome).unwrap()
                     }))
                 },
@@ -99,7 +99,7 @@ fn bench_sets(criterion: &mut Criterion) {
                 || {
                     let trial = |(place, (shape, packed)): (usize, &(Shape, Vec<u8>))| {
                         let probe = world.dice.split_shape(*shape, packed);
-                        (vec![Trial { probe, against: vec![(place, 11, 1)] }], Joint::Any)
+                        (vec![Trial { probe, against: vec![(place, 11, 1)] }], FusionRule::Any)
                     };
                     let requests = packed[..count].iter().enumerate().map(trial).collect();
                     (world.sessions(), requests)

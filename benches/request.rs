@@ -15,7 +15,7 @@ use support::rng::Dice;
 use support::token_fixtures::{self, Draft, ES_CLIENT, ES_ISSUER, FACE, FINGER, Models, POLICY, VERIFIER};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tumar::log::access::{AccessLog, Closing, Permit};
+use tumar::log::access::{AccessLog, Completion, Permit};
 use tumar::log::ledger::Position;
 use tumar::log::merkle::leaf_hash;
 use tumar::log::note::{NoteSigner, SigningKey};
@@ -150,7 +150,7 @@ async fn admit(log: &AccessLog, grants: Vec<Grant<Verify>>) -> Duration {
     let permits: Vec<Permit<Verify>> = under_way.join_all().await;
     let taken = begun.elapsed();
     for permit in permits {
-        log.close(permit.ticket(), Closing::Matched, None, grants::NOW).await.unwrap();
+        log.close(permit.ticket(), Completion::Matched, None, grants::NOW).await.unwrap();
     }
     taken
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::log::cosign::{self, CosignerKey};
 use crate::log::note::{Checkpoint, KeyName, NoteError};
 use crate::log::witness::AddCheckpoint;
-use crate::web::{Answer, Site, WebError};
+use crate::web::{Answer, HttpClient, WebError};
 
 /// No more witnesses are asked: a note has room for 16 signatures, and one is the log's.
 pub const MAX_WITNESSES: usize = 15;
@@ -67,7 +67,7 @@ pub struct Witness {
 impl Witness {
     /// The witness with this key, asked at `site` + `/add-checkpoint`.
     #[must_use]
-    pub fn at(key: CosignerKey, site: Site) -> Self {
+    pub fn at(key: CosignerKey, site: HttpClient) -> Self {
         Self::new(key, Box::new(move |body| Ok(site.post("/add-checkpoint", body.as_bytes())?)))
     }
 

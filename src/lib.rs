@@ -1,19 +1,19 @@
 //! Tumar matches faces and fingerprints for ATMs among three parties of which none ever holds a template.
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
-//! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
-//! log, pem, reason, request, seal, timings, tls, token and wire.
+//! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has
+//! client, guests, log, pem, reason, request, seal, timings, tls, token and wire.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
-//! 7  service.rs      public gRPC; the one table of reasons and statuses   http/    logs for auditors, a witness, a page
+//! 7  service.rs      public gRPC, the way in      audit_server/  logs for auditors, a witness, a page
 //!    issuer/         a bank's token service: assertion, proof and rules in, access token out
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
 //!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
 //!    eval/           error rates, wolves, groups, thresholds and plots of labelled sets; three parties in one process
-//! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
+//! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; input check, compare, open
 //!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
@@ -23,10 +23,12 @@
 //!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
 //!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
-//!    reason.rs  why a node refuses   party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the clear-text oracle
+//!    reason.rs  why a node refuses   party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the
+//!                    clear-text oracle
 //! ```
 
 pub mod audit;
+pub mod audit_server;
 pub mod clocks;
 pub mod cosigning;
 pub mod drawing;
@@ -34,7 +36,6 @@ pub mod engine;
 pub mod eval;
 pub mod gallery;
 pub mod handshake;
-pub mod http;
 pub mod issuer;
 pub mod node;
 pub mod peer;

@@ -40,12 +40,12 @@ pub struct Answer {
 
 /// A place on the web that is asked more than once: connections stay open.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct HttpClient {
     base: String,
     agent: Agent,
 }
 
-impl Site {
+impl HttpClient {
     /// `base` is an address without its last slash, `https://host:port/a`. Over TLS the server is believed if its certificate leads
     /// to `root`, PEM, or without one to an authority that browsers believe.
     ///

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 PARTIES = "abc"
 NOW = "2026h2"
 DEPLOYMENT = "kz-demo"
-PAGE = Path(__file__).resolve().parents[2] / "src/http/page"
+PAGE = Path(__file__).resolve().parents[2] / "src/audit_server/page"
 # 14 September 2026, 06:00 UTC, in minutes.
 BEGIN = 1_789_365_600 // 60
 MINUTES = 5 * 24 * 60

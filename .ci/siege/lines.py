@@ -174,7 +174,7 @@ def message(*texts):
 
 
 class Client:
-    """Asks to lock a person, with any token, and a genuine proof by its own key (docs/DESIGN.md, *Request transcript*)."""
+    """Asks to lock a person, with any token, and a genuine proof by its own key (docs/DESIGN.md, *Request digest*)."""
 
     PATH = "/tumar.v1.MatchingService/LockSubject"
 

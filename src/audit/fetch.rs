@@ -18,12 +18,12 @@ use super::finding::{Finding, Rule};
 use super::hashes::{Hashes, edge};
 use super::mirror::{Mirror, Place, hashes};
 use super::pins::{NodePin, Pins};
-use crate::log::half::Half;
 use crate::log::merkle::leaf_hash;
 use crate::log::note::Checkpoint;
+use crate::log::shard::Shard;
 use crate::log::tiles::{Span, WIDTH, levels, unbundle};
 use crate::party::Party;
-use crate::web::{Site, WebError};
+use crate::web::{HttpClient, WebError};
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -177,12 +177,12 @@ impl Fetcher<'_> {
     }
 }
 
-fn site(pin: &NodePin) -> Result<Site, FetchError> {
+fn site(pin: &NodePin) -> Result<HttpClient, FetchError> {
     let certificate = match &pin.certificate {
         Some(path) => Some(fs::read(path).map_err(|source| FetchError::File { path: path.clone(), source })?),
         None => None,
     };
-    Site::new(&pin.url, certificate.as_deref(), PATIENCE).map_err(|error| match (error, &pin.certificate) {
+    HttpClient::new(&pin.url, certificate.as_deref(), PATIENCE).map_err(|error| match (error, &pin.certificate) {
         (source @ WebError::Certificate, Some(path)) => FetchError::Certificate { path: path.clone(), source },
         (error, _) => error.into(),
     })
@@ -200,7 +200,7 @@ struct IndexNode {
 }
 
 /// Which logs a node says it has. Of its keys nothing is read: those are pinned.
-fn served(site: &Site, party: Party) -> Result<Vec<Half>, FetchError> {
+fn served(site: &HttpClient, party: Party) -> Result<Vec<Shard>, FetchError> {
     let wrong = FetchError::Index(party);
     let answer = site.get("/logs.json", None)?;
     let index: Option<Index> = (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten();
@@ -212,7 +212,7 @@ fn served(site: &Site, party: Party) -> Result<Vec<Half>, FetchError> {
 /// One log of half a year.
 struct One<'a> {
     fetcher: &'a Fetcher<'a>,
-    site: &'a Site,
+    site: &'a HttpClient,
     place: &'a Place,
     now: u64,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::hex::hex;
-use crate::log::half::Half;
+use crate::log::shard::Shard;
 use crate::party::Party;
 
 /// How much a finding weighs.
@@ -139,7 +139,7 @@ pub struct Finding {
     /// Whose log.
     pub node: Party,
     /// Which of its logs.
-    pub half: Option<Half>,
+    pub half: Option<Shard>,
     /// Index of the entry in that log; of something that is not there, where it should stand if that is known.
     pub index: Option<u64>,
     /// Which rule.
@@ -149,7 +149,7 @@ pub struct Finding {
     /// What is wrong, in a plain sentence.
     pub text: String,
     /// The request that it is about.
-    pub rq: Option<[u8; 32]>,
+    pub request_digest: Option<[u8; 32]>,
     /// The entry in another node's log that shows it.
     pub shown_by: Option<Spot>,
 }
@@ -160,7 +160,7 @@ pub struct Spot {
     /// In whose log.
     pub node: Party,
     /// In which of them.
-    pub half: Half,
+    pub half: Shard,
     /// At which index.
     pub index: u64,
 }
@@ -175,8 +175,8 @@ impl fmt::Display for Spot {
 impl Finding {
     /// A finding of its rule's weight.
     #[must_use]
-    pub fn new(node: Party, half: Option<Half>, index: Option<u64>, rule: Rule, text: String) -> Self {
-        Self { node, half, index, rule, severity: rule.severity(), text, rq: None, shown_by: None }
+    pub fn new(node: Party, half: Option<Shard>, index: Option<u64>, rule: Rule, text: String) -> Self {
+        Self { node, half, index, rule, severity: rule.severity(), text, request_digest: None, shown_by: None }
     }
 
     /// A finding about an entry.
@@ -187,8 +187,8 @@ impl Finding {
 
     /// The same, about this request.
     #[must_use]
-    pub fn of_request(self, rq: &[u8; 32]) -> Self {
-        Self { rq: Some(*rq), ..self }
+    pub fn of_request(self, request_digest: &[u8; 32]) -> Self {
+        Self { request_digest: Some(*request_digest), ..self }
     }
 
     /// The same, as a warning.
@@ -213,7 +213,7 @@ impl Finding {
             "rule": self.rule.code(),
             "severity": self.severity.as_str(),
             "text": self.text,
-            "rq": self.rq.as_ref().map(|rq| hex(rq)),
+            "rq": self.request_digest.as_ref().map(|request_digest| hex(request_digest)),
             "shown_by": self.shown_by.map(|Spot { node, half, index }| {
                 json!({"node": node.as_str(), "half": half.to_string(), "index": index})
             }),

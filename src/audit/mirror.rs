@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::log::half::Half;
+use crate::log::shard::Shard;
 use crate::log::tiles::{self, Span, WIDTH, levels};
 use crate::party::Party;
 
@@ -104,14 +104,14 @@ impl Mirror {
     ///
     /// # Errors
     /// [`io::Error`] if the folder can not be read; that there is none is no error.
-    pub fn halves(&self, party: Party) -> io::Result<Vec<Half>> {
+    pub fn halves(&self, party: Party) -> io::Result<Vec<Shard>> {
         let folder = self.folder.join(party.letter());
         tiles::halves(&folder).map_err(named(&folder))
     }
 
     /// The place of one node's log of half a year.
     #[must_use]
-    pub fn place(&self, party: Party, half: Half) -> Place {
+    pub fn place(&self, party: Party, half: Shard) -> Place {
         let folder = self.folder.join(party.letter()).join(half.to_string());
         Place { party, half, folder }
     }
@@ -123,7 +123,7 @@ pub struct Place {
     /// Whose.
     pub party: Party,
     /// Of when.
-    pub half: Half,
+    pub half: Shard,
     folder: PathBuf,
 }
 

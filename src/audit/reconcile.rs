@@ -128,7 +128,7 @@ impl Pairs {
             });
             Admitted { spot, minute: entry.minute, asked }
         });
-        let told = &mut self.requests.entry(entry.rq).or_default()[spot.node.index()];
+        let told = &mut self.requests.entry(entry.request_digest).or_default()[spot.node.index()];
         match &entry.event {
             Event::Admitted => {
                 told.admitted = admitted;
@@ -153,11 +153,11 @@ impl Pairs {
     #[must_use]
     pub fn finish(&self, span: Span, there: [bool; 3], holes: &[Vec<Hole>; 3]) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (rq, told) in &self.requests {
+        for (request_digest, told) in &self.requests {
             let before = findings.len();
             judge(told, span, there, holes, &mut findings);
             for finding in &mut findings[before..] {
-                finding.rq = Some(*rq);
+                finding.request_digest = Some(*request_digest);
             }
         }
         let place = |finding: &Finding| {

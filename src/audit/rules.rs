@@ -76,7 +76,8 @@ impl<'a> Rules<'a> {
 
     /// The next entry.
     pub fn take(&mut self, spot: Spot, entry: &Entry, findings: &mut Vec<Finding>) {
-        let mut broken = |rule, text: String| findings.push(Finding::at(spot, rule, text).of_request(&entry.rq));
+        let mut broken =
+            |rule, text: String| findings.push(Finding::at(spot, rule, text).of_request(&entry.request_digest));
         if let Some(text) = self.time(spot, entry) {
             broken(Rule::TimeBackwards, text);
         }
@@ -105,14 +106,14 @@ impl<'a> Rules<'a> {
                     broken(Rule::SearchUnapproved, text);
                 }
                 let opened = Open { spot, entry: entry.clone(), candidates: 0 };
-                if let Some(Open { spot: Spot { index, .. }, .. }) = self.open.insert(entry.rq, opened) {
+                if let Some(Open { spot: Spot { index, .. }, .. }) = self.open.insert(entry.request_digest, opened) {
                     broken(Rule::AdmittedTwice, format!("the request was open since entry {index}"));
                 }
             }
             Event::Completed | Event::Failed(_) => self.close(entry, &mut broken),
             Event::Candidate => self.candidate(entry, &mut broken),
             // Only what was answered is answered again, and what is open was not.
-            Event::Again(_) if self.open.contains_key(&entry.rq) => {
+            Event::Again(_) if self.open.contains_key(&entry.request_digest) => {
                 broken(Rule::RequestChanged, "an answer was given again to a request that is open".to_owned());
             }
             // An answer given again is no second use; and whatever was refused, nothing came of it.
@@ -160,7 +161,7 @@ impl<'a> Rules<'a> {
     }
 
     fn close(&mut self, entry: &Entry, broken: &mut impl FnMut(Rule, String)) {
-        match self.open.remove(&entry.rq) {
+        match self.open.remove(&entry.request_digest) {
             Some(open) => same(&open, entry, broken),
             None if self.may_be_older(entry) => {}
             None => broken(Rule::CloseWithoutAdmit, "the request was not open".to_owned()),
@@ -170,7 +171,7 @@ impl<'a> Rules<'a> {
     fn candidate(&mut self, entry: &Entry, broken: &mut impl FnMut(Rule, String)) {
         let most = self.purpose(entry).and_then(|purpose| purpose.search.as_ref()).map(|search| search.max_candidates);
         let older = self.may_be_older(entry);
-        match self.open.get_mut(&entry.rq).filter(|open| open.entry.action == Method::Search) {
+        match self.open.get_mut(&entry.request_digest).filter(|open| open.entry.action == Method::Search) {
             Some(open) => {
                 same(open, entry, broken);
                 open.candidates += 1;
@@ -198,7 +199,7 @@ impl<'a> Rules<'a> {
         left.sort_unstable_by_key(|open| (open.spot.half, open.spot.index));
         for Open { spot, entry, .. } in left {
             let text = "the request was admitted and not closed".to_owned();
-            findings.push(Finding::at(*spot, Rule::LeftOpen, text).of_request(&entry.rq));
+            findings.push(Finding::at(*spot, Rule::LeftOpen, text).of_request(&entry.request_digest));
         }
     }
 }

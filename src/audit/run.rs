@@ -12,8 +12,8 @@ use super::pins::Pins;
 use super::reconcile::{Hole, Pairs, Span};
 use super::rules::{APART, OPEN, Rules};
 use crate::log::entry::{Entry, Minute};
-use crate::log::half::Half;
 use crate::log::note::Checkpoint;
+use crate::log::shard::Shard;
 use crate::party::Party;
 
 /// Seconds that witnesses have for a cosignature.
@@ -28,7 +28,7 @@ pub struct LogState {
     /// Whose.
     pub party: Party,
     /// Of when.
-    pub half: Half,
+    pub half: Shard,
     /// Entries under its newest checkpoint.
     pub size: u64,
     /// The root.
@@ -70,7 +70,7 @@ struct Pass<'a> {
     begun: bool,
     pairs: &'a mut Pairs,
     holes: Vec<Hole>,
-    progress: &'a mut dyn FnMut(Party, Half, u64, u64),
+    progress: &'a mut dyn FnMut(Party, Shard, u64, u64),
 }
 
 impl Pass<'_> {
@@ -105,7 +105,7 @@ impl Audit {
         mirror: &Mirror,
         pins: &Pins,
         elsewhere: &[String],
-        progress: &mut dyn FnMut(Party, Half, u64, u64),
+        progress: &mut dyn FnMut(Party, Shard, u64, u64),
     ) -> io::Result<Self> {
         let mut audit = Self {
             logs: Vec::new(),
@@ -135,7 +135,7 @@ impl Audit {
         party: Party,
         elsewhere: &[String],
         pairs: &mut Pairs,
-        progress: &mut dyn FnMut(Party, Half, u64, u64),
+        progress: &mut dyn FnMut(Party, Shard, u64, u64),
     ) -> io::Result<Node> {
         let halves = mirror.halves(party)?;
         let mut node = Node { whole: !halves.is_empty(), fetched: None, newest: None, holes: Vec::new() };
@@ -170,7 +170,7 @@ impl Audit {
     }
 
     /// Half-years of which another node's log was mirrored, and not this one's.
-    fn unmirrored(&mut self, mirror: &Mirror, party: Party, own: &[Half]) -> io::Result<Vec<Hole>> {
+    fn unmirrored(&mut self, mirror: &Mirror, party: Party, own: &[Shard]) -> io::Result<Vec<Hole>> {
         let (Some(first), Some(last)) = (own.first(), own.last()) else { return Ok(Vec::new()) };
         let mut others = BTreeSet::new();
         for other in Party::ALL {

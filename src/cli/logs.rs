@@ -46,8 +46,11 @@ pub(super) fn compare(folder: &Path, pins: &[NodePin; 3], answered: &[[u8; 32]])
     let [a, b, c] = pins.each_ref().map(|pin| read(folder, pin));
     let told = [a?, b?, c?];
     let [a, b, c] = &told;
-    let missing = answered.iter().filter(|rq| !told.iter().all(|log| log.admitted.contains(*rq))).count();
-    let open = told.each_ref().map(|log| answered.iter().filter(|rq| !log.completed.contains(*rq)).count());
+    let missing =
+        answered.iter().filter(|request_digest| !told.iter().all(|log| log.admitted.contains(*request_digest))).count();
+    let open = told
+        .each_ref()
+        .map(|log| answered.iter().filter(|request_digest| !log.completed.contains(*request_digest)).count());
     let agree = a.admitted == b.admitted && b.admitted == c.admitted && missing == 0 && open == [0; 3];
     Ok(Logs { entries: [a.entries, b.entries, c.entries], requests: a.admitted.len(), agree, missing, open })
 }
@@ -66,8 +69,8 @@ fn read(folder: &Path, pin: &NodePin) -> Result<Told, LogFault> {
             let bytes = reader.entry(index, checkpoint.size).map_err(tiles)?;
             let entry = Entry::parse(&bytes).map_err(|error| LogFault::Entry(party, error))?;
             match entry.event {
-                Event::Admitted => told.admitted.insert(entry.rq),
-                Event::Completed => told.completed.insert(entry.rq),
+                Event::Admitted => told.admitted.insert(entry.request_digest),
+                Event::Completed => told.completed.insert(entry.request_digest),
                 Event::Failed(_) | Event::Denied(_) | Event::Unlogged(_) | Event::Candidate | Event::Again(_) => false,
             };
         }

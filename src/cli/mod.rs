@@ -21,7 +21,6 @@ mod kept;
 mod lines;
 mod load;
 mod logs;
-mod made_up;
 mod node;
 mod npy;
 mod npy_error;
@@ -30,6 +29,7 @@ mod ports;
 mod quiet;
 mod search;
 mod subject;
+mod synthetic;
 mod token;
 mod world;
 

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use super::captures::of_record;
 use super::failure::Failure;
 use super::files;
-use super::made_up::Draw;
 use super::npy::Array;
+use super::synthetic::Draw;
 
 /// Images and impressions of one made-up person.
 const IMAGES: usize = 8;

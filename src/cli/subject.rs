@@ -85,7 +85,7 @@ impl Ask {
         let mut by_request = BTreeMap::<[u8; 32], Vec<(Party, OwnEntry)>>::new();
         for party in Party::ALL {
             for own in client.node(party).await?.list_uses(&token, &target, verified.request_id).await? {
-                by_request.entry(own.entry.rq).or_default().push((party, own));
+                by_request.entry(own.entry.request_digest).or_default().push((party, own));
             }
         }
         let mut requests: Vec<_> = by_request.into_values().collect();
@@ -127,13 +127,15 @@ impl Uses {
         for party in Party::ALL {
             let own = uses::of(&mirror, &pins, party, &key.for_node(party)).map_err(Failure::Mirror)?;
             for used in looked.take(party, own) {
-                by_request.entry(used.entry.rq).or_default().push(used);
+                by_request.entry(used.entry.request_digest).or_default().push(used);
             }
         }
         drop(shared);
         let mut requests: Requests = by_request
             .into_iter()
-            .filter_map(|(rq, uses)| Some((uses.iter().map(|used| used.entry.minute).min()?, rq, uses)))
+            .filter_map(|(request_digest, uses)| {
+                Some((uses.iter().map(|used| used.entry.minute).min()?, request_digest, uses))
+            })
             .collect();
         requests.sort_by_key(|(minute, _, uses)| (*minute, uses.first().map(|used| (used.spot.half, used.spot.index))));
         let verdict = Verdict::of(&looked.findings);
@@ -226,7 +228,7 @@ impl Looked {
     }
 }
 
-fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>), behind: &[Party]) -> Value {
+fn to_json((minute, request_digest, uses): &(Minute, [u8; 32], Vec<OwnUse>), behind: &[Party]) -> Value {
     let place = |used: &OwnUse| {
         json!({
             "node": used.spot.node.as_str(), "half": used.spot.half.to_string(), "index": used.spot.index,
@@ -236,7 +238,7 @@ fn to_json((minute, rq, uses): &(Minute, [u8; 32], Vec<OwnUse>), behind: &[Party
         })
     };
     json!({
-        "time": minute.begins(), "rq": hex(rq), "words": in_words(&entries_of(uses), behind),
+        "time": minute.begins(), "rq": hex(request_digest), "words": in_words(&entries_of(uses), behind),
         "relying_party": uses[0].entry.relying_party, "purpose": uses[0].entry.purpose,
         "action": uses[0].entry.action.action(), "places": uses.iter().map(place).collect::<Vec<_>>(),
     })

@@ -15,15 +15,15 @@ use super::journal::Journal;
 use super::refusal::{Cause as _, Refusal};
 use super::scanner::Scanner;
 use crate::clocks::Clocks;
-use crate::log::access::{Closing, Inclusion, LogError, Permit};
+use crate::log::access::{Completion, Inclusion, LogError, Permit};
 use crate::log::entry::{Entry, blinded_handle};
-use crate::log::half::{Half, Place};
 use crate::log::receipt::{Outcome, Receipt};
+use crate::log::shard::{EntryId, Shard};
 use crate::log::tiles::{Reader, TilesError, WIDTH};
 use crate::name::{PurposeName, RelyingParty};
 use crate::party::Party;
 use crate::reason::Reason;
-use crate::request::Ask;
+use crate::request::RequestInfo;
 use crate::store::Store;
 use crate::token::purpose::{For, ListUses, OpenEvidence};
 use crate::token::{Evidence, Part, Token};
@@ -36,21 +36,21 @@ pub struct Filter {
     /// Only of this purpose.
     pub purpose: Option<PurposeName>,
     /// Only of the request with this transcript.
-    pub rq: Option<[u8; 32]>,
+    pub request_digest: Option<[u8; 32]>,
 }
 
 impl Filter {
     /// Whether these bytes are an entry that is wanted.
     #[must_use]
     pub fn takes(&self, bytes: &[u8]) -> bool {
-        let Self { relying_party, purpose, rq } = self;
-        if relying_party.is_none() && purpose.is_none() && rq.is_none() {
+        let Self { relying_party, purpose, request_digest } = self;
+        if relying_party.is_none() && purpose.is_none() && request_digest.is_none() {
             return true;
         }
         Entry::parse(bytes).is_ok_and(|entry| {
             relying_party.as_ref().is_none_or(|wanted| *wanted == entry.relying_party)
                 && purpose.as_ref().is_none_or(|wanted| *wanted == entry.purpose)
-                && rq.is_none_or(|wanted| wanted == entry.rq)
+                && request_digest.is_none_or(|wanted| wanted == entry.request_digest)
         })
     }
 }
@@ -88,7 +88,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if it is not the text of one.
-    pub fn half(&self, text: &str) -> Result<Half, Refusal> {
+    pub fn half(&self, text: &str) -> Result<Shard, Refusal> {
         match text {
             "" => Ok(self.journal.log.head().0.half),
             text => text.parse().map_err(|_| Refusal::new(self.party(), Reason::NoSuchEntry)),
@@ -99,7 +99,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if there is none.
-    pub fn checkpoint(&self, half: Half) -> Result<(String, Vec<Half>), Refusal> {
+    pub fn checkpoint(&self, half: Shard) -> Result<(String, Vec<Shard>), Refusal> {
         let note = self.journal.log.checkpoint(half).ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))?;
         Ok((note, self.journal.log.halves()))
     }
@@ -108,7 +108,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if it does not.
-    pub fn inclusion(&self, place: Place) -> Result<Inclusion, Refusal> {
+    pub fn inclusion(&self, place: EntryId) -> Result<Inclusion, Refusal> {
         self.journal.log.inclusion(place).map_err(|error| self.absent(&error))
     }
 
@@ -116,7 +116,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if these are no sizes that it had.
-    pub fn consistency(&self, half: Half, old: u64, new: u64) -> Result<Vec<[u8; 32]>, Refusal> {
+    pub fn consistency(&self, half: Shard, old: u64, new: u64) -> Result<Vec<[u8; 32]>, Refusal> {
         self.journal.log.consistency(half, old, new).map_err(|error| self.absent(&error))
     }
 
@@ -124,9 +124,9 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if there is no such published entry.
-    pub async fn logged(&self, place: Place) -> Result<Receipt, Refusal> {
+    pub async fn logged(&self, place: EntryId) -> Result<Receipt, Refusal> {
         let entry = self.entry(place).await?;
-        self.journal.receipt(Outcome::Logged, None, place, entry.rq)
+        self.journal.receipt(Outcome::Logged, None, place, entry.request_digest)
     }
 
     /// Whether a bearer may read entries.
@@ -141,7 +141,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`] if there is no such half.
-    pub fn published(&self, half: Half) -> Result<(Reader, u64), Refusal> {
+    pub fn published(&self, half: Shard) -> Result<(Reader, u64), Refusal> {
         self.journal.log.files(half).ok_or(Refusal::new(self.party(), Reason::NoSuchEntry))
     }
 
@@ -152,8 +152,8 @@ impl Auditing {
     pub async fn open_evidence(
         &self,
         token: Token,
-        ask: &Ask,
-        (place, part): (Place, Part),
+        ask: &RequestInfo,
+        (place, part): (EntryId, Part),
     ) -> Result<(String, Vec<[u8; 32]>), Refusal> {
         let permit = self.authorizer.admit_alone::<OpenEvidence>(token, ask).await?;
         let found = self.exhibit(ask, place).await;
@@ -168,7 +168,7 @@ impl Auditing {
     ///
     /// # Errors
     /// [`Refusal`]; what comes after the admission is closed in the log as an error.
-    pub async fn list_uses(&self, token: Token, ask: &Ask) -> Result<Vec<OwnUse>, Refusal> {
+    pub async fn list_uses(&self, token: Token, ask: &RequestInfo) -> Result<Vec<OwnUse>, Refusal> {
         let permit = self.authorizer.admit_alone::<ListUses>(token, ask).await?;
         let found = self.own_uses(&permit).await;
         self.closed(&permit, found).await
@@ -176,8 +176,8 @@ impl Auditing {
 
     async fn closed<P: For, T>(&self, permit: &Permit<P>, result: Result<T, Refusal>) -> Result<T, Refusal> {
         let closing = match &result {
-            Ok(_) => Closing::Completed,
-            Err(refusal) => Closing::Failed(refusal.reason),
+            Ok(_) => Completion::Completed,
+            Err(refusal) => Completion::Failed(refusal.reason),
         };
         self.journal
             .log
@@ -187,7 +187,7 @@ impl Auditing {
         result
     }
 
-    async fn entry(&self, place: Place) -> Result<Entry, Refusal> {
+    async fn entry(&self, place: EntryId) -> Result<Entry, Refusal> {
         let absent = || Refusal::new(self.party(), Reason::NoSuchEntry);
         let (files, size) = self.published(place.half)?;
         let read = tokio::task::spawn_blocking(move || files.entry(place.index, size)).await;
@@ -196,9 +196,9 @@ impl Auditing {
     }
 
     /// What stands behind an entry, if it is about the gallery that was asked for.
-    async fn exhibit(&self, ask: &Ask, place: Place) -> Result<Evidence, Refusal> {
+    async fn exhibit(&self, ask: &RequestInfo, place: EntryId) -> Result<Evidence, Refusal> {
         let entry = self.entry(place).await?;
-        let kept = self.store.evidence(&entry.rq).await.map_err(|error| error.at(self.party()))?;
+        let kept = self.store.evidence(&entry.request_digest).await.map_err(|error| error.at(self.party()))?;
         let behind = kept
             .into_iter()
             .find(|(gallery, evidence)| *gallery == ask.gallery && entry.commits_to(&evidence.digest()));
@@ -254,10 +254,10 @@ impl Auditing {
 /// Entries of one log whose handle is one of these. Bundles that were destroyed are passed over.
 fn collect(
     files: &Reader,
-    half: Half,
+    half: Shard,
     size: u64,
     own: &HashSet<[u8; 32]>,
-    found: &mut Vec<(Place, Vec<u8>)>,
+    found: &mut Vec<(EntryId, Vec<u8>)>,
 ) -> Result<(), TilesError> {
     for first in (0..size).step_by(usize::try_from(WIDTH).expect("256 is small")) {
         let entries = match files.entries(first, size) {
@@ -266,7 +266,7 @@ fn collect(
         };
         for (index, bytes) in (first..).zip(entries) {
             if Entry::parse(&bytes).is_ok_and(|entry| own.contains(&entry.handle)) {
-                found.push((Place { half, index }, bytes));
+                found.push((EntryId { half, index }, bytes));
             }
         }
     }

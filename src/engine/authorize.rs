@@ -26,10 +26,10 @@ use crate::clocks::Clocks;
 use crate::log::access::{LogError, Permit};
 use crate::name::RelyingParty;
 use crate::party::Party;
-use crate::peer::NoWord;
-use crate::request::{About, Ask, Method, Sample};
+use crate::peer::PeerUnavailable;
+use crate::request::{Method, RequestInfo, RequestTarget, Sample};
 use crate::seal::{Binding, Envelope, KeyId, OpenError};
-use crate::share::Summands;
+use crate::share::InputShares;
 use crate::store::Store;
 use crate::template::model::Models;
 use crate::timings::Phase;
@@ -159,7 +159,7 @@ impl Authorizer {
         &self,
         token: Token,
         believed: &'v Verifier,
-        ask: &'v Ask,
+        ask: &'v RequestInfo,
         now: u64,
     ) -> Result<Verified<'v>, Refusal> {
         token.verify(believed, ask, now).map_err(|error| {
@@ -208,7 +208,7 @@ impl Authorizer {
     async fn sealed<P: For>(
         &self,
         verified: Verified<'_>,
-        ask: &Ask,
+        ask: &RequestInfo,
         request: &Request,
         now: u64,
     ) -> Result<(Grant<P>, Vec<Sealed>), Refusal> {
@@ -242,7 +242,7 @@ impl Authorizer {
 
     /// This node's envelopes, one for each sample: of a length that the sample's model has templates for, as long as the
     /// others' two, and, unless it was `answered` and is not opened again, to a key that this node has.
-    fn well_formed(&self, ask: &Ask, request: &Request, answered: bool) -> Result<Vec<Sealed>, Refusal> {
+    fn well_formed(&self, ask: &RequestInfo, request: &Request, answered: bool) -> Result<Vec<Sealed>, Refusal> {
         let own = self.party();
         let mut sealed = Vec::with_capacity(ask.samples.len());
         for (place, (sample, sent)) in ask.samples.iter().zip(samples_of(request)).enumerate() {
@@ -299,7 +299,7 @@ impl Authorizer {
 
     /// What is left to be said where this node itself fails.
     fn gone(&self) -> Refusal {
-        NoWord::Gone(self.party()).at(self.party())
+        PeerUnavailable::Gone(self.party()).at(self.party())
     }
 
     /// Spends what the request uses up, waits until its entry is durable, and only then opens the envelopes.
@@ -311,15 +311,15 @@ impl Authorizer {
         let timed = (&*stopwatch, now);
         match granted {
             Granted::Enroll(grant, sealed) => {
-                let open = |permit, ask: &Ask| self.references(permit, ask, &sealed);
+                let open = |permit, ask: &RequestInfo| self.references(permit, ask, &sealed);
                 self.enter(ask, grant, timed, open).await
             }
             Granted::Verify(grant, sealed) => {
-                let open = |permit, ask: &Ask| self.comparison(permit, ask, &sealed);
+                let open = |permit, ask: &RequestInfo| self.comparison(permit, ask, &sealed);
                 self.enter(ask, grant, timed, open).await
             }
             Granted::Search(grant, sealed) => {
-                let open = |permit, ask: &Ask| self.query(permit, ask, &sealed);
+                let open = |permit, ask: &RequestInfo| self.query(permit, ask, &sealed);
                 self.enter(ask, grant, timed, open).await
             }
             Granted::Erase(grant) => self.enter(ask, grant, timed, |permit, _| Ok(Permitted::Erase(permit))).await,
@@ -331,10 +331,10 @@ impl Authorizer {
     /// Writes a use into the log, and then opens what came along.
     async fn enter<P: For>(
         &self,
-        ask: Ask,
+        ask: RequestInfo,
         grant: Grant<P>,
         (stopwatch, now): (&Stopwatch, u64),
-        open: impl FnOnce(Permit<P>, &Ask) -> Result<Permitted, Refusal>,
+        open: impl FnOnce(Permit<P>, &RequestInfo) -> Result<Permitted, Refusal>,
     ) -> Result<Open<Permitted>, Refusal> {
         let begin = Instant::now();
         let permit = self.journal.log.admit(grant, now).await.map_err(|error| error.at(self.party()))?;
@@ -354,7 +354,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub(super) async fn admit_alone<P: For>(&self, token: Token, ask: &Ask) -> Result<Permit<P>, Refusal> {
+    pub(super) async fn admit_alone<P: For>(&self, token: Token, ask: &RequestInfo) -> Result<Permit<P>, Refusal> {
         let now = self.clocks.now().map_err(|doubt| doubt.at(self.party()))?;
         self.counters.checked();
         let believed = self.verifier();
@@ -367,7 +367,7 @@ impl Authorizer {
     }
 
     /// The references of an enrolment, and behind the first of them this node's subject key.
-    fn references(&self, permit: Permit<Enroll>, ask: &Ask, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
+    fn references(&self, permit: Permit<Enroll>, ask: &RequestInfo, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
         let incoming = self.open_each(&permit, ask, sealed).and_then(|opened| {
             let (first, shape) = opened.first().zip(sealed.first()).ok_or(OpenError)?;
             let (_, key) = first.split_at_checked(shape.shape.components()).ok_or(OpenError)?;
@@ -380,7 +380,7 @@ impl Authorizer {
     }
 
     /// The probes of a verification, and what they are compared with.
-    fn comparison(&self, permit: Permit<Verify>, ask: &Ask, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
+    fn comparison(&self, permit: Permit<Verify>, ask: &RequestInfo, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
         let probes = self.probes(&permit, ask, sealed)?;
         let held = self.references.held(self.party(), &permit, &ask.samples)?;
         let comparison = Comparison::new(&self.models, permit.terms().decides, &ask.samples, (probes, held));
@@ -389,10 +389,10 @@ impl Authorizer {
     }
 
     /// The probes of a search, and what they must reach.
-    fn query(&self, permit: Permit<Search>, ask: &Ask, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
+    fn query(&self, permit: Permit<Search>, ask: &RequestInfo, sealed: &[Sealed]) -> Result<Permitted, Refusal> {
         let own = self.party();
         let probes = self.probes(&permit, ask, sealed)?;
-        let About::Case(case) = &ask.about else { return Err(Mixed.at(own)) };
+        let RequestTarget::Case(case) = &ask.about else { return Err(Mixed.at(own)) };
         let rate = permit.terms().decides.map(|decides| decides.fmr).ok_or_else(|| OutOfStep.at(own))?;
         // The policy granted what the table of models has.
         let bounds = search_bounds(&self.models, rate, &ask.samples, &probes);
@@ -401,7 +401,12 @@ impl Authorizer {
         Ok(Permitted::Search(permit, SearchQuery { probes, weights, threshold, most }))
     }
 
-    fn probes<P: For>(&self, permit: &Permit<P>, ask: &Ask, sealed: &[Sealed]) -> Result<Vec<Summands>, Refusal> {
+    fn probes<P: For>(
+        &self,
+        permit: &Permit<P>,
+        ask: &RequestInfo,
+        sealed: &[Sealed],
+    ) -> Result<Vec<InputShares>, Refusal> {
         let opened = self.open_each(permit, ask, sealed);
         opened.and_then(|opened| summands(&opened, sealed)).map_err(|error| error.at(self.party()))
     }
@@ -409,7 +414,7 @@ impl Authorizer {
     fn open_each<P: For>(
         &self,
         permit: &Permit<P>,
-        ask: &Ask,
+        ask: &RequestInfo,
         sealed: &[Sealed],
     ) -> Result<Vec<Zeroizing<Box<[u8]>>>, OpenError> {
         let open = |(sample, sealed): (&Sample, &Sealed)| {
@@ -435,10 +440,10 @@ impl Authorizer {
 }
 
 /// Two summands of half a byte for each component, at the beginning of each plaintext.
-fn summands(opened: &[Zeroizing<Box<[u8]>>], sealed: &[Sealed]) -> Result<Vec<Summands>, OpenError> {
+fn summands(opened: &[Zeroizing<Box<[u8]>>], sealed: &[Sealed]) -> Result<Vec<InputShares>, OpenError> {
     let one = |(plaintext, sealed): (&Zeroizing<Box<[u8]>>, &Sealed)| {
         let (both, _) = plaintext.split_at_checked(sealed.shape.components()).ok_or(OpenError)?;
-        Summands::from_envelope(sealed.shape, Zeroizing::new(both.to_vec())).map_err(|_| OpenError)
+        InputShares::from_envelope(sealed.shape, Zeroizing::new(both.to_vec())).map_err(|_| OpenError)
     };
     opened.iter().zip(sealed).map(one).collect()
 }

@@ -31,8 +31,8 @@ use crate::log::ledger::Position;
 use crate::log::receipt::Outcome;
 use crate::name::GalleryName;
 use crate::party::Party;
-use crate::peer::{NoWord, Note};
-use crate::request::{About, Ask};
+use crate::peer::{BatchMessage, PeerUnavailable};
+use crate::request::{RequestInfo, RequestTarget};
 use crate::store::{Change, ChangeId, Decision, Effect, Found, Stand, Store, StoreError};
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -50,18 +50,20 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// The change that an admitted erasure or lock is.
-    pub(super) fn of(permitted: &Permitted, ask: &Ask) -> Self {
+    pub(super) fn of(permitted: &Permitted, ask: &RequestInfo) -> Self {
         let gallery = ask.gallery.clone();
         let (outcome, change) = match (permitted, &ask.about) {
-            (Permitted::Erase(_), About::Subject(subject)) => {
+            (Permitted::Erase(_), RequestTarget::Subject(subject)) => {
                 (Outcome::Erased, Change::Erase(gallery, subject.clone()))
             }
-            (Permitted::Lock(_), About::Subject(subject)) => (Outcome::Locked, Change::Lock(gallery, subject.clone())),
-            (Permitted::Unlock(_), About::Subject(subject)) => {
+            (Permitted::Lock(_), RequestTarget::Subject(subject)) => {
+                (Outcome::Locked, Change::Lock(gallery, subject.clone()))
+            }
+            (Permitted::Unlock(_), RequestTarget::Subject(subject)) => {
                 (Outcome::Unlocked, Change::Unlock(gallery, subject.clone()))
             }
             (Permitted::Enroll(..) | Permitted::Verify(..) | Permitted::Search(..), _)
-            | (_, About::Case(_) | About::Evidence(_) | About::Matched(..)) => {
+            | (_, RequestTarget::Case(_) | RequestTarget::Evidence(_) | RequestTarget::Matched(..)) => {
                 unreachable!("a batch is of one kind, and these kinds take another way")
             }
         };
@@ -164,7 +166,7 @@ impl Changes {
     /// Writes one change down; what cannot be made ends here.
     async fn stage(&self, batch: &Batch, open: Open<Prepared>) -> Result<Open<Staged>, Refusal> {
         let (open, Prepared { outcome, change: what }) = open.split();
-        let change = ChangeId::of(&open.ask.transcript(), &batch.id);
+        let change = ChangeId::of(&open.ask.request_digest(), &batch.id);
         let outcome = match self.store.prepare(change, &what, batch.least).await {
             Ok(Found::Record) => outcome,
             Ok(Found::Nobody) => Outcome::HadNone,
@@ -178,7 +180,7 @@ impl Changes {
     /// The leader's side: votes, decision, word to both.
     async fn lead(&self, batch: &mut Batch, places: &mut Places) -> Result<(), Refusal> {
         for (helper, other) in HELPERS {
-            let vote = batch.mail.take((helper, Some(other)), self.patience, Note::vote);
+            let vote = batch.mail.take((helper, Some(other)), self.patience, BatchMessage::vote);
             // No vote is a vote against.
             decide(places, &vote.await.unwrap_or_default());
         }
@@ -222,9 +224,9 @@ impl Changes {
         let vote = wire::Vote { batch: batch.id.to_vec(), prepared };
         leader.say(Kind::Vote(vote)).await.map_err(|no_word| Undone::InDoubt(no_word.at(own)))?;
         // Of the leader alone: whether the other helper is there is for the leader to know.
-        let decision = batch.mail.take((Party::LEADER, None), self.patience * 2, Note::decision).await;
+        let decision = batch.mail.take((Party::LEADER, None), self.patience * 2, BatchMessage::decision).await;
         let in_doubt = |error: StoreError| Undone::InDoubt(error.at(own));
-        if let Err(left @ NoWord::Left(_)) = decision {
+        if let Err(left @ PeerUnavailable::Left(_)) = decision {
             // It ended the batch before it could decide, and never will.
             decide(places, &[]);
             self.conclude_all(places, batch.now).await.map_err(in_doubt)?;
@@ -232,7 +234,7 @@ impl Changes {
         }
         let decision = decision.map_err(|no_word| Undone::InDoubt(no_word.at(own)))?;
         if decision.len() != places.len() {
-            return Err(Undone::InDoubt(NoWord::Gone(Party::LEADER).at(own)));
+            return Err(Undone::InDoubt(PeerUnavailable::Gone(Party::LEADER).at(own)));
         }
         decide(places, &decision);
         self.conclude_all(places, batch.now).await.map_err(in_doubt)

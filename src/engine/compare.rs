@@ -3,24 +3,24 @@
 
 use crate::gallery::Copied;
 use crate::name::Modality;
-use crate::protocol::{Against, Joint, Side, VerifyInput};
+use crate::protocol::{FusionRule, ModalityInput, ReferenceInput, VerifyInput};
 use crate::request::Sample;
-use crate::share::Summands;
+use crate::share::InputShares;
 use crate::template::Shape;
 use crate::template::model::{Fmr, Fusion, Models};
 use crate::token::Decision;
-use crate::token::purpose::Decides;
+use crate::token::purpose::DecisionRule;
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::{envelopes_of, samples_of};
 
 /// A request's probes, each with all the references that it is compared with, as they stood when the request was admitted.
 pub(super) struct Comparison {
     /// This node's two summands of each.
-    probes: Vec<Summands>,
+    probes: Vec<InputShares>,
     /// For each probe: this node's shares of the subject's references of its model.
     references: Vec<Vec<Reference>>,
     /// How the probes make one bit.
-    joint: Joint,
+    joint: FusionRule,
 }
 
 /// One reference, and what a score against it must reach.
@@ -31,9 +31,9 @@ struct Reference {
 }
 
 impl Reference {
-    fn as_input(&self) -> Against<'_> {
+    fn as_input(&self) -> ReferenceInput<'_> {
         let Self { copied: Copied { shape, words }, threshold, weight } = self;
-        Against { shape: *shape, words, threshold: *threshold, weight: *weight }
+        ReferenceInput { shape: *shape, words, threshold: *threshold, weight: *weight }
     }
 }
 
@@ -42,11 +42,11 @@ impl Comparison {
     /// has no rule for.
     pub(super) fn new(
         models: &Models,
-        decides: Option<Decides>,
+        decides: Option<DecisionRule>,
         samples: &[Sample],
-        (probes, held): (Vec<Summands>, Vec<Vec<Copied>>),
+        (probes, held): (Vec<InputShares>, Vec<Vec<Copied>>),
     ) -> Option<Self> {
-        let shapes: Vec<Shape> = probes.iter().map(Summands::shape).collect();
+        let shapes: Vec<Shape> = probes.iter().map(InputShares::shape).collect();
         let rule = Rule::of(models, decides?, samples)?;
         let references = rule.apply(samples, &shapes, held)?;
         Some(Self { probes, references, joint: rule.joint() })
@@ -56,7 +56,7 @@ impl Comparison {
     pub(super) fn as_input(&mut self) -> VerifyInput<'_> {
         let probes = std::mem::take(&mut self.probes);
         let sides = probes.into_iter().zip(&self.references);
-        let sides = sides.map(|(probe, references)| Side {
+        let sides = sides.map(|(probe, references)| ModalityInput {
             probe,
             references: references.iter().map(Reference::as_input).collect(),
         });
@@ -69,7 +69,7 @@ pub(super) fn search_bounds(
     models: &Models,
     rate: Fmr,
     samples: &[Sample],
-    probes: &[Summands],
+    probes: &[InputShares],
 ) -> Option<(Vec<u16>, i16)> {
     if let ([sample], [probe]) = (samples, probes) {
         let model = models.find(&sample.model)?;
@@ -77,7 +77,7 @@ pub(super) fn search_bounds(
     }
     let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
     let fusion = models.fusion(model(Modality::Face)?, model(Modality::Finger)?)?;
-    let weight = |(sample, probe): (&Sample, &Summands)| match sample.modality {
+    let weight = |(sample, probe): (&Sample, &InputShares)| match sample.modality {
         Modality::Face => fusion.face_weight(),
         Modality::Finger => fusion.finger_weight(probe.shape(), probe.shape()),
     };
@@ -87,14 +87,14 @@ pub(super) fn search_bounds(
 /// The policy's rule for a request, with what the table of models has for it.
 struct Rule<'a> {
     models: &'a Models,
-    decides: Decides,
+    decides: DecisionRule,
     /// Where face and finger make one score.
     fusion: Option<&'a Fusion>,
 }
 
 impl<'a> Rule<'a> {
     /// `None` for a weighted sum of models that the table has no weights for.
-    fn of(models: &'a Models, decides: Decides, samples: &[Sample]) -> Option<Self> {
+    fn of(models: &'a Models, decides: DecisionRule, samples: &[Sample]) -> Option<Self> {
         let model = |of| samples.iter().find(|sample| sample.modality == of).map(|sample| &sample.model);
         let fusion = match decides.by {
             Decision::Fused => Some(models.fusion(model(Modality::Face)?, model(Modality::Finger)?)?),
@@ -103,11 +103,11 @@ impl<'a> Rule<'a> {
         Some(Self { models, decides, fusion })
     }
 
-    fn joint(&self) -> Joint {
+    fn joint(&self) -> FusionRule {
         match (self.fusion, self.decides.by) {
-            (Some(fusion), _) => Joint::Sum(fusion.threshold(self.decides.fmr)),
-            (None, Decision::Both) => Joint::All,
-            (None, _) => Joint::Any,
+            (Some(fusion), _) => FusionRule::Sum(fusion.threshold(self.decides.fmr)),
+            (None, Decision::Both) => FusionRule::All,
+            (None, _) => FusionRule::Any,
         }
     }
 
@@ -211,11 +211,11 @@ mod tests {
         let fusion = models.fusion(&"fr512".parse().unwrap(), &"leader-rows-3".parse().unwrap()).unwrap();
         let rows = models.find(&"leader-rows-3".parse().unwrap()).unwrap();
         for (by, joint) in [
-            (Decision::Any, Joint::Any),
-            (Decision::Both, Joint::All),
-            (Decision::Fused, Joint::Sum(fusion.threshold(Fmr::E4))),
+            (Decision::Any, FusionRule::Any),
+            (Decision::Both, FusionRule::All),
+            (Decision::Fused, FusionRule::Sum(fusion.threshold(Fmr::E4))),
         ] {
-            let decides = Decides { by, fmr: Fmr::E4 };
+            let decides = DecisionRule { by, fmr: Fmr::E4 };
             let (small, large) = (Shape::set(9).unwrap(), Shape::set(40).unwrap());
             let weight = |reference| if by == Decision::Fused { fusion.finger_weight(finger, reference) } else { 1 };
             let expected_face = vec![(1250, if by == Decision::Fused { fusion.face_weight() } else { 1 })];
@@ -244,7 +244,7 @@ mod tests {
                 assert_eq!(rule.joint(), joint);
             }
         }
-        let fused = Decides { by: Decision::Fused, fmr: Fmr::E4 };
+        let fused = DecisionRule { by: Decision::Fused, fmr: Fmr::E4 };
         let unknown = samples(&[(Modality::Finger, "leader-rows-3"), (Modality::Face, "nobody")]);
         assert!(Rule::of(&models, fused, &unknown).is_none());
     }

@@ -17,7 +17,7 @@ use super::runner::{Runner, refused};
 use crate::clocks::Clocks;
 use crate::log::receipt::Found;
 use crate::party::Party;
-use crate::peer::{BatchId, Connection, NoWord, Proposed};
+use crate::peer::{BatchId, Connection, PeerUnavailable, Proposed};
 use crate::request::Method;
 use crate::wire::peer::v1 as wire;
 use crate::wire::peer::v1::frame::Kind;
@@ -85,7 +85,7 @@ impl Helper {
 
     /// Checks all at once: what is refused shares the log's next write, and nobody waits for another's.
     async fn check_all(&self, items: Vec<Item<()>>, now: u64) -> Vec<Item<Checked>> {
-        let gone = || NoWord::Gone(self.journal.party).at(self.journal.party);
+        let gone = || PeerUnavailable::Gone(self.journal.party).at(self.journal.party);
         let start = |mut item: Item<()>| {
             let (authorizer, relayed) = (Arc::clone(&self.authorizer), item.relayed.take().unwrap_or_default());
             item.and_then(|()| Ok(tokio::spawn(async move { authorizer.check(&relayed, now).await })))
@@ -118,9 +118,9 @@ impl Helper {
         let receipt = match item.state {
             Ok(open) => {
                 let (open, ended) = open.split();
-                let rq = open.ask.transcript();
+                let request_digest = open.ask.request_digest();
                 self.journal.close(open.ticket, ended.closing(), None, now).await;
-                self.journal.receipt(ended.outcome, ended.found.as_ref().map(Found::digest), open.place, rq)
+                self.journal.receipt(ended.outcome, ended.found.as_ref().map(Found::digest), open.place, request_digest)
             }
             Err(refusal) => Err(refusal),
         };

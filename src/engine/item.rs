@@ -13,11 +13,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::refusal::Refusal;
 use super::stopwatch::Stopwatch;
-use crate::log::access::{Closing, Ticket};
-use crate::log::half::Place;
+use crate::log::access::{Completion, OpenRequest};
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome, Receipt};
-use crate::request::{Ask, Progress};
+use crate::log::shard::EntryId;
+use crate::request::{Progress, RequestInfo};
 use crate::timings::Timings;
 use crate::wire::peer::v1 as wire;
 
@@ -157,11 +157,11 @@ pub(super) fn hand_out<T, O>(items: Vec<Item<T>>, outputs: Vec<O>) -> Vec<Item<(
 /// A request that stands in this node's log and is yet to be closed there, with what is done for it.
 pub(super) struct Open<W> {
     /// What was asked.
-    pub(super) ask: Ask,
+    pub(super) ask: RequestInfo,
     /// What closes it.
-    pub(super) ticket: Ticket,
+    pub(super) ticket: OpenRequest,
     /// Place of its entry in the log.
-    pub(super) place: Place,
+    pub(super) place: EntryId,
     /// What is done for it.
     pub(super) work: W,
 }
@@ -195,17 +195,17 @@ impl Ended {
     }
 
     /// How the log closes it.
-    pub(super) const fn closing(&self) -> Closing {
+    pub(super) const fn closing(&self) -> Completion {
         match self.outcome {
-            Outcome::Match => Closing::Matched,
-            Outcome::NoMatch => Closing::NotMatched,
+            Outcome::Match => Completion::Matched,
+            Outcome::NoMatch => Completion::NotMatched,
             Outcome::Searched
             | Outcome::Enrolled
             | Outcome::Erased
             | Outcome::HadNone
             | Outcome::Locked
             | Outcome::Unlocked
-            | Outcome::Logged => Closing::Completed,
+            | Outcome::Logged => Completion::Completed,
         }
     }
 }

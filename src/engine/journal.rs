@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::item::{Item, Open};
 use super::refusal::{Cause as _, Mixed, Refusal};
-use crate::log::access::{AccessLog, Closing, LogError, Ticket};
-use crate::log::half::Place;
+use crate::log::access::{AccessLog, Completion, LogError, OpenRequest};
 use crate::log::ledger::Answer;
 use crate::log::note::SigningKey;
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody};
+use crate::log::shard::EntryId;
 use crate::name::Deployment;
 use crate::party::Party;
-use crate::token::purpose::{Spends, Use};
+use crate::token::purpose::{AccessRecord, ReplayKeys};
 
 /// The node's access log, and the key that it signs receipts with.
 pub(super) struct Journal {
@@ -48,17 +48,17 @@ impl From<Refusal> for Failure {
 
 impl Journal {
     /// Closes a request. In the log's queue by the time this returns, durable with its next write.
-    pub(super) async fn close(&self, ticket: Ticket, closing: Closing, answer: Option<Answer>, now: u64) {
+    pub(super) async fn close(&self, ticket: OpenRequest, closing: Completion, answer: Option<Answer>, now: u64) {
         if let Err(error) = self.log.close_soon(ticket, closing, answer, now).await {
             tracing::error!(%error, "a request could not be closed in the log");
         }
     }
 
     /// Closes a request that came to nothing. Why, for who waits for it.
-    pub(super) async fn fail(&self, ticket: Ticket, failure: impl Into<Failure>, now: u64) -> Refusal {
+    pub(super) async fn fail(&self, ticket: OpenRequest, failure: impl Into<Failure>, now: u64) -> Refusal {
         let Failure { refusal, counts } = failure.into();
         let reason = refusal.reason;
-        let closing = if counts { Closing::Broken(reason) } else { Closing::Failed(reason) };
+        let closing = if counts { Completion::Broken(reason) } else { Completion::Failed(reason) };
         self.close(ticket, closing, None, now).await;
         refusal
     }
@@ -102,7 +102,7 @@ impl Journal {
 
     /// Writes down that a genuine token's request was refused. A log that is halted refuses the next admission anyway: nothing is lost
     /// by not hearing of it here.
-    pub(super) async fn deny(&self, (record, spends): (Use, Spends), refusal: &Refusal, now: u64) {
+    pub(super) async fn deny(&self, (record, spends): (AccessRecord, ReplayKeys), refusal: &Refusal, now: u64) {
         match self.log.deny(record, spends, refusal.reason, now).await {
             Ok(_) | Err(LogError::Replayed | LogError::Counted) => {}
             Err(error) => tracing::error!(%error, "a denial could not be logged"),
@@ -117,15 +117,15 @@ impl Journal {
         &self,
         outcome: Outcome,
         found: Option<[u8; 32]>,
-        place: Place,
-        rq: [u8; 32],
+        place: EntryId,
+        request_digest: [u8; 32],
     ) -> Result<Receipt, Refusal> {
         let inclusion = self.log.inclusion(place).map_err(|error| error.at(self.party))?;
         let body = ReceiptBody {
             party: self.party,
             outcome,
             found,
-            rq,
+            request_digest,
             index: place.index,
             leaf: inclusion.leaf,
             inclusion: inclusion.proof,

@@ -31,7 +31,7 @@ use crate::clocks::Clocks;
 use crate::log::ledger::{Answer, Position};
 use crate::log::receipt::{Found, Outcome, Receipt};
 use crate::party::Party;
-use crate::peer::{Links, NoWord, Note, Peers, RECONNECT};
+use crate::peer::{BatchMessage, Links, PeerUnavailable, Peers, RECONNECT};
 use crate::reason::Reason;
 use crate::request::{Method, Progress};
 use crate::store::StoreError;
@@ -82,7 +82,7 @@ impl Queued {
     /// # Errors
     /// [`Refusal`], with the reason and the node of whoever refused first.
     pub async fn answer(self) -> Result<Answered, Refusal> {
-        let absent = || NoWord::Gone(self.own).at(self.own);
+        let absent = || PeerUnavailable::Gone(self.own).at(self.own);
         match self.answer.await.unwrap_or_else(|_| Err(absent())) {
             Err(Refusal { answer: Some(stored), .. }) => {
                 let (receipts, found) = answer_from(&stored.0).ok_or_else(absent)?;
@@ -313,7 +313,7 @@ impl Leader {
                 Err(no_word) => lost = Some(no_word),
             }
         }
-        Err(lost.unwrap_or(NoWord::Gone(self.party())).at(self.party()))
+        Err(lost.unwrap_or(PeerUnavailable::Gone(self.party())).at(self.party()))
     }
 
     /// The right to begin a batch. While a helper is waited for that is being stopped, nobody has it for long.
@@ -322,7 +322,7 @@ impl Leader {
             return Ok(turn);
         }
         match peers.leaving() {
-            Some(party) => Err(NoWord::Leaving(party).at(self.party())),
+            Some(party) => Err(PeerUnavailable::Leaving(party).at(self.party())),
             None => Ok(self.under_way.read().await),
         }
     }
@@ -370,7 +370,7 @@ impl Leader {
         // Where nothing ran, there is nothing to wait for.
         let ran = ended.iter().any(|item| item.live().is_some());
         for (helper, other) in HELPERS.into_iter().filter(|_| ran) {
-            let outcomes = batch.mail.take((helper, Some(other)), self.limits.patience, Note::outcomes);
+            let outcomes = batch.mail.take((helper, Some(other)), self.limits.patience, BatchMessage::outcomes);
             theirs.push((helper, outcomes.await));
         }
         let mut answers = Vec::with_capacity(ended.len());
@@ -385,7 +385,7 @@ impl Leader {
     async fn answer(
         &self,
         open: Open<Ended>,
-        helpers: Vec<(Party, Result<&wire::Ending, NoWord>)>,
+        helpers: Vec<(Party, Result<&wire::Ending, PeerUnavailable>)>,
         now: u64,
     ) -> Result<Answered, Refusal> {
         let (open, ended) = open.split();
@@ -401,10 +401,10 @@ impl Leader {
         &self,
         open: &Open<()>,
         Ended { outcome, found }: &Ended,
-        helpers: Vec<(Party, Result<&wire::Ending, NoWord>)>,
+        helpers: Vec<(Party, Result<&wire::Ending, PeerUnavailable>)>,
     ) -> Result<(Outcome, [Receipt; 3]), Refusal> {
         let digest = found.as_ref().map(Found::digest);
-        let mut receipts = vec![self.journal.receipt(*outcome, digest, open.place, open.ask.transcript())?];
+        let mut receipts = vec![self.journal.receipt(*outcome, digest, open.place, open.ask.request_digest())?];
         for (party, ending) in helpers {
             let ending = ending.map_err(|no_word| no_word.at(self.party()))?;
             let absent = || Refusal::from_peer(party, &ending.failure);
@@ -415,7 +415,8 @@ impl Leader {
             }
             receipts.push(receipt);
         }
-        let receipts = <[Receipt; 3]>::try_from(receipts).map_err(|_| NoWord::Gone(self.party()).at(self.party()))?;
+        let receipts =
+            <[Receipt; 3]>::try_from(receipts).map_err(|_| PeerUnavailable::Gone(self.party()).at(self.party()))?;
         // Whoever was to be erased was swept at each node meanwhile.
         let said = Outcome::of_all(outcomes(&receipts)).ok_or_else(|| StoreError::SubjectUnknown.at(self.party()))?;
         Ok((said, receipts))
@@ -446,9 +447,12 @@ impl Leader {
     }
 }
 
-fn ending(endings: &Result<Vec<wire::Ending>, NoWord>, place: usize) -> Result<&wire::Ending, NoWord> {
+fn ending(
+    endings: &Result<Vec<wire::Ending>, PeerUnavailable>,
+    place: usize,
+) -> Result<&wire::Ending, PeerUnavailable> {
     match endings {
-        Ok(endings) => endings.get(place).ok_or(NoWord::Gone(Party::LEADER)),
+        Ok(endings) => endings.get(place).ok_or(PeerUnavailable::Gone(Party::LEADER)),
         Err(no_word) => Err(*no_word),
     }
 }

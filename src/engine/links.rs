@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::refusal::{Cause as _, OutOfStep, Refusal, distrusted};
 use crate::party::Party;
-use crate::peer::{NoWord, Peers};
+use crate::peer::{PeerUnavailable, Peers};
 use crate::protocol::ProtocolError;
 use crate::wire::peer::v1 as wire;
 
@@ -31,7 +31,7 @@ impl NodeLinks {
     /// # Errors
     /// [`Refusal`] if the node has ended.
     pub(super) fn peers(&self) -> Result<Arc<Peers>, Refusal> {
-        self.linked().ok_or_else(|| NoWord::Gone(self.own).at(self.own))
+        self.linked().ok_or_else(|| PeerUnavailable::Gone(self.own).at(self.own))
     }
 
     /// A run broke: why what ran in it ends. After too many, that the peer who broke them is not served with any more.

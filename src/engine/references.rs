@@ -3,12 +3,12 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::refusal::{Cause as _, OutOfStep, ReferenceMissing, Refusal};
-use crate::gallery::{Copied, Galleries, GalleryError, Roll};
+use crate::gallery::{Copied, Galleries, GalleryError, GallerySnapshot};
 use crate::log::access::Permit;
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Sample};
+use crate::request::{RequestInfo, Sample};
 use crate::store::{Record, Store, StoreError};
 use crate::template::Shape;
 use crate::token::purpose::Verify;
@@ -88,7 +88,7 @@ impl References {
     }
 
     /// Pairs of rows that a request would compare, and its own rows, whose lengths are checked: by what is in the gallery now.
-    pub(super) fn lanes(&self, ask: &Ask, shapes: impl Iterator<Item = Shape>) -> usize {
+    pub(super) fn lanes(&self, ask: &RequestInfo, shapes: impl Iterator<Item = Shape>) -> usize {
         let galleries = self.read();
         let position = ask.subject().and_then(|subject| galleries.position(&ask.gallery, subject));
         let lanes = |(sample, shape): (&Sample, Shape)| {
@@ -100,7 +100,7 @@ impl References {
     }
 
     /// Who is enrolled in a gallery with all of these models, and not expired at a moment in unix seconds.
-    pub(super) fn roll(&self, gallery: &GalleryName, models: &[&ModelId], moment: u64) -> Roll {
+    pub(super) fn roll(&self, gallery: &GalleryName, models: &[&ModelId], moment: u64) -> GallerySnapshot {
         self.read().roll(gallery, models, moment)
     }
 }

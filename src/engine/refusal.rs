@@ -9,7 +9,7 @@ use crate::log::ledger::Answer;
 use crate::log::outcome::NotAdmitted;
 use crate::log::trouble::Trouble;
 use crate::party::Party;
-use crate::peer::{Check, NoWord, Parted};
+use crate::peer::{Check, Parted, PeerUnavailable};
 use crate::protocol::{Invalid, ProtocolError};
 use crate::reason::Reason;
 use crate::seal::OpenError;
@@ -171,7 +171,7 @@ impl Cause for Invalid {
     }
 }
 
-impl Cause for NoWord {
+impl Cause for PeerUnavailable {
     fn at(self, node: Party) -> Refusal {
         let (reason, peer, check) = match self {
             Self::Leaving(peer) => return stopping(peer),
@@ -201,7 +201,7 @@ impl Cause for Doubt {
     fn at(self, node: Party) -> Refusal {
         match self {
             // Nothing is known of its clock since nothing is heard of it.
-            Self::Unheard(peer) => NoWord::Gone(peer).at(node),
+            Self::Unheard(peer) => PeerUnavailable::Gone(peer).at(node),
             Self::Behind { .. } | Self::Leapt { .. } | Self::Apart { .. } => {
                 Refusal::new(self.whose(node), Reason::ClockInDoubt)
             }

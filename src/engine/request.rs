@@ -10,11 +10,13 @@ use super::turns::Whom;
 use crate::log::access::Permit;
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId, RelyingParty};
-use crate::request::{Ask, Method};
+use crate::request::{Method, RequestInfo};
 use crate::seal::Envelope;
-use crate::share::Summands;
+use crate::share::InputShares;
 use crate::template::Shape;
-use crate::token::purpose::{Enroll, Erase, Grant, Lock, Search, Spends, SpentEnvelope, Unlock, Use, Verify};
+use crate::token::purpose::{
+    AccessRecord, Enroll, Erase, Grant, Lock, ReplayKeys, Search, SpentEnvelope, Unlock, Verify,
+};
 
 /// Bytes of the key that an enrolment brings for the subject's handles in this node's log, behind the summands of its first
 /// sample.
@@ -23,7 +25,7 @@ pub(super) const SUBJECT_KEY: usize = 32;
 /// A request that this node would help with, were it in the log.
 pub(super) struct Checked {
     /// What is asked.
-    pub(super) ask: Ask,
+    pub(super) ask: RequestInfo,
     /// What is granted.
     pub(super) granted: Granted,
     /// What it costs the links.
@@ -50,7 +52,7 @@ pub(super) enum Granted {
 
 impl Granted {
     /// What it uses up, and what the log will say.
-    pub(super) const fn uses(&self) -> (&Spends, &Use) {
+    pub(super) const fn uses(&self) -> (&ReplayKeys, &AccessRecord) {
         match self {
             Self::Enroll(grant, _) => (grant.spends(), grant.record()),
             Self::Verify(grant, _) => (grant.spends(), grant.record()),
@@ -149,7 +151,7 @@ impl Sealed {
 /// References on their way in.
 pub(super) struct Incoming {
     /// This node's two summands of each, in the order of the request's samples.
-    pub(super) summands: Vec<Summands>,
+    pub(super) summands: Vec<InputShares>,
     /// This node's key for the subject's handles in its log. It stays where it is when what holds it moves, and leaves no copy behind.
     pub(super) subject_key: Box<Zeroizing<[u8; SUBJECT_KEY]>>,
 }
@@ -157,7 +159,7 @@ pub(super) struct Incoming {
 /// Whom an admitted search looks for.
 pub(super) struct SearchQuery {
     /// This node's two summands of each sample.
-    pub(super) probes: Vec<Summands>,
+    pub(super) probes: Vec<InputShares>,
     /// What each sample's dot is multiplied with.
     pub(super) weights: Vec<u16>,
     /// What the sum must reach.

@@ -3,7 +3,7 @@
 //! ```text
 //! Open<Permitted> --Ready, to and from both--> agreed: admitted at all three, session id from all three
 //!                                                 |
-//!   Verify: intake, dots, compare, join, open one bit;  Search: search.rs;  Enroll: intake;  Erase, Lock, Unlock: nothing
+//!   Verify: input check, dots, compare, join, open one bit;  Search: search.rs;  Enroll: input check;  Erase, Lock, Unlock: nothing
 //!                      |                                     |                                  |
 //!                      v                                     v                         two-phase change (changes.rs)
 //!                 Open<Ended>  <-----------------------------+----------------------------------+
@@ -31,11 +31,11 @@ use crate::log::ledger::Position;
 use crate::log::receipt::Outcome;
 use crate::net::SessionId;
 use crate::party::Party;
-use crate::peer::{BatchId, NoWord, Note};
+use crate::peer::{BatchId, BatchMessage, PeerUnavailable};
 use crate::protocol::{self, Invalid, Mark, ProtocolError};
 use crate::reason::Reason;
 use crate::request::Method;
-use crate::share::{PointShare, Summands};
+use crate::share::{InputShares, PointShare};
 use crate::store::{Change, Enrolment, Reference, StoreError};
 use crate::timings::Phase;
 use crate::token::purpose::Enroll;
@@ -153,12 +153,12 @@ impl Runner {
         }
         batch.least = ready.iter().map(|ready| ready.now).fold(batch.now, u64::min);
         let moment = ready.iter().map(|ready| ready.now).fold(batch.now, u64::max);
-        let places: Vec<_> = agreed.iter().map(|item| item.live().map(|open| open.ask.transcript())).collect();
+        let places: Vec<_> = agreed.iter().map(|item| item.live().map(|open| open.ask.request_digest())).collect();
         Ok((Agreement { session: session_id(&batch.id, &ready, &places), moment }, agreed))
     }
 
     /// All three parties' words, in the order A, B, C.
-    async fn hear(&self, batch: &mut Batch, verdicts: Vec<wire::Verdict>) -> Result<[wire::Ready; 3], NoWord> {
+    async fn hear(&self, batch: &mut Batch, verdicts: Vec<wire::Verdict>) -> Result<[wire::Ready; 3], PeerUnavailable> {
         let nonce = draw::<16>().to_vec();
         let count = verdicts.len();
         let own = wire::Ready { batch: batch.id.to_vec(), nonce, verdicts, now: batch.now };
@@ -166,9 +166,9 @@ impl Runner {
         batch.links.say(Kind::Ready(own.clone()), self.patience).await?;
         let mut all = [own.clone(), own.clone(), own];
         for (party, other) in [(next, prev), (prev, next)] {
-            let ready = batch.mail.take((party, Some(other)), self.patience, Note::ready).await?;
+            let ready = batch.mail.take((party, Some(other)), self.patience, BatchMessage::ready).await?;
             if ready.verdicts.len() != count || ready.nonce.len() != 16 {
-                return Err(NoWord::Gone(party));
+                return Err(PeerUnavailable::Gone(party));
             }
             all[party.index()] = ready;
         }
@@ -251,7 +251,7 @@ impl Runner {
             let Incoming { summands, subject_key } = incoming;
             (open.with((permit, subject_key)), summands)
         });
-        let taken = match self.intake(batch, session, inputs).await {
+        let taken = match self.check_inputs(batch, session, inputs).await {
             Ok(taken) => taken,
             Err(error) => return self.journal.fail_all(items, self.links.broken(&error), batch.now).await,
         };
@@ -271,11 +271,11 @@ impl Runner {
         prepared
     }
 
-    async fn intake(
+    async fn check_inputs(
         &self,
         batch: &Batch,
         session: SessionId,
-        inputs: Vec<Vec<Summands>>,
+        inputs: Vec<Vec<InputShares>>,
     ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
         if inputs.is_empty() {
             return Ok(Vec::new());
@@ -323,7 +323,7 @@ fn verdict(item: &Item<Open<Permitted>>) -> wire::Verdict {
         Ok(Open { ask, work, .. }) => wire::Verdict {
             refusal: String::new(),
             position: work.position().unwrap_or(item.given).0,
-            request: ask.transcript().to_vec(),
+            request: ask.request_digest().to_vec(),
             retry_after_ms: 0,
             absent: ask.method == Method::Erase && work.position().is_none(),
         },

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use crate::gallery::{Gallery, ROWS, Roll};
+use crate::gallery::{Gallery, GallerySnapshot, ROWS};
 use crate::log::ledger::Position;
 use crate::protocol::dot::scan_many;
 use crate::share::Weighted;
@@ -21,7 +21,7 @@ pub(super) struct Probe {
 
 /// What is scanned, and for whom. It holds the rows as they stood when the roll was called: no change of a gallery reaches it.
 pub(super) struct Scan {
-    pub(super) roll: Roll,
+    pub(super) roll: GallerySnapshot,
     pub(super) probes: Vec<Probe>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! the latest of the three clocks --> who stands here then --Roll, to and from both--> the same people, or who must catch up
-//! probes: intake, lengths        --> weighted shares; what is no template is refused at once
+//! probes: input check, lengths        --> weighted shares; what is no template is refused at once
 //! unit after unit: scanned on a thread of its own, while the one before it is compared --> one opened bit of each lane
 //! who matches and stands here, unlocked --Eligible, to and from both--> who does so at all three --logged--> named
 //! ```
@@ -30,16 +30,16 @@ use super::refusal::{Cancelled, Cause, OutOfStep, Refusal};
 use super::request::{Permitted, SearchQuery};
 use super::scan::{Probe, Scan};
 use super::scanner::Scanner;
-use crate::gallery::{ROWS, Roll};
+use crate::gallery::{GallerySnapshot, ROWS};
 use crate::log::access::Permit;
 use crate::log::ledger::Position;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::ModelId;
 use crate::net::{Cause as Over, Lost, SessionId, Step};
 use crate::party::Party;
-use crate::peer::Note;
+use crate::peer::BatchMessage;
 use crate::protocol::{self, Invalid, ProtocolError, Session};
-use crate::request::{Ask, Progress};
+use crate::request::{Progress, RequestInfo};
 use crate::share::PointShare;
 use crate::store::{Candidate, Store};
 use crate::token::purpose::Search;
@@ -92,7 +92,7 @@ impl Hits {
     }
 }
 
-/// Summands of scores, on their way from the thread that scans.
+/// Additive shares of scores, on their way from the thread that scans.
 type Scanned = oneshot::Receiver<Zeroizing<Vec<u16>>>;
 
 /// Searches the references of a gallery, on threads of its own.
@@ -146,7 +146,7 @@ impl Searcher {
         self: &Arc<Self>,
         batch: &mut Batch,
         session: SessionId,
-        (moment, ask): (u64, &Ask),
+        (moment, ask): (u64, &RequestInfo),
         (items, queries): (&mut Vec<Item<Open<Entered>>>, Vec<SearchQuery>),
     ) -> Result<Vec<Hits>, Refusal> {
         let own = self.own();
@@ -206,14 +206,19 @@ impl Searcher {
     }
 
     /// Whom all three nodes search, at this moment.
-    async fn agreed_roll(self: &Arc<Self>, batch: &mut Batch, ask: &Ask, moment: u64) -> Result<Roll, Refusal> {
+    async fn agreed_roll(
+        self: &Arc<Self>,
+        batch: &mut Batch,
+        ask: &RequestInfo,
+        moment: u64,
+    ) -> Result<GallerySnapshot, Refusal> {
         let roll = self.call_roll(ask, moment).await?;
         self.same_roll(batch, &roll).await?;
         Ok(roll)
     }
 
     /// Whom this node would search, at this moment.
-    async fn call_roll(self: &Arc<Self>, ask: &Ask, moment: u64) -> Result<Roll, Refusal> {
+    async fn call_roll(self: &Arc<Self>, ask: &RequestInfo, moment: u64) -> Result<GallerySnapshot, Refusal> {
         let (references, gallery) = (self.references.clone(), ask.gallery.clone());
         let models: Vec<ModelId> = ask.samples.iter().map(|sample| sample.model.clone()).collect();
         let called = self.scanner.run(move || {
@@ -230,14 +235,14 @@ impl Searcher {
     }
 
     /// Whether all three nodes would search the same people; if not, who must catch up.
-    async fn same_roll(&self, batch: &mut Batch, roll: &Roll) -> Result<(), Refusal> {
+    async fn same_roll(&self, batch: &mut Batch, roll: &GallerySnapshot) -> Result<(), Refusal> {
         let own = self.own();
         let lanes = roll.lanes() as u64;
         let mine = wire::Roll { batch: batch.id.to_vec(), lanes, digest: roll.digest().to_vec() };
         let patience = self.patience;
         batch.links.say(Kind::Roll(mine.clone()), patience).await.map_err(|no_word| no_word.at(own))?;
-        let next = batch.mail.take((own.next(), Some(own.prev())), patience, Note::roll).await;
-        let prev = batch.mail.take((own.prev(), Some(own.next())), patience, Note::roll).await;
+        let next = batch.mail.take((own.next(), Some(own.prev())), patience, BatchMessage::roll).await;
+        let prev = batch.mail.take((own.prev(), Some(own.next())), patience, BatchMessage::roll).await;
         let (next, prev) = (next.map_err(|no_word| no_word.at(own))?, prev.map_err(|no_word| no_word.at(own))?);
         match (next == mine, prev == mine, next == prev) {
             (true, true, _) => Ok(()),
@@ -367,7 +372,7 @@ impl Searcher {
         let said = wire::Eligible { batch: batch.id.to_vec(), searches: mine.iter().map(positions).collect() };
         batch.links.say(Kind::Eligible(said), self.patience).await.map_err(|no_word| no_word.at(own))?;
         for (party, other) in [(own.next(), own.prev()), (own.prev(), own.next())] {
-            let theirs = batch.mail.take((party, Some(other)), self.patience, Note::eligible).await;
+            let theirs = batch.mail.take((party, Some(other)), self.patience, BatchMessage::eligible).await;
             let theirs = theirs.map_err(|no_word| no_word.at(own))?;
             if theirs.len() != mine.len() {
                 return Err(OutOfStep.at(party));

@@ -20,7 +20,8 @@ pub fn unit(model: &Model) -> Unit {
     }
 }
 
-/// The level of what [`Template::score_vartime`](crate::template::Template::score_vartime) gave for a probe and a reference of these shapes.
+/// The level of what [`Template::score_vartime`](crate::template::Template::score_vartime) gave for a probe and a reference of these
+/// shapes.
 ///
 /// * Of vectors the dot itself.
 /// * Of sets the score in steps of 1e-5, rounded up: a count is above `T sqrt(n'_P n'_R)`, for a T of whole steps, exactly when its

@@ -14,7 +14,7 @@ use super::samples::Samples;
 use super::scores::{Scores, Unit};
 use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
-use crate::protocol::Joint;
+use crate::protocol::FusionRule;
 use crate::template::model::{Encoding, Fmr, Fusion, Model};
 use crate::template::{Shape, Template};
 
@@ -77,7 +77,7 @@ impl<'a> Chimeras<'a> {
                 let weights = [fusion.face_weight(), fusion.finger_weight(probe.shape(), reference.shape())];
                 Match { probe, reference, threshold, weight: weights[part] }
             };
-            let joint = [Joint::Any, Joint::All, Joint::Sum(fusion.threshold(rate))][turn % 3];
+            let joint = [FusionRule::Any, FusionRule::All, FusionRule::Sum(fusion.threshold(rate))][turn % 3];
             Comparison { sides: vec![side(0), side(1)], joint }
         };
         pairs.iter().enumerate().map(comparison).collect()

@@ -13,7 +13,7 @@ use super::search::{Searches, levels};
 use super::shared::{Comparison, Match};
 use super::thresholds::Threshold;
 use super::wolves::{Labelled, Wolves};
-use crate::protocol::Joint;
+use crate::protocol::FusionRule;
 use crate::template::Template;
 use crate::template::model::{Encoding, Fmr, Fusion, Model};
 
@@ -69,7 +69,7 @@ impl Samples {
         let comparison = |(&(reference, probe), rate): (&(usize, usize), Fmr)| {
             let [probe, reference] = [probe, reference].map(|place| &self.list[place].template);
             let threshold = self.model.threshold(rate, probe.shape(), reference.shape());
-            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: Joint::Any }
+            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: FusionRule::Any }
         };
         pairs.iter().zip(rates).map(comparison).collect()
     }

@@ -1,8 +1,8 @@
 //! Three parties in one process: what the nodes would open for a pair, for an evaluation to hold against the plain path.
 //!
 //! ```text
-//! references --split--> three times Summands --enrol_intake--> PointShares --+
-//! probes -----split--> three times Summands ---------------------verify------+--> three times the same bit
+//! references --split--> three times InputShares --enrol_intake--> PointShares --+
+//! probes -----split--> three times InputShares ---------------------verify------+--> three times the same bit
 //! ```
 //!
 //! Shares, shared randomness, tags and messages are the nodes' own; the handshakes and the network are not there. The masks come
@@ -18,9 +18,11 @@ use super::parallel;
 use super::report::Shared;
 use crate::net::{Pipe, SessionId};
 use crate::party::Party;
-use crate::protocol::{Against, Invalid, Joint, ProtocolError, Session, Side, VerifyInput, enrol_intake, verify};
+use crate::protocol::{
+    FusionRule, Invalid, ModalityInput, ProtocolError, ReferenceInput, Session, VerifyInput, enrol_intake, verify,
+};
 use crate::prss::{Epoch, PairSeed, PrssError};
-use crate::share::{Masks, PointShare, ShapeError, Summands, split};
+use crate::share::{InputShares, Masks, PointShare, ShapeError, split};
 use crate::template::Template;
 
 /// How long a party waits for another: they share a thread.
@@ -92,7 +94,7 @@ pub struct Comparison<'a> {
     /// One for each modality.
     pub sides: Vec<Match<'a>>,
     /// How they make one bit.
-    pub joint: Joint,
+    pub joint: FusionRule,
 }
 
 impl Comparison<'_> {
@@ -101,9 +103,9 @@ impl Comparison<'_> {
     pub fn plain(&self) -> bool {
         let mut matches = self.sides.iter().map(|side| side.probe.matches_vartime(side.reference, side.threshold));
         match self.joint {
-            Joint::Any => matches.any(|matched| matched),
-            Joint::All => matches.all(|matched| matched),
-            Joint::Sum(threshold) => {
+            FusionRule::Any => matches.any(|matched| matched),
+            FusionRule::All => matches.all(|matched| matched),
+            FusionRule::Sum(threshold) => {
                 let score = |side: &Match<'_>| i32::from(side.weight) * side.probe.score_vartime(side.reference);
                 self.sides.iter().map(score).sum::<i32>() >= i32::from(threshold)
             }
@@ -209,7 +211,7 @@ impl Trio {
         &mut self,
         batch: &[Comparison<'a>],
         of: impl Fn(&Match<'a>) -> &'a Template,
-    ) -> Result<[Vec<Vec<Summands>>; 3], ShapeError> {
+    ) -> Result<[Vec<Vec<InputShares>>; 3], ShapeError> {
         let mut lists = [(); 3].map(|()| Vec::with_capacity(batch.len()));
         for comparison in batch {
             let mut sides = [(); 3].map(|()| Vec::with_capacity(comparison.sides.len()));
@@ -236,13 +238,16 @@ impl Trio {
 /// One party's view of a batch.
 fn inputs<'a>(
     batch: &[Comparison<'_>],
-    probes: Vec<Vec<Summands>>,
+    probes: Vec<Vec<InputShares>>,
     points: &'a [Vec<PointShare>],
 ) -> Vec<VerifyInput<'a>> {
     let requests = batch.iter().zip(probes).zip(points).map(|((comparison, probes), points)| {
         let sides = comparison.sides.iter().zip(probes).zip(points).map(|((side, probe), point)| {
             let Match { threshold, weight, .. } = *side;
-            Side { probe, references: vec![Against { shape: point.shape(), words: point.words(), threshold, weight }] }
+            ModalityInput {
+                probe,
+                references: vec![ReferenceInput { shape: point.shape(), words: point.words(), threshold, weight }],
+            }
         });
         VerifyInput { sides: sides.collect(), joint: comparison.joint }
     });
@@ -291,10 +296,10 @@ mod tests {
             threshold,
             weight: 1,
         };
-        let one = |probe, reference| Comparison { sides: vec![side(probe, reference)], joint: Joint::Any };
+        let one = |probe, reference| Comparison { sides: vec![side(probe, reference)], joint: FusionRule::Any };
         let mut comparisons: Vec<Comparison<'_>> =
             (0..38).flat_map(|place| [one(place, place + 1 + place % 2), one(place, place + 2)]).collect();
-        for (place, joint) in [Joint::Any, Joint::All].into_iter().cycle().take(30).enumerate() {
+        for (place, joint) in [FusionRule::Any, FusionRule::All].into_iter().cycle().take(30).enumerate() {
             comparisons.push(Comparison { sides: vec![side(place, place + 1), side(place, place + 2)], joint });
         }
         let plain: Vec<bool> = comparisons.iter().map(Comparison::plain).collect();

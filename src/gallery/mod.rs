@@ -1,8 +1,8 @@
 //! References in memory: this node's shares, in fixed blocks, locked there and wiped.
 //!
-//! `Store::load`, enrolments --[`Galleries::insert`]--> [`Gallery`] --`references` (1:1), [`Roll`] and `blocks` (1:N)--> dots
+//! `Store::load`, enrolments --[`Galleries::insert`]--> [`Gallery`] --`references` (1:1), [`GallerySnapshot`] and `blocks` (1:N)--> dots
 
-mod roll;
+mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +13,7 @@ use ndarray::{ArrayView2, Axis, Slice};
 use ring::digest::{SHA256, digest};
 use zeroize::{Zeroize as _, Zeroizing};
 
-pub use roll::Roll;
+pub use snapshot::GallerySnapshot;
 
 use crate::log::ledger::Position;
 use crate::name::{GalleryName, ModelId, Subject};
@@ -58,7 +58,8 @@ pub enum GalleryError {
 /// * A block is allocated whole: an array that grows leaves unwiped copies behind. One that is to be larger is copied, then wiped.
 /// * A removed row is zeros and stays empty until the node starts again, or until all are removed: an empty gallery gives its blocks
 ///   back. Zeros at all three nodes are a score of 0: no match.
-/// * A [`Roll`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block, and the
+/// * A [`GallerySnapshot`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block, and
+/// the
 ///   old one is wiped with the last roll that holds it.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`.
@@ -457,9 +458,9 @@ impl Galleries {
 
     /// Who stands in a gallery by one model, or by two, at a moment in unix seconds.
     #[must_use]
-    pub fn roll(&self, name: &GalleryName, models: &[&ModelId], now: u64) -> Roll {
+    pub fn roll(&self, name: &GalleryName, models: &[&ModelId], now: u64) -> GallerySnapshot {
         let galleries: Option<Vec<_>> = models.iter().map(|model| self.of(name, model)).collect();
-        Roll::call(&galleries.unwrap_or_default(), now)
+        GallerySnapshot::call(&galleries.unwrap_or_default(), now)
     }
 }
 

@@ -47,7 +47,7 @@ fn all_rows(gallery: &Gallery) -> Vec<Vec<u16>> {
         .collect()
 }
 
-fn positions(gallery: &Gallery, roll: &Roll) -> Vec<u64> {
+fn positions(gallery: &Gallery, roll: &GallerySnapshot) -> Vec<u64> {
     roll.rows(0).iter().map(|row| gallery.position(*row).unwrap().0).collect()
 }
 
@@ -164,7 +164,7 @@ fn a_gallery_grows_with_its_people_and_gives_all_back_with_the_last() {
     for number in [0, 63, 64, ROWS - 1, ROWS, 2 * ROWS] {
         assert_eq!(only(&gallery, number), Some(of(&vector(number))), "{number}");
     }
-    let roll = Roll::call(&[&gallery], 0);
+    let roll = GallerySnapshot::call(&[&gallery], 0);
     let blocks: Vec<_> = gallery.blocks.iter().map(Arc::downgrade).collect();
     for number in 0..=2 * ROWS {
         assert!(!gallery.is_empty() && gallery.remove(at(number)));
@@ -292,7 +292,7 @@ fn a_gallery_prints_its_shape_only() {
     insert(&mut gallery, 0, &vector(0x5aa5));
     assert_eq!(format!("{gallery:?}"), "Gallery([1 of 64, 64])");
     assert_eq!(format!("{:?}", gallery.references(at(0))), "[Copied(1x64)]");
-    assert_eq!(format!("{:?}", Roll::call(&[&gallery], 0)), "Roll([1])");
+    assert_eq!(format!("{:?}", GallerySnapshot::call(&[&gallery], 0)), "Roll([1])");
 }
 
 #[test]

@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 
 use super::stop::stopped;
 use super::{Config, NodeError, PeerConfig, keys, listen};
+use crate::audit_server::{NodeKeys, Parts, Server};
 use crate::clocks::Clocks;
 use crate::cosigning::{self, Unheard, Witness as Asked};
 use crate::engine::Authorizer;
 use crate::guests::Room;
-use crate::http::{NodeKeys, Parts, Server};
 use crate::log::access::AccessLog;
 use crate::log::cosign::{Cosigner, CosignerKey, witness_name};
 use crate::log::note::VerifierKey;
@@ -24,7 +24,7 @@ use crate::log::witness::{AddCheckpoint, Witness, WitnessError};
 use crate::party::Party;
 use crate::peer::{Cosigner as CosignsPeers, Peers};
 use crate::tls::WebTls;
-use crate::web::{Answer, Site};
+use crate::web::{Answer, HttpClient};
 
 /// How long a witness, or another node whose log is relayed, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,10 +149,10 @@ pub(super) fn witness(config: &Config) -> Result<Option<Arc<Witness>>, NodeError
     Ok(Some(Arc::new(Witness::new(cosigner, logs, &config.path(&config.data).join("witness")))))
 }
 
-pub(super) fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<Site, NodeError> {
+pub(super) fn site(config: &Config, url: &str, certificate: Option<&PathBuf>) -> Result<HttpClient, NodeError> {
     let root = certificate.map(|path| config.bytes(path)).transpose()?;
     let at = || certificate.map(|path| config.path(path)).unwrap_or_default();
-    Site::new(url, root.as_deref(), PATIENCE).map_err(|error| NodeError::Web(at(), error))
+    HttpClient::new(url, root.as_deref(), PATIENCE).map_err(|error| NodeError::Web(at(), error))
 }
 
 fn vkey(text: &str) -> Result<VerifierKey, NodeError> {

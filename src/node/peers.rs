@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Config, NodeError, audit};
 use crate::party::Party;
-use crate::web::{Answer, Site, WebError};
+use crate::web::{Answer, HttpClient, WebError};
 
 /// What a peer says.
 #[derive(Debug, Deserialize)]
@@ -75,7 +75,7 @@ pub(super) async fn ask(config: &Config) -> Result<Vec<Asked>, NodeError> {
 }
 
 /// Which of a peer's keys are not the pinned ones. One that does not say which it has is believed by its signatures alone.
-fn other(site: &Site, party: Party, (log, cosigner): (&str, &str)) -> Option<String> {
+fn other(site: &HttpClient, party: Party, (log, cosigner): (&str, &str)) -> Option<String> {
     let answer = site.get("/logs.json", None).ok().filter(|answer| answer.status == 200)?;
     let index: Index = serde_json::from_slice(&answer.body).ok()?;
     let shows = index.nodes.into_iter().find(|shows| shows.party == party)?;

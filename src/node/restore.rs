@@ -17,8 +17,8 @@ use super::{Config, Keys, NodeError, listen};
 use crate::log::access::LogError;
 use crate::log::continuity::{ContinuityError, Gap};
 use crate::log::copy::{LogCopy, of_note};
-use crate::log::half::{Half, Place};
 use crate::log::note::{NoteError, VerifierKey, log_name};
+use crate::log::shard::{EntryId, Shard};
 use crate::log::tiles::{self, TilesError};
 use crate::party::Party;
 use crate::store::{Replayed, Store, StoreError};
@@ -70,7 +70,7 @@ pub enum RestoreError {
         /// Where.
         path: PathBuf,
         /// Of which half-year.
-        half: Half,
+        half: Shard,
         /// What is wrong with them.
         source: TilesError,
     },
@@ -93,7 +93,7 @@ pub enum RestoreError {
     )]
     Missing {
         /// Of which half-year.
-        half: Half,
+        half: Shard,
         /// Entries that are there.
         own: u64,
         /// Entries that were cosigned.
@@ -134,7 +134,7 @@ pub struct Restored {
     /// When the backup was made, in unix seconds.
     pub made: u64,
     /// Entries of each half-year by now.
-    pub sizes: Vec<(Half, u64)>,
+    pub sizes: Vec<(Shard, u64)>,
     /// What published entries have added.
     pub replayed: Replayed,
     /// Peers that said what they cosigned.
@@ -210,7 +210,7 @@ async fn is_stopped(config: &Config, data: &Path) -> Result<(), RestoreError> {
     Ok(())
 }
 
-type Brought = (Vec<(Half, u64)>, Replayed, Vec<Party>);
+type Brought = (Vec<(Shard, u64)>, Replayed, Vec<Party>);
 
 /// Brings the staged copy up to all that is known of the log.
 async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &Path)) -> Result<Brought, RestoreError> {
@@ -236,7 +236,7 @@ async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &P
             if !entries.is_empty() {
                 put_files(&folder.join(half.to_string()), &stage.join("log").join(half.to_string()))?;
             }
-            found.extend((own..).zip(entries).map(|(index, entry)| (Place { half, index }, entry)));
+            found.extend((own..).zip(entries).map(|(index, entry)| (EntryId { half, index }, entry)));
         }
     }
     for (by, note) in &notes.of {
@@ -258,7 +258,7 @@ fn of_log(error: LogError, from: &Path) -> RestoreError {
 }
 
 /// What is wrong with published files, and if another key signed them, that.
-fn of_files(folder: &Path, half: Half, source: TilesError) -> RestoreError {
+fn of_files(folder: &Path, half: Shard, source: TilesError) -> RestoreError {
     if matches!(source, TilesError::Checkpoint(NoteError::Unsigned)) {
         return RestoreError::Key { by: folder.join(half.to_string()).join("checkpoint").display().to_string() };
     }

@@ -10,8 +10,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
-use super::no_word::NoWord;
 use super::step::Word;
+use super::unavailable::PeerUnavailable;
 use super::{Check, LinkError, QUEUE};
 use crate::handshake::Established;
 use crate::log::trouble::Trouble;
@@ -116,17 +116,17 @@ impl Connection {
     /// Says one thing to the peer.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] if the link is down.
-    pub async fn say(&self, kind: Kind) -> Result<(), NoWord> {
-        self.out.say(kind).await.map_err(|_| NoWord::Gone(self.peer))
+    /// [`PeerUnavailable::Gone`] if the link is down.
+    pub async fn say(&self, kind: Kind) -> Result<(), PeerUnavailable> {
+        self.out.say(kind).await.map_err(|_| PeerUnavailable::Gone(self.peer))
     }
 
     /// The same, unless the link takes nothing for too long.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] if the link is down, [`NoWord::Silent`] if it takes nothing.
-    pub(super) async fn say_within(&self, kind: Kind, patience: Duration) -> Result<(), NoWord> {
-        tokio::time::timeout(patience, self.say(kind)).await.unwrap_or(Err(NoWord::Silent(self.peer)))
+    /// [`PeerUnavailable::Gone`] if the link is down, [`PeerUnavailable::Silent`] if it takes nothing.
+    pub(super) async fn say_within(&self, kind: Kind, patience: Duration) -> Result<(), PeerUnavailable> {
+        tokio::time::timeout(patience, self.say(kind)).await.unwrap_or(Err(PeerUnavailable::Silent(self.peer)))
     }
 
     /// Says what the peer may go without, if that takes no waiting.

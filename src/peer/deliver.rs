@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connection::Connection;
 use super::step::Word;
-use super::{Check, LinkError, Note, Peers, Proposed, fitness, renewal};
+use super::{BatchMessage, Check, LinkError, Peers, Proposed, fitness, renewal};
 use crate::party::Party;
 use crate::wire::peer::v1::frame::Kind;
 use crate::wire::peer::v1::{Proposal, Third};
@@ -17,15 +17,15 @@ impl Peers {
         match kind {
             Kind::Message(message) => from.deliver(message)?,
             Kind::Proposal(proposal) if peer == Party::LEADER => self.take_proposal(from, proposal),
-            Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), Note::Ready(ready))?,
+            Kind::Ready(ready) => self.mailroom.post(peer, &ready.batch.clone(), BatchMessage::Ready(ready))?,
             Kind::Vote(vote) if self.own.party == Party::LEADER => {
-                self.mailroom.post(peer, &vote.batch.clone(), Note::Vote(vote.prepared))?;
+                self.mailroom.post(peer, &vote.batch.clone(), BatchMessage::Vote(vote.prepared))?;
             }
             Kind::Outcomes(outcomes) if self.own.party == Party::LEADER => {
-                self.mailroom.post(peer, &outcomes.batch.clone(), Note::Outcomes(outcomes.endings))?;
+                self.mailroom.post(peer, &outcomes.batch.clone(), BatchMessage::Outcomes(outcomes.endings))?;
             }
             Kind::Decision(decision) if peer == Party::LEADER => {
-                self.mailroom.post(peer, &decision.batch.clone(), Note::Decision(decision.commit))?;
+                self.mailroom.post(peer, &decision.batch.clone(), BatchMessage::Decision(decision.commit))?;
             }
             Kind::Renew(_) if peer == Party::LEADER && self.own.party == renewal::BETWEEN_HELPERS => {
                 self.renewals.ask();
@@ -47,10 +47,10 @@ impl Peers {
                 self.judge();
             }
             Kind::Node(node) => self.hear_of_node(from, node)?,
-            Kind::Left(left) => self.mailroom.post(peer, &left.batch, Note::Left)?,
-            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), Note::Roll(roll))?,
+            Kind::Left(left) => self.mailroom.post(peer, &left.batch, BatchMessage::Left)?,
+            Kind::Roll(roll) => self.mailroom.post(peer, &roll.batch.clone(), BatchMessage::Roll(roll))?,
             Kind::Eligible(eligible) => {
-                self.mailroom.post(peer, &eligible.batch.clone(), Note::Eligible(eligible.searches))?;
+                self.mailroom.post(peer, &eligible.batch.clone(), BatchMessage::Eligible(eligible.searches))?;
             }
             Kind::Cosign(asked) => self.cosign(from, asked),
             Kind::Cosigned(answer) => self.cosigned(peer, answer),

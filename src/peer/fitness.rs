@@ -1,7 +1,7 @@
 //! Whether each node can write its access log: with one that can not, nothing is begun, and callers are told which and why.
 
 use super::Peers;
-use super::no_word::NoWord;
+use super::unavailable::PeerUnavailable;
 use crate::log::trouble::Trouble;
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
@@ -22,17 +22,17 @@ impl Peers {
     }
 
     /// Whether this node can write its log.
-    pub(super) fn may_write(&self) -> Result<(), NoWord> {
+    pub(super) fn may_write(&self) -> Result<(), PeerUnavailable> {
         let trouble = *self.trouble.borrow();
-        trouble.map_or(Ok(()), |trouble| Err(NoWord::Unfit(self.own.party, trouble)))
+        trouble.map_or(Ok(()), |trouble| Err(PeerUnavailable::Unfit(self.own.party, trouble)))
     }
 
     /// Which node can not write its log, and why: this one, or a peer by its own word.
-    pub fn unwritable(&self) -> Option<NoWord> {
+    pub fn unwritable(&self) -> Option<PeerUnavailable> {
         let peers = self.remotes.iter().map(|remote| self.link(remote.party).map(drop));
         std::iter::once(self.may_write())
             .chain(peers)
-            .find_map(|may| may.err().filter(|why| matches!(why, NoWord::Unfit(..))))
+            .find_map(|may| may.err().filter(|why| matches!(why, PeerUnavailable::Unfit(..))))
     }
 }
 

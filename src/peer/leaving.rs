@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::connection::Connection;
-use super::{NoWord, Peers};
+use super::{PeerUnavailable, Peers};
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
 use wire::frame::Kind;
@@ -62,8 +62,8 @@ impl Peers {
     }
 
     /// The link, for what is yet to begin.
-    pub(super) fn staying(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
+    pub(super) fn staying(&self, party: Party) -> Result<Arc<Connection>, PeerUnavailable> {
         let link = self.link(party)?;
-        if link.is_leaving() { Err(NoWord::Leaving(party)) } else { Ok(link) }
+        if link.is_leaving() { Err(PeerUnavailable::Leaving(party)) } else { Ok(link) }
     }
 }

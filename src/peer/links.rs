@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::no_word::NoWord;
+use super::unavailable::PeerUnavailable;
 use crate::net::SessionId;
 use crate::party::Party;
 use crate::protocol::Session;
@@ -40,8 +40,8 @@ impl Links {
     /// Says one thing to both peers: to the one also where the other is gone, or takes nothing.
     ///
     /// # Errors
-    /// [`NoWord`] if one of them was not told.
-    pub async fn say(&self, kind: Kind, patience: Duration) -> Result<(), NoWord> {
+    /// [`PeerUnavailable`] if one of them was not told.
+    pub async fn say(&self, kind: Kind, patience: Duration) -> Result<(), PeerUnavailable> {
         let (next, prev) =
             tokio::join!(self.next.say_within(kind.clone(), patience), self.prev.say_within(kind, patience));
         next.and(prev)

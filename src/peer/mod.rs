@@ -20,16 +20,16 @@ mod cosign;
 mod deliver;
 mod explain;
 mod fitness;
+mod inbox;
 mod leaving;
 mod links;
 mod listener;
-mod mailroom;
-mod no_word;
 mod ready;
 mod renewal;
 mod step;
 mod told;
 mod trust;
+mod unavailable;
 mod why;
 
 use std::sync::atomic::AtomicBool;
@@ -41,12 +41,12 @@ use tokio_stream::StreamExt as _;
 
 pub use connection::Connection;
 pub use cosign::Cosigner;
+pub use inbox::{BatchMessage, Mailbox};
 pub use links::{BatchId, Links};
 pub use listener::Listener;
-pub use mailroom::{Mailbox, Note};
-pub use no_word::NoWord;
 pub use renewal::RECONNECT;
 pub use trust::{Breaks, MOST_BREAKS};
+pub use unavailable::PeerUnavailable;
 pub use why::{Behind, Check, LinkError, Parted};
 
 use crate::clocks::Clocks;
@@ -64,7 +64,7 @@ use certificates::Certificates;
 use connection::Outbound;
 use cosign::Cosigning;
 use explain::next;
-use mailroom::Mailroom;
+use inbox::BatchInbox;
 use renewal::Renewals;
 use step::Word;
 use trust::Trust;
@@ -149,7 +149,7 @@ pub struct Peers {
     remotes: [Remote; 2],
     certificates: RwLock<Certificates>,
     up: [watch::Sender<Option<Arc<Connection>>>; 3],
-    mailroom: Arc<Mailroom>,
+    mailroom: Arc<BatchInbox>,
     proposals: mpsc::Sender<Proposed>,
     settle: Arc<dyn Settle>,
     epoch: Mutex<Option<Links>>,
@@ -224,24 +224,25 @@ impl Peers {
     /// The link to a party.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while it is down, [`NoWord::Silent`] while nothing at all is heard on it, [`NoWord::Unfit`] while the party can
-    /// not write its log, [`NoWord::Distrusted`] if that stays so.
-    pub fn link(&self, party: Party) -> Result<Arc<Connection>, NoWord> {
+    /// [`PeerUnavailable::Gone`] while it is down, [`PeerUnavailable::Silent`] while nothing at all is heard on it,
+    /// [`PeerUnavailable::Unfit`] while the party can not write its log, [`PeerUnavailable::Distrusted`] if that stays so.
+    pub fn link(&self, party: Party) -> Result<Arc<Connection>, PeerUnavailable> {
         if !self.trust.is_trusted(party) {
-            return Err(NoWord::Distrusted(party));
+            return Err(PeerUnavailable::Distrusted(party));
         }
-        let link = self.up[party.index()].borrow().clone().ok_or(NoWord::Gone(party))?;
+        let link = self.up[party.index()].borrow().clone().ok_or(PeerUnavailable::Gone(party))?;
         if self.is_silent(&link) {
-            return Err(NoWord::Silent(party));
+            return Err(PeerUnavailable::Silent(party));
         }
-        link.trouble().map_or(Ok(link), |trouble| Err(NoWord::Unfit(party, trouble)))
+        link.trouble().map_or(Ok(link), |trouble| Err(PeerUnavailable::Unfit(party, trouble)))
     }
 
     /// Both links as they are now, with the randomness that belongs to them, for one run.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while one is down, [`NoWord::Leaving`] if it will be in a moment, [`NoWord::Distrusted`] if that stays so.
-    pub fn links(&self) -> Result<Links, NoWord> {
+    /// [`PeerUnavailable::Gone`] while one is down, [`PeerUnavailable::Leaving`] if it will be in a moment, [`PeerUnavailable::Distrusted`]
+    /// if that stays so.
+    pub fn links(&self) -> Result<Links, PeerUnavailable> {
         self.may_write()?;
         let (next, prev) = (self.staying(self.own.party.next())?, self.staying(self.own.party.prev())?);
         let mut epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,11 +276,11 @@ impl Peers {
 
     /// A mailbox for the notes of one batch that runs over these links.
     pub fn mailbox(&self, batch: BatchId, links: &Links) -> Mailbox {
-        let mut mailbox = Mailroom::open(&self.mailroom, batch);
+        let mut mailbox = BatchInbox::open(&self.mailroom, batch);
         for link in [&links.next, &links.prev] {
             // It may have ended before there was a box to tell.
             if link.is_over() {
-                mailbox.know(link.peer, Note::Gone);
+                mailbox.know(link.peer, BatchMessage::Gone);
             }
         }
         mailbox

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
-use super::no_word::NoWord;
+use super::unavailable::PeerUnavailable;
 use super::{Links, Peers};
 use crate::party::Party;
 use crate::wire::peer::v1 as wire;
@@ -128,8 +128,8 @@ impl Peers {
     /// Both links, as [`links`](Self::links) has them; where one went down a moment ago, once they are up again.
     ///
     /// # Errors
-    /// [`NoWord::Gone`] while one is down.
-    pub async fn links_soon(&self) -> Result<Links, NoWord> {
+    /// [`PeerUnavailable::Gone`] while one is down.
+    pub async fn links_soon(&self) -> Result<Links, PeerUnavailable> {
         self.soon().await;
         self.links()
     }

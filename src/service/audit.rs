@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::{bearer, proven, refuse, status};
 use crate::engine::{Auditing, Filter, OwnUse, Refusal};
-use crate::log::half::Place;
+use crate::log::shard::EntryId;
 use crate::log::tiles::{Reader, TilesError, WIDTH};
 use crate::reason::Reason;
 use crate::wire::{RequestError, ask_of_evidence, ask_of_uses, receipt_to, v1};
@@ -43,7 +43,7 @@ impl AuditEndpoint {
         Self { auditing, readers: Arc::new(Semaphore::new(READERS)) }
     }
 
-    fn half(&self, text: &str) -> Result<crate::log::half::Half, Status> {
+    fn half(&self, text: &str) -> Result<crate::log::shard::Shard, Status> {
         self.auditing.half(text).map_err(|refusal| status(&refusal))
     }
 
@@ -124,7 +124,7 @@ impl AccessLogService for AuditEndpoint {
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let v1::GetInclusionProofRequest { half, index } = request.into_inner();
-        let place = Place { half: self.half(&half)?, index };
+        let place = EntryId { half: self.half(&half)?, index };
         let shown = self.auditing.inclusion(place).map_err(|refusal| status(&refusal))?;
         Ok(Response::new(v1::GetInclusionProofResponse {
             leaf_hash: shown.leaf.to_vec(),
@@ -149,7 +149,7 @@ impl AccessLogService for AuditEndpoint {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         self.may_read(&request)?;
         let v1::GetReceiptRequest { half, index } = request.into_inner();
-        let place = Place { half: self.half(&half)?, index };
+        let place = EntryId { half: self.half(&half)?, index };
         let receipt = self.auditing.logged(place).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(v1::GetReceiptResponse { receipt: Some(receipt_to(&receipt)) }))
     }
@@ -204,7 +204,7 @@ fn filter(asked: &v1::ListEntriesRequest) -> Result<Filter, RequestError> {
     Ok(Filter {
         relying_party: given(&asked.relying_party).map(|()| asked.relying_party.parse()).transpose()?,
         purpose: given(&asked.purpose).map(|()| asked.purpose.parse()).transpose()?,
-        rq: match asked.request_digest.as_slice() {
+        request_digest: match asked.request_digest.as_slice() {
             [] => None,
             digest => Some(digest.try_into().map_err(|_| RequestError::Digest)?),
         },

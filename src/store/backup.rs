@@ -9,8 +9,8 @@ use super::columns::Named;
 use super::record::HandleKey;
 use super::{Store, StoreError, column, connect, number, stand};
 use crate::log::entry::{Entry, Event, blinded_handle};
-use crate::log::half::Place;
-use crate::log::ledger::Standing;
+use crate::log::ledger::SubjectState;
+use crate::log::shard::EntryId;
 use crate::request::Method;
 
 /// What dies by itself within days and must not live on in a copy: seeds of envelope keys, what was sealed to them, and answers.
@@ -65,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Form`] for what is no entry, [`StoreError::Sealed`] if a record does not open, [`StoreError::Sqlite`].
-    pub async fn replay(&self, entries: &[(Place, Vec<u8>)]) -> Result<Replayed, StoreError> {
+    pub async fn replay(&self, entries: &[(EntryId, Vec<u8>)]) -> Result<Replayed, StoreError> {
         let mut people = self.people().await?;
         let parsed: Vec<Entry> = entries
             .iter()
@@ -96,7 +96,7 @@ impl Store {
                 .await?;
             if let Some(locked) = lock {
                 query("UPDATE records SET attempts = 0, locked_until = ? WHERE record = ?")
-                    .bind(if *locked { column(Standing::LOCKED) } else { 0 })
+                    .bind(if *locked { column(SubjectState::LOCKED) } else { 0 })
                     .bind(record)
                     .execute(&mut *transaction)
                     .await?;
@@ -141,7 +141,7 @@ impl Store {
 
 /// Requests that were admitted since the copy. One that was admitted before may be done in it although its end is not logged there.
 fn begun(entries: &[Entry]) -> HashSet<[u8; 32]> {
-    entries.iter().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.rq).collect()
+    entries.iter().filter(|entry| entry.event == Event::Admitted).map(|entry| entry.request_digest).collect()
 }
 
 /// How many changes the entries say were made here, beyond those that a copy has made. Enrolments are none of them: their shares are lost,
@@ -151,7 +151,7 @@ fn changes_of(entries: &[Entry]) -> u64 {
     let begun = begun(entries);
     let is_change = |entry: &&Entry| matches!(entry.action, Method::Erase | Method::Lock | Method::Unlock);
     let made = entries.iter().filter(is_change).filter(|entry| entry.event == Event::Completed);
-    made.filter(|entry| begun.contains(&entry.rq)).count() as u64
+    made.filter(|entry| begun.contains(&entry.request_digest)).count() as u64
 }
 
 /// Follows each person through the entries by the one handle that the next entry about them must bear. Gives as well how many positions
@@ -168,15 +168,16 @@ fn follow(people: &mut HashMap<i64, Told>, entries: &[Entry]) -> (Replayed, u64)
         {
             told.handles += 1;
             next.insert(blinded_handle(&told.key, told.handles), record);
-            about.insert(entry.rq, record);
+            about.insert(entry.request_digest, record);
         }
         asked += u64::from(entry.action == Method::Enroll);
         if entry.event != Event::Completed {
             continue;
         }
-        replayed.enrolled += usize::from(entry.action == Method::Enroll && begun.contains(&entry.rq));
+        replayed.enrolled += usize::from(entry.action == Method::Enroll && begun.contains(&entry.request_digest));
         // The entry that closes an erasure bears nobody's handle any more: the request tells whom it was about.
-        let Some((record, told)) = about.get(&entry.rq).and_then(|of| people.get_mut(of).map(|told| (*of, told)))
+        let Some((record, told)) =
+            about.get(&entry.request_digest).and_then(|of| people.get_mut(of).map(|told| (*of, told)))
         else {
             continue;
         };

@@ -22,7 +22,7 @@ use super::columns::Named;
 use super::contents::Contents;
 use super::record::{Enrolment, Record};
 use super::{Store, StoreError, column, number, schema, stand};
-use crate::log::ledger::{Position, Standing};
+use crate::log::ledger::{Position, SubjectState};
 use crate::name::{GalleryName, Subject};
 use crate::seal::{framed, sha256};
 
@@ -240,7 +240,7 @@ impl Store {
             (ChangeKind::Erase, None) if record == NOBODY => Effect::Nobody,
             (_, None) => Effect::Nothing,
         };
-        let locked = column(if kind == ChangeKind::Lock { Standing::LOCKED } else { 0 });
+        let locked = column(if kind == ChangeKind::Lock { SubjectState::LOCKED } else { 0 });
         let act = match kind {
             ChangeKind::Enroll => query("UPDATE records SET live = 1 WHERE record = ?").bind(record),
             ChangeKind::Erase => query("UPDATE records SET wrapped_key = NULL WHERE record = ?").bind(record),

@@ -6,8 +6,8 @@ use sqlx::{Row as _, query};
 use super::columns::fault;
 use super::view::View;
 use super::{Store, StoreError, column, number};
-use crate::log::half::{Half, Place as LogPlace};
 use crate::log::ledger::{Ledger, LedgerFault, Together};
+use crate::log::shard::{EntryId as LogPlace, Shard};
 use crate::log::trouble::Trouble;
 
 /// Entries read at once when a log is opened: at most 1 MiB.
@@ -69,12 +69,12 @@ impl Ledger for Store {
         Ok(())
     }
 
-    async fn halves(&mut self) -> Result<Vec<(Half, u64)>, LedgerFault> {
+    async fn halves(&mut self) -> Result<Vec<(Shard, u64)>, LedgerFault> {
         let mut held = self.connection().await;
         let rows =
             query("SELECT half, first FROM halves ORDER BY half").fetch_all(held.plain()?).await.map_err(fault)?;
         let read = |row: &SqliteRow| {
-            let half = Half::from_number(row.try_get("half")?).ok_or(StoreError::Form)?;
+            let half = Shard::from_number(row.try_get("half")?).ok_or(StoreError::Form)?;
             Ok::<_, StoreError>((half, number(row.try_get("first")?)))
         };
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)

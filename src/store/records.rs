@@ -8,10 +8,10 @@ use super::columns::Named;
 use super::record::HandleKey;
 use super::record::Record;
 use super::{Store, StoreError, column, number};
-use crate::log::ledger::{Position, RecordId, Standing};
+use crate::log::ledger::{Position, RecordId, SubjectState};
 use crate::name::{GalleryName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
-use crate::token::purpose::Spends;
+use crate::token::purpose::ReplayKeys;
 
 /// What a sweep destroyed.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Store {
             .bind(gallery.as_str())
             .bind(column(position.0))
             .bind(column(moment))
-            .bind(column(Standing::LOCKED))
+            .bind(column(SubjectState::LOCKED))
             .fetch_optional(held.plain()?)
             .await?;
             if let Some(row) = row {
@@ -95,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn was_answered(&self, relying_party: &RelyingParty, spends: &Spends) -> Result<bool, StoreError> {
+    pub async fn was_answered(&self, relying_party: &RelyingParty, spends: &ReplayKeys) -> Result<bool, StoreError> {
         let mut held = self.connection().await;
         let row = query(
             "SELECT 1 FROM requests WHERE relying_party = ? AND request = ? AND client = ? AND transcript = ?
@@ -104,7 +104,7 @@ impl Store {
         .bind(relying_party.as_str())
         .bind(&spends.request_id.as_bytes()[..])
         .bind(&spends.client)
-        .bind(&spends.transcript[..])
+        .bind(&spends.request_digest[..])
         .fetch_optional(held.plain()?)
         .await?;
         Ok(row.is_some())
@@ -114,12 +114,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sealed`] if one does not open, [`StoreError::Sqlite`].
-    pub async fn evidence(&self, rq: &[u8; 32]) -> Result<Vec<(GalleryName, Evidence)>, StoreError> {
+    pub async fn evidence(&self, request_digest: &[u8; 32]) -> Result<Vec<(GalleryName, Evidence)>, StoreError> {
         let mut held = self.connection().await;
-        let rows =
-            query("SELECT gallery, sealed FROM evidence WHERE rq = ?").bind(&rq[..]).fetch_all(held.plain()?).await?;
+        let rows = query("SELECT gallery, sealed FROM evidence WHERE rq = ?")
+            .bind(&request_digest[..])
+            .fetch_all(held.plain()?)
+            .await?;
         let open = |row: &SqliteRow| {
-            let opened = self.0.key.open_evidence(rq, row.try_get("sealed")?)?;
+            let opened = self.0.key.open_evidence(request_digest, row.try_get("sealed")?)?;
             let gallery = row.try_get::<&str, _>("gallery")?.parse().map_err(|_| StoreError::Form)?;
             Ok((gallery, Evidence::from_bytes(&opened).ok_or(StoreError::Form)?))
         };

@@ -11,10 +11,10 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 use super::columns::{Named, fault};
 use super::{StoreError, column, number};
 use crate::log::entry::blinded_handle;
-use crate::log::half::Place;
 use crate::log::ledger::{
-    Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing, Together, Touch,
+    Answer, Asked, Course, LedgerFault, LedgerTx, Match, Position, Prefetch, RecordId, SubjectState, Together,
 };
+use crate::log::shard::EntryId;
 use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::seal::StoreKey;
 use crate::token::Evidence;
@@ -26,7 +26,7 @@ type RequestKey = (String, [u8; 16]);
 /// A row of `requests`.
 struct Request {
     client: String,
-    transcript: [u8; 32],
+    digest: [u8; 32],
     open: bool,
     answer: Option<Vec<u8>>,
     answer_until: Option<i64>,
@@ -39,7 +39,7 @@ struct Request {
 
 /// A row of `records`, less its share.
 struct Enrolled {
-    standing: Standing,
+    standing: SubjectState,
     named: Named,
     handles: u64,
     wrapped_key: Vec<u8>,
@@ -59,13 +59,13 @@ pub(super) struct View<'k> {
     envelopes: HashMap<SpentEnvelope, (Option<[u8; 32]>, bool)>,
     names: HashMap<(GalleryName, Subject), Option<i64>>,
     records: HashMap<i64, Option<Enrolled>>,
-    entries: BTreeMap<Place, Vec<u8>>,
+    entries: BTreeMap<EntryId, Vec<u8>>,
     evidence: Vec<Exhibit>,
 }
 
 /// A row of `evidence`.
 struct Exhibit {
-    rq: [u8; 32],
+    request_digest: [u8; 32],
     digest: [u8; 32],
     gallery: GalleryName,
     sealed: Box<[u8]>,
@@ -107,7 +107,7 @@ impl<'k> View<'k> {
         Ok(view)
     }
 
-    fn expect(&mut self, Touch { request, after, spends, subject, records }: Touch<'_>) {
+    fn expect(&mut self, Prefetch { request, after, spends, subject, records }: Prefetch<'_>) {
         if let Some((relying_party, id)) = request {
             for id in [Some(id), after].into_iter().flatten() {
                 self.requests.insert((relying_party.to_string(), *id.as_bytes()), None);
@@ -172,7 +172,7 @@ impl<'k> View<'k> {
             "request" => {
                 let request = Request {
                     client: row.try_get("client")?,
-                    transcript: array(row.try_get("transcript")?)?,
+                    digest: array(row.try_get("transcript")?)?,
                     open: row.try_get("open")?,
                     answer: row.try_get("answer")?,
                     answer_until: row.try_get("answer_until")?,
@@ -240,7 +240,7 @@ impl<'k> View<'k> {
             );
             tell.push_values(requests, |mut row, ((relying_party, id), request)| {
                 row.push_bind(relying_party.clone()).push_bind(id.to_vec()).push_bind(request.client.clone());
-                row.push_bind(request.transcript.to_vec()).push_bind(request.open).push_bind(request.answer.clone());
+                row.push_bind(request.digest.to_vec()).push_bind(request.open).push_bind(request.answer.clone());
                 row.push_bind(request.answer_until).push_bind(request.until);
                 let matched = request.matched.as_ref();
                 row.push_bind(matched.map(|matched| matched.record.0));
@@ -290,8 +290,8 @@ impl<'k> View<'k> {
     fn tell_log(self, tell: &mut QueryBuilder<Sqlite>) {
         if !self.evidence.is_empty() {
             tell.push("INSERT INTO evidence (rq, digest, gallery, sealed, until) ");
-            tell.push_values(self.evidence, |mut row, Exhibit { rq, digest, gallery, sealed, until }| {
-                row.push_bind(rq.to_vec()).push_bind(digest.to_vec()).push_bind(gallery.to_string());
+            tell.push_values(self.evidence, |mut row, Exhibit { request_digest, digest, gallery, sealed, until }| {
+                row.push_bind(request_digest.to_vec()).push_bind(digest.to_vec()).push_bind(gallery.to_string());
                 row.push_bind(sealed.into_vec()).push_bind(until);
             });
             tell.push(" ON CONFLICT (rq, digest) DO NOTHING;");
@@ -313,12 +313,12 @@ impl<'k> View<'k> {
     }
 }
 
-impl Rows for View<'_> {
+impl LedgerTx for View<'_> {
     async fn asked(&mut self, relying_party: &RelyingParty, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
         let key = (relying_party.to_string(), *id.as_bytes());
         Ok(self.requests.get(&key).ok_or_else(not_read)?.as_ref().map(|request| Asked {
             client: request.client.clone(),
-            transcript: request.transcript,
+            request_digest: request.digest,
             matched: request.matched.clone(),
             course: match &request.answer {
                 _ if request.open => Course::Open,
@@ -333,14 +333,14 @@ impl Rows for View<'_> {
         &mut self,
         relying_party: &RelyingParty,
         id: RequestId,
-        (client, transcript): (&str, &[u8; 32]),
+        (client, request_digest): (&str, &[u8; 32]),
         until: u64,
     ) -> Result<(), LedgerFault> {
         let row = self.requests.get_mut(&(relying_party.to_string(), *id.as_bytes())).ok_or_else(not_read)?;
         let until = row.as_ref().map_or(0, |before| before.until).max(column(until));
         *row = Some(Request {
             client: client.to_owned(),
-            transcript: *transcript,
+            digest: *request_digest,
             open: true,
             answer: None,
             answer_until: None,
@@ -373,10 +373,10 @@ impl Rows for View<'_> {
         Ok(self.envelopes.get(envelope).ok_or_else(not_read)?.0)
     }
 
-    async fn spend_envelope(&mut self, envelope: &SpentEnvelope, transcript: &[u8; 32]) -> Result<(), LedgerFault> {
+    async fn spend_envelope(&mut self, envelope: &SpentEnvelope, request_digest: &[u8; 32]) -> Result<(), LedgerFault> {
         let (by, new) = self.envelopes.get_mut(envelope).ok_or_else(not_read)?;
         if by.is_none() {
-            (*by, *new) = (Some(*transcript), true);
+            (*by, *new) = (Some(*request_digest), true);
         }
         Ok(())
     }
@@ -415,20 +415,24 @@ impl Rows for View<'_> {
         Ok(())
     }
 
-    async fn standing(&mut self, gallery: &GalleryName, subject: &Subject) -> Result<Option<Standing>, LedgerFault> {
+    async fn standing(
+        &mut self,
+        gallery: &GalleryName,
+        subject: &Subject,
+    ) -> Result<Option<SubjectState>, LedgerFault> {
         match *self.names.get(&(gallery.clone(), subject.clone())).ok_or_else(not_read)? {
             Some(record) => self.standing_of(RecordId(record)).await,
             None => Ok(None),
         }
     }
 
-    async fn standing_of(&mut self, record: RecordId) -> Result<Option<Standing>, LedgerFault> {
+    async fn standing_of(&mut self, record: RecordId) -> Result<Option<SubjectState>, LedgerFault> {
         Ok(self.enrolled(record)?.map(|enrolled| enrolled.standing))
     }
 
     async fn set_attempts(&mut self, record: RecordId, attempts: u32, locked_until: u64) -> Result<(), LedgerFault> {
         if let Some(enrolled) = self.enrolled(record)? {
-            enrolled.standing = Standing { attempts, locked_until, ..enrolled.standing };
+            enrolled.standing = SubjectState { attempts, locked_until, ..enrolled.standing };
             enrolled.changed = true;
         }
         Ok(())
@@ -446,18 +450,18 @@ impl Rows for View<'_> {
 
     async fn keep_evidence(
         &mut self,
-        rq: &[u8; 32],
+        request_digest: &[u8; 32],
         gallery: &GalleryName,
         evidence: &Evidence,
         until: u64,
     ) -> Result<(), LedgerFault> {
-        let sealed = self.key.seal_evidence(rq, &evidence.to_bytes()).map_err(StoreError::from)?;
+        let sealed = self.key.seal_evidence(request_digest, &evidence.to_bytes()).map_err(StoreError::from)?;
         let (digest, gallery, until) = (evidence.digest(), gallery.clone(), column(until));
-        self.evidence.push(Exhibit { rq: *rq, digest, gallery, sealed, until });
+        self.evidence.push(Exhibit { request_digest: *request_digest, digest, gallery, sealed, until });
         Ok(())
     }
 
-    async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
+    async fn append(&mut self, place: EntryId, entry: &[u8]) -> Result<(), LedgerFault> {
         match self.entries.insert(place, entry.to_vec()) {
             None => Ok(()),
             Some(_) => Err(StoreError::Form.into()),
@@ -465,8 +469,8 @@ impl Rows for View<'_> {
     }
 }
 
-fn standing(row: &SqliteRow) -> Result<Standing, sqlx::Error> {
-    Ok(Standing {
+fn standing(row: &SqliteRow) -> Result<SubjectState, sqlx::Error> {
+    Ok(SubjectState {
         record: RecordId(row.try_get("record")?),
         position: Position(number(row.try_get("position")?)),
         live: row.try_get("live")?,

@@ -15,10 +15,10 @@ use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 use tumar::client::{ClientError, Exhibit, NodeClient, Prepared, SubjectKey};
 use tumar::log::entry::{Entry, Event, blinded_handle};
-use tumar::log::half::{Half, Place};
 use tumar::log::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use tumar::log::note::Checkpoint;
 use tumar::log::receipt::Outcome;
+use tumar::log::shard::{EntryId, Shard};
 use tumar::name::RequestId;
 use tumar::party::Party;
 use tumar::request::{Method, Minute};
@@ -143,7 +143,7 @@ async fn anyone_gets_checkpoints_and_proofs_and_holders_of_an_auditors_token_ent
     for _ in 0..3 {
         assert!(verify(&trio, "asel", "cash_withdrawal", &face(1)).await.matched);
     }
-    let half = Half::of(now());
+    let half = Shard::of(now());
     for party in Party::ALL {
         let mut log = log_of(&trio.files, party).await;
         // Four requests of two entries; the last closing may still be on its way.
@@ -155,9 +155,12 @@ async fn anyone_gets_checkpoints_and_proofs_and_holders_of_an_auditors_token_ent
         assert_eq!(list(&mut log, Some(&token), some).await.unwrap(), all[2..5]);
         let of = v1::ListEntriesRequest { purpose: "enrolment".to_owned(), ..Default::default() };
         assert_eq!(list(&mut log, Some(&token), of).await.unwrap(), all[..2]);
-        let rq = v1::ListEntriesRequest { request_digest: all[2].1.rq.to_vec(), ..Default::default() };
+        let rq = v1::ListEntriesRequest { request_digest: all[2].1.request_digest.to_vec(), ..Default::default() };
         let of_request = list(&mut log, Some(&token), rq).await.unwrap();
-        assert!(of_request.len() >= 2 && of_request.iter().all(|(_, entry)| entry.rq == all[2].1.rq));
+        assert!(
+            of_request.len() >= 2
+                && of_request.iter().all(|(_, entry)| entry.request_digest == all[2].1.request_digest)
+        );
         let nobody = v1::ListEntriesRequest { relying_party: "banks/b99".to_owned(), ..Default::default() };
         assert_eq!(list(&mut log, Some(&token), nobody).await.unwrap(), []);
 
@@ -177,7 +180,7 @@ async fn anyone_gets_checkpoints_and_proofs_and_holders_of_an_auditors_token_ent
         let receipt = receipt_from(&receipt.unwrap()).unwrap();
         let config = trio.files.client_config();
         receipt.verify(&config.nodes[party.index()], &config.deployment).unwrap();
-        assert_eq!((receipt.body.outcome, receipt.body.rq), (Outcome::Logged, all[1].1.rq));
+        assert_eq!((receipt.body.outcome, receipt.body.request_digest), (Outcome::Logged, all[1].1.request_digest));
 
         assert!(verify(&trio, "asel", "cash_withdrawal", &face(1)).await.matched);
         let late = checkpoint_of(&mut log, &trio.files, party, early.size + 1).await;
@@ -245,7 +248,7 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
     let token = files.token("case_search", Method::Search);
     let search = files.search(4);
     trio.client.search(&token, &search, &[face_of(&face(1))], &mut |_| {}).await.unwrap();
-    let half = Half::of(now());
+    let half = Shard::of(now());
     for party in Party::ALL {
         let (mut log, node) = (log_of(files, party).await, desk(files, party).await);
         checkpoint_of(&mut log, files, party, 4).await;
@@ -253,7 +256,7 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
         let all = list(&mut log, Some(&access), v1::ListEntriesRequest::default()).await.unwrap();
         let (index, entry) = all.iter().find(|(_, entry)| entry.action == Method::Search).unwrap();
         let (purpose, gallery) = ("audit".parse().unwrap(), GALLERY.parse().unwrap());
-        let exhibit = |part| Exhibit { gallery, purpose, place: Place { half, index: *index }, part };
+        let exhibit = |part| Exhibit { gallery, purpose, place: EntryId { half, index: *index }, part };
         let exhibit = exhibit(Part::Token);
         let approvals = &search.case.approvals;
         let parts = [(Part::Token, Some(&token)), (Part::Proof, None), (Part::Approval(0), approvals.first())];
@@ -276,11 +279,11 @@ async fn an_auditor_opens_the_evidence_part_by_part_and_each_opening_is_logged()
             ("ISSUER_RELYING_PARTY", auditor_by("b19", files, |_| {}), exhibit.clone()),
             ("RELYING_PARTY_NOT_ALLOWED", in_own_name("b19"), exhibit.clone()),
             ("ACTION_NOT_GRANTED", auditor(files, |t| t.details.actions.truncate(1)), exhibit.clone()),
-            ("NO_SUCH_ENTRY", access.clone(), Exhibit { place: Place { half, index: 9999 }, ..exhibit.clone() }),
+            ("NO_SUCH_ENTRY", access.clone(), Exhibit { place: EntryId { half, index: 9999 }, ..exhibit.clone() }),
             (
                 "NO_SUCH_EVIDENCE",
                 access.clone(),
-                Exhibit { place: Place { half, index: 0 }, part: Part::Approval(0), ..exhibit },
+                Exhibit { place: EntryId { half, index: 0 }, part: Part::Approval(0), ..exhibit },
             ),
         ];
         for (code, token, exhibit) in refusals {
@@ -352,7 +355,7 @@ async fn eight_who_read_slowly_leave_no_room_for_a_ninth_nor_for_a_list_of_own_u
     let exhibit = Exhibit {
         gallery: GALLERY.parse().unwrap(),
         purpose: "audit".parse().unwrap(),
-        place: Place { half: Half::of(now()), index: 0 },
+        place: EntryId { half: Shard::of(now()), index: 0 },
         part: Part::Token,
     };
     let refused = (0..ENTRIES / 10).map(|_| {

@@ -13,8 +13,8 @@ use crate::support::cluster::{Files, face_of, now, target, template};
 use tokio::time::timeout;
 use tumar::client::{Client, ClientError, Prepared};
 use tumar::log::entry::{Entry, Event};
-use tumar::log::half::Half;
 use tumar::log::receipt::Outcome;
+use tumar::log::shard::Shard;
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::reason::Reason;
@@ -153,7 +153,7 @@ async fn a_clock_that_is_wrong_at_the_start_of_a_node_destroys_nothing() {
         assert!(verify(&nodes.files, &client, "ada").await.unwrap(), "{party} {wrong}");
         enrol(&nodes.files, &client, &format!("new-{party}")).await;
         assert_eq!(nodes.swept(), [0; 3]);
-        assert_eq!(nodes.halves(party), [Half::of(now()).to_string()], "no half-year of another time");
+        assert_eq!(nodes.halves(party), [Shard::of(now()).to_string()], "no half-year of another time");
         files = nodes.stop().await;
     }
 }
@@ -177,7 +177,7 @@ async fn a_clock_that_leaps_while_a_node_runs_stops_it_until_it_is_back() {
             nodes.ready().await;
             assert!(verify(&nodes.files, &client, "ada").await.unwrap(), "{party} {wrong}");
         }
-        assert_eq!(nodes.halves(party), [Half::of(now()).to_string()]);
+        assert_eq!(nodes.halves(party), [Shard::of(now()).to_string()]);
     }
     assert_eq!(nodes.swept(), [0; 3]);
     nodes.stop().await;
@@ -224,7 +224,7 @@ async fn the_very_first_clock_of_a_node_may_be_wrong() {
         let both = [Event::Admitted, Event::Completed, Event::Admitted, Event::Completed];
         assert_eq!(events.collect::<Vec<_>>(), both, "{party}: an enrolment and a comparison");
         assert!(
-            files.node(party).join(format!("data/log/{}", Half::of(now()))).exists(),
+            files.node(party).join(format!("data/log/{}", Shard::of(now()))).exists(),
             "in the half-year that it is"
         );
     }

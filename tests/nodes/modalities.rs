@@ -245,7 +245,7 @@ async fn a_set_with_one_row_of_a_wrong_length_is_refused_whole_and_its_enrolment
         let reference = Prepared::danger_enroll_packed(config, &committee, &whom, &all, minute(), &key).unwrap();
         let token = trio.files.token("enrolment", Method::Enroll);
         assert_eq!(reason(trio.client.send(&token, &reference).await), "TEMPLATE_LENGTH");
-        refused.extend([probe.ask().transcript(), reference.ask().transcript()]);
+        refused.extend([probe.ask().request_digest(), reference.ask().request_digest()]);
         assert!(verify(&trio, &subject, &[finger_of(good)], SMALL).await.unwrap(), "one fault locks nobody");
         for probe in [finger_of(good), face_of(&person.face)] {
             assert_eq!(reason(verify(&trio, "eve", &[probe], SMALL).await), "SUBJECT_UNKNOWN");
@@ -258,7 +258,7 @@ async fn a_set_with_one_row_of_a_wrong_length_is_refused_whole_and_its_enrolment
         let entries: Vec<Entry> =
             cluster::entries(&files.node(party)).iter().map(|e| Entry::parse(e).unwrap()).collect();
         for rq in &refused {
-            let events: Vec<&Event> = entries.iter().filter(|e| e.rq == *rq).map(|e| &e.event).collect();
+            let events: Vec<&Event> = entries.iter().filter(|e| e.request_digest == *rq).map(|e| &e.event).collect();
             assert_eq!(events, [&Event::Admitted, &failed], "{party}");
         }
     }

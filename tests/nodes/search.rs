@@ -226,11 +226,11 @@ async fn a_search_leaves_one_entry_for_itself_and_one_for_each_whom_it_names() {
     let searched = trio.client.search(&token, &wanted, &captures, &mut |step| seen.push(step)).await.unwrap();
     assert_eq!(seen, [Progress { blocks_done: 1, blocks: 1 }]);
     assert_eq!(searched.found.candidates.len(), 2);
-    let rq = searched.receipts.iter().next().unwrap().body.rq;
+    let rq = searched.receipts.iter().next().unwrap().body.request_digest;
     let files = trio.stop().await;
     for party in Party::ALL {
         let log: Vec<Entry> = entries(&files.node(party)).iter().map(|bytes| Entry::parse(bytes).unwrap()).collect();
-        let of_search: Vec<&Entry> = log.iter().filter(|entry| entry.rq == rq).collect();
+        let of_search: Vec<&Entry> = log.iter().filter(|entry| entry.request_digest == rq).collect();
         let events: Vec<_> = of_search.iter().map(|entry| entry.event.clone()).collect();
         assert_eq!(events, [Event::Admitted, Event::Candidate, Event::Candidate, Event::Completed], "{party}");
         assert!(of_search.iter().all(|entry| entry.approvals == 2 && entry.action == Method::Search));
@@ -303,8 +303,8 @@ async fn a_search_that_its_client_leaves_ends_at_all_three_nodes() {
         for bytes in entries(&files.node(party)) {
             let entry = Entry::parse(&bytes).unwrap();
             match entry.event {
-                Event::Admitted => *open.entry(entry.rq).or_default() += 1,
-                Event::Completed | Event::Failed(_) => *open.entry(entry.rq).or_default() -= 1,
+                Event::Admitted => *open.entry(entry.request_digest).or_default() += 1,
+                Event::Completed | Event::Failed(_) => *open.entry(entry.request_digest).or_default() -= 1,
                 Event::Denied(_) | Event::Unlogged(_) | Event::Candidate | Event::Again(_) => {}
             }
         }

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::memory::{Break, Memory};
 use crate::support::grants::{Bank, CAP, DELAY, LIMITS, NOW, envelope_key};
-use tumar::log::access::{AccessLog, Closing, LogError, Permit};
+use tumar::log::access::{AccessLog, Completion, LogError, Permit};
 use tumar::log::entry::{Entry, Event, blinded_handle};
-use tumar::log::half::{Half, Place};
 use tumar::log::ledger::{Answer, Ledger as _, Position};
 use tumar::log::merkle::{self, leaf_hash, verify_consistency, verify_inclusion};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
 use tumar::log::outcome::NotAdmitted;
+use tumar::log::shard::{EntryId, Shard};
 use tumar::log::tiles::Reader;
 use tumar::name::RequestId;
 use tumar::party::Party;
 use tumar::reason::Reason;
-use tumar::request::{About, Ask, Method, Minute};
+use tumar::request::{Method, Minute, RequestInfo, RequestTarget};
 use tumar::seal::StoreKey;
 use tumar::share::PointShare;
 use tumar::store::{Change, ChangeId, Enrolment, KeptKey, Reference, Store};
@@ -38,16 +38,16 @@ fn signer() -> NoteSigner {
 
 /// The key of the half-year that all this happens in.
 fn key() -> VerifierKey {
-    signer().verifier().of_half(Half::of(NOW))
+    signer().verifier().of_half(Shard::of(NOW))
 }
 
-fn at(index: u64) -> Place {
-    Place { half: Half::of(NOW), index }
+fn at(index: u64) -> EntryId {
+    EntryId { half: Shard::of(NOW), index }
 }
 
 /// Where that half-year's log is published.
 fn folder(log: &Path) -> PathBuf {
-    log.join(Half::of(NOW).to_string())
+    log.join(Shard::of(NOW).to_string())
 }
 
 /// A node's log and store in a directory, which can be stopped and started again.
@@ -100,7 +100,7 @@ impl Node {
     }
 
     /// One whole comparison with this outcome.
-    async fn compare(&self, bank: &Bank, closing: Closing, now: u64) {
+    async fn compare(&self, bank: &Bank, closing: Completion, now: u64) {
         let permit = self.verify(bank, "c-1", now).await.unwrap();
         self.log.close(permit.ticket(), closing, None, now).await.unwrap();
     }
@@ -141,7 +141,7 @@ async fn a_request_is_told_by_its_id_and_its_transcript() {
         assert_eq!((refused, node.entries().await.len()), (NotAdmitted::RequestInFlight, count));
     }
     assert_eq!(node.last().await, denied("REQUEST_IN_FLIGHT"));
-    let other = bank.call(&Ask { amount_kzt: 1, ..call.ask.clone() }, NOW);
+    let other = bank.call(&RequestInfo { amount_kzt: 1, ..call.ask.clone() }, NOW);
     for _ in 0..3 {
         let refused = node.log.admit(bank.grant::<Verify>(&other, NOW), NOW).await.unwrap_err();
         assert_eq!((refused, node.entries().await.len()), (NotAdmitted::RequestIdReused, 3));
@@ -149,7 +149,7 @@ async fn a_request_is_told_by_its_id_and_its_transcript() {
     assert_eq!(node.last().await, denied("REQUEST_ID_REUSED"));
 
     let answer = || Answer(Box::from(*b"no match"));
-    node.log.close(permit.ticket(), Closing::NotMatched, Some(answer()), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::NotMatched, Some(answer()), NOW).await.unwrap();
     let entries = node.entries().await.len();
     for call in [&call, &again, &call, &again, &call] {
         let refused = node.log.admit(bank.grant::<Verify>(call, NOW), NOW).await.unwrap_err();
@@ -171,16 +171,16 @@ async fn a_request_id_is_the_relying_partys_and_an_answer_its_clients() {
     node.enroll("c-1", 0).await;
     let ask = bank.ask(Method::Verify, "c-1");
     let permit = node.log.admit(bank.grant::<Verify>(&bank.call(&ask, NOW), NOW), NOW).await.unwrap();
-    node.log.close(permit.ticket(), Closing::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
-    let by_another = Ask { client: "branch-backend".parse().unwrap(), ..ask.clone() };
+    node.log.close(permit.ticket(), Completion::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
+    let by_another = RequestInfo { client: "branch-backend".parse().unwrap(), ..ask.clone() };
     let refused = node.log.admit(bank.grant::<Verify>(&bank.call(&by_another, NOW), NOW), NOW).await.unwrap_err();
     assert_eq!(refused, NotAdmitted::RequestIdReused);
 
     // Nor may it build on a match that it did not see.
-    let about = About::Matched("c-1".parse().unwrap(), ask.request_id, Party::A);
-    let own = Ask { about, ..bank.ask(Method::ListUses, "c-1") };
-    let others = Ask { client: by_another.client, request_id: RequestId::from_random([8; 16]), ..own.clone() };
-    let asks = async |ask: &Ask| {
+    let about = RequestTarget::Matched("c-1".parse().unwrap(), ask.request_id, Party::A);
+    let own = RequestInfo { about, ..bank.ask(Method::ListUses, "c-1") };
+    let others = RequestInfo { client: by_another.client, request_id: RequestId::from_random([8; 16]), ..own.clone() };
+    let asks = async |ask: &RequestInfo| {
         node.log.admit(bank.grant::<ListUses>(&bank.call(ask, NOW), NOW), NOW).await.map(|permit| permit.subject())
     };
     assert_eq!(asks(&others).await, Err(NotAdmitted::MatchMissing));
@@ -194,7 +194,7 @@ async fn an_answer_that_was_forgotten_is_not_made_again() {
     node.enroll("c-1", 0).await;
     let ask = bank.ask(Method::Lock, "c-1");
     let permit = node.log.admit(bank.grant::<Lock>(&bank.call(&ask, NOW), NOW), NOW).await.unwrap();
-    node.log.close(permit.ticket(), Closing::Completed, Some(Answer(Box::from(*b"locked"))), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Completed, Some(Answer(Box::from(*b"locked"))), NOW).await.unwrap();
     let kept = NOW + LIMITS.request_retention_seconds;
     for (now, forgotten) in [(kept, false), (kept + 1, true), (NOW + 7 * DAY, true)] {
         node.store.sweep(now).await.unwrap();
@@ -213,30 +213,33 @@ async fn an_envelope_is_taken_once_as_long_as_its_key_is_there() {
     let id = *key.public().id();
     node.store.keep_envelope_key(&KeptKey { key, made: NOW, until: NOW + 2 * DAY }).await.unwrap();
     let first = bank.ask(Method::Verify, "c-1");
-    let admit = async |node: &Node, ask: &Ask, now: u64| {
-        let ask = Ask { captured: Minute::of(now), ..ask.clone() };
+    let admit = async |node: &Node, ask: &RequestInfo, now: u64| {
+        let ask = RequestInfo { captured: Minute::of(now), ..ask.clone() };
         node.log.admit(bank.grant::<Verify>(&bank.call(&ask, now), now), now).await
     };
-    let failed = Closing::Failed(Reason::PeerLost);
+    let failed = Completion::Failed(Reason::PeerLost);
     let permit = admit(&node, &first, NOW).await.unwrap();
     node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
     // It came to nothing, so the very same request may come again; no other one brings what it brought.
     let permit = admit(&node, &first, NOW).await.unwrap();
     node.log.close(permit.ticket(), failed, None, NOW).await.unwrap();
     let fresh = || bank.ask(Method::Verify, "c-1").request_id;
-    let more = Ask { amount_kzt: 1, request_id: fresh(), ..first.clone() };
-    let others = Ask { client: "branch-backend".parse().unwrap(), request_id: fresh(), ..first.clone() };
-    let enrolled = Ask { method: Method::Enroll, request_id: fresh(), ..first.clone() };
-    let enrolled =
-        Ask { purpose: "enrolment".parse().unwrap(), about: About::Subject("c-2".parse().unwrap()), ..enrolled };
-    let mut joined = Ask { request_id: fresh(), ..first.clone() };
+    let more = RequestInfo { amount_kzt: 1, request_id: fresh(), ..first.clone() };
+    let others = RequestInfo { client: "branch-backend".parse().unwrap(), request_id: fresh(), ..first.clone() };
+    let enrolled = RequestInfo { method: Method::Enroll, request_id: fresh(), ..first.clone() };
+    let enrolled = RequestInfo {
+        purpose: "enrolment".parse().unwrap(),
+        about: RequestTarget::Subject("c-2".parse().unwrap()),
+        ..enrolled
+    };
+    let mut joined = RequestInfo { request_id: fresh(), ..first.clone() };
     joined.samples[0].envelopes[1] = [9; 32];
     for now in [NOW, NOW + DAY, NOW + 30 * DAY] {
         for (about, ask) in [("amount", &more), ("client", &others), ("other two new", &joined)] {
             assert_eq!(admit(&node, ask, now).await.unwrap_err(), NotAdmitted::EnvelopeSpent, "{about}");
             assert_eq!(node.last().await, denied("ENVELOPE_SPENT"));
         }
-        let ask = Ask { captured: Minute::of(now), ..enrolled.clone() };
+        let ask = RequestInfo { captured: Minute::of(now), ..enrolled.clone() };
         let refused = node.log.admit(bank.grant::<Enroll>(&bank.call(&ask, now), now), now).await;
         assert_eq!(refused.unwrap_err(), NotAdmitted::EnvelopeSpent);
         // After all that is forgotten by its time, and after a restart.
@@ -261,7 +264,7 @@ async fn a_proof_works_once_and_a_token_as_often_as_it_says() {
     let first = call();
     let permit = node.log.admit(bank.grant::<Verify>(&first, NOW), NOW).await.unwrap();
     // Closed without an answer, the request may be made again, but not by the same proof.
-    let failed = Closing::Failed(Reason::PeerLost);
+    let failed = Completion::Failed(Reason::PeerLost);
     node.log.close(permit.ticket(), failed.clone(), None, NOW).await.unwrap();
     assert_eq!(node.last().await, Event::Failed(Reason::PeerLost.into()));
     let entries = node.entries().await.len();
@@ -322,7 +325,10 @@ async fn of_very_many_refusals_of_one_token_in_a_minute_ten_are_written_and_the_
     let entries = node.entries().await;
     assert_eq!((entries.len(), unlogged(&entries)), (13, vec![15]));
     let told = &entries[11];
-    assert!(entries[..11].iter().all(|entry| entry.rq != told.rq), "of the first that has no entry");
+    assert!(
+        entries[..11].iter().all(|entry| entry.request_digest != told.request_digest),
+        "of the first that has no entry"
+    );
     for _ in 0..10 {
         let call = one_of_many(minute + 60);
         node.log.admit(bank.grant::<Verify>(&call, minute + 60), minute + 60).await.unwrap_err();
@@ -346,7 +352,7 @@ async fn a_client_whose_envelopes_do_not_open_waits_and_the_person_does_not() {
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
     for reason in ["ENVELOPE_INVALID", "TEMPLATE_INCONSISTENT", "ENVELOPE_INVALID"] {
-        node.compare(&bank, Closing::Failed(Reason::of(reason).unwrap()), NOW).await;
+        node.compare(&bank, Completion::Failed(Reason::of(reason).unwrap()), NOW).await;
     }
     let refused = Err(NotAdmitted::EnvelopesRefused { retry_after_ms: 20_000 });
     assert_eq!(node.verify(&bank, "c-1", NOW).await.map(drop), refused);
@@ -358,7 +364,7 @@ async fn a_client_whose_envelopes_do_not_open_waits_and_the_person_does_not() {
         Err(NotAdmitted::EnvelopesRefused { retry_after_ms: 1000 })
     );
     let permit = node.verify(&bank, "c-1", NOW + 20).await.unwrap();
-    node.log.close(permit.ticket(), Closing::Matched, None, NOW + 20).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Matched, None, NOW + 20).await.unwrap();
 }
 
 #[tokio::test]
@@ -403,7 +409,7 @@ async fn only_who_is_there_can_be_compared_and_only_who_is_not_enrolled() {
     assert_eq!(permit.position(), None);
     let permit = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
     node.change(&Change::Erase("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), NOW).await;
-    node.log.close(permit.ticket(), Closing::Completed, None, NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Completed, None, NOW).await.unwrap();
     assert_eq!(node.verify(&bank, "c-1", NOW).await.unwrap_err(), unknown);
 }
 
@@ -413,11 +419,11 @@ async fn after_three_non_matches_each_next_attempt_waits_twice_as_long_until_the
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
     // A match in between starts the count anew.
-    for closing in [Closing::NotMatched, Closing::NotMatched, Closing::Matched] {
+    for closing in [Completion::NotMatched, Completion::NotMatched, Completion::Matched] {
         node.compare(&bank, closing, NOW).await;
     }
     for _ in 0..3 {
-        node.compare(&bank, Closing::NotMatched, NOW).await;
+        node.compare(&bank, Completion::NotMatched, NOW).await;
     }
     let delayed = |seconds: u64| Err(NotAdmitted::AttemptsDelayed { retry_after_ms: seconds * 1000 });
     assert_eq!(node.verify(&bank, "c-1", NOW).await.map(drop), delayed(DELAY));
@@ -427,13 +433,13 @@ async fn after_three_non_matches_each_next_attempt_waits_twice_as_long_until_the
     let node = Node::start(directory.path()).await;
     assert_eq!(node.verify(&bank, "c-1", NOW + DELAY - 1).await.map(drop), delayed(1));
     let mut now = NOW + DELAY;
-    node.compare(&bank, Closing::NotMatched, now).await;
+    node.compare(&bank, Completion::NotMatched, now).await;
     assert_eq!(node.verify(&bank, "c-1", now).await.map(drop), delayed(2 * DELAY));
     // A match after the wait ends it all.
     now += 2 * DELAY;
-    node.compare(&bank, Closing::Matched, now).await;
+    node.compare(&bank, Completion::Matched, now).await;
     for misses in 1..=CAP {
-        node.compare(&bank, Closing::NotMatched, now).await;
+        node.compare(&bank, Completion::NotMatched, now).await;
         now += if misses < 3 { 0 } else { DELAY << (misses - 3) };
     }
     for later in [now, now + DAY / 2] {
@@ -441,7 +447,7 @@ async fn after_three_non_matches_each_next_attempt_waits_twice_as_long_until_the
     }
     assert_eq!(node.last().await, denied("SUBJECT_LOCKED"));
     node.change(&Change::Unlock("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), now).await;
-    node.compare(&bank, Closing::Matched, now).await;
+    node.compare(&bank, Completion::Matched, now).await;
 }
 
 #[tokio::test]
@@ -449,7 +455,7 @@ async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_c
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
-    let lost = || Closing::Failed(Reason::PeerLost);
+    let lost = || Completion::Failed(Reason::PeerLost);
     for _ in 0..10 {
         node.compare(&bank, lost(), NOW).await;
     }
@@ -468,7 +474,7 @@ async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_c
     }
     // Closing one twice makes no room twice.
     for permit in &permits[..2] {
-        node.log.close(permit.ticket(), Closing::NotMatched, None, NOW).await.unwrap();
+        node.log.close(permit.ticket(), Completion::NotMatched, None, NOW).await.unwrap();
         let twice = node.log.close(permit.ticket(), lost(), None, NOW).await;
         assert!(matches!(twice, Err(LogError::NotOpen)), "{twice:?}");
     }
@@ -478,7 +484,7 @@ async fn what_is_under_way_makes_others_wait_and_what_came_to_nothing_does_not_c
     let late = bank.prove(&token, &ask, NOW);
     let permit = node.log.admit(bank.grant::<Verify>(&late, NOW), NOW).await.unwrap();
     // A run that broke after bits of the probe were opened counts like a non-match.
-    node.log.close(permit.ticket(), Closing::Broken(Reason::PeerLost), None, NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Broken(Reason::PeerLost), None, NOW).await.unwrap();
     assert_eq!(node.last().await, Event::Failed(Reason::PeerLost.into()));
     assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsDelayed { .. })));
 }
@@ -488,13 +494,13 @@ async fn a_restart_forgets_what_was_under_way_and_nothing_else() {
     let (directory, bank) = (tempfile::tempdir().unwrap(), Bank::new());
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
-    node.compare(&bank, Closing::NotMatched, NOW).await;
+    node.compare(&bank, Completion::NotMatched, NOW).await;
     let _open = [node.verify(&bank, "c-1", NOW).await.unwrap(), node.verify(&bank, "c-1", NOW).await.unwrap()];
     assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsInFlight { .. })));
     node.stop().await;
     let node = Node::start(directory.path()).await;
     for _ in 0..2 {
-        node.compare(&bank, Closing::NotMatched, NOW).await;
+        node.compare(&bank, Completion::NotMatched, NOW).await;
     }
     assert!(matches!(node.verify(&bank, "c-1", NOW).await, Err(NotAdmitted::AttemptsDelayed { .. })));
 }
@@ -514,10 +520,10 @@ async fn a_lock_by_hand_holds_until_it_is_ended_by_hand() {
     let _ = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
     node.change(&Change::Unlock(gallery(), subject()), NOW).await;
     for _ in 0..3 {
-        node.compare(&bank, Closing::NotMatched, NOW).await;
+        node.compare(&bank, Completion::NotMatched, NOW).await;
     }
     node.change(&Change::Unlock(gallery(), subject()), NOW).await;
-    node.compare(&bank, Closing::Matched, NOW).await;
+    node.compare(&bank, Completion::Matched, NOW).await;
 }
 
 #[tokio::test]
@@ -527,7 +533,7 @@ async fn what_was_spent_stays_spent_over_a_restart_until_its_time_has_passed() {
     node.enroll("c-1", 0).await;
     let answered = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
     let permit = node.log.admit(bank.grant::<Verify>(&answered, NOW), NOW).await.unwrap();
-    node.log.close(permit.ticket(), Closing::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Matched, Some(Answer(Box::from(*b"match"))), NOW).await.unwrap();
     let cut_off = bank.call(&bank.ask(Method::Verify, "c-1"), NOW);
     let _ = node.log.admit(bank.grant::<Verify>(&cut_off, NOW), NOW).await.unwrap();
     node.stop().await;
@@ -559,7 +565,7 @@ async fn many_at_once_are_admitted_under_indexes_of_their_own() {
             let (log, bank) = (node.log.clone(), std::sync::Arc::clone(&bank));
             tokio::spawn(async move {
                 let permit = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), NOW), NOW).await.unwrap();
-                (permit.place(), permit.spends().transcript, log.inclusion(permit.place()).unwrap())
+                (permit.place(), permit.spends().request_digest, log.inclusion(permit.place()).unwrap())
             })
         })
         .collect();
@@ -573,7 +579,10 @@ async fn many_at_once_are_admitted_under_indexes_of_their_own() {
     }
     assert!(seen.keys().copied().eq((0..300).map(at)));
     let entries = node.entries().await;
-    assert!(entries.iter().map(|entry| entry.rq).eq(seen.into_values()), "each permit is for its own entry");
+    assert!(
+        entries.iter().map(|entry| entry.request_digest).eq(seen.into_values()),
+        "each permit is for its own entry"
+    );
     assert!(matches!(node.log.inclusion(at(300)), Err(LogError::Beyond)));
 }
 
@@ -584,10 +593,10 @@ async fn the_person_finds_the_own_entries_and_after_erasure_nobody_does() {
     let unknown = node.verify(&bank, "c-1", NOW).await.unwrap_err();
     assert_eq!(unknown, NotAdmitted::SubjectUnknown);
     node.enroll("c-1", 0).await;
-    node.compare(&bank, Closing::Matched, NOW).await;
+    node.compare(&bank, Completion::Matched, NOW).await;
     let permit = node.log.admit(bank.fresh::<Erase>("c-1", NOW), NOW).await.unwrap();
     node.change(&Change::Erase("banks/b17/customers".parse().unwrap(), "c-1".parse().unwrap()), NOW).await;
-    node.log.close(permit.ticket(), Closing::Completed, None, NOW).await.unwrap();
+    node.log.close(permit.ticket(), Completion::Completed, None, NOW).await.unwrap();
     let own: Vec<_> = (0..9).map(|counter| blinded_handle(&SUBJECT_KEY, counter)).collect();
     let entries = node.entries().await;
     let found: Vec<_> = entries.iter().map(|entry| own.iter().position(|handle| *handle == entry.handle)).collect();
@@ -602,7 +611,7 @@ async fn a_genuine_token_refused_at_the_door_is_logged() {
     let reason = Reason::PurposeNotGranted;
     let index = node.log.deny(record.clone(), spends.clone(), reason, NOW).await.unwrap();
     let entry = node.entries().await.swap_remove(usize::try_from(index.index).unwrap());
-    assert_eq!((entry.event, entry.rq), (denied("PURPOSE_NOT_GRANTED"), spends.transcript));
+    assert_eq!((entry.event, entry.request_digest), (denied("PURPOSE_NOT_GRANTED"), spends.request_digest));
     // The same call again fills no log.
     let size = node.log.head().0.index;
     assert!(matches!(node.log.deny(record, spends, reason, NOW).await, Err(LogError::Replayed)));
@@ -620,7 +629,7 @@ async fn what_was_written_is_published_and_any_reader_can_check_it() {
             let subject = format!("c-{round}-{number}");
             let _ = node.log.admit(bank.fresh::<Enroll>(&subject, NOW), NOW).await.unwrap();
         }
-        let (Place { index: size, .. }, head) = node.log.head();
+        let (EntryId { index: size, .. }, head) = node.log.head();
         let entries = node.store.clone().entries(at(0)).await.unwrap();
         node.stop().await;
         let published = reader.checkpoint(&key()).unwrap();
@@ -639,26 +648,26 @@ async fn own_entries_are_shown_only_right_after_a_match_of_that_very_person() {
     let node = Node::start(directory.path()).await;
     node.enroll("c-1", 0).await;
     node.enroll("c-2", 1).await;
-    let compared = async |subject: &str, closing: Closing, now: u64| {
+    let compared = async |subject: &str, closing: Completion, now: u64| {
         let permit = node.verify(&bank, subject, now).await.unwrap();
         node.log.close(permit.ticket(), closing, None, now).await.unwrap();
         permit.spends().request_id
     };
     let asks = async |subject: &str, after: RequestId, now: u64| {
-        let about = About::Matched(subject.parse().unwrap(), after, Party::A);
-        let ask = Ask { about, ..bank.ask(Method::ListUses, subject) };
+        let about = RequestTarget::Matched(subject.parse().unwrap(), after, Party::A);
+        let ask = RequestInfo { about, ..bank.ask(Method::ListUses, subject) };
         node.log.admit(bank.grant::<ListUses>(&bank.call(&ask, now), now), now).await.map(|permit| permit.subject())
     };
-    let missed = compared("c-1", Closing::NotMatched, NOW).await;
-    let failed = compared("c-1", Closing::Failed(Reason::PeerLost), NOW).await;
+    let missed = compared("c-1", Completion::NotMatched, NOW).await;
+    let failed = compared("c-1", Completion::Failed(Reason::PeerLost), NOW).await;
     let open = node.verify(&bank, "c-1", NOW).await.unwrap();
-    let other = compared("c-2", Closing::Matched, NOW).await;
+    let other = compared("c-2", Completion::Matched, NOW).await;
     let nobody = RequestId::from_random([9; 16]);
     for after in [missed, failed, open.spends().request_id, other, nobody] {
         assert_eq!(asks("c-1", after, NOW).await, Err(NotAdmitted::MatchMissing));
         assert_eq!(node.last().await, denied("MATCH_MISSING"));
     }
-    let matched = compared("c-1", Closing::Matched, NOW).await;
+    let matched = compared("c-1", Completion::Matched, NOW).await;
     for (now, fresh) in [(NOW, true), (NOW + 300, true), (NOW + 301, false)] {
         assert_eq!(asks("c-1", matched, now).await.is_ok(), fresh, "{} seconds later", now - NOW);
     }
@@ -696,11 +705,11 @@ async fn no_break_of_the_ledger_gives_a_permit_without_an_entry_or_takes_back_a_
             log.shutdown().await;
 
             let mended = ledger.mended();
-            let entries = mended.clone().entries(Place { half: Half::of(NOW), index: 0 }).await.unwrap();
+            let entries = mended.clone().entries(EntryId { half: Shard::of(NOW), index: 0 }).await.unwrap();
             assert_eq!(entries.len(), at + usize::from(persisted));
             for permit in &permits {
                 let entry = Entry::parse(&entries[usize::try_from(permit.place().index).unwrap()]).unwrap();
-                assert_eq!((entry.rq, entry.event), (permit.spends().transcript, Event::Admitted));
+                assert_eq!((entry.request_digest, entry.event), (permit.spends().request_digest, Event::Admitted));
             }
             let log = AccessLog::open(mended, LIMITS, signer(), directory.path(), NOW).await.unwrap();
             let replayed = async |call| log.admit(bank.grant::<Enroll>(call, NOW), NOW).await.err();
@@ -811,7 +820,7 @@ async fn who_goes_away_while_being_admitted_leaves_nothing_open() {
     }
     let cancelled = Event::Failed(Reason::Cancelled.into());
     assert_eq!(node.entries().await.iter().filter(|entry| entry.event == cancelled).count(), calls.len());
-    node.compare(&bank, Closing::Matched, NOW).await;
+    node.compare(&bank, Completion::Matched, NOW).await;
 }
 
 /// What a future says at its first poll.

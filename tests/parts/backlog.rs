@@ -4,9 +4,9 @@
 use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS, NOW};
 use tumar::log::access::{AccessLog, LogError};
-use tumar::log::half::Half;
 use tumar::log::note::{NoteSigner, SigningKey};
 use tumar::log::outcome::NotAdmitted;
+use tumar::log::shard::Shard;
 use tumar::reason::Reason;
 use tumar::token::purpose::Enroll;
 
@@ -22,7 +22,7 @@ async fn a_full_backlog_refuses_what_is_new_until_it_is_published() {
     let first = admits("c-1").await.unwrap();
     log.settle().await.unwrap();
     // Where the tiles would go stands something else.
-    let tiles = folder.path().join(Half::of(NOW).to_string()).join("tile");
+    let tiles = folder.path().join(Shard::of(NOW).to_string()).join("tile");
     let away = folder.path().join("away");
     std::fs::rename(&tiles, &away).unwrap();
     std::fs::write(&tiles, "in the way").unwrap();
@@ -50,7 +50,7 @@ async fn a_full_backlog_refuses_what_is_new_until_it_is_published() {
     assert_eq!(admits("c-3").await.err(), Some(NotAdmitted::Behind));
     assert!(matches!(refused(written + 1).await, Err(LogError::Behind)));
     // What is under way ends, whatever waits.
-    let ended = log.close(first.ticket(), tumar::log::access::Closing::Completed, None, NOW).await;
+    let ended = log.close(first.ticket(), tumar::log::access::Completion::Completed, None, NOW).await;
     assert_eq!(ended.unwrap().index, u64::from(BACKLOG) + 2);
 
     std::fs::remove_file(&tiles).unwrap();

@@ -9,7 +9,7 @@ use crate::support::mpc_sim::{
 };
 use tumar::net::{Cause, Frame, Lost, Step};
 use tumar::party::Party;
-use tumar::protocol::{Invalid, Joint, ProtocolError, Round};
+use tumar::protocol::{FusionRule, Invalid, ProtocolError, Round};
 use tumar::share::PointShare;
 use tumar::template::Shape;
 
@@ -282,7 +282,7 @@ async fn verify_both(
     };
     let own = vec![trial(world, 0, vec![(1, 9, 1), (0, 9, 1)]), trial(world, 2, vec![(3, 300, 1)])];
     let others = vec![trial(world, 0, vec![(1, 9, 30)]), trial(world, 2, vec![(3, 300, 1)])];
-    let requests = vec![(own, Joint::Any), (others, Joint::Sum(400))];
+    let requests = vec![(own, FusionRule::Any), (others, FusionRule::Sum(400))];
     let sessions = world.tampered(tamper);
     verify_trials(sessions, requests, points).await
 }

@@ -141,7 +141,7 @@ fn envelopes_open_at_their_node_for_their_request() {
 fn requests_have_these_transcripts() {
     for case in cases(&file("transcripts.json")) {
         let prepared = request(text(&case["call"]), &bytes(&case["message"]));
-        assert_eq!(prepared.ask().transcript().to_vec(), bytes(&case["hash"]), "{}", case["call"]);
+        assert_eq!(prepared.ask().request_digest().to_vec(), bytes(&case["hash"]), "{}", case["call"]);
         assert_eq!(tumar::wire::sha256(&bytes(&case["bytes"])).to_vec(), bytes(&case["hash"]));
     }
 }
@@ -234,7 +234,7 @@ fn word_of(fault: ReceiptFault) -> (&'static str, Option<&'static str>) {
 fn receipts_are_trusted_or_refused_as_the_vectors_say() {
     let (file, config) = (file("receipts.json"), config());
     let prepared = request(text(&file["call"]), &bytes(&file["message"]));
-    assert_eq!(prepared.ask().transcript().to_vec(), bytes(&file["transcript"]));
+    assert_eq!(prepared.ask().request_digest().to_vec(), bytes(&file["transcript"]));
     for case in cases(&file) {
         let sent: Vec<v1::Receipt> = case["receipts"]
             .as_array()

@@ -8,7 +8,7 @@ use crate::support::mpc_sim::{
 };
 use tumar::net::Step;
 use tumar::party::Party;
-use tumar::protocol::{Joint, compare, enrol_intake, intake, points, verify};
+use tumar::protocol::{FusionRule, check_inputs, compare, enrol_intake, points, verify};
 use tumar::template::{Shape, face::quantise, model::Models};
 
 /// Bytes that each party sends to take in a set of 40 rows, and to compare it with another: lanes are dealt out by words of 64, not quite
@@ -79,7 +79,7 @@ async fn intake_takes_two_rounds_and_four_bytes_a_component_and_four_hashes() {
     let taken = World::run(sessions, |mut session| {
         let batch = shares[session.own().index()].take().unwrap();
         async move {
-            let outcome = intake(&mut session, &batch).await;
+            let outcome = check_inputs(&mut session, &batch).await;
             session.settle(outcome).unwrap()
         }
     })
@@ -186,7 +186,7 @@ async fn one_finger_of_forty_rows_is_verified_in_25_rounds_and_these_bytes_and_e
     let sessions = world.sessions();
     let cost = meters(&sessions);
     let shares = world.dice.split_shape(shape, &probe);
-    let request = (vec![Trial { probe: shares, against: vec![(0, 11, 1)] }], Joint::Any);
+    let request = (vec![Trial { probe: shares, against: vec![(0, 11, 1)] }], FusionRule::Any);
     for outcome in verify_trials(sessions, vec![request], &points).await {
         assert_eq!(outcome.unwrap().len(), 1);
     }
@@ -215,7 +215,7 @@ async fn one_bit_of_each_request_says_whether_its_templates_are_some() {
         for _ in 0..requests {
             let finger = Trial { probe: world.dice.split_shape(set, &reference), against: vec![(0, 11, 1)] };
             let face = Trial { probe: world.dice.split_shape(vector, &face), against: vec![(1, 200, 1)] };
-            batch.push((vec![finger, face], Joint::All));
+            batch.push((vec![finger, face], FusionRule::All));
         }
         for outcome in verify_trials(sessions, batch, &points).await {
             assert_eq!(outcome.unwrap(), vec![Ok(true); requests]);

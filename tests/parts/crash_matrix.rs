@@ -12,10 +12,10 @@ use crate::memory::{Break, Memory};
 use crate::support::grants::{Bank, LIMITS};
 use tumar::log::access::{AccessLog, LogError};
 use tumar::log::entry::{Entry, Event};
-use tumar::log::half::{Half, Place};
 use tumar::log::ledger::Ledger as _;
 use tumar::log::merkle::verify_consistency;
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey};
+use tumar::log::shard::{EntryId, Shard};
 use tumar::log::tiles::{self, Reader};
 use tumar::token::purpose::Enroll;
 
@@ -27,7 +27,7 @@ fn signer() -> NoteSigner {
 
 /// Every checkpoint that anyone was shown, by a node or by its files.
 #[derive(Default)]
-struct Shown(Vec<(Half, Checkpoint)>);
+struct Shown(Vec<(Shard, Checkpoint)>);
 
 impl Shown {
     fn by(&mut self, note: &str) {
@@ -50,7 +50,7 @@ impl Shown {
             if before.size == 0 {
                 continue;
             }
-            let inclusion = log.inclusion(Place { half: *half, index: size - 1 }).unwrap();
+            let inclusion = log.inclusion(EntryId { half: *half, index: size - 1 }).unwrap();
             let (_, now) = Checkpoint::open_half(&inclusion.checkpoint, signer().verifier()).unwrap();
             let proof = log.consistency(*half, before.size, now.size).unwrap();
             verify_consistency(before.size, now.size, &proof, &before.root, &now.root).unwrap();
@@ -68,7 +68,7 @@ async fn admit(log: &AccessLog, ledger: &Memory, bank: &Bank, count: usize, now:
         let Ok(permit) = log.admit(bank.fresh::<Enroll>(&format!("c-{number}"), now), now).await else { return number };
         let page = ledger.mended().entries(permit.place()).await.unwrap();
         let entry = Entry::parse(page.first().expect("no permit without a durable entry")).unwrap();
-        assert_eq!((entry.rq, entry.event), (permit.spends().transcript, Event::Admitted));
+        assert_eq!((entry.request_digest, entry.event), (permit.spends().request_digest, Event::Admitted));
         if number % 97 == 0 {
             shown.by(&log.head().1);
         }
@@ -143,7 +143,7 @@ async fn each_kind_of_file_broken_before_and_after_it_is_written() {
     let (bank, now) = (Bank::new(), grants::NOW);
     for obstacle in &obstacles {
         let (directory, mut shown, ledger) = (tempfile::tempdir().unwrap(), Shown::default(), Memory::new());
-        let folder = directory.path().join(Half::of(now).to_string());
+        let folder = directory.path().join(Shard::of(now).to_string());
         let log = open(&ledger, directory.path(), now).await.unwrap();
         assert_eq!(admit(&log, &ledger, &bank, 100, now, &mut shown).await, 100);
         tokio::time::sleep(second).await;
@@ -164,7 +164,7 @@ async fn each_kind_of_file_broken_before_and_after_it_is_written() {
         shown.are_continued_by(&log);
         tokio::time::sleep(second).await;
         let reader = Reader::new(&folder);
-        let published = reader.checkpoint(&signer().verifier().of_half(Half::of(now))).unwrap();
+        let published = reader.checkpoint(&signer().verifier().of_half(Shard::of(now))).unwrap();
         assert_eq!(published.size, 300);
         let tree = reader.audit(&published).unwrap();
         for (_, before) in &shown.0 {
@@ -178,7 +178,7 @@ async fn each_kind_of_file_broken_before_and_after_it_is_written() {
 async fn a_cosigned_checkpoint_that_cannot_be_put_in_place_leaves_the_one_that_stands_there() {
     let (bank, now, mut shown) = (Bank::new(), grants::NOW, Shown::default());
     let (directory, ledger) = (tempfile::tempdir().unwrap(), Memory::new());
-    let folder = directory.path().join(Half::of(now).to_string());
+    let folder = directory.path().join(Shard::of(now).to_string());
     let log = open(&ledger, directory.path(), now).await.unwrap();
     admit(&log, &ledger, &bank, 5, now, &mut shown).await;
     log.settle().await.unwrap();
@@ -205,7 +205,7 @@ async fn a_cosigned_checkpoint_that_cannot_be_put_in_place_leaves_the_one_that_s
 
 #[tokio::test]
 async fn a_turn_of_the_half_and_a_sweep_cut_off_anywhere_can_be_taken_up_again() {
-    let (bank, half) = (Bank::new(), Half::of(grants::NOW));
+    let (bank, half) = (Bank::new(), Shard::of(grants::NOW));
     let (before, after) = (half.next().begins() - 1, half.next().begins());
     for broken_at in 0..4 {
         for persisted in [false, true] {
@@ -232,7 +232,7 @@ async fn a_turn_of_the_half_and_a_sweep_cut_off_anywhere_can_be_taken_up_again()
 #[tokio::test]
 async fn files_that_a_sweep_cannot_remove_are_removed_by_the_next() {
     let (bank, mut shown) = (Bank::new(), Shown::default());
-    let half: Half = "2026h2".parse().unwrap();
+    let half: Shard = "2026h2".parse().unwrap();
     let begin = half.begins();
     let (directory, ledger) = (tempfile::tempdir().unwrap(), Memory::new());
     let log = open(&ledger, directory.path(), begin).await.unwrap();

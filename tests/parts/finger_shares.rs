@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::support::fingerprints::prints;
 use crate::support::mpc_sim::{Dice, Trial, World, enrol_shapes, verify_trials};
-use tumar::protocol::Joint;
+use tumar::protocol::FusionRule;
 use tumar::share::PointShare;
 use tumar::template::Template;
 use tumar::template::finger::record::{Record, Wanted};
@@ -65,7 +65,7 @@ async fn run_pairs(
             let threshold = model.threshold(rate, probe.shape(), other.shape());
             truth.push(Ok(probe.matches_vartime(other, threshold)));
             let probe = world.dice.split_shape(probe.shape(), &probe.pack());
-            requests.push((vec![Trial { probe, against: vec![(reference, threshold, 1)] }], Joint::Any));
+            requests.push((vec![Trial { probe, against: vec![(reference, threshold, 1)] }], FusionRule::Any));
         }
         for outcome in verify_trials(world.sessions(), requests, points).await {
             assert!(outcome.unwrap() == truth, "a wrong bit");

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS};
-use tumar::log::access::{AccessLog, Closing, LogError};
+use tumar::log::access::{AccessLog, Completion, LogError};
 use tumar::log::entry::{Entry, Event};
-use tumar::log::half::{Half, Place};
 use tumar::log::ledger::Ledger as _;
 use tumar::log::merkle::{verify_consistency, verify_inclusion};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey};
+use tumar::log::shard::{EntryId, Shard};
 use tumar::log::tiles::{self, Reader};
 use tumar::token::purpose::Enroll;
 
@@ -20,16 +20,16 @@ fn signer() -> NoteSigner {
     NoteSigner::new("kz-test.tumar.test/a".parse().unwrap(), SigningKey::from_seed(&[9; 32]))
 }
 
-fn key(half: Half) -> VerifierKey {
+fn key(half: Shard) -> VerifierKey {
     signer().verifier().of_half(half)
 }
 
-fn second() -> Half {
+fn second() -> Shard {
     "2026h2".parse().unwrap()
 }
 
 /// The last second of a half-year.
-fn eve(half: Half) -> u64 {
+fn eve(half: Shard) -> u64 {
     half.next().begins() - 1
 }
 
@@ -37,7 +37,7 @@ async fn open(ledger: &Memory, directory: &Path, now: u64) -> AccessLog {
     AccessLog::open(ledger.mended(), LIMITS, signer(), directory, now).await.unwrap()
 }
 
-async fn admit(log: &AccessLog, bank: &Bank, count: usize, now: u64) -> Vec<Place> {
+async fn admit(log: &AccessLog, bank: &Bank, count: usize, now: u64) -> Vec<EntryId> {
     let mut places = Vec::new();
     for number in 0..count {
         let permit = log.admit(bank.fresh::<Enroll>(&format!("c-{now}-{number}"), now), now).await.unwrap();
@@ -47,7 +47,7 @@ async fn admit(log: &AccessLog, bank: &Bank, count: usize, now: u64) -> Vec<Plac
 }
 
 /// The published log of a half, checked; its size.
-fn audited(directory: &Path, half: Half) -> u64 {
+fn audited(directory: &Path, half: Shard) -> u64 {
     let reader = Reader::new(&directory.join(half.to_string()));
     let checkpoint = reader.checkpoint(&key(half)).unwrap();
     reader.audit(&checkpoint).unwrap();
@@ -60,21 +60,21 @@ async fn a_new_log_begins_with_a_new_half_year_and_the_old_one_stays_provable() 
     let (half, next) = (second(), second().next());
     let log = open(&ledger, directory.path(), eve(half)).await;
     let old = log.admit(bank.fresh::<Enroll>("c-old", eve(half)), eve(half)).await.unwrap();
-    assert_eq!(old.place(), Place { half, index: 0 });
+    assert_eq!(old.place(), EntryId { half, index: 0 });
     let new = admit(&log, &bank, 3, next.begins()).await;
-    assert_eq!(new[0], Place { half: next, index: 0 });
+    assert_eq!(new[0], EntryId { half: next, index: 0 });
     // What was begun in the old year ends in the new one.
-    let closed = log.close(old.ticket(), Closing::Completed, None, next.begins()).await.unwrap();
-    assert_eq!(closed, Place { half: next, index: 3 });
+    let closed = log.close(old.ticket(), Completion::Completed, None, next.begins()).await.unwrap();
+    assert_eq!(closed, EntryId { half: next, index: 3 });
     // A clock that is set back opens no old log again.
-    assert_eq!(admit(&log, &bank, 1, eve(half)).await, [Place { half: next, index: 4 }]);
+    assert_eq!(admit(&log, &bank, 1, eve(half)).await, [EntryId { half: next, index: 4 }]);
     for place in [old.place(), closed] {
         let inclusion = log.inclusion(place).unwrap();
         let (half, checkpoint) = Checkpoint::open_half(&inclusion.checkpoint, signer().verifier()).unwrap();
         assert_eq!(half, place.half);
         verify_inclusion(&inclusion.leaf, place.index, checkpoint.size, &inclusion.proof, &checkpoint.root).unwrap();
     }
-    assert_eq!((log.head().0, log.halves()), (Place { half: next, index: 5 }, vec![half, next]));
+    assert_eq!((log.head().0, log.halves()), (EntryId { half: next, index: 5 }, vec![half, next]));
     log.shutdown().await;
     assert_eq!((audited(directory.path(), half), audited(directory.path(), next)), (1, 5));
     assert_eq!(tiles::halves(directory.path()).unwrap(), [half, next]);
@@ -153,13 +153,13 @@ async fn entries_are_destroyed_when_they_are_too_old_and_proofs_go_on() {
         assert_eq!(halves[0], (half, first), "only whole bundles go");
         let bundle = |number: u64| directory.path().join(format!("{half}/tile/entries/{number:03}")).exists();
         assert_eq!((bundle(0), bundle(1)), (first == 0, first == 0));
-        let page = ledger.mended().entries(Place { half, index: first }).await.unwrap();
+        let page = ledger.mended().entries(EntryId { half, index: first }).await.unwrap();
         assert_eq!(page.len() as u64, 700 - first);
         assert!(matches!(Entry::parse(&page[0]).unwrap().event, Event::Admitted));
     }
     let log = open(&ledger, directory.path(), kept(99)).await;
     let proof = log.consistency(half, 600, 700).unwrap();
-    let inclusion = log.inclusion(Place { half, index: 3 }).unwrap();
+    let inclusion = log.inclusion(EntryId { half, index: 3 }).unwrap();
     let now = Checkpoint::open(&inclusion.checkpoint, &key(half)).unwrap();
     verify_consistency(600, 700, &proof, &before.root, &now.root).unwrap();
     verify_inclusion(&inclusion.leaf, 3, 700, &inclusion.proof, &now.root).unwrap();
@@ -170,18 +170,18 @@ async fn entries_are_destroyed_when_they_are_too_old_and_proofs_go_on() {
     assert_eq!(ledger.mended().halves().await.unwrap()[0], (half, 700));
     assert!(!directory.path().join(format!("{half}/tile/entries/002.p")).exists());
     // Its hashes are files from then on, which the operator may put away.
-    let current = Half::of(kept(101));
+    let current = Shard::of(kept(101));
     let log = open(&ledger, directory.path(), kept(101)).await;
     assert_eq!(log.halves(), [half, current]);
     assert_eq!((log.files(half).unwrap().1, audited(directory.path(), current)), (700, 0));
-    assert!(matches!(log.inclusion(Place { half, index: 699 }), Err(LogError::Beyond)));
+    assert!(matches!(log.inclusion(EntryId { half, index: 699 }), Err(LogError::Beyond)));
     log.shutdown().await;
     std::fs::remove_dir_all(directory.path().join(half.to_string())).unwrap();
     let log = open(&ledger, directory.path(), kept(102)).await;
     log.sweep(kept(102)).await.unwrap();
     assert_eq!(
         (log.halves(), admit(&log, &bank, 1, kept(102)).await),
-        (vec![current], vec![Place { half: current, index: 0 }])
+        (vec![current], vec![EntryId { half: current, index: 0 }])
     );
     log.shutdown().await;
     assert!(!directory.path().join(half.to_string()).exists());
@@ -195,7 +195,7 @@ async fn files_that_a_crash_left_behind_are_removed_by_the_next_sweep() {
     admit(&log, &bank, 300, begin).await;
     log.shutdown().await;
     // As if the process had ended between the ledger and the files.
-    ledger.mended().prune(Place { half, index: 256 }).await.unwrap();
+    ledger.mended().prune(EntryId { half, index: 256 }).await.unwrap();
     let bundle = directory.path().join(format!("{half}/tile/entries/000"));
     assert!(bundle.exists());
     let log = open(&ledger, directory.path(), begin).await;

@@ -14,18 +14,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tumar::audit_server::{NodeKeys, Parts, Server};
 use tumar::guests::Room;
-use tumar::http::{NodeKeys, Parts, Server};
 use tumar::log::cosign::{Cosigner, CosignerKey, witness_name};
-use tumar::log::half::Half;
 use tumar::log::merkle::{Tree, leaf_hash};
 use tumar::log::note::{Checkpoint, KeyName, NoteSigner, SigningKey, VerifierKey, log_name};
+use tumar::log::shard::Shard;
 use tumar::log::tiles::Writer;
 use tumar::log::witness::{AddCheckpoint, MAX_REQUEST, Witness};
 use tumar::name::Deployment;
 use tumar::party::Party;
 use tumar::tls::{TlsIdentity, WebTls};
-use tumar::web::{Answer, Site};
+use tumar::web::{Answer, HttpClient};
 
 const NOW: u64 = 1_790_000_000;
 /// Connections that there is room for.
@@ -51,7 +51,7 @@ fn verifier(party: Party) -> VerifierKey {
 
 /// Writes 300 entries of a party's log of 2026h2, and returns its tree and checkpoint.
 fn write_log(party: Party, data: &Path) -> (Tree, String) {
-    let half: Half = "2026h2".parse().unwrap();
+    let half: Shard = "2026h2".parse().unwrap();
     let signer = NoteSigner::new(log_name(&deployment(), party).of_half(half), log_key(party));
     let entries: Vec<Vec<u8>> = (0..300).map(|index| format!("{party} {index}").into_bytes()).collect();
     let mut tree = Tree::new();
@@ -77,7 +77,7 @@ struct Port {
 }
 
 impl Port {
-    async fn start(party: Party, peers: Vec<(Party, Site)>, tls: Option<WebTls>) -> Self {
+    async fn start(party: Party, peers: Vec<(Party, HttpClient)>, tls: Option<WebTls>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let (tree, note) = write_log(party, data.path());
         let others = Party::ALL.into_iter().filter(|&other| other != party).map(verifier).collect();
@@ -103,8 +103,8 @@ impl Port {
         Self { address, data, note, tree, stop, serving }
     }
 
-    fn site(&self) -> Site {
-        Site::new(&format!("http://{}", self.address), None, Duration::from_secs(20)).unwrap()
+    fn site(&self) -> HttpClient {
+        HttpClient::new(&format!("http://{}", self.address), None, Duration::from_secs(20)).unwrap()
     }
 
     async fn get(&self, path: &str, token: Option<&'static str>) -> Answer {
@@ -275,7 +275,7 @@ async fn a_node_gets_its_checkpoint_cosigned_at_the_port_of_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_others_logs_are_relayed_and_the_index_names_what_there_is() {
     let b = Port::start(Party::B, Vec::new(), None).await;
-    let nobody = Site::new("http://127.0.0.1:1", None, Duration::from_secs(5)).unwrap();
+    let nobody = HttpClient::new("http://127.0.0.1:1", None, Duration::from_secs(5)).unwrap();
     let a = Port::start(Party::A, vec![(Party::B, b.site()), (Party::C, nobody)], None).await;
     assert_eq!(a.get("/b/2026h2/checkpoint", None).await.body, b.note.as_bytes());
     assert_eq!(a.get("/b/2026h2/tile/0/000", None).await.body, b.file("tile/0/000"));
@@ -308,8 +308,8 @@ async fn over_tls_the_same_is_served_to_who_believes_the_certificate() {
     let port = Port::start(Party::A, Vec::new(), Some(WebTls::new(&identity).unwrap())).await;
     let base = format!("https://localhost:{}", port.address.port());
     let patience = Duration::from_secs(20);
-    let pinned = Site::new(&base, Some(certificate.pem().as_bytes()), patience).unwrap();
-    let stranger = Site::new(&base, None, patience).unwrap();
+    let pinned = HttpClient::new(&base, Some(certificate.pem().as_bytes()), patience).unwrap();
+    let stranger = HttpClient::new(&base, None, patience).unwrap();
     let (answer, refused) = tokio::task::spawn_blocking(move || {
         (pinned.get("/a/2026h2/checkpoint", None), stranger.get("/a/2026h2/checkpoint", None))
     })
@@ -338,10 +338,10 @@ async fn readers_that_pile_up_are_told_to_come_again_and_the_witness_goes_on() {
     // A peer that takes connections and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
-    let peer = Site::new(&format!("http://{address}"), None, Duration::from_secs(20)).unwrap();
+    let peer = HttpClient::new(&format!("http://{address}"), None, Duration::from_secs(20)).unwrap();
     let port = Port::start(Party::A, vec![(Party::B, peer)], None).await;
     let mut waiting = Vec::new();
-    for _ in 0..tumar::http::REQUESTS {
+    for _ in 0..tumar::audit_server::REQUESTS {
         let mut stream = TcpStream::connect(port.address).await.unwrap();
         stream.write_all(b"GET /b/2026h2/checkpoint HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         waiting.push(stream);

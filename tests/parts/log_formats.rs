@@ -15,7 +15,7 @@ use tumar::party::Party;
 use tumar::reason::Reason;
 use tumar::request::Method;
 use tumar::token::Evidence;
-use tumar::token::purpose::Use;
+use tumar::token::purpose::AccessRecord;
 
 /// The eight leaves of the certificate-transparency reference tests.
 const LEAVES: [&str; 8] =
@@ -90,7 +90,7 @@ fn signer(name: &str, seed: u8) -> NoteSigner {
 #[test]
 fn an_entry_with_any_bit_changed_is_refused_or_is_another_entry() {
     const LOCKED: Reason = Reason::SubjectLocked;
-    let record = Use {
+    let record = AccessRecord {
         relying_party: "banks/b17".parse().unwrap(),
         gallery: "banks/b17/customers".parse().unwrap(),
         subject: Some("c-0042".parse().unwrap()),
@@ -361,7 +361,7 @@ mod receipts {
                 party: Party::B,
                 outcome: Outcome::Match,
                 found: None,
-                rq: [3; 32],
+                request_digest: [3; 32],
                 index: 6,
                 leaf: self.tree.leaf(6).unwrap(),
                 inclusion: self.tree.inclusion(6, 11).unwrap(),
@@ -389,7 +389,7 @@ mod receipts {
         let receipt = node.body().sign(&node.identity, &here());
         let changes: [fn(&mut Receipt); 7] = [
             |r| r.body.outcome = Outcome::NoMatch,
-            |r| r.body.rq[31] ^= 1,
+            |r| r.body.request_digest[31] ^= 1,
             |r| r.body.index = 7,
             |r| r.body.leaf[5] ^= 4,
             |r| r.body.checkpoint.push('\n'),

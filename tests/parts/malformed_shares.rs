@@ -9,8 +9,8 @@ use crate::support::mpc_sim::{
 };
 use proptest::prelude::*;
 use tumar::net::Step;
-use tumar::protocol::{Invalid, Joint};
-use tumar::share::{PointShare, ShapeError, Summands};
+use tumar::protocol::{FusionRule, Invalid};
+use tumar::share::{InputShares, PointShare, ShapeError};
 use tumar::template::{ROW, Shape, band};
 use zeroize::Zeroizing;
 
@@ -75,7 +75,7 @@ fn fits(packed: &[u8]) -> bool {
 }
 
 /// The shares that the parties are sent, and what they join to.
-fn make(making: &Making, dice: &mut Dice) -> ([Summands; 3], Vec<u8>) {
+fn make(making: &Making, dice: &mut Dice) -> ([InputShares; 3], Vec<u8>) {
     let honest = dice.packed(&model_of(DIMENSION));
     let bytes = |byte: u8| vec![byte; DIMENSION / 2];
     let turned = |mut packed: Vec<u8>, to: u8| {
@@ -95,7 +95,8 @@ fn make(making: &Making, dice: &mut Dice) -> ([Summands; 3], Vec<u8>) {
         Making::TooShort => turned(honest, 0),
     };
     let mut shares = dice.split(&packed);
-    let summands = |bytes| Summands::from_envelope(Shape::vector(DIMENSION).unwrap(), Zeroizing::new(bytes)).unwrap();
+    let summands =
+        |bytes| InputShares::from_envelope(Shape::vector(DIMENSION).unwrap(), Zeroizing::new(bytes)).unwrap();
     match making {
         Making::Flipped { party, byte, bit } => {
             let mut bytes = shares[*party].for_envelope().to_vec();
@@ -194,7 +195,7 @@ proptest! {
     #[test]
     fn bytes_of_another_length_than_the_models_are_no_share(found in 0..2048_usize, half in 32..=256_usize) {
         let dimension = 2 * half;
-        let made = Summands::from_envelope(Shape::vector(dimension).unwrap(), Zeroizing::new(vec![0x5a; found])).map(|_| ());
+        let made = InputShares::from_envelope(Shape::vector(dimension).unwrap(), Zeroizing::new(vec![0x5a; found])).map(|_| ());
         let wrong = Err(ShapeError::Length { expected: dimension, found });
         prop_assert_eq!(made, if found == dimension { Ok(()) } else { wrong });
     }
@@ -236,7 +237,7 @@ fn a_set_is_refused_for_one_row_outside_its_band_and_taken_up_to_its_ends() {
                 let packed = set_with_a_row_of(&mut world.dice, rows, place.index(rows), length);
                 let shape = Shape::set(rows).unwrap();
                 let trial = Trial { probe: world.dice.split_shape(shape, &packed), against: vec![(0, 0, 1)] };
-                probes.push((vec![trial], Joint::Any));
+                probes.push((vec![trial], FusionRule::Any));
                 references.push(world.dice.split_shape(shape, &packed));
                 truth.push(if (1040..=1092).contains(&length) { Ok(true) } else { Err(Invalid::Length) });
             }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tumar::log::half::{Half, Place};
-use tumar::log::ledger::{Answer, Asked, Course, Ledger, LedgerFault, Match, RecordId, Rows, Standing, Together};
+use tumar::log::ledger::{
+    Answer, Asked, Course, Ledger, LedgerFault, LedgerTx, Match, RecordId, SubjectState, Together,
+};
+use tumar::log::shard::{EntryId, Shard};
 use tumar::log::trouble::Trouble;
 use tumar::name::{GalleryName, RelyingParty, RequestId, Subject};
 use tumar::token::Evidence;
@@ -31,7 +33,7 @@ struct State {
     tokens: HashMap<[u8; 32], u32>,
     envelopes: HashMap<SpentEnvelope, [u8; 32]>,
     /// Of each half-year, how many were destroyed, and those after them.
-    entries: BTreeMap<Half, (u64, Vec<Vec<u8>>)>,
+    entries: BTreeMap<Shard, (u64, Vec<Vec<u8>>)>,
 }
 
 /// Clones are the same ledger, as two opens of one file.
@@ -72,17 +74,17 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    async fn halves(&mut self) -> Result<Vec<(Half, u64)>, LedgerFault> {
+    async fn halves(&mut self) -> Result<Vec<(Shard, u64)>, LedgerFault> {
         Ok(self.disk.lock().unwrap().entries.iter().map(|(half, (first, _))| (*half, *first)).collect())
     }
 
-    async fn entries(&mut self, from: Place) -> Result<Vec<Vec<u8>>, LedgerFault> {
+    async fn entries(&mut self, from: EntryId) -> Result<Vec<Vec<u8>>, LedgerFault> {
         let state = self.disk.lock().unwrap();
         let Some((first, entries)) = state.entries.get(&from.half) else { return Ok(Vec::new()) };
         Ok(entries.iter().skip(usize::try_from(from.index - first).unwrap()).cloned().collect())
     }
 
-    async fn prune(&mut self, before: Place) -> Result<(), LedgerFault> {
+    async fn prune(&mut self, before: EntryId) -> Result<(), LedgerFault> {
         let mut state = self.disk.lock().unwrap();
         let (first, entries) = state.entries.get_mut(&before.half).unwrap();
         entries.drain(..usize::try_from(before.index - *first).unwrap());
@@ -109,11 +111,11 @@ impl Ledger for Memory {
     }
 }
 
-impl Rows for State {
+impl LedgerTx for State {
     async fn asked(&mut self, relying_party: &RelyingParty, id: RequestId) -> Result<Option<Asked>, LedgerFault> {
         Ok(self.requests.get(&(relying_party.clone(), id)).map(|(client, transcript, open)| Asked {
             client: client.clone(),
-            transcript: *transcript,
+            request_digest: *transcript,
             course: if *open { Course::Open } else { Course::Ended },
             matched: None,
         }))
@@ -169,11 +171,11 @@ impl Rows for State {
         Ok(())
     }
 
-    async fn standing(&mut self, _: &GalleryName, _: &Subject) -> Result<Option<Standing>, LedgerFault> {
+    async fn standing(&mut self, _: &GalleryName, _: &Subject) -> Result<Option<SubjectState>, LedgerFault> {
         Ok(None)
     }
 
-    async fn standing_of(&mut self, _: RecordId) -> Result<Option<Standing>, LedgerFault> {
+    async fn standing_of(&mut self, _: RecordId) -> Result<Option<SubjectState>, LedgerFault> {
         Ok(None)
     }
 
@@ -189,7 +191,7 @@ impl Rows for State {
         Ok(())
     }
 
-    async fn append(&mut self, place: Place, entry: &[u8]) -> Result<(), LedgerFault> {
+    async fn append(&mut self, place: EntryId, entry: &[u8]) -> Result<(), LedgerFault> {
         let (first, entries) = self.entries.entry(place.half).or_default();
         assert_eq!(place.index, *first + entries.len() as u64);
         entries.push(entry.to_vec());

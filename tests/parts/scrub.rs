@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS, NOW};
 use tumar::log::access::{AccessLog, LogError};
-use tumar::log::half::Half;
 use tumar::log::note::{NoteSigner, SigningKey, VerifierKey};
+use tumar::log::shard::Shard;
 use tumar::log::tiles::{Reader, TilesError};
 use tumar::token::purpose::Enroll;
 
@@ -21,7 +21,7 @@ fn signer() -> NoteSigner {
 }
 
 fn key() -> VerifierKey {
-    signer().verifier().of_half(Half::of(NOW))
+    signer().verifier().of_half(Shard::of(NOW))
 }
 
 async fn open(ledger: &Memory, directory: &Path, now: u64) -> Result<AccessLog, LogError> {
@@ -70,7 +70,7 @@ fn audit(folder: &Path) -> Result<(), TilesError> {
 async fn a_flipped_byte_in_any_published_file_is_found_and_mended_from_the_store() {
     let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
     let log = published(directory.path(), &ledger, &bank).await;
-    let folder = directory.path().join(Half::of(NOW).to_string());
+    let folder = directory.path().join(Shard::of(NOW).to_string());
     let all = files(&folder);
     let kinds = ["checkpoint", "tile/0/000", "tile/0/001.p", "tile/1/000.p", "tile/entries/000", "tile/entries/001.p"];
     for kind in kinds {
@@ -106,7 +106,7 @@ async fn a_flipped_byte_in_any_published_file_is_found_and_mended_from_the_store
 async fn a_damaged_checkpoint_is_written_anew_at_the_start_if_the_store_has_all_that_is_published() {
     let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
     published(directory.path(), &ledger, &bank).await.shutdown().await;
-    let folder = directory.path().join(Half::of(NOW).to_string());
+    let folder = directory.path().join(Shard::of(NOW).to_string());
     let note = folder.join("checkpoint");
     let sound = fs::read(&note).unwrap();
     for place in 0..sound.len() {
@@ -131,7 +131,7 @@ async fn a_damaged_checkpoint_is_written_anew_at_the_start_if_the_store_has_all_
 async fn what_is_no_longer_kept_can_not_be_mended_and_is_told() {
     let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
     published(directory.path(), &ledger, &bank).await.shutdown().await;
-    let half = Half::of(NOW);
+    let half = Shard::of(NOW);
     let later = half.next().begins() + u64::from(LIMITS.log_retention_days) * DAY + DAY;
     let log = open(&ledger, directory.path(), later).await.unwrap();
     assert_eq!(log.sweep(later).await.unwrap(), 300);

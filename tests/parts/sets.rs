@@ -5,7 +5,7 @@ use crate::support::mpc_sim::{Dice, Trial, World, enrol_shapes, meters, model_of
 use proptest::prelude::*;
 use tumar::net::Step;
 use tumar::party::Party;
-use tumar::protocol::{Bits, Invalid, Joint, ProtocolError, Tree, bits_to_words, climb, open, verify};
+use tumar::protocol::{Bits, FusionRule, Invalid, ProtocolError, Tree, bits_to_words, climb, open, verify};
 use tumar::share::PointShare;
 use tumar::template::{LEVELS, ROW, Shape};
 use zeroize::Zeroizing;
@@ -197,7 +197,7 @@ async fn sets_of_all_sizes_open_the_bit_of_the_plain_count_on_either_side_of_the
             let count = count(&probe, reference);
             for threshold in [count - 1, count, count + 1].into_iter().filter(|threshold| *threshold >= 0) {
                 let probe = world.dice.split_shape(set(rows), &probe);
-                requests.push((vec![Trial { probe, against: vec![(place, threshold, 1)] }], Joint::Any));
+                requests.push((vec![Trial { probe, against: vec![(place, threshold, 1)] }], FusionRule::Any));
                 truth.push(Ok(count >= threshold));
             }
             counts.push(count);
@@ -238,7 +238,7 @@ fn both_ways_count_as_plain_integers_do_whatever_the_sets_are() {
                 // At and above each of both counts.
                 for threshold in ways.into_iter().flat_map(|count| [count, count + 1]) {
                     let probe = world.dice.split_shape(set(probe.len() / PACKED), probe);
-                    requests.push((vec![Trial { probe, against: vec![(place, threshold, 1)] }], Joint::Any));
+                    requests.push((vec![Trial { probe, against: vec![(place, threshold, 1)] }], FusionRule::Any));
                     truth.push(Ok(ways.iter().all(|count| *count >= threshold)));
                 }
             }
@@ -299,7 +299,7 @@ async fn any_all_and_weighted_sums_over_several_references_open_one_bit_that_is_
     let (mut requests, mut truth) = (Vec::new(), Vec::new());
     for (person, start) in people.iter().zip(places) {
         for (own_face, own_finger) in [(true, true), (true, false), (false, true), (false, false)] {
-            for joint in [Joint::Any, Joint::All, Joint::Sum(500)] {
+            for joint in [FusionRule::Any, FusionRule::All, FusionRule::Sum(500)] {
                 let dice = &mut world.dice;
                 let (_, face) = face(dice, own_face.then_some(&person.own_face[..]));
                 let near = if own_finger { &person.own_rows[..] } else { &[] };
@@ -316,9 +316,9 @@ async fn any_all_and_weighted_sums_over_several_references_open_one_bit_that_is_
                     added.map(|added| 2 * dot + added).max().unwrap()
                 };
                 truth.push(Ok(match joint {
-                    Joint::Any => by_face || by_finger,
-                    Joint::All => by_face && by_finger,
-                    Joint::Sum(threshold) => dots.iter().map(sum).max().unwrap() >= i32::from(threshold),
+                    FusionRule::Any => by_face || by_finger,
+                    FusionRule::All => by_face && by_finger,
+                    FusionRule::Sum(threshold) => dots.iter().map(sum).max().unwrap() >= i32::from(threshold),
                 }));
                 let face = Trial { probe: dice.split_shape(Shape::vector(FACE).unwrap(), &face), against: faces };
                 let finger = Trial { probe: dice.split_shape(set(12), &finger), against: fingers };
@@ -362,7 +362,7 @@ async fn a_weighted_sum_of_two_vectors_is_exact_at_its_threshold_and_takes_the_r
             };
             let dice = &mut world.dice;
             let sides = vec![side(&face, faces.clone(), dice), side(&finger, fingers.clone(), dice)];
-            requests.push((sides, Joint::Sum(threshold)));
+            requests.push((sides, FusionRule::Sum(threshold)));
             truth.push(Ok(threshold <= sum));
         }
     }
@@ -411,7 +411,7 @@ async fn a_crafted_set_matches_no_stranger_and_is_refused_where_it_is_none() {
     crafted.push(("copies of three reference rows", few, Ok(false)));
     let requests = crafted.iter().map(|(_, packed, _)| {
         let probe = world.dice.split_shape(set(40), packed);
-        (vec![Trial { probe, against: vec![(0, 11, 1)] }], Joint::Any)
+        (vec![Trial { probe, against: vec![(0, 11, 1)] }], FusionRule::Any)
     });
     let requests = requests.collect();
     let got = same(verify_trials(world.sessions(), requests, &points).await);
@@ -445,7 +445,7 @@ async fn a_long_vector_is_compared_and_its_segments_are_measured() {
     ];
     let requests = probes.iter().map(|(probe, _)| {
         let probe = world.dice.split_shape(shape, probe);
-        (vec![Trial { probe, against: vec![(0, 3000, 1)] }], Joint::Any)
+        (vec![Trial { probe, against: vec![(0, 3000, 1)] }], FusionRule::Any)
     });
     let requests = requests.collect();
     let got = same(verify_trials(world.sessions(), requests, &points).await);
@@ -453,7 +453,7 @@ async fn a_long_vector_is_compared_and_its_segments_are_measured() {
 }
 
 /// Of each side its shape, and its references with thresholds and weights.
-type Ask = (Vec<(Shape, Vec<(usize, i16, u16)>)>, Joint);
+type Ask = (Vec<(Shape, Vec<(usize, i16, u16)>)>, FusionRule);
 
 #[tokio::test]
 async fn what_no_service_would_ask_is_an_error_and_no_panic() {
@@ -463,19 +463,19 @@ async fn what_no_service_would_ask_is_an_error_and_no_panic() {
     let shapes = [(set(4), packed.clone()), (Shape::vector(FACE).unwrap(), vector.clone())];
     let points: [Vec<PointShare>; 3] = enrol_shapes(&mut world, &shapes).await;
     let asks: Vec<Ask> = vec![
-        (vec![], Joint::Any),
-        (vec![(set(4), vec![])], Joint::Any),
-        (vec![(set(4), vec![(1, 5, 1)])], Joint::Any),
-        (vec![(set(4), vec![(0, -1, 1)])], Joint::Any),
-        (vec![(set(4), vec![(0, 128, 1)])], Joint::Any),
-        (vec![(set(4), vec![(0, 5, 1)])], Joint::Sum(5)),
-        (vec![(set(4), vec![(0, 5, 3000)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(5)),
-        (vec![(set(4), vec![(0, 5, 1)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(i16::MIN)),
-        (vec![(Shape::vector(FACE).unwrap(), vec![(1, i16::MAX, 1)])], Joint::Any),
-        (vec![(set(4), vec![(0, 5, 1)]), (set(4), vec![(0, 5, 1)])], Joint::Sum(5)),
-        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], Joint::Sum(5)),
+        (vec![], FusionRule::Any),
+        (vec![(set(4), vec![])], FusionRule::Any),
+        (vec![(set(4), vec![(1, 5, 1)])], FusionRule::Any),
+        (vec![(set(4), vec![(0, -1, 1)])], FusionRule::Any),
+        (vec![(set(4), vec![(0, 128, 1)])], FusionRule::Any),
+        (vec![(set(4), vec![(0, 5, 1)])], FusionRule::Sum(5)),
+        (vec![(set(4), vec![(0, 5, 3000)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], FusionRule::Sum(5)),
+        (vec![(set(4), vec![(0, 5, 1)]), (Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], FusionRule::Sum(i16::MIN)),
+        (vec![(Shape::vector(FACE).unwrap(), vec![(1, i16::MAX, 1)])], FusionRule::Any),
+        (vec![(set(4), vec![(0, 5, 1)]), (set(4), vec![(0, 5, 1)])], FusionRule::Sum(5)),
+        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 1)])], FusionRule::Sum(5)),
         // 41 times 391 on either side: beyond 2^15 below the threshold, though not above it.
-        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 41)]); 2], Joint::Sum(1000)),
+        (vec![(Shape::vector(FACE).unwrap(), vec![(1, 5, 41)]); 2], FusionRule::Sum(1000)),
     ];
     for (sides, joint) in asks {
         let trials = sides.into_iter().map(|(shape, against)| {

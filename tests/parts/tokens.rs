@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use tonic::Code;
 use tumar::name::{GalleryName, Modality};
 use tumar::reason::Reason;
-use tumar::request::{Ask, Method, Minute};
+use tumar::request::{Method, Minute, RequestInfo};
 use tumar::template::model::Fmr;
 use tumar::token::jws::{self, Jws, from_base64_32, sha256, to_base64};
-use tumar::token::purpose::{Decides, Enroll, Grant, Search, Verify};
+use tumar::token::purpose::{DecisionRule, Enroll, Grant, Search, Verify};
 use tumar::token::{
     Algorithm, Attempts, Decision, Denial, Details, Issuer, KeysFault, Narrowing, Officers, Policy, ProofKey,
     PublicKey, SigningKey, Token, TokenError, TokenRequest, TrustError, TrustedIssuer, Unused, Verifier, json, policy,
@@ -194,11 +194,11 @@ fn a_grant_says_what_is_spent_what_is_logged_and_what_must_be_reached() {
     let (spends, record, terms) = grant.into_parts();
     assert_eq!((spends.max_uses, spends.token_until, spends.proof_until), (3, NOW + 330, NOW + 60));
     assert_eq!(spends.client, "https://issuer.example b17-atm");
-    assert_eq!((spends.request_id, spends.transcript), (ask().request_id, ask().transcript()));
+    assert_eq!((spends.request_id, spends.request_digest), (ask().request_id, ask().request_digest()));
     assert_eq!(record.relying_party.as_str(), "banks/b17");
     assert_eq!((record.method, record.modalities.as_slice()), (Method::Verify, &[Modality::Face][..]));
     assert_eq!(record.policy, *POLICY.digest());
-    assert_eq!(terms.decides, Some(Decides { by: Decision::Any, fmr: Fmr::E4 }));
+    assert_eq!(terms.decides, Some(DecisionRule { by: Decision::Any, fmr: Fmr::E4 }));
     let attempts = Attempts { free: 3, delay_seconds: 30, max_delay_seconds: 3600, cap: 50 };
     assert_eq!((terms.attempts, terms.retention_seconds), (Some(attempts), 0));
 
@@ -224,7 +224,7 @@ fn a_grant_to_search_counts_the_officers_and_commits_to_their_approvals() {
         draft.ask.samples = samples;
         let (_, record, terms) = draft.granted::<Search>().unwrap().into_parts();
         assert_eq!((record.approvals, record.subject, record.method), (2, None, Method::Search));
-        assert_eq!(terms.decides, Some(Decides { by, fmr: Fmr::E5 }));
+        assert_eq!(terms.decides, Some(DecisionRule { by, fmr: Fmr::E5 }));
         assert_eq!((terms.attempts, terms.retention_seconds), (None, 0));
     }
 
@@ -268,7 +268,7 @@ fn a_denied_request_carries_its_log_entry_and_what_it_spends() {
     let Refused::Denied(denied) = draft.granted::<Verify>().unwrap_err() else { panic!("not genuine") };
     assert_eq!(denied.record.subject.as_ref(), draft.ask.subject());
     assert_eq!(denied.record.policy, *POLICY.digest());
-    assert_eq!(denied.spends.transcript, draft.ask.transcript());
+    assert_eq!(denied.spends.request_digest, draft.ask.request_digest());
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn what_issuer_and_client_make_is_taken_with_either_algorithm() {
                 amr: vec!["mobile_auth".to_owned()],
                 lifetime: 300,
             };
-            let ask = Ask { amount_kzt: 600_000, ..ask() };
+            let ask = RequestInfo { amount_kzt: 600_000, ..ask() };
             let access = issuer.issue(&request, NOW).unwrap();
             let proof = again.prove(&access, &ask, BASE, Some(&Narrowing::to(&ask)), NOW).unwrap();
             let trust = verifier(&issuer.jwks()).unwrap();

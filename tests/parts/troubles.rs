@@ -9,12 +9,12 @@ use std::time::Duration;
 use crate::memory::Memory;
 use crate::support::grants::{Bank, LIMITS, NOW};
 use tokio::time::timeout;
-use tumar::log::access::{AccessLog, Closing, LogError};
+use tumar::log::access::{AccessLog, Completion, LogError};
 use tumar::log::entry::{Entry, Event};
-use tumar::log::half::{Half, Place};
 use tumar::log::ledger::Ledger as _;
 use tumar::log::note::{NoteSigner, SigningKey};
 use tumar::log::outcome::NotAdmitted;
+use tumar::log::shard::{EntryId, Shard};
 use tumar::log::tiles::Reader;
 use tumar::log::trouble::{Trouble, Troubles};
 use tumar::reason::Reason;
@@ -50,7 +50,7 @@ async fn a_full_ledger_takes_nothing_in_spends_nothing_and_goes_on_when_there_is
         let denied = log.deny(record.clone(), spends.clone(), Reason::TokenSpent, NOW).await;
         assert!(matches!(denied, Err(LogError::Unwritable(Trouble::Full))), "{denied:?}");
     }
-    let closed = log.close(open.ticket(), Closing::Completed, None, NOW).await;
+    let closed = log.close(open.ticket(), Completion::Completed, None, NOW).await;
     assert!(matches!(closed, Err(LogError::Unwritable(Trouble::Full))), "nobody waits for a disk: {closed:?}");
     assert!(matches!(log.sweep(NOW).await, Err(LogError::Unwritable(Trouble::Full))));
     assert_eq!(log.head().0.index, 1);
@@ -59,15 +59,16 @@ async fn a_full_ledger_takes_nothing_in_spends_nothing_and_goes_on_when_there_is
     until(&log, Troubles::default()).await;
     let permit = log.admit(bank.grant::<Enroll>(&call, NOW), NOW).await.expect("nothing of it was spent");
     log.shutdown().await;
-    let entries = ledger.mended().entries(Place { half: Half::of(NOW), index: 0 }).await.unwrap();
-    let events: Vec<_> = entries.iter().map(|entry| Entry::parse(entry).unwrap()).map(|it| (it.rq, it.event)).collect();
-    let (first, second) = (open.spends().transcript, permit.spends().transcript);
+    let entries = ledger.mended().entries(EntryId { half: Shard::of(NOW), index: 0 }).await.unwrap();
+    let events: Vec<_> =
+        entries.iter().map(|entry| Entry::parse(entry).unwrap()).map(|it| (it.request_digest, it.event)).collect();
+    let (first, second) = (open.spends().request_digest, permit.spends().request_digest);
     // What was under way is closed as it ended.
     let mut told = events.clone();
     told.sort_by_key(|(rq, event)| (*rq != first, *event != Event::Admitted));
     assert_eq!(told, [(first, Event::Admitted), (first, Event::Completed), (second, Event::Admitted)]);
-    let reader = Reader::new(&directory.path().join(Half::of(NOW).to_string()));
-    let checkpoint = reader.checkpoint(&signer().verifier().of_half(Half::of(NOW))).unwrap();
+    let reader = Reader::new(&directory.path().join(Shard::of(NOW).to_string()));
+    let checkpoint = reader.checkpoint(&signer().verifier().of_half(Shard::of(NOW))).unwrap();
     reader.audit(&checkpoint).unwrap();
     assert_eq!(checkpoint.size, 3);
 }
@@ -87,7 +88,7 @@ async fn a_folder_that_can_not_be_written_is_told_with_its_reason_and_taken_up_a
     let (directory, bank, ledger) = (tempfile::tempdir().unwrap(), Bank::new(), Memory::new());
     let log = AccessLog::open(ledger, LIMITS, signer(), directory.path(), NOW).await.unwrap();
     log.settle().await.unwrap();
-    let tiles = directory.path().join(Half::of(NOW).to_string()).join("tile");
+    let tiles = directory.path().join(Shard::of(NOW).to_string()).join("tile");
     fs::write(&tiles, "in the way").unwrap();
     drop(log.admit(bank.fresh::<Enroll>("c-1", NOW), NOW).await.unwrap());
     until(&log, Troubles { ledger: None, files: Some(Trouble::Unwritable) }).await;

@@ -11,7 +11,7 @@ use crate::support::mpc_sim::{
 };
 use tumar::net::Step;
 use tumar::party::Party;
-use tumar::protocol::{Against, Came, Joint, Round, Side, VerifyInput, compare};
+use tumar::protocol::{Came, FusionRule, ModalityInput, ReferenceInput, Round, VerifyInput, compare};
 use tumar::template::face::quantise;
 use tumar::template::{ROW, Shape};
 use zeroize::Zeroizing;
@@ -157,7 +157,7 @@ async fn all_that_one_node_receives_of_sets_is_uniform_whatever_they_are() {
         let seen = Arc::new(Mutex::new([View::new(), View::new(), View::new()]));
         let requests = (0..SETS).map(|_| {
             let probe = world.dice.split_shape(Shape::set(40).unwrap(), &packed);
-            (vec![Trial { probe, against: vec![(0, 11, 1)] }], Joint::Any)
+            (vec![Trial { probe, against: vec![(0, 11, 1)] }], FusionRule::Any)
         });
         let requests = requests.collect();
         let views = Arc::clone(&seen);
@@ -196,11 +196,12 @@ async fn no_secret_type_prints_its_content() {
     let weighted = points[0].weigh();
     assert_eq!(
         format!("{template:?} {:?} {:?} {weighted:?} {session:?}", shares[0], points[0]),
-        format!("Template(1x64) Summands(1x64) PointShare(A, 1x64) Weighted([64]) Session(A, {id})")
+        format!("Template(1x64) InputShares(1x64) PointShare(A, 1x64) Weighted([64]) Session(A, {id})")
     );
     let [own, ..] = shares;
-    let against = Against { shape: points[0].shape(), words: points[0].words(), threshold: 5, weight: 1 };
-    let input = VerifyInput { sides: vec![Side { probe: own, references: vec![against] }], joint: Joint::Any };
+    let against = ReferenceInput { shape: points[0].shape(), words: points[0].words(), threshold: 5, weight: 1 };
+    let input =
+        VerifyInput { sides: vec![ModalityInput { probe: own, references: vec![against] }], joint: FusionRule::Any };
     let round = Round { to_next: vec![0xab; 3], ..Round::default() };
     let came = Came { next: Zeroizing::new(vec![0xab; 4]), prev: Zeroizing::default() };
     assert_eq!(

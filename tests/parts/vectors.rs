@@ -8,7 +8,8 @@ use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::dot::dot;
 use tumar::protocol::{
-    Bits, Bounds, Group, Joint, Tree, Width, bits_to_words, climb, compare, hand_on, intake, open, signs,
+    Bits, Bounds, FusionRule, Group, Tree, Width, bits_to_words, check_inputs, climb, compare, msb, open,
+    reshare_to_two,
 };
 use tumar::share::{LAGRANGE, Masks, Replicated, inverse, mul, split};
 use tumar::template::Shape;
@@ -118,7 +119,7 @@ async fn intake_turns_these_summands_into_these_components() {
     let taken = World::run(world.sessions(), |mut session| {
         let batch = lists[session.own().index()].take().unwrap();
         async move {
-            let outcome = intake(&mut session, &batch).await;
+            let outcome = check_inputs(&mut session, &batch).await;
             session.settle(outcome).unwrap()
         }
     })
@@ -210,9 +211,9 @@ async fn these_scores_reach_these_bounds_at_every_width() {
         let (shares, bounds) = (&shares, &bounds);
         let outcomes = World::run(world.sessions(), async |mut session| {
             let scores = &shares[session.own().index()];
-            let halves = hand_on(&mut session, &[scores]).await.unwrap();
+            let halves = reshare_to_two(&mut session, &[scores]).await.unwrap();
             let group = |scores| Group { scores, bounds: Bounds::All(bounds.clone()), width };
-            let reached = signs(&mut session, halves.into_iter().map(group).collect()).await.unwrap();
+            let reached = msb(&mut session, halves.into_iter().map(group).collect()).await.unwrap();
             let all = Bits::concat(&reached);
             let opened = open(&mut session, Step::Open, &all, &(0..all.lanes()).collect::<Vec<_>>()).await;
             session.settle(opened).unwrap()
@@ -243,7 +244,7 @@ async fn these_sets_have_these_counts() {
         let points = enrol_shapes(&mut world, &[reference]).await;
         let requests = [count, count + 1].map(|threshold| {
             let probe = world.dice.split_shape(probe.0, &probe.1);
-            (vec![Trial { probe, against: vec![(0, threshold, 1)] }], Joint::Any)
+            (vec![Trial { probe, against: vec![(0, threshold, 1)] }], FusionRule::Any)
         });
         let outcomes = verify_trials(world.sessions(), requests.into(), &points).await;
         assert_eq!(outcomes, [(); 3].map(|()| Ok(vec![Ok(true), Ok(false)])));

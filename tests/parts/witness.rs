@@ -6,9 +6,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use tumar::log::cosign::{Cosigner, add, witness_name};
-use tumar::log::half::Half;
 use tumar::log::merkle::{Tree, empty_root, leaf_hash};
 use tumar::log::note::{Checkpoint, NoteError, NoteSigner, SigningKey, VerifierKey, log_name};
+use tumar::log::shard::Shard;
 use tumar::log::witness::{AddCheckpoint, MAX_PROOF, Witness, WitnessError};
 use tumar::party::Party;
 
@@ -27,7 +27,7 @@ impl Log {
     }
 
     fn of(half: &str, seed: u8, size: u64, forked: Option<u64>) -> Self {
-        let half: Half = half.parse().unwrap();
+        let half: Shard = half.parse().unwrap();
         let name = log_name(&"kz-demo".parse().unwrap(), Party::A).of_half(half);
         let mut tree = Tree::new();
         for index in 0..size {

@@ -5,8 +5,8 @@ use tonic::Request;
 use tonic::transport::Channel;
 use tumar::client::{Client, ClientError, Exhibit, NodeClient, Prepared, Search, SubjectKey, Target};
 use tumar::log::entry::Event;
-use tumar::log::half::{Half, Place};
 use tumar::log::receipt::Outcome;
+use tumar::log::shard::{EntryId, Shard};
 use tumar::name::RequestId;
 use tumar::party::Party;
 use tumar::request::{Case, Method, Minute};
@@ -84,7 +84,7 @@ async fn lists(channel: &Channel, token: &str) -> Result<(), ClientError> {
 
 /// The token of the first request of a node's log, which enrolled the customer of b17.
 fn first() -> Exhibit {
-    let place = Place { half: Half::of(now()), index: 0 };
+    let place = EntryId { half: Shard::of(now()), index: 0 };
     Exhibit { gallery: GALLERY.parse().unwrap(), purpose: "audit".parse().unwrap(), place, part: Part::Token }
 }
 
@@ -139,8 +139,8 @@ async fn what_another_banks_issuer_signs_erases_reads_and_opens_nothing() {
     let logs = nodes.stop();
     for (party, log) in Party::ALL.into_iter().zip(&logs) {
         for (call, name) in &sent {
-            let rq = call.ask().transcript();
-            let told: Vec<_> = log.iter().filter(|entry| entry.rq == rq).collect();
+            let rq = call.ask().request_digest();
+            let told: Vec<_> = log.iter().filter(|entry| entry.request_digest == rq).collect();
             // What an issuer is not believed of leaves no entry; a denial of what is its own is one of its bank's, at the leader.
             let at_most = usize::from(party == Party::A && *name == "banks/b19");
             assert!(told.len() <= at_most, "{name} at {party}: {told:?}");

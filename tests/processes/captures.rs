@@ -172,7 +172,8 @@ async fn a_kept_capture_is_refused_by_each_of_three_processes_whatever_they_have
         nodes.restart(party).await;
         is_refused(&nodes, &kept, &format!("{party} started again"), &["ENVELOPE_SPENT"]).await;
     }
-    // Answers and ids; evidence; then the log, and the person. Nothing is destroyed on the first day after a leap, and all of it on the next.
+    // Answers and ids; evidence; then the log, and the person. Nothing is destroyed on the first day after a leap, and all of it on the
+    // next.
     for days in [3, 40, 41, 1200, 1201] {
         pass(&mut nodes, days).await;
         if days == 1200 {

@@ -62,7 +62,7 @@ impl Nodes {
             let checkpoint = receipt.verify(pin, &"dev".parse().unwrap()).unwrap();
             self.shown.0.push((pin.party, checkpoint));
             if pin.party == Party::A {
-                self.answered.push(receipt.body.rq);
+                self.answered.push(receipt.body.request_digest);
             }
         }
     }
@@ -216,7 +216,7 @@ fn audit(party: Party, log: &[Vec<u8>], shown: &Shown, answered: &[[u8; 32]], ru
         tree.push(leaf_hash(bytes));
         let entry = Entry::parse(bytes).unwrap();
         if matches!(entry.event, Event::Admitted) {
-            *uses.entry(entry.rq).or_default() += 1;
+            *uses.entry(entry.request_digest).or_default() += 1;
         }
     }
     let size = tree.size();

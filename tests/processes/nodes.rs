@@ -239,6 +239,6 @@ async fn connected(files: &Files, time: fn() -> u64) -> Client {
 
 /// What a log says of a request.
 pub(crate) fn events(log: &[Entry], prepared: &Prepared) -> Vec<Event> {
-    let rq = prepared.ask().transcript();
-    log.iter().filter(|entry| entry.rq == rq).map(|entry| entry.event.clone()).collect()
+    let rq = prepared.ask().request_digest();
+    log.iter().filter(|entry| entry.request_digest == rq).map(|entry| entry.event.clone()).collect()
 }

@@ -3,11 +3,11 @@
 use tonic::Request;
 use tonic::transport::Channel;
 use tumar::client::ClientError;
-use tumar::log::half::Half;
 use tumar::log::note::Checkpoint;
+use tumar::log::shard::Shard;
 use tumar::name::RequestId;
 use tumar::party::Party;
-use tumar::request::{Ask, Method};
+use tumar::request::{Method, RequestInfo};
 use tumar::wire::v1::access_log_service_client::AccessLogServiceClient;
 use tumar::wire::v1::subject_service_client::SubjectServiceClient;
 use tumar::wire::{ask_of_evidence, ask_of_uses, v1};
@@ -29,7 +29,7 @@ enum Asked {
 
 impl Asked {
     /// What it is to one node.
-    fn of(&self, home: Party) -> Ask {
+    fn of(&self, home: Party) -> RequestInfo {
         match self {
             Self::Evidence(asked) => ask_of_evidence(asked, home).unwrap().0,
             Self::Uses(asked) => ask_of_uses(asked, home).unwrap(),
@@ -94,7 +94,7 @@ async fn a_proof_for_one_nodes_log_opens_nothing_at_another_whatever_addresses_i
     })
     .await;
     let config = nodes.files.client_config();
-    let half = Half::of(now()).to_string();
+    let half = Shard::of(now()).to_string();
     let channels = [nodes.channel(Party::A).await, nodes.channel(Party::B).await, nodes.channel(Party::C).await];
     // What is opened below must be published first.
     for (channel, pin) in channels.iter().zip(&config.nodes) {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tumar::name::{Modality, ModelId, RequestId};
-use tumar::request::{About, Ask, Method, Minute, Sample};
+use tumar::request::{Method, Minute, RequestInfo, RequestTarget, Sample};
 use tumar::seal::PrivateKey;
 use tumar::token::details::{Action, Details, DetailsType};
 use tumar::token::jws::{Algorithm, SigningKey};
@@ -108,7 +108,7 @@ static ENVELOPE_KEY: LazyLock<[u8; 8]> = LazyLock::new(|| *envelope_key().public
 /// What a call carries, so that it can be sent again as it was.
 #[derive(Clone)]
 pub(crate) struct Call {
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestInfo,
     token: String,
     proof: String,
 }
@@ -137,7 +137,7 @@ impl Bank {
     }
 
     /// A request that nobody has made before.
-    pub(crate) fn ask(&self, method: Method, subject: &str) -> Ask {
+    pub(crate) fn ask(&self, method: Method, subject: &str) -> RequestInfo {
         let mut random = [0; 16];
         // Version and variant take bits of the bytes after these.
         let drawn = u32::try_from(self.drawn.fetch_add(1, Ordering::Relaxed)).unwrap();
@@ -147,12 +147,12 @@ impl Bank {
             digest[..4].copy_from_slice(&drawn.to_be_bytes());
         }
         let sample = Sample { modality: Modality::Face, model: "fr512".parse().unwrap(), envelopes };
-        Ask {
+        RequestInfo {
             method,
             client: "atm-backend".parse().unwrap(),
             request_id: RequestId::from_random(random),
             gallery: "banks/b17/customers".parse().unwrap(),
-            about: About::Subject(subject.parse().unwrap()),
+            about: RequestTarget::Subject(subject.parse().unwrap()),
             purpose: purpose(method).parse().unwrap(),
             amount_kzt: 0,
             captured: Minute::of(NOW),
@@ -189,13 +189,13 @@ impl Bank {
     }
 
     /// `ask` by this token, with a fresh proof.
-    pub(crate) fn prove(&self, token: &str, ask: &Ask, now: u64) -> Call {
+    pub(crate) fn prove(&self, token: &str, ask: &RequestInfo, now: u64) -> Call {
         let proof = self.key.prove(token, ask, BASE, None, now).unwrap();
         Call { ask: ask.clone(), token: token.to_owned(), proof }
     }
 
     /// `ask` by a token of its own.
-    pub(crate) fn call(&self, ask: &Ask, now: u64) -> Call {
+    pub(crate) fn call(&self, ask: &RequestInfo, now: u64) -> Call {
         self.prove(&self.token_of(ask.client.as_str(), ask.method, 1, now), ask, now)
     }
 
@@ -211,7 +211,7 @@ impl Bank {
 
     /// A grant for a request and a token of its own.
     pub(crate) fn fresh<P: For>(&self, subject: &str, now: u64) -> Grant<P> {
-        let ask = Ask { captured: Minute::of(now), ..self.ask(P::METHOD, subject) };
+        let ask = RequestInfo { captured: Minute::of(now), ..self.ask(P::METHOD, subject) };
         self.grant(&self.call(&ask, now), now)
     }
 }

@@ -1,5 +1,5 @@
-//! What a terminal, a bank or an auditor needs, without a node: requests and their digests, tokens and proofs, envelopes, the formats of the
-//! log, receipts, and the calls to the three nodes. No SQL, no web server, no command line.
+//! What a terminal, a bank or an auditor needs, without a node: requests and their digests, tokens and proofs, envelopes, the formats of
+//! the log, receipts, and the calls to the three nodes. No SQL, no web server, no command line.
 //!
 //! `tumar` re-exports every module, and its map in `src/lib.rs` has their floors. [`client::Client`] is where to begin.
 

@@ -120,7 +120,7 @@ pub const MOST_CANDIDATES: u32 = 32;
 
 /// Whom a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum RequestTarget {
     /// One subject.
     Subject(Subject),
     /// Everybody in the gallery: a search.
@@ -146,7 +146,7 @@ pub struct Exhibit {
 
 /// What one call asks for, apart from who may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct RequestInfo {
     /// The call.
     pub method: Method,
     /// Who calls: the token must be this client's.
@@ -156,7 +156,7 @@ pub struct Ask {
     /// Where the subject is, or will be.
     pub gallery: GalleryName,
     /// Whom it is about.
-    pub about: About,
+    pub about: RequestTarget,
     /// What for.
     pub purpose: PurposeName,
     /// Whole tenge at stake, where the purpose's rule depends on it; 0 where nothing is.
@@ -203,13 +203,13 @@ impl Minute {
     }
 }
 
-impl Ask {
+impl RequestInfo {
     /// The subject that it is about; none of a search, and none of evidence.
     #[must_use]
     pub const fn subject(&self) -> Option<&Subject> {
         match &self.about {
-            About::Subject(subject) | About::Matched(subject, ..) => Some(subject),
-            About::Case(_) | About::Evidence(_) => None,
+            RequestTarget::Subject(subject) | RequestTarget::Matched(subject, ..) => Some(subject),
+            RequestTarget::Case(_) | RequestTarget::Evidence(_) => None,
         }
     }
 
@@ -229,7 +229,7 @@ impl Ask {
     ///
     /// Never taken over protobuf bytes, which have more than one form for one message.
     #[must_use]
-    pub fn transcript(&self) -> [u8; 32] {
+    pub fn request_digest(&self) -> [u8; 32] {
         let mut hash = Context::new(&SHA256);
         let mut field = |bytes: &[u8]| {
             hash.update(&(bytes.len() as u64).to_be_bytes());
@@ -241,9 +241,9 @@ impl Ask {
         field(self.request_id.as_bytes());
         field(self.gallery.as_str().as_bytes());
         match &self.about {
-            About::Subject(subject) => field(subject.as_str().as_bytes()),
+            RequestTarget::Subject(subject) => field(subject.as_str().as_bytes()),
             // No subject is empty.
-            About::Case(Case { digest, most, approvals }) => {
+            RequestTarget::Case(Case { digest, most, approvals }) => {
                 field(b"");
                 field(digest);
                 field(&most.to_be_bytes());
@@ -252,14 +252,14 @@ impl Ask {
                     field(approval.as_bytes());
                 }
             }
-            About::Evidence(Exhibit { node, half, index, part }) => {
+            RequestTarget::Evidence(Exhibit { node, half, index, part }) => {
                 field(b"");
                 field(node.as_str().as_bytes());
                 field(half.as_bytes());
                 field(&index.to_be_bytes());
                 field(&[*part]);
             }
-            About::Matched(subject, request, node) => {
+            RequestTarget::Matched(subject, request, node) => {
                 field(subject.as_str().as_bytes());
                 field(node.as_str().as_bytes());
                 field(request.as_bytes());
@@ -288,13 +288,13 @@ fn digest_of(hash: Context) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn ask() -> Ask {
-        Ask {
+    fn ask() -> RequestInfo {
+        RequestInfo {
             method: Method::Verify,
             client: "banks/b17/atm-backend".parse().unwrap(),
             request_id: RequestId::from_random([7; 16]),
             gallery: "banks/b17/customers".parse().unwrap(),
-            about: About::Subject("c-0042".parse().unwrap()),
+            about: RequestTarget::Subject("c-0042".parse().unwrap()),
             purpose: "cash_withdrawal".parse().unwrap(),
             amount_kzt: 40_000,
             captured: Minute::from_number(30_000_000),
@@ -316,9 +316,9 @@ mod tests {
             |case| case.approvals[0].push('x'),
             |case| case.approvals.truncate(1),
         ];
-        let of = |case: &Case| Ask { about: About::Case(case.clone()), ..ask() }.transcript();
+        let of = |case: &Case| RequestInfo { about: RequestTarget::Case(case.clone()), ..ask() }.request_digest();
         assert_eq!(of(&case), of(&case.clone()));
-        assert_ne!(of(&case), ask().transcript());
+        assert_ne!(of(&case), ask().request_digest());
         for (place, change) in change.iter().enumerate() {
             let mut other = case.clone();
             change(&mut other);
@@ -328,9 +328,9 @@ mod tests {
 
     #[test]
     fn what_one_node_is_asked_about_its_own_log_is_another_request_at_another_node() {
-        let exhibit = |node| About::Evidence(Exhibit { node, half: "2026h2".to_owned(), index: 7, part: 0 });
-        let matched = |node| About::Matched("c-0042".parse().unwrap(), RequestId::from_random([9; 16]), node);
-        let of = |about| Ask { about, ..ask() }.transcript();
+        let exhibit = |node| RequestTarget::Evidence(Exhibit { node, half: "2026h2".to_owned(), index: 7, part: 0 });
+        let matched = |node| RequestTarget::Matched("c-0042".parse().unwrap(), RequestId::from_random([9; 16]), node);
+        let of = |about| RequestInfo { about, ..ask() }.request_digest();
         let all: std::collections::BTreeSet<_> =
             Party::ALL.into_iter().flat_map(|node| [of(exhibit(node)), of(matched(node))]).collect();
         assert_eq!(all.len(), 6);
@@ -339,18 +339,18 @@ mod tests {
     #[test]
     fn a_case_does_not_print_what_was_signed() {
         let case = Case { digest: [7; 32], most: 5, approvals: vec!["signed".to_owned()] };
-        let printed = format!("{:?}", Ask { about: About::Case(case), ..ask() });
+        let printed = format!("{:?}", RequestInfo { about: RequestTarget::Case(case), ..ask() });
         assert!(printed.contains("Case(5 at most, 1 approvals)") && !printed.contains("signed"), "{printed}");
     }
 
     #[test]
     fn every_field_changes_the_transcript() {
-        let change: [fn(&mut Ask); 11] = [
+        let change: [fn(&mut RequestInfo); 11] = [
             |a| a.method = Method::Enroll,
             |a| a.client = "banks/b17/branch-backend".parse().unwrap(),
             |a| a.request_id = RequestId::from_random([8; 16]),
             |a| a.gallery = "banks/b18/customers".parse().unwrap(),
-            |a| a.about = About::Subject("c-0043".parse().unwrap()),
+            |a| a.about = RequestTarget::Subject("c-0043".parse().unwrap()),
             |a| a.purpose = "card_activation".parse().unwrap(),
             |a| a.amount_kzt += 1,
             |a| a.captured = Minute::from_number(30_000_001),
@@ -358,12 +358,12 @@ mod tests {
             |a| a.samples[0].envelopes.swap(0, 1),
             |a| a.samples.clear(),
         ];
-        let plain = ask().transcript();
-        assert_eq!(plain, ask().transcript());
+        let plain = ask().request_digest();
+        assert_eq!(plain, ask().request_digest());
         for (place, change) in change.iter().enumerate() {
             let mut other = ask();
             change(&mut other);
-            assert_ne!(plain, other.transcript(), "change {place}");
+            assert_ne!(plain, other.request_digest(), "change {place}");
         }
     }
 }

@@ -8,12 +8,12 @@ use std::ops::RangeInclusive;
 
 use ring::digest::{SHA256, digest};
 
-use crate::log::half::{Half, Place};
 use crate::log::note::{SigningKey, is_signed};
 use crate::log::receipt::{Found, Outcome, Receipt, ReceiptBody};
+use crate::log::shard::{EntryId, Shard};
 use crate::name::{Deployment, Modality, NameError, Subject};
 use crate::party::Party;
-use crate::request::{About, Ask, Case, Exhibit, MOST_CANDIDATES, Method, Minute, Sample};
+use crate::request::{Case, Exhibit, MOST_CANDIDATES, Method, Minute, RequestInfo, RequestTarget, Sample};
 use crate::template::model::Encoding;
 use crate::token::Part;
 use peer::v1::Kept;
@@ -185,20 +185,20 @@ pub const fn method_of(request: &Request) -> Method {
 ///
 /// # Errors
 /// [`RequestError`], naming the field at fault.
-pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
+pub fn ask_of(request: &Request) -> Result<RequestInfo, RequestError> {
     let method = method_of(request);
     let common = common(request);
     if !samples_taken(method).contains(&common.samples.len()) {
         return Err(RequestError::Samples);
     }
-    Ok(Ask {
+    Ok(RequestInfo {
         method,
         client: common.client.parse()?,
         request_id: common.request_id.parse()?,
         gallery: common.gallery.parse()?,
         about: match common.about {
-            Named::Subject(subject) => About::Subject(subject.parse()?),
-            Named::Case(search) => About::Case(case_of(search)?),
+            Named::Subject(subject) => RequestTarget::Subject(subject.parse()?),
+            Named::Case(search) => RequestTarget::Case(case_of(search)?),
         },
         purpose: common.purpose.parse()?,
         amount_kzt: common.amount_kzt,
@@ -211,8 +211,11 @@ pub fn ask_of(request: &Request) -> Result<Ask, RequestError> {
 ///
 /// # Errors
 /// [`RequestError`], naming the field at fault.
-pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest, node: Party) -> Result<(Ask, Place, Part), RequestError> {
-    let half: Half = request.half.parse().map_err(|_| RequestError::Half)?;
+pub fn ask_of_evidence(
+    request: &v1::OpenEvidenceRequest,
+    node: Party,
+) -> Result<(RequestInfo, EntryId, Part), RequestError> {
+    let half: Shard = request.half.parse().map_err(|_| RequestError::Half)?;
     let part = match request.part() {
         v1::EvidencePart::Token => Part::Token,
         v1::EvidencePart::Proof => Part::Proof,
@@ -221,31 +224,36 @@ pub fn ask_of_evidence(request: &v1::OpenEvidenceRequest, node: Party) -> Result
         v1::EvidencePart::Unspecified => return Err(RequestError::Part),
     };
     let number = u8::try_from(part.place()).map_err(|_| RequestError::Part)?;
-    let ask = Ask {
+    let ask = RequestInfo {
         method: Method::OpenEvidence,
         client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
-        about: About::Evidence(Exhibit { node, half: request.half.clone(), index: request.index, part: number }),
+        about: RequestTarget::Evidence(Exhibit {
+            node,
+            half: request.half.clone(),
+            index: request.index,
+            part: number,
+        }),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
         captured: Minute::default(),
         samples: Vec::new(),
     };
-    Ok((ask, Place { half, index: request.index }, part))
+    Ok((ask, EntryId { half, index: request.index }, part))
 }
 
 /// What a request to a node for a person's entries in its own log asks for.
 ///
 /// # Errors
 /// [`RequestError`], naming the field at fault.
-pub fn ask_of_uses(request: &v1::ListUsesRequest, node: Party) -> Result<Ask, RequestError> {
-    Ok(Ask {
+pub fn ask_of_uses(request: &v1::ListUsesRequest, node: Party) -> Result<RequestInfo, RequestError> {
+    Ok(RequestInfo {
         method: Method::ListUses,
         client: request.client.parse()?,
         request_id: request.request_id.parse()?,
         gallery: request.gallery.parse()?,
-        about: About::Matched(request.subject.parse()?, request.verified_request_id.parse()?, node),
+        about: RequestTarget::Matched(request.subject.parse()?, request.verified_request_id.parse()?, node),
         purpose: request.purpose.parse()?,
         amount_kzt: 0,
         captured: Minute::default(),
@@ -410,7 +418,7 @@ pub fn receipt_to(receipt: &Receipt) -> v1::Receipt {
     v1::Receipt {
         party: v1::Party::from(body.party).into(),
         outcome: outcome_to(body.outcome).into(),
-        request_digest: body.rq.to_vec(),
+        request_digest: body.request_digest.to_vec(),
         log_index: body.index,
         leaf_hash: body.leaf.to_vec(),
         inclusion_proof: body.inclusion.iter().map(|hash| hash.to_vec()).collect(),
@@ -430,7 +438,7 @@ pub fn receipt_from(receipt: &v1::Receipt) -> Option<Receipt> {
             [] => None,
             digest => Some(digest.try_into().ok()?),
         },
-        rq: receipt.request_digest.as_slice().try_into().ok()?,
+        request_digest: receipt.request_digest.as_slice().try_into().ok()?,
         index: receipt.log_index,
         leaf: receipt.leaf_hash.as_slice().try_into().ok()?,
         inclusion: receipt.inclusion_proof.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>()?,

@@ -1,8 +1,8 @@
 //! A template in three parts, and the forms that the parts take on their way into the store.
 //!
 //! ```text
-//! terminal   nibbles --split--> Summands, one pair for each party       XOR of three
-//! nodes      Summands --protocol::intake--> Replicated                  sum of three, mod 2^16
+//! terminal   nibbles --split--> InputShares, one pair for each party       XOR of three
+//! nodes      InputShares --protocol::check_inputs--> Replicated                  sum of three, mod 2^16
 //! each node  Replicated --to_point--> PointShare                        a point of a line, one word a component
 //! each node  PointShare --weigh--> Weighted                             ready for one plain dot with any reference
 //! ```
@@ -71,13 +71,13 @@ impl fmt::Debug for Masks {
 /// # Errors
 /// [`ShapeError`] if the template or the masks have another number of bytes.
 #[expect(clippy::needless_pass_by_value, reason = "used up: masks serve one template")]
-pub fn split(shape: Shape, packed: &[u8], masks: Masks) -> Result<[Summands; 3], ShapeError> {
+pub fn split(shape: Shape, packed: &[u8], masks: Masks) -> Result<[InputShares; 3], ShapeError> {
     expect_length(shape.components(), 2 * packed.len())?;
     expect_length(shape.components(), masks.bytes.len())?;
     let (a, b) = masks.bytes.split_at(packed.len());
     let c: Zeroizing<Vec<u8>> =
         Zeroizing::new(packed.iter().zip(a).zip(b).map(|((packed, a), b)| packed ^ a ^ b).collect());
-    let pair = |own: &[u8], next: &[u8]| Summands { shape, bytes: [own, next].concat().into_boxed_slice() };
+    let pair = |own: &[u8], next: &[u8]| InputShares { shape, bytes: [own, next].concat().into_boxed_slice() };
     Ok([pair(a, b), pair(b, &c), pair(&c, a)])
 }
 
@@ -89,13 +89,13 @@ pub fn split(shape: Shape, packed: &[u8], masks: Masks) -> Result<[Summands; 3],
 ///
 /// No `Clone`, `PartialEq` or `Serialize`; it crosses the wire only inside an envelope.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Summands {
+pub struct InputShares {
     #[zeroize(skip)]
     shape: Shape,
     bytes: Box<[u8]>,
 }
 
-impl Summands {
+impl InputShares {
     /// From the plaintext of an envelope: the own summand, then the next party's.
     ///
     /// # Errors
@@ -131,10 +131,10 @@ impl Summands {
     }
 }
 
-/// Prints the shape only: `Summands(1x512)`.
-impl fmt::Debug for Summands {
+/// Prints the shape only: `InputShares(1x512)`.
+impl fmt::Debug for InputShares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Summands({})", self.shape)
+        write!(f, "InputShares({})", self.shape)
     }
 }
 
@@ -410,7 +410,7 @@ mod tests {
         let length = |expected, found| Err::<(), _>(ShapeError::Length { expected, found });
         let (set, small) = (Shape::set(4).unwrap(), vector(128));
         let summands =
-            |shape, found| Summands::from_envelope(shape, Zeroizing::new(vec![0; found])).map(|share| share.shape());
+            |shape, found| InputShares::from_envelope(shape, Zeroizing::new(vec![0; found])).map(|share| share.shape());
         assert_eq!((summands(small, 128), summands(set, 560)), (Ok(small), Ok(set)));
         for found in [0, 1, 127, 129, 4096] {
             assert_eq!(summands(small, found), length(128, found).map(|()| small));
@@ -434,10 +434,10 @@ mod tests {
         let marked = || vec![0xabcd_u16; 64].into_boxed_slice();
         let replicated = Replicated::new(vector(64), marked(), marked()).unwrap();
         let point = replicated.to_point(Party::A);
-        let summands = Summands::from_envelope(vector(64), Zeroizing::new(vec![0xab; 64])).unwrap();
+        let summands = InputShares::from_envelope(vector(64), Zeroizing::new(vec![0xab; 64])).unwrap();
         let masks = Masks::from_random(Zeroizing::new(vec![0xab; 64]));
         let printed = format!("{replicated:?} {point:?} {:?} {summands:?} {masks:?}", point.weigh());
-        assert_eq!(printed, "Replicated(1x64) PointShare(A, 1x64) Weighted([64]) Summands(1x64) Masks([64])");
+        assert_eq!(printed, "Replicated(1x64) PointShare(A, 1x64) Weighted([64]) InputShares(1x64) Masks([64])");
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 use tumar::audit::mirror::{Use, named};
 use tumar::audit::{Mirror, Pins};
-use tumar::http::page_files;
+use tumar::audit_server::page_files;
 
 use super::super::failure::Failure;
 use super::super::print_json;

@@ -1,10 +1,10 @@
 //! `tumar demo`: all of it in one process, in a few seconds, from enrolment to three logs that agree; or three nodes that stay up.
 
+mod leak_check;
 mod protections;
 mod report;
 mod rounds;
 mod serve;
-mod sight;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +56,7 @@ impl Demo {
         let protections = protections::run(&world, &people, &mut rounds).await?;
         let runs = world.protocol_runs();
         let stopped = world.stop().await?;
-        let sights = sight::of(&stopped, &rounds.sent, runs).await?;
+        let sights = leak_check::of(&stopped, &rounds.sent, runs).await?;
         let logs = logs::compare(stopped.folder(), &stopped.pins, &rounds.answered);
         let report =
             Report { people: &people, rounds: &rounds, protections: &protections, sights: &sights, logs: &logs };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::leak_check::LeakCheck;
 use super::protections::Protection;
 use super::rounds::{Rounds, Tally};
-use super::sight::Sight;
 use crate::cli::logs::{LogFault, Logs};
 use crate::cli::people::{By, People};
 use crate::cli::table;
@@ -16,7 +16,7 @@ pub(super) struct Report<'a> {
     pub(super) people: &'a People,
     pub(super) rounds: &'a Rounds,
     pub(super) protections: &'a [Protection],
-    pub(super) sights: &'a [Sight],
+    pub(super) sights: &'a [LeakCheck],
     pub(super) logs: &'a Result<Logs, LogFault>,
 }
 
@@ -36,7 +36,7 @@ impl Report<'_> {
     pub(super) fn all_well(&self) -> bool {
         self.rounds.wrong_bits == 0
             && self.protections.iter().all(|protection| protection.ok)
-            && self.sights.iter().all(Sight::is_noise)
+            && self.sights.iter().all(LeakCheck::is_noise)
             && self.logs_agree()
     }
 
@@ -64,7 +64,7 @@ impl Report<'_> {
                 "ok": protection.ok,
             })
         };
-        let sight = |sight: &Sight| {
+        let sight = |sight: &LeakCheck| {
             json!({
                 "node": sight.party,
                 "share_bytes_sent": sight.sent,

@@ -59,7 +59,7 @@ impl Rounds {
 
     /// Remembers what the receipts are of.
     pub(super) fn note(&mut self, receipts: &Receipts) {
-        self.answered.extend(receipts.iter().take(1).map(|receipt| receipt.body.rq));
+        self.answered.extend(receipts.iter().take(1).map(|receipt| receipt.body.request_digest));
     }
 }
 

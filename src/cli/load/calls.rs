@@ -10,10 +10,10 @@ use tumar::eval::draw::Draw;
 use tumar::request::Method;
 use tumar::timings::Timings;
 
-use super::desk::{Attempt, Desk, End, Ticket};
 use super::figures::{Answer, Figures, Says, Verdict, Window};
 use super::mix::{Action, Mix};
 use super::open_loop::Traffic;
+use super::schedule::{Attempt, AttemptSchedule, End, Started};
 use super::search::{Looking, Searches};
 use crate::cli::bank::{Bank, Found, Outage, Wanted};
 use crate::cli::failure::Failure;
@@ -30,7 +30,7 @@ const UNMADE: &str = "NOT_MADE";
 /// What an arrival is.
 #[derive(Clone, Copy)]
 enum Call {
-    Verify(Option<Ticket>),
+    Verify(Option<Started>),
     Enroll(usize),
     Search(Looking),
 }
@@ -60,7 +60,7 @@ pub(super) struct Calls {
     /// If the mix has any.
     searches: Option<Searches>,
     draw: Mutex<Draw>,
-    desk: Mutex<Desk>,
+    schedule: Mutex<AttemptSchedule>,
     figures: Mutex<Figures>,
     promised: Mutex<Promised>,
     /// Calls that were made.
@@ -86,7 +86,7 @@ impl Calls {
         Self {
             banks,
             enrolled: AtomicUsize::new(people.count()),
-            desk: Mutex::new(Desk::new(&people, by, seed)),
+            schedule: Mutex::new(AttemptSchedule::new(&people, by, seed)),
             people,
             by,
             mix,
@@ -155,7 +155,7 @@ impl Calls {
     /// An answer is remembered: it must stand in the logs.
     fn remember(&self, receipts: &Receipts) {
         if let Some(receipt) = receipts.iter().next() {
-            lock(&self.promised).answered.push(receipt.body.rq);
+            lock(&self.promised).answered.push(receipt.body.request_digest);
         }
     }
 
@@ -195,7 +195,7 @@ impl Calls {
     pub(super) async fn is_there(&self, number: usize) -> Result<Result<bool, ClientError>, Failure> {
         let who = number % self.people.count();
         let matches = |image: &usize| self.people.matches(who, &self.people.shown(who, *image, self.by), self.by);
-        let image = (0..super::desk::ATTEMPTS).find(matches);
+        let image = (0..super::schedule::ATTEMPTS).find(matches);
         let attempt = Attempt { claimed: number, who, image: image.unwrap_or_default(), expected: image.is_some() };
         let verified = self.verify(self.bank(), attempt).await?;
         Ok(verified.map(|verified| verified.matched == attempt.expected))
@@ -222,7 +222,7 @@ impl Calls {
             Call::Verify(Some(ticket)) => {
                 let Attempt { claimed, who, expected, .. } = ticket.attempt;
                 let outcome = self.verify(self.bank(), ticket.attempt).await;
-                lock(&self.desk).ended(ticket, end_of(&outcome));
+                lock(&self.schedule).ended(ticket, end_of(&outcome));
                 let answer = |Verified { matched, timings, .. }| {
                     let says = Says::Bit(Verdict { genuine: who == claimed, matched, expected });
                     Answer { says, timings }
@@ -261,7 +261,7 @@ impl Traffic for Calls {
         let action = self.draw();
         lock(&self.figures).offered(due, action);
         let call = match action {
-            Action::Verify => Call::Verify(lock(&self.desk).next()),
+            Action::Verify => Call::Verify(lock(&self.schedule).next()),
             Action::Enroll => Call::Enroll(self.enrolled.fetch_add(1, Ordering::Relaxed)),
             Action::Search => Call::Search(Looking::draw(&mut lock(&self.draw), self.people.count())),
         };

@@ -2,7 +2,6 @@
 
 mod aftermath;
 mod calls;
-mod desk;
 mod document;
 mod figures;
 mod local;
@@ -11,6 +10,7 @@ mod open_loop;
 mod page;
 mod ramp;
 mod report;
+mod schedule;
 mod search;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use tumar::request::Method;
 use tumar::template::model::Fmr;
 use tumar::token::Officer;
 
-use super::desk::ATTEMPTS;
+use super::schedule::ATTEMPTS;
 use crate::cli::bank::{Bank, Found as Came, Outage, Wanted};
 use crate::cli::failure::Failure;
 use crate::cli::init;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use tumar::log::entry::{Entry, Event};
-use tumar::log::half::Half;
+use tumar::log::shard::Shard;
 use tumar::party::Party;
 
 use crate::support::cluster::entries;
@@ -52,7 +52,7 @@ impl Accounts {
         let mut counts: HashMap<[u8; 32], Counts> = HashMap::new();
         for bytes in entries(folder) {
             let entry = Entry::parse(&bytes).map_err(|error| format!("an entry that is none: at {party}: {error}"))?;
-            let of = counts.entry(entry.rq).or_default();
+            let of = counts.entry(entry.request_digest).or_default();
             match entry.event {
                 Event::Admitted => of.admitted += 1,
                 Event::Completed => of.completed += 1,
@@ -98,14 +98,14 @@ fn fits(account: &Account, counts: Counts, killed: bool) -> Result<(), &'static 
 /// Each half-year's log holds the entries of that half-year.
 fn halves_fit(party: Party, folder: &Path) -> Result<(), String> {
     for folder in std::fs::read_dir(folder.join("data/log")).unwrap().map(|half| half.unwrap().path()) {
-        let half: Half = folder.file_name().and_then(|name| name.to_str()).unwrap().parse().unwrap();
+        let half: Shard = folder.file_name().and_then(|name| name.to_str()).unwrap().parse().unwrap();
         let note = std::fs::read_to_string(folder.join("checkpoint")).unwrap_or_default();
         let size: u64 = note.lines().nth(1).map_or(0, |size| size.parse().unwrap());
         let files = tumar::log::tiles::Reader::new(&folder);
         for index in 0..size {
             let entry = Entry::parse(&files.entry(index, size).unwrap()).unwrap();
-            if Half::of(entry.minute.begins()) != half {
-                let is = Half::of(entry.minute.begins());
+            if Shard::of(entry.minute.begins()) != half {
+                let is = Shard::of(entry.minute.begins());
                 return Err(format!("an entry in another half-year's log: at {party}: one of {is} in {half}"));
             }
         }

@@ -63,7 +63,7 @@ impl Run {
         let proof = if how == How::SameBytes { sent.proof.clone() } else { asking.prove(&token, &prepared) };
         let begin = clocks::now();
         let came = self.runtime.block_on(asking.send(&token, &proof, &prepared));
-        let account = self.accounts.of(prepared.ask().transcript());
+        let account = self.accounts.of(prepared.ask().request_digest());
         account.proofs += u32::from(how != How::SameBytes);
         self.judge_again(place, how, desk == self.sent[place].desk, (&prepared, &came), since(begin))
     }
@@ -94,7 +94,7 @@ impl Run {
             };
         };
         let is_same = |earlier: &Option<_>| earlier.as_ref() == Some(&answer.receipts);
-        self.accounts.of(prepared.ask().transcript()).given_again +=
+        self.accounts.of(prepared.ask().request_digest()).given_again +=
             u32::from(is_same(&sent.answer) || is_same(&sent.taken));
         if is_same(&sent.answer) {
             return if is_own { Ok(()) } else { Err(format!("an answer was given to another client: {told}")) };
@@ -111,7 +111,7 @@ impl Run {
         if !person.hear(op, &said, now) && !sent.lost {
             return Err(format!("what was heard can not be: {told}; known was {before:?}"));
         }
-        self.accounts.of(prepared.ask().transcript()).answers += 1;
+        self.accounts.of(prepared.ask().request_digest()).answers += 1;
         if is_own {
             (sent.answer, sent.at, sent.lost) = (Some(answer.receipts.clone()), now.0, false);
         } else {

@@ -7,8 +7,8 @@
 //!                      +--> rules: can that be heard now?     stores, accounts: does what lies on disk say the same?
 //! ```
 //!
-//! `TUMAR_MODEL_STEPS` says how many steps (.ci/run: 400, .ci/full: 10 000), `TUMAR_MODEL_SEED` which; without it, others each time. A run that
-//! fails prints its seed and the few steps that it takes.
+//! `TUMAR_MODEL_STEPS` says how many steps (.ci/run: 400, .ci/full: 10 000), `TUMAR_MODEL_SEED` which; without it, others each time. A run
+//! that fails prints its seed and the few steps that it takes.
 
 #![allow(
     clippy::similar_names,

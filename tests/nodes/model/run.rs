@@ -168,7 +168,7 @@ impl Run {
         let said = word(came);
         self.heard.count(format!("{} -> {said:?}", purpose(op).1.action()));
         let lost = is_lost(&said);
-        let account = self.accounts.of(prepared.ask().transcript());
+        let account = self.accounts.of(prepared.ask().request_digest());
         account.proofs += 1;
         account.answers += u32::from(came.is_ok());
         account.lost |= lost;
@@ -239,7 +239,7 @@ impl Run {
         let proof = asking.prove(&token, &prepared);
         let came = self.runtime.block_on(asking.send(&token, &proof, &prepared));
         let now = since(begin);
-        let account = self.accounts.of(prepared.ask().transcript());
+        let account = self.accounts.of(prepared.ask().request_digest());
         account.proofs += 1;
         let found = came.map_err(|error| format!("a search was refused: {error}"))?.found.unwrap_or_default();
         account.answers += 1;
@@ -271,7 +271,7 @@ impl Run {
         let token = asking.token(&Wanted { relying_party, gallery: &gallery, purpose, method });
         let proof = asking.prove(&token, &prepared);
         let came = self.runtime.block_on(asking.send(&token, &proof, &prepared));
-        self.accounts.of(prepared.ask().transcript()).proofs += 1;
+        self.accounts.of(prepared.ask().request_digest()).proofs += 1;
         let said = word(&came);
         self.heard.count(format!("foreign -> {said:?}"));
         match came {

@@ -16,7 +16,7 @@ use super::wired::{Installation, answer, draft_of, enrolment, face, relay, stop,
 /// A run that A breaks at B by a message that is none. Gives the request's transcript.
 async fn broken_run(rogue: &Rogue, client: &Client) -> [u8; 32] {
     let probe = withdrawal(client, "c-1", &face(1));
-    let rq = probe.ask().transcript();
+    let rq = probe.ask().request_digest();
     let round = rogue.propose(&HELPERS, &[relay(&draft_of(probe.ask()), &probe)]).await;
     for helper in HELPERS {
         assert_eq!(round.refusals(helper), [""]);
@@ -77,7 +77,7 @@ async fn whoever_says_different_things_to_two_nodes_has_them_in_two_sessions() {
     a.stop().await.unwrap();
     let rogue = Rogue::link(&installation).await;
     let probes = ["c-1", "c-2"].map(|subject| withdrawal(&client, subject, &face(1)));
-    let [first, second] = [0, 1].map(|place: usize| Some(probes[place].ask().transcript()));
+    let [first, second] = [0, 1].map(|place: usize| Some(probes[place].ask().request_digest()));
     let mut round = rogue.propose(&HELPERS, &probes.each_ref().map(|probe| relay(&draft_of(probe.ask()), probe))).await;
     for (helper, refused, runs) in [(Party::B, 1, [first, None]), (Party::C, 0, [None, second])] {
         assert_eq!(round.refusals(helper), ["", ""]);

@@ -220,7 +220,7 @@ impl Helpers {
         assert_eq!(round.failures(Party::B).await, ["PEER_LOST"]);
         assert_eq!(again.failures(Party::B).await, ["REQUEST_IN_FLIGHT"]);
         self.met.extend(["PEER_LOST", "REQUEST_IN_FLIGHT"].map(str::to_owned));
-        good.ask().transcript()
+        good.ask().request_digest()
     }
 }
 

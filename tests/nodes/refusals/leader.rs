@@ -320,7 +320,7 @@ async fn a_request_that_was_answered_is_answered_alike_and_is_no_second_use_at_a
     assert!(answers.iter().all(|answer| answer.receipts == answers[0].receipts), "the receipts that were kept");
     stop(leader.nodes).await;
     for party in Party::ALL {
-        let logged = leader.installation.logged(party, &asked.ask().transcript());
+        let logged = leader.installation.logged(party, &asked.ask().request_digest());
         // The leader has the answer, and says that it gave it again.
         let again: &[Event] = if party == Party::A { &[Event::Again(1), Event::Again(2)] } else { &[] };
         assert_eq!(logged, [&[Event::Admitted, Event::Completed], again].concat(), "{party}");
@@ -362,7 +362,7 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
         for prepared in [reference, probe, of_a_search] {
             let prepared = sealed_by_hand(&leader.client, prepared, packed, torn);
             leader.refused(&Call::good(&prepared), reason, Party::A, "by hand").await;
-            refused.push((prepared.ask().transcript(), reason));
+            refused.push((prepared.ask().request_digest(), reason));
         }
         let call = Call::good(&withdrawal(&leader.client, "c-2", &face(2)));
         leader.refused(&call, "SUBJECT_UNKNOWN", Party::A, "never enrolled").await;
@@ -372,7 +372,7 @@ async fn a_template_that_no_extractor_makes_is_refused_at_all_three_nodes_and_le
     let probe =
         Prepared::danger_verify_packed(config, &committee, &whom, &[(model.id(), &largest)], 0, minute()).unwrap();
     leader.refused(&Call::good(&probe), "TEMPLATE_LENGTH", Party::A, "by the client").await;
-    refused.push((probe.ask().transcript(), "TEMPLATE_LENGTH"));
+    refused.push((probe.ask().request_digest(), "TEMPLATE_LENGTH"));
 
     // The lengths of three probes were opened, so the fourth must wait; that shares do not belong together tells nothing of anybody.
     let fourth = Call::good(&withdrawal(&leader.client, "c-1", &face(1)));

@@ -12,7 +12,7 @@ use tumar::log::continuity::Gap;
 use tumar::log::note::{NoteSigner, log_name};
 use tumar::node::{Keys, PeerConfig};
 use tumar::party::Party;
-use tumar::peer::{LinkError, Mailbox, NoWord, Note, Own, Peers, Proposed, Remote, Settle};
+use tumar::peer::{BatchMessage, LinkError, Mailbox, Own, PeerUnavailable, Peers, Proposed, Remote, Settle};
 use tumar::seal::{PrivateKey, SUITE};
 use tumar::store::Stand;
 use tumar::template::model::Models;
@@ -146,7 +146,7 @@ impl Rogue {
         let (mut verdicts, mut said) = (BTreeMap::new(), BTreeMap::new());
         for &(helper, _) in proposals {
             let ready = mail.take((helper, None), PATIENCE, |note| match note {
-                Note::Ready(ready) => Ok(ready),
+                BatchMessage::Ready(ready) => Ok(ready),
                 other => Err(other),
             });
             let ready = ready.await.unwrap();
@@ -226,7 +226,7 @@ impl Round<'_> {
     pub(crate) async fn all_vote_for_it(&mut self) {
         for helper in self.verdicts.keys() {
             let vote = self.mail.take((*helper, None), PATIENCE, |note| match note {
-                Note::Vote(vote) => Ok(vote),
+                BatchMessage::Vote(vote) => Ok(vote),
                 other => Err(other),
             });
             assert!(vote.await.unwrap().iter().all(|&prepared| prepared), "{helper} is not prepared");
@@ -246,12 +246,12 @@ impl Round<'_> {
         let outcomes = async {
             loop {
                 let outcomes = self.mail.take((helper, None), PATIENCE, |note| match note {
-                    Note::Outcomes(endings) => Ok(endings),
+                    BatchMessage::Outcomes(endings) => Ok(endings),
                     other => Err(other),
                 });
                 match outcomes.await {
                     // One that has left the batch says how it ended there all the same.
-                    Err(NoWord::Left(_)) => tokio::task::yield_now().await,
+                    Err(PeerUnavailable::Left(_)) => tokio::task::yield_now().await,
                     outcomes => return outcomes.unwrap(),
                 }
             }

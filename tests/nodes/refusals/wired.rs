@@ -14,7 +14,7 @@ use tumar::name::{GalleryName, PurposeName, RelyingParty, RequestId};
 use tumar::node::{Config, Node};
 use tumar::party::Party;
 use tumar::reason::Reason;
-use tumar::request::{About, Ask, Case, Method, Minute};
+use tumar::request::{Case, Method, Minute, RequestInfo, RequestTarget};
 use tumar::seal::{Binding, Envelope, PrivateKey};
 use tumar::service::DOMAIN;
 use tumar::template::model::BUILT_IN;
@@ -144,7 +144,7 @@ impl Installation {
     pub(crate) fn logged(&self, party: Party, rq: &[u8; 32]) -> Vec<Event> {
         let entries = entries(&self.files.node(party));
         let parsed = entries.iter().map(|entry| Entry::parse(entry).unwrap());
-        parsed.filter(|entry| entry.rq == *rq).map(|entry| entry.event).collect()
+        parsed.filter(|entry| entry.request_digest == *rq).map(|entry| entry.event).collect()
     }
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn details_for(gallery: &GalleryName, purpose: &PurposeName, method: 
 }
 
 /// A draft that is good for one use of this request.
-pub(crate) fn draft_of(ask: &Ask) -> Draft {
+pub(crate) fn draft_of(ask: &RequestInfo) -> Draft {
     let mut draft = Draft::good();
     draft.ask = ask.clone();
     draft.call = ask.method;
@@ -351,7 +351,7 @@ pub(crate) fn relay(draft: &Draft, prepared: &Prepared) -> Relayed {
 }
 
 /// The message that asks for this, with these envelopes.
-pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
+pub(crate) fn message(ask: &RequestInfo, envelopes: &[Vec<u8>; 3]) -> Request {
     let [envelope_a, envelope_b, envelope_c] = envelopes.clone();
     let samples = ask.samples.iter().map(|sample| v1::Sample {
         modality: v1::Modality::from(sample.modality).into(),
@@ -365,9 +365,9 @@ pub(crate) fn message(ask: &Ask, envelopes: &[Vec<u8>; 3]) -> Request {
     let (client, capture_minute) = (ask.client.to_string(), ask.captured.number());
     let (purpose, amount_kzt) = (ask.purpose.to_string(), ask.amount_kzt);
     let subject = match &ask.about {
-        About::Subject(subject) => subject.to_string(),
-        About::Evidence(_) | About::Matched(..) => unreachable!("no relayed request is about these"),
-        About::Case(Case { digest, most, approvals }) => {
+        RequestTarget::Subject(subject) => subject.to_string(),
+        RequestTarget::Evidence(_) | RequestTarget::Matched(..) => unreachable!("no relayed request is about these"),
+        RequestTarget::Case(Case { digest, most, approvals }) => {
             return Request::Search(v1::SearchGalleryRequest {
                 request_id,
                 gallery,
@@ -474,12 +474,12 @@ pub(crate) struct Seal {
     /// For whom, by the envelope's own account.
     pub(crate) party: Party,
     pub(crate) relying_party: RelyingParty,
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestInfo,
 }
 
 impl Seal {
     /// As it should be.
-    pub(crate) fn fitting(party: Party, ask: &Ask) -> Self {
+    pub(crate) fn fitting(party: Party, ask: &RequestInfo) -> Self {
         Self { key: party, party, relying_party: "banks/b17".parse().unwrap(), ask: ask.clone() }
     }
 
@@ -529,12 +529,12 @@ pub(crate) fn lock(target: &Target) -> Prepared {
 }
 
 pub(crate) fn bare(target: &Target, method: Method) -> Prepared {
-    let ask = Ask {
+    let ask = RequestInfo {
         method,
         client: CLIENT.parse().unwrap(),
         request_id: RequestId::from_random(sha256(fresh_id().as_bytes())[..16].try_into().unwrap()),
         gallery: target.gallery.clone(),
-        about: About::Subject(target.subject.clone()),
+        about: RequestTarget::Subject(target.subject.clone()),
         purpose: target.purpose.clone(),
         amount_kzt: 0,
         captured: Minute::default(),
@@ -567,7 +567,7 @@ pub(crate) fn junk_enrolments(client: &Client) -> Vec<Relayed> {
         draft.details()["relying_party"] = json!("banks/b1");
         draft.details()["galleries"] = json!(["banks/b1/customers"]);
         draft.ask.gallery = "banks/b1/customers".parse().unwrap();
-        draft.ask.about = About::Subject(format!("junk-{number}").parse().unwrap());
+        draft.ask.about = RequestTarget::Subject(format!("junk-{number}").parse().unwrap());
         let mut random = [0; 16];
         random[0] = u8::try_from(number).unwrap();
         draft.ask.request_id = RequestId::from_random(random);
@@ -598,7 +598,7 @@ pub(crate) fn spoilt_envelopes() -> [(&'static str, Spoil); 6] {
 pub(crate) fn other_bindings() -> [(&'static str, Rebind); 10] {
     [
         ("request", |seal| seal.ask.request_id = RequestId::from_random([9; 16])),
-        ("subject", |seal| seal.ask.about = About::Subject("c-2".parse().unwrap())),
+        ("subject", |seal| seal.ask.about = RequestTarget::Subject("c-2".parse().unwrap())),
         ("purpose", |seal| seal.ask.purpose = "card_activation".parse().unwrap()),
         ("gallery", |seal| seal.ask.gallery = "banks/b17/staff".parse().unwrap()),
         ("call", |seal| seal.ask.method = Method::Lock),

@@ -76,7 +76,7 @@ fn lies_outside_of_what_the_mirror_lacks_are_found_all_the_same() {
 #[test]
 fn a_half_year_that_the_mirror_lacks_of_one_node_is_not_held_against_it() {
     let folder = mirror(&Logs::of(20).later());
-    let half = "2027h1".parse::<tumar::log::half::Half>().unwrap();
+    let half = "2027h1".parse::<tumar::log::shard::Shard>().unwrap();
     let mut after = Logs { half, ..Logs::empty() };
     after.request(1, half.begins() + 3600, &record("cash_withdrawal", Method::Verify));
     after.later().write(folder.path());

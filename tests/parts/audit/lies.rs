@@ -27,7 +27,7 @@ fn a_hidden_use_is_missed_whoever_hides_it() {
         assert_eq!(found(&audit.findings), []);
         assert_eq!(found(&audit.pairs), [(liar, None, Rule::Missing)]);
         let shown_by = audit.pairs[0].shown_by.unwrap();
-        assert_eq!((shown_by.index, audit.pairs[0].rq), (34, Some(rq(17))));
+        assert_eq!((shown_by.index, audit.pairs[0].request_digest), (34, Some(rq(17))));
         assert_ne!(shown_by.node, liar);
         assert_eq!(audit.verdict(), Verdict::Broken);
     }
@@ -183,7 +183,7 @@ fn the_newest_requests_are_pending() {
 #[test]
 fn requests_at_the_turn_of_a_half_are_paired_across_it() {
     let folder = tempfile::tempdir().unwrap();
-    let turn = "2027h1".parse::<tumar::log::half::Half>().unwrap();
+    let turn = "2027h1".parse::<tumar::log::shard::Shard>().unwrap();
     let cash = record("cash_withdrawal", Method::Verify);
     let (mut before, mut after) = (Logs::empty(), Logs { half: turn, ..Logs::empty() });
     before.request(1, turn.begins() - 60, &cash);

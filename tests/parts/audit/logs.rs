@@ -9,9 +9,9 @@ use tumar::audit::pins::NodePin;
 use tumar::audit::{Audit, Finding, Mirror, Pins, Rule};
 use tumar::log::cosign::{self, Cosigner, witness_name};
 use tumar::log::entry::{Draft, Event, Minute, blinded_handle};
-use tumar::log::half::Half;
 use tumar::log::merkle::{Tree, leaf_hash};
 use tumar::log::note::{Checkpoint, NoteSigner, SigningKey, VerifierKey, log_name};
+use tumar::log::shard::Shard;
 use tumar::log::tiles::Writer;
 use tumar::name::Modality;
 use tumar::party::Party;
@@ -20,7 +20,7 @@ use tumar::request::Method;
 use tumar::token::Evidence;
 use tumar::token::jws::sha256;
 use tumar::token::policy::DEFAULT;
-use tumar::token::purpose::Use;
+use tumar::token::purpose::AccessRecord;
 
 /// 2026-11-23 00:00 UTC.
 pub const START: u64 = 1_795_392_000;
@@ -33,7 +33,7 @@ pub const REASON: Reason = Reason::PeerLost;
 /// An entry that is not written yet.
 #[derive(Clone, Debug)]
 pub struct Line {
-    pub record: Use,
+    pub record: AccessRecord,
     pub rq: [u8; 32],
     pub at: u64,
     pub event: Event,
@@ -56,8 +56,8 @@ impl Line {
 }
 
 /// One use as it should be.
-pub fn record(purpose: &str, method: Method) -> Use {
-    Use {
+pub fn record(purpose: &str, method: Method) -> AccessRecord {
+    AccessRecord {
         relying_party: "banks/b17".parse().unwrap(),
         gallery: "banks/b17/customers".parse().unwrap(),
         subject: None,
@@ -81,7 +81,7 @@ pub fn rq(number: u64) -> [u8; 32] {
 #[derive(Clone, Debug)]
 pub struct Logs {
     pub lines: [Vec<Line>; 3],
-    pub half: Half,
+    pub half: Shard,
 }
 
 impl Logs {
@@ -98,14 +98,14 @@ impl Logs {
         logs
     }
 
-    pub fn push(&mut self, number: u64, at: u64, record: &Use, event: &Event) {
+    pub fn push(&mut self, number: u64, at: u64, record: &AccessRecord, event: &Event) {
         for lines in &mut self.lines {
             let (record, event) = (record.clone(), event.clone());
             lines.push(Line { record, rq: rq(number), at, event, person: None, raw: None });
         }
     }
 
-    pub fn request(&mut self, number: u64, at: u64, record: &Use) {
+    pub fn request(&mut self, number: u64, at: u64, record: &AccessRecord) {
         self.push(number, at, record, &Event::Admitted);
         self.push(number, at, record, &Event::Completed);
     }
@@ -151,7 +151,7 @@ pub fn audit(folder: &Path) -> Audit {
 #[derive(Clone, Debug)]
 pub struct Log {
     pub party: Party,
-    pub half: Half,
+    pub half: Shard,
     pub entries: Vec<Vec<u8>>,
     pub tree: Tree,
 }

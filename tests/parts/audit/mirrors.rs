@@ -7,9 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tumar::audit::fetch::{FetchError, Fetcher, Step};
 use tumar::audit::{Finding, Mirror, Rule, Verdict};
-use tumar::log::half::Half;
 use tumar::log::merkle::Tree;
 use tumar::log::note::{Checkpoint, NoteSigner};
+use tumar::log::shard::Shard;
 use tumar::party::Party;
 
 use super::logs::{HALF, Log, Logs, START, audit, found, log_key, pins_at};
@@ -263,7 +263,7 @@ fn a_longer_log_that_does_not_continue_the_one_before_is_a_fork_and_nothing_of_i
 fn another_key_another_origin_and_a_changed_checkpoint_are_refused() {
     let world = World::of(20);
     let honest = world.b().note(2);
-    let other_half: Half = "2026h1".parse().unwrap();
+    let other_half: Shard = "2026h1".parse().unwrap();
     let notes = [
         world.logs.log(Party::A).note(2),
         Log { half: other_half, ..world.b() }.note(2),

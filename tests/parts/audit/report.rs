@@ -4,7 +4,7 @@ use tumar::audit::report::Report;
 use tumar::log::entry::Event;
 use tumar::reason::Reason;
 use tumar::request::Method;
-use tumar::token::purpose::Use;
+use tumar::token::purpose::AccessRecord;
 
 use super::logs::{Logs, REASON, START, pins, record};
 
@@ -14,7 +14,7 @@ const DAY: u64 = 86_400;
 fn logs() -> Logs {
     let mut logs = Logs::empty();
     let cash = record("cash_withdrawal", Method::Verify);
-    let other = Use { relying_party: "banks/b18".parse().unwrap(), ..cash.clone() };
+    let other = AccessRecord { relying_party: "banks/b18".parse().unwrap(), ..cash.clone() };
     let mut number = 0;
     for (day, uses) in (0..).zip([20, 22, 19, 21, 20, 18, 23, 20, 90, 21]) {
         for use_of_day in 0..uses {

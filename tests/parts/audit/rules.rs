@@ -5,7 +5,7 @@ use tumar::log::entry::Event;
 use tumar::party::Party;
 use tumar::request::Method;
 use tumar::token::policy::DEFAULT;
-use tumar::token::purpose::Use;
+use tumar::token::purpose::AccessRecord;
 
 use super::logs::{Logs, REASON, START, audit, found, pins, record, rq};
 
@@ -28,7 +28,7 @@ fn in_all(logs: Logs, index: u64, rule: Rule) {
     assert_eq!(audit.verdict(), if broken { Verdict::Broken } else { Verdict::Clean });
 }
 
-fn with(change: impl Fn(&mut Use)) -> Logs {
+fn with(change: impl Fn(&mut AccessRecord)) -> Logs {
     let mut logs = Logs::of(3);
     let mut changed = record("cash_withdrawal", Method::Verify);
     change(&mut changed);
@@ -50,7 +50,7 @@ fn an_action_that_the_purpose_does_not_allow() {
 fn samples_that_the_purpose_does_not_take() {
     let mut logs = Logs::of(3);
     let erasure = record("erasure", Method::Erase);
-    logs.request(60, START + 10, &Use { modalities: record("x", Method::Verify).modalities, ..erasure });
+    logs.request(60, START + 10, &AccessRecord { modalities: record("x", Method::Verify).modalities, ..erasure });
     in_all(logs, 6, Rule::ModalityNotAllowed);
 }
 
@@ -65,7 +65,7 @@ fn a_bank_that_may_not_use_the_purpose() {
     logs.request(
         61,
         START + 10,
-        &Use {
+        &AccessRecord {
             policy: digest,
             relying_party: "banks/b18".parse().unwrap(),
             ..record("cash_withdrawal", Method::Verify)
@@ -220,7 +220,7 @@ fn more_requests_in_a_minute_than_the_policy_lets_through() {
     for number in 0..400 + 60 * 200 {
         logs.request(number, START + 59, &cash);
     }
-    let other = Use { relying_party: "banks/b18".parse().unwrap(), ..cash.clone() };
+    let other = AccessRecord { relying_party: "banks/b18".parse().unwrap(), ..cash.clone() };
     logs.request(1 << 30, START + 59, &other);
     logs.request(1 << 31, START + 60, &cash);
     assert_eq!(found(logs.clone().later().audit().all()), []);
@@ -258,7 +258,7 @@ fn what_is_not_in_the_schema() {
 #[test]
 fn an_unknown_policy_is_said_once() {
     let mut logs = with(|used| used.policy = [9; 32]);
-    logs.request(61, START + 10, &Use { policy: [9; 32], ..record("cash_withdrawal", Method::Verify) });
+    logs.request(61, START + 10, &AccessRecord { policy: [9; 32], ..record("cash_withdrawal", Method::Verify) });
     in_all(logs, 6, Rule::PolicyUnknown);
 }
 

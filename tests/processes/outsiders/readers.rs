@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tumar::log::cosign::CosignerKey;
 use tumar::node::raise_descriptors;
 use tumar::party::Party;
-use tumar::web::Site;
+use tumar::web::HttpClient;
 
 use super::Nodes;
 
@@ -62,7 +62,7 @@ async fn slow_readers_at_all_three_ports_keep_no_checkpoint_from_its_cosignature
     let port = audit.address.rsplit_once(':').unwrap().1.to_owned();
     let pem = std::fs::read(nodes.certificate(Party::B)).unwrap();
     let read = tokio::task::spawn_blocking(move || {
-        let site = Site::new(&format!("https://localhost:{port}"), Some(&pem), Duration::from_secs(20)).unwrap();
+        let site = HttpClient::new(&format!("https://localhost:{port}"), Some(&pem), Duration::from_secs(20)).unwrap();
         site.get("/logs.json?own", None).unwrap().status
     });
     assert_eq!(read.await.unwrap(), 200);

@@ -16,10 +16,11 @@ use tokio::sync::mpsc;
 use tumar::net::{Frame, Pipe, SessionId};
 use tumar::party::Party;
 use tumar::protocol::{
-    Against, Invalid, Joint, Meter, ProtocolError, Session, Side, VerifyInput, enrol_intake, verify,
+    FusionRule, Invalid, Meter, ModalityInput, ProtocolError, ReferenceInput, Session, VerifyInput, enrol_intake,
+    verify,
 };
 use tumar::prss::{Epoch, PairSeed, SessionKeys};
-use tumar::share::{Masks, PointShare, Summands, split};
+use tumar::share::{InputShares, Masks, PointShare, split};
 use tumar::template::face::quantise;
 use tumar::template::finger::direction;
 use tumar::template::model::{Model, Models};
@@ -40,12 +41,12 @@ impl Dice {
     }
 
     /// The three parties' shares of a packed vector, honest or not.
-    pub fn split(&mut self, packed: &[u8]) -> [Summands; 3] {
+    pub fn split(&mut self, packed: &[u8]) -> [InputShares; 3] {
         self.split_shape(Shape::vector(2 * packed.len()).unwrap(), packed)
     }
 
     /// The three parties' shares of any packed template.
-    pub fn split_shape(&mut self, shape: Shape, packed: &[u8]) -> [Summands; 3] {
+    pub fn split_shape(&mut self, shape: Shape, packed: &[u8]) -> [InputShares; 3] {
         split(shape, packed, Masks::from_random(Zeroizing::new(self.bytes(2 * packed.len())))).unwrap()
     }
 
@@ -212,7 +213,7 @@ pub fn model_of(dimension: usize) -> Model {
 }
 
 /// What each party is sent of a batch: the three parties' parts of many triples, turned into one list a party.
-pub fn by_party(triples: Vec<[Summands; 3]>) -> [Vec<Summands>; 3] {
+pub fn by_party(triples: Vec<[InputShares; 3]>) -> [Vec<InputShares>; 3] {
     let mut lists = [Vec::new(), Vec::new(), Vec::new()];
     for triple in triples {
         for (list, summands) in lists.iter_mut().zip(triple) {
@@ -225,7 +226,7 @@ pub fn by_party(triples: Vec<[Summands; 3]>) -> [Vec<Summands>; 3] {
 /// Takes a batch of references in, each a request of its own.
 pub async fn enrol_all(
     sessions: [Session; 3],
-    references: Vec<[Summands; 3]>,
+    references: Vec<[InputShares; 3]>,
 ) -> [Result<Vec<Result<PointShare, Invalid>>, ProtocolError>; 3] {
     let mut lists = by_party(references).map(Some);
     World::run(sessions, |session| {
@@ -254,14 +255,14 @@ pub async fn enrol_shapes(world: &mut World, packed: &[(Shape, Vec<u8>)]) -> [Ve
 
 /// One modality of a request: a probe's shares, and the places of its references with threshold and weight.
 pub struct Trial {
-    pub probe: [Summands; 3],
+    pub probe: [InputShares; 3],
     pub against: Vec<(usize, i16, u16)>,
 }
 
 /// Runs a batch of requests against the points `references`.
 pub async fn verify_trials(
     sessions: [Session; 3],
-    requests: Vec<(Vec<Trial>, Joint)>,
+    requests: Vec<(Vec<Trial>, FusionRule)>,
     references: &[Vec<PointShare>; 3],
 ) -> [Result<Vec<Result<bool, Invalid>>, ProtocolError>; 3] {
     let mut lists = [Vec::new(), Vec::new(), Vec::new()];
@@ -271,9 +272,9 @@ pub async fn verify_trials(
             for ((party, sides), probe) in Party::ALL.into_iter().zip(&mut sides).zip(probe) {
                 let against = against.iter().map(|&(row, threshold, weight)| {
                     let point = &references[party.index()][row];
-                    Against { shape: point.shape(), words: point.words(), threshold, weight }
+                    ReferenceInput { shape: point.shape(), words: point.words(), threshold, weight }
                 });
-                sides.push(Side { probe, references: against.collect() });
+                sides.push(ModalityInput { probe, references: against.collect() });
             }
         }
         for (list, sides) in lists.iter_mut().zip(sides) {
@@ -291,14 +292,15 @@ pub async fn verify_trials(
 /// Runs a batch of comparisons: item `i` is `probes[i]` against the points `references[.][rows[i]]`.
 pub async fn verify_all(
     sessions: [Session; 3],
-    probes: Vec<[Summands; 3]>,
+    probes: Vec<[InputShares; 3]>,
     references: &[Vec<PointShare>; 3],
     rows: &[usize],
     thresholds: &[i16],
 ) -> [Result<Vec<Result<bool, Invalid>>, ProtocolError>; 3] {
     let requests = probes.into_iter().zip(rows).zip(thresholds);
-    let requests = requests
-        .map(|((probe, &row), &threshold)| (vec![Trial { probe, against: vec![(row, threshold, 1)] }], Joint::Any));
+    let requests = requests.map(|((probe, &row), &threshold)| {
+        (vec![Trial { probe, against: vec![(row, threshold, 1)] }], FusionRule::Any)
+    });
     verify_trials(sessions, requests.collect(), references).await
 }
 

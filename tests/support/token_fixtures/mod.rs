@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use tumar::name::{Modality, ModelId, RelyingParty, RequestId};
-use tumar::request::{About, Ask, Case, Method, Minute, Sample};
+use tumar::request::{Case, Method, Minute, RequestInfo, RequestTarget, Sample};
 use tumar::token::approval::case_digest;
 use tumar::token::jws::{sha256, to_base64};
 use tumar::token::purpose::{Enroll, Erase, For, Grant, ListUses, Lock, OpenEvidence, Search, Unlock, Verify};
@@ -190,13 +190,13 @@ pub(crate) fn sample((model, modality): (&str, Modality)) -> Sample {
     Sample { modality, model: model.parse().unwrap(), envelopes: [[1; 32], [2; 32], [3; 32]] }
 }
 
-pub(crate) fn ask() -> Ask {
-    Ask {
+pub(crate) fn ask() -> RequestInfo {
+    RequestInfo {
         method: Method::Verify,
         client: CLIENT.parse().unwrap(),
         request_id: RequestId::from_random([7; 16]),
         gallery: "banks/b17/customers".parse().unwrap(),
-        about: About::Subject("c-0042".parse().unwrap()),
+        about: RequestTarget::Subject("c-0042".parse().unwrap()),
         purpose: "cash_withdrawal".parse().unwrap(),
         amount_kzt: 40_000,
         captured: Minute::of(NOW),
@@ -221,13 +221,13 @@ pub(crate) struct Draft {
     pub(crate) proof_header: Value,
     /// `htu`, `ath` and `rqh` are filled in where absent, so that they fit whatever else was changed.
     pub(crate) proof: Value,
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestInfo,
     pub(crate) call: Method,
     pub(crate) certificate: Option<[u8; 32]>,
     pub(crate) access_text: Vec<fn(String) -> String>,
     pub(crate) proof_text: Vec<fn(String) -> String>,
     /// Set when a proof is to be moved to another request.
-    pub(crate) asked: Option<Ask>,
+    pub(crate) asked: Option<RequestInfo>,
     /// A search's approvals, before they are signed; see [`approve`](Self::approve).
     pub(crate) sheets: Vec<Sheet>,
 }
@@ -298,7 +298,7 @@ impl Draft {
         self.method(Method::Search);
         self.claims["exp"] = json!(self.claims["iat"].as_u64().unwrap() + 120);
         self.ask.samples = vec![sample(FACE)];
-        self.ask.about = About::Case(Case { digest: case_digest(CASE), most: 16, approvals: Vec::new() });
+        self.ask.about = RequestTarget::Case(Case { digest: case_digest(CASE), most: 16, approvals: Vec::new() });
         if self.sheets.is_empty() {
             self.sheets = Sheet::two();
         }
@@ -307,8 +307,10 @@ impl Draft {
     /// The case of a search.
     pub(crate) fn case(&mut self) -> &mut Case {
         match &mut self.ask.about {
-            About::Case(case) => case,
-            About::Subject(_) | About::Evidence(_) | About::Matched(..) => panic!("not a search"),
+            RequestTarget::Case(case) => case,
+            RequestTarget::Subject(_) | RequestTarget::Evidence(_) | RequestTarget::Matched(..) => {
+                panic!("not a search")
+            }
         }
     }
 
@@ -322,9 +324,9 @@ impl Draft {
     /// Has a search's approvals signed; what they say of token and case is filled in where it is absent.
     pub(crate) fn approve(&mut self) {
         let details = self.claims["authorization_details"].clone();
-        if let About::Case(case) = &mut self.ask.about {
+        if let RequestTarget::Case(case) = &mut self.ask.about {
             case.approvals = self.sheets.iter().map(|sheet| sheet.signed_over(&details, &case.digest)).collect();
-            if let Some(Ask { about: About::Case(other), .. }) = &mut self.asked
+            if let Some(RequestInfo { about: RequestTarget::Case(other), .. }) = &mut self.asked
                 && other.approvals.is_empty()
             {
                 other.approvals.clone_from(&case.approvals);
@@ -344,7 +346,7 @@ impl Draft {
         for (name, fitting) in [
             ("htu", format!("{BASE}{}", self.ask.method.path())),
             ("ath", to_base64(&sha256(access.as_bytes()))),
-            ("rqh", to_base64(&self.ask.transcript())),
+            ("rqh", to_base64(&self.ask.request_digest())),
         ] {
             if claims.get(name).is_none() {
                 claims[name] = json!(fitting);

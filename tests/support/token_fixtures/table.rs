@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tumar::name::Modality;
-use tumar::request::{Ask, Method, Minute};
+use tumar::request::{Method, Minute, RequestInfo};
 use tumar::token::MAX_BYTES;
 use tumar::token::approval::case_digest;
 use tumar::token::jws::to_base64;
@@ -192,7 +192,7 @@ pub(crate) const REFUSALS: &[(&str, Change)] = &[
     ("PROOF_ATH", |d| d.proof["ath"] = json!(to_base64(&[0; 32]))),
     ("PROOF_RQH", |d| d.proof["rqh"] = json!(to_base64(&[0; 32]))),
     ("PROOF_RQH", |d| {
-        d.asked = Some(Ask { amount_kzt: 50_000, ..ask() });
+        d.asked = Some(RequestInfo { amount_kzt: 50_000, ..ask() });
     }),
     // The transcript has the case, how many may be named, and the approvals.
     ("PROOF_RQH", |d| {

@@ -82,7 +82,7 @@ pub struct ClientConfig {
     /// A, B, C.
     pub nodes: [NodePin; 3],
     /// How each of them is called about its own log, where that is known.
-    pub doors: [Option<NodeDoor>; 3],
+    pub doors: [Option<NodeEndpoint>; 3],
     /// For how long what passes by itself is waited for, in each call; 10 seconds if the file does not say.
     pub retry: Duration,
 }
@@ -91,7 +91,7 @@ pub struct ClientConfig {
 const RETRY_SECONDS: u16 = 10;
 
 /// How one node is called.
-pub struct NodeDoor {
+pub struct NodeEndpoint {
     /// `host:port`.
     pub address: String,
     /// What proofs say of that address: one of the bases in the node's configuration.
@@ -191,12 +191,12 @@ fn pinned(path: &Path) -> Result<Pinned, ConfigError> {
 }
 
 /// All three members, or it is not called.
-fn door_of(node: &FileNode, folder: &Path) -> Result<Option<NodeDoor>, ConfigError> {
+fn door_of(node: &FileNode, folder: &Path) -> Result<Option<NodeEndpoint>, ConfigError> {
     let (Some(address), Some(base), Some(certificate)) = (&node.address, &node.base, &node.certificate) else {
         return Ok(None);
     };
     let certificate = pinned(&folder.join(certificate))?;
-    Ok(Some(NodeDoor { address: address.clone(), base: base.clone(), certificate }))
+    Ok(Some(NodeEndpoint { address: address.clone(), base: base.clone(), certificate }))
 }
 
 /// The identity's form was checked when it was read.

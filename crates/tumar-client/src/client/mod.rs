@@ -45,7 +45,7 @@ use tonic::transport::Channel;
 use crate::log::receipt::{Found, Outcome};
 use crate::name::{Deployment, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Method, Minute, Progress};
+use crate::request::{Method, Minute, Progress, RequestInfo};
 use crate::timings::{self, Timings};
 use crate::token::{Narrowing, ProofKey};
 use crate::wire::peer::v1::relayed::Request;
@@ -53,7 +53,7 @@ use crate::wire::v1;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 
 pub use committee::{Committee, ServedModel};
-pub use config::{ClientConfig, ConfigError, NodeDoor, NodePin};
+pub use config::{ClientConfig, ConfigError, NodeEndpoint, NodePin};
 pub use error::{ClientError, InputError, Refusal};
 pub use fault::CommitteeFault;
 pub use health::is_serving;
@@ -309,7 +309,7 @@ impl Client {
     ///
     /// # Errors
     /// [`InputError::Randomness`].
-    pub fn prove(&self, access: &str, ask: &Ask, narrowing: Option<&Narrowing>) -> Result<String, ClientError> {
+    pub fn prove(&self, access: &str, ask: &RequestInfo, narrowing: Option<&Narrowing>) -> Result<String, ClientError> {
         let key: &ProofKey = &self.config.proof_key;
         key.prove(access, ask, &self.config.base, narrowing, (self.clock)()).map_err(|_| InputError::Randomness.into())
     }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::config::NodeDoor;
+use super::config::NodeEndpoint;
 use super::{ClientConfig, ClientError, Clock, InputError, NodePin, ReceiptFault, Target, metadata};
 use crate::log::entry::Entry;
-use crate::log::half::{Half, Place};
 use crate::log::merkle::{leaf_hash, verify_inclusion};
 use crate::log::note::Checkpoint;
+use crate::log::shard::{EntryId, Shard};
 use crate::name::{GalleryName, PurposeName, RequestId};
 use crate::party::Party;
-use crate::request::Ask;
+use crate::request::RequestInfo;
 use crate::seal::random;
 use crate::tls::Dialler;
 use crate::token::Part;
@@ -31,7 +31,7 @@ pub struct Exhibit {
     /// A purpose of the policy that allows `open_evidence`.
     pub purpose: PurposeName,
     /// Where the entry stands.
-    pub place: Place,
+    pub place: EntryId,
     /// Which part of its evidence.
     pub part: Part,
 }
@@ -63,7 +63,7 @@ impl Opened {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnEntry {
     /// Where.
-    pub place: Place,
+    pub place: EntryId,
     /// What it says.
     pub entry: Entry,
     /// Under which checkpoint that was proven.
@@ -94,7 +94,7 @@ impl NodeClient {
     /// [`ClientError::Unreachable`], [`ClientError::Tls`], or [`InputError::NoAddress`].
     pub async fn connect(config: Arc<ClientConfig>, party: Party, clock: Clock) -> Result<Self, ClientError> {
         let door = config.doors[party.index()].as_ref().ok_or(InputError::NoAddress(party))?;
-        let NodeDoor { address, base, certificate } = door;
+        let NodeEndpoint { address, base, certificate } = door;
         let channel = Dialler::new(None, certificate, &config.server_name)?.dial(address).await?;
         let (log, subject) = (AccessLogServiceClient::new(channel.clone()), SubjectServiceClient::new(channel));
         let (pin, base) = (config.nodes[party.index()].clone(), base.clone());
@@ -160,18 +160,18 @@ impl NodeClient {
     /// What was shown, if it stands where it says.
     fn own_entry(&self, shown: &v1::ListUsesResponse) -> Option<OwnEntry> {
         let (half, checkpoint) = Checkpoint::open_half(&shown.checkpoint, &self.pin.log).ok()?;
-        if shown.half.parse::<Half>() != Ok(half) {
+        if shown.half.parse::<Shard>() != Ok(half) {
             return None;
         }
         let proof: Vec<[u8; 32]> =
             shown.inclusion_proof.iter().map(|hash| hash.as_slice().try_into().ok()).collect::<Option<_>>()?;
         let leaf = leaf_hash(&shown.entry);
         verify_inclusion(&leaf, shown.index, checkpoint.size, &proof, &checkpoint.root).ok()?;
-        let place = Place { half, index: shown.index };
+        let place = EntryId { half, index: shown.index };
         Some(OwnEntry { place, entry: Entry::parse(&shown.entry).ok()?, checkpoint: shown.checkpoint.clone() })
     }
 
-    fn proven<T>(&self, access: &str, ask: &Ask, message: T) -> Result<Request<T>, ClientError> {
+    fn proven<T>(&self, access: &str, ask: &RequestInfo, message: T) -> Result<Request<T>, ClientError> {
         let proof = self.config.proof_key.prove(access, ask, &self.base, None, (self.clock)());
         let proof = proof.map_err(|_| InputError::Randomness)?;
         let mut request = Request::new(message);

@@ -17,8 +17,8 @@ use crate::request::{Method, Progress};
 const PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
 
 impl Client {
-    /// Proves and calls; while a node is away for a moment, again, for as long as [`ClientConfig::retry`](super::ClientConfig::retry) says. To try again later,
-    /// send the same [`Prepared`]: a request that was answered is answered alike, and is no second use.
+    /// Proves and calls; while a node is away for a moment, again, for as long as [`ClientConfig::retry`](super::ClientConfig::retry) says.
+    /// To try again later, send the same [`Prepared`]: a request that was answered is answered alike, and is no second use.
     ///
     /// # Errors
     /// [`ClientError`].

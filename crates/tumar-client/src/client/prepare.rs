@@ -8,9 +8,9 @@ use super::error::InputError;
 use super::subject_key::SubjectKey;
 use crate::name::{GalleryName, ModelId, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{Ask, Case, Method, Minute};
+use crate::request::{Case, Method, Minute, RequestInfo};
 use crate::seal::{Binding, random};
-use crate::share::{Masks, Summands, split};
+use crate::share::{InputShares, Masks, split};
 use crate::template::{MOST_ROWS, ROW, Template};
 use crate::wire::peer::v1::relayed::Request;
 use crate::wire::{RequestError, ask_of, request_from_bytes, request_to_bytes, samples_taken, v1};
@@ -59,7 +59,7 @@ pub struct Capture<'a> {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     request: Request,
-    ask: Ask,
+    ask: RequestInfo,
 }
 
 impl Prepared {
@@ -74,7 +74,7 @@ impl Prepared {
 
     /// What is asked, as nodes see it.
     #[must_use]
-    pub const fn ask(&self) -> &Ask {
+    pub const fn ask(&self) -> &RequestInfo {
         &self.ask
     }
 
@@ -268,7 +268,7 @@ struct Occasion {
 }
 
 /// A template on its way: what made it, and a share for each of A, B and C.
-type Shared<'a> = (&'a ServedModel, [Summands; 3]);
+type Shared<'a> = (&'a ServedModel, [InputShares; 3]);
 
 /// What a request's envelopes are for.
 struct Sealer<'a> {
@@ -368,7 +368,7 @@ impl<'a> Sealer<'a> {
         &self,
         model: &ServedModel,
         party: Party,
-        share: &Summands,
+        share: &InputShares,
         key: Option<&SubjectKey>,
     ) -> Result<Vec<u8>, InputError> {
         let binding = Binding {

@@ -7,7 +7,7 @@ use crate::hex::{hex, unhex};
 use crate::log::receipt::{Outcome, Receipt, ReceiptBody, ReceiptError};
 use crate::name::{ClientName, Deployment, GalleryName, PurposeName, RequestId, Subject};
 use crate::party::Party;
-use crate::request::{About, Ask, Method, Minute};
+use crate::request::{Method, Minute, RequestInfo, RequestTarget};
 use crate::wire::{receipt_from, v1};
 
 /// The receipts do not show what the answer says.
@@ -45,7 +45,7 @@ impl Receipts {
     ///
     /// # Errors
     /// [`ReceiptFault`]: the first that is found.
-    pub fn check(receipts: &[v1::Receipt], ask: &Ask, config: &ClientConfig) -> Result<Self, ReceiptFault> {
+    pub fn check(receipts: &[v1::Receipt], ask: &RequestInfo, config: &ClientConfig) -> Result<Self, ReceiptFault> {
         let [a, b, c] = receipts else { return Err(ReceiptFault::Count) };
         let receipts = [parse(Party::A, a)?, parse(Party::B, b)?, parse(Party::C, c)?];
         check(&receipts, &config.nodes, &config.deployment, ask)?;
@@ -72,12 +72,17 @@ impl Receipts {
 }
 
 /// Checks three receipts of one request.
-fn check(receipts: &[Receipt; 3], pins: &[NodePin; 3], deployment: &Deployment, ask: &Ask) -> Result<(), ReceiptFault> {
+fn check(
+    receipts: &[Receipt; 3],
+    pins: &[NodePin; 3],
+    deployment: &Deployment,
+    ask: &RequestInfo,
+) -> Result<(), ReceiptFault> {
     let first = receipts[0].body.outcome;
     for (receipt, pin) in receipts.iter().zip(pins) {
         let party = pin.party;
         receipt.verify(pin, deployment).map_err(|error| ReceiptFault::Untrusted(party, error))?;
-        if receipt.body.rq != ask.transcript() {
+        if receipt.body.request_digest != ask.request_digest() {
             return Err(ReceiptFault::OtherRequest(party));
         }
         if !receipt.body.outcome.goes_with(first) || !may_come_of(ask.method, receipt.body.outcome) {
@@ -176,7 +181,7 @@ impl From<FileOutcome> for Outcome {
 
 impl ErasureCertificate {
     /// From receipts that were checked against `ask`.
-    pub(super) fn new(deployment: &Deployment, ask: &Ask, subject: &Subject, receipts: &Receipts) -> Self {
+    pub(super) fn new(deployment: &Deployment, ask: &RequestInfo, subject: &Subject, receipts: &Receipts) -> Self {
         let file = |receipt: &Receipt| FileReceipt {
             party: receipt.body.party,
             outcome: if receipt.body.outcome == Outcome::HadNone { FileOutcome::HadNone } else { FileOutcome::Erased },
@@ -248,30 +253,31 @@ impl ErasureCertificate {
         if self.deployment != *deployment {
             return Err(CertificateError::Deployment);
         }
-        let ask = Ask {
+        let ask = RequestInfo {
             method: Method::Erase,
             client: self.client.clone(),
             request_id: self.request_id.parse::<RequestId>().map_err(|_| CertificateError::Form)?,
             gallery: self.gallery.clone(),
-            about: About::Subject(self.subject.clone()),
+            about: RequestTarget::Subject(self.subject.clone()),
             purpose: self.purpose.clone(),
             amount_kzt: 0,
             captured: Minute::default(),
             samples: Vec::new(),
         };
-        let rq = ask.transcript();
-        let [a, b, c] = self.receipts.each_ref().map(|receipt| receipt.read(rq).ok_or(CertificateError::Form));
+        let request_digest = ask.request_digest();
+        let [a, b, c] =
+            self.receipts.each_ref().map(|receipt| receipt.read(request_digest).ok_or(CertificateError::Form));
         Ok(check(&[a?, b?, c?], pins, deployment, &ask)?)
     }
 }
 
 impl FileReceipt {
-    fn read(&self, rq: [u8; 32]) -> Option<Receipt> {
+    fn read(&self, request_digest: [u8; 32]) -> Option<Receipt> {
         let body = ReceiptBody {
             party: self.party,
             outcome: self.outcome.into(),
             found: None,
-            rq,
+            request_digest,
             index: self.log_index,
             leaf: unhex(&self.leaf_hash)?,
             inclusion: self.inclusion_proof.iter().map(|hash| unhex(hash)).collect::<Option<_>>()?,

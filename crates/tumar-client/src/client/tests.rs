@@ -11,7 +11,7 @@ use crate::party::Party;
 use crate::request::Method;
 use crate::seal::SUITE;
 use crate::seal::{Binding, Envelope, PrivateKey};
-use crate::share::Summands;
+use crate::share::InputShares;
 use crate::template::face::quantise;
 use crate::template::model::Models;
 use crate::template::{Shape, Template};
@@ -115,7 +115,7 @@ impl World {
     }
 
     /// What three honest nodes answer to `ask`.
-    fn receipts(&self, ask: &Ask, outcome: Outcome) -> [v1::Receipt; 3] {
+    fn receipts(&self, ask: &RequestInfo, outcome: Outcome) -> [v1::Receipt; 3] {
         Party::ALL.map(|party| {
             let mut tree = Tree::new();
             for entry in [b"before".as_slice(), b"ours", b"after"] {
@@ -128,7 +128,7 @@ impl World {
                 party,
                 outcome,
                 found: None,
-                rq: ask.transcript(),
+                request_digest: ask.request_digest(),
                 index: 1,
                 leaf: leaf_hash(b"ours"),
                 inclusion: tree.inclusion(1, 3).unwrap(),
@@ -312,7 +312,7 @@ fn each_envelope_opens_at_its_node_alone_and_the_three_shares_are_the_template()
             let plaintext = keys(party).open(&envelope, &binding).unwrap();
             assert_eq!(plaintext[128..], key, "the node's key is in the first sample only");
             let share = Zeroizing::new(plaintext[..128].to_vec());
-            let summands = Summands::from_envelope(template.shape(), share).unwrap();
+            let summands = InputShares::from_envelope(template.shape(), share).unwrap();
             for (sum, own) in whole.iter_mut().zip(summands.own()) {
                 *sum ^= own;
             }

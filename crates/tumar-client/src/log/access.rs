@@ -18,22 +18,22 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::name::RelyingParty;
 use crate::token::policy::Limits;
-use crate::token::purpose::{For, Grant, Search, Spends, Terms, Use};
+use crate::token::purpose::{AccessRecord, For, Grant, PolicyTerms, ReplayKeys, Search};
 
 use super::admission::Batch;
 use super::early::{Early, Shared, early};
 pub use super::error::LogError;
-use super::half::{Half, Place};
 use super::ledger::{Answer, Ledger, Position, RecordId};
 use super::merkle::leaf_hash;
 use super::note::{NoteSigner, VerifierKey};
 use super::outcome::{Admitted, NotAdmitted};
-pub use super::outcome::{Closing, Ticket};
-use super::publisher::{self, Publisher, Standing};
-use super::shown::{Shard, Shown, shown};
+pub use super::outcome::{Completion, OpenRequest};
+use super::publisher::{self, PublishedHeads, Publisher};
+use super::shard::{EntryId, Shard};
+use super::state::{LogState, ShardTree, shown};
 use super::tiles::{self, TilesError};
 use super::trouble::Troubles;
-use super::work::Work;
+use super::work::WriteOp;
 use super::writer::{self, Ask, Keeper, Stop};
 use crate::reason::Reason;
 
@@ -73,25 +73,25 @@ impl<P: For> Permit<P> {
 
     /// What was logged of it.
     #[must_use]
-    pub const fn record(&self) -> &Use {
+    pub const fn record(&self) -> &AccessRecord {
         &self.admitted.record
     }
 
     /// What the policy demands.
     #[must_use]
-    pub const fn terms(&self) -> &Terms {
+    pub const fn terms(&self) -> &PolicyTerms {
         &self.admitted.terms
     }
 
     /// What it used up.
     #[must_use]
-    pub const fn spends(&self) -> &Spends {
+    pub const fn spends(&self) -> &ReplayKeys {
         &self.admitted.spends
     }
 
     /// Where its `admit` entry stands in the log.
     #[must_use]
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> EntryId {
         self.admitted.place
     }
 
@@ -108,8 +108,8 @@ impl<P: For> Permit<P> {
     }
 
     /// What closes it, for whoever keeps the books while the engine uses the permit up.
-    pub fn ticket(&self) -> Ticket {
-        Ticket::of(&self.admitted)
+    pub fn ticket(&self) -> OpenRequest {
+        OpenRequest::of(&self.admitted)
     }
 }
 
@@ -117,7 +117,7 @@ impl<P: For> Permit<P> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
     /// Place of the entry.
-    pub place: Place,
+    pub place: EntryId,
     /// Its RFC 6962 leaf hash.
     pub leaf: [u8; 32],
     /// Leaves in the tree that the checkpoint is of.
@@ -131,11 +131,11 @@ pub struct Inclusion {
 /// The log of one node. Clones are the same log; when the last is gone, what waits is written and published.
 #[derive(Clone)]
 pub struct AccessLog {
-    queue: mpsc::Sender<Work>,
+    queue: mpsc::Sender<WriteOp>,
     pub(super) sweeps: mpsc::Sender<Ask>,
     early: Shared,
-    pub(super) shared: Arc<Mutex<Shown>>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) shared: Arc<Mutex<LogState>>,
+    pub(super) standing: Arc<PublishedHeads>,
     published: watch::Receiver<Option<String>>,
     stop: Arc<Notify>,
     stopped: watch::Receiver<()>,
@@ -158,26 +158,26 @@ impl AccessLog {
         now: u64,
     ) -> Result<Self, LogError> {
         ledger.resume().await?;
-        let mut halves: BTreeMap<Half, u64> =
+        let mut halves: BTreeMap<Shard, u64> =
             tiles::halves(directory).map_err(TilesError::from)?.into_iter().map(|half| (half, 0)).collect();
         let kept = ledger.halves().await?;
         // One of the future without any entry was begun by a clock that was ahead, before anything was logged.
         halves.retain(|half, _| {
-            *half <= Half::of(now) || kept.iter().any(|(of, _)| of == half) || !tiles::is_empty(directory, *half)
+            *half <= Shard::of(now) || kept.iter().any(|(of, _)| of == half) || !tiles::is_empty(directory, *half)
         });
         halves.extend(kept);
-        let current = halves.keys().next_back().map_or(Half::of(now), |last| Half::of(now).max(*last));
+        let current = halves.keys().next_back().map_or(Shard::of(now), |last| Shard::of(now).max(*last));
         halves.entry(current).or_default();
-        let mut shown = Shown::new(signer);
-        let standing = Standing::new(directory);
+        let mut shown = LogState::new(signer);
+        let standing = PublishedHeads::new(directory);
         let mut last = None;
         for (half, first) in halves {
-            if half < current && first > 0 && ledger.entries(Place { half, index: first }).await?.is_empty() {
+            if half < current && first > 0 && ledger.entries(EntryId { half, index: first }).await?.is_empty() {
                 // The files alone speak for it, for as long as they are there.
                 standing.know(half)?;
                 continue;
             }
-            let (shard, of_half) = read(&mut ledger, &standing, Place { half, index: first }, shown.key()).await?;
+            let (shard, of_half) = read(&mut ledger, &standing, EntryId { half, index: first }, shown.key()).await?;
             shown.logs.insert(half, shard);
             if let Some(before) = last.replace(of_half) {
                 // What a crash left unpublished of a half that has ended.
@@ -191,7 +191,7 @@ impl AccessLog {
             standing.end(shown.checkpoint(half, size).expect("the half is here").1);
         }
         let publisher: Publisher = last.expect("there is a current half");
-        let next = Place { half: current, index: shown.logs[&current].tree.size() };
+        let next = EntryId { half: current, index: shown.logs[&current].tree.size() };
         let known = Early::new(&limits);
         let batch = Batch::new(limits, Arc::clone(&known), next, shown.is_blank());
         let shared = Arc::new(Mutex::new(shown));
@@ -221,7 +221,7 @@ impl AccessLog {
     /// What of this was spent in the last minutes, as far as is remembered: enough not to wait for the ledger's word, unless it is the
     /// same request again. Nothing here is a promise that it was not.
     #[must_use]
-    pub fn known_spent(&self, spends: &Spends) -> Option<NotAdmitted> {
+    pub fn known_spent(&self, spends: &ReplayKeys) -> Option<NotAdmitted> {
         early(&self.early).spent.known(spends)
     }
 
@@ -238,7 +238,7 @@ impl AccessLog {
         }
         let (spends, record, terms) = grant.into_parts();
         let (reply, told) = oneshot::channel();
-        let work = Work::Admit { spends, record, terms, now, reply };
+        let work = WriteOp::Admit { spends, record, terms, now, reply };
         self.queue.send(work).await.map_err(|_| NotAdmitted::Halted)?;
         told.await.map_err(|_| NotAdmitted::Halted)?.map(Permit::new)
     }
@@ -248,7 +248,13 @@ impl AccessLog {
     /// # Errors
     /// [`LogError::Replayed`] if the proof was used before, [`LogError::Counted`] if it is one of very many, and then there is no new
     /// entry; [`LogError::Behind`], [`LogError::Halted`].
-    pub async fn deny(&self, record: Use, spends: Spends, reason: Reason, now: u64) -> Result<Place, LogError> {
+    pub async fn deny(
+        &self,
+        record: AccessRecord,
+        spends: ReplayKeys,
+        reason: Reason,
+        now: u64,
+    ) -> Result<EntryId, LogError> {
         if self.is_behind() {
             return Err(LogError::Behind);
         }
@@ -262,7 +268,7 @@ impl AccessLog {
             }
         }
         let (reply, told) = oneshot::channel();
-        self.write(Work::Deny { record, spends, reason, now, reply }, told).await
+        self.write(WriteOp::Deny { record, spends, reason, now, reply }, told).await
     }
 
     /// Logs each person that a search is about to name, and returns once that is durable: only then may the names be given out.
@@ -274,8 +280,8 @@ impl AccessLog {
             return Ok(());
         }
         let (reply, told) = oneshot::channel();
-        let (record, transcript) = (permit.record().clone(), permit.spends().transcript);
-        let work = Work::Name { record, transcript, candidates: candidates.to_vec(), now, reply };
+        let (record, request_digest) = (permit.record().clone(), permit.spends().request_digest);
+        let work = WriteOp::Name { record, request_digest, candidates: candidates.to_vec(), now, reply };
         self.write(work, told).await.map(|_first| ())
     }
 
@@ -286,13 +292,13 @@ impl AccessLog {
     /// [`LogError::NotOpen`] if it was closed before, [`LogError::Halted`].
     pub async fn close(
         &self,
-        ticket: Ticket,
-        closing: Closing,
+        ticket: OpenRequest,
+        closing: Completion,
         answer: Option<Answer>,
         now: u64,
-    ) -> Result<Place, LogError> {
+    ) -> Result<EntryId, LogError> {
         let (reply, told) = oneshot::channel();
-        self.write(Work::Close { ticket, closing, answer, now, reply }, told).await
+        self.write(WriteOp::Close { ticket, closing, answer, now, reply }, told).await
     }
 
     /// Like [`close`](Self::close), but returns as soon as the closing stands in the queue: whatever is admitted later sees it.
@@ -301,16 +307,20 @@ impl AccessLog {
     /// [`LogError::Halted`].
     pub async fn close_soon(
         &self,
-        ticket: Ticket,
-        closing: Closing,
+        ticket: OpenRequest,
+        closing: Completion,
         answer: Option<Answer>,
         now: u64,
     ) -> Result<(), LogError> {
         let (reply, _nobody_waits) = oneshot::channel();
-        self.queue.send(Work::Close { ticket, closing, answer, now, reply }).await.map_err(|_| LogError::Halted)
+        self.queue.send(WriteOp::Close { ticket, closing, answer, now, reply }).await.map_err(|_| LogError::Halted)
     }
 
-    async fn write(&self, work: Work, told: oneshot::Receiver<Result<Place, LogError>>) -> Result<Place, LogError> {
+    async fn write(
+        &self,
+        work: WriteOp,
+        told: oneshot::Receiver<Result<EntryId, LogError>>,
+    ) -> Result<EntryId, LogError> {
         self.queue.send(work).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
     }
@@ -329,17 +339,17 @@ impl AccessLog {
 
     /// The half-year that is written, its number of durable entries, and a signed checkpoint of them.
     #[must_use]
-    pub fn head(&self) -> (Place, String) {
+    pub fn head(&self) -> (EntryId, String) {
         let mut shown = shown(&self.shared);
         let half = shown.current();
         let size = shown.logs[&half].tree.size();
         let (index, note) = shown.checkpoint(half, size).expect("the current half is here");
-        (Place { half, index }, note)
+        (EntryId { half, index }, note)
     }
 
     /// The half-years that are here, in order; of some of them, hashes alone.
     #[must_use]
-    pub fn halves(&self) -> Vec<Half> {
+    pub fn halves(&self) -> Vec<Shard> {
         let mut halves = self.standing.halves();
         halves.extend(shown(&self.shared).logs.keys());
         halves.into_iter().collect()
@@ -349,8 +359,8 @@ impl AccessLog {
     ///
     /// # Errors
     /// [`LogError::Beyond`] if it is not durable.
-    pub fn inclusion(&self, place: Place) -> Result<Inclusion, LogError> {
-        let Place { half, index } = place;
+    pub fn inclusion(&self, place: EntryId) -> Result<Inclusion, LogError> {
+        let EntryId { half, index } = place;
         let mut shown = shown(&self.shared);
         let leaf = shown.logs.get(&half).and_then(|shard| shard.tree.leaf(index)).ok_or(LogError::Beyond)?;
         let (size, checkpoint) = shown.checkpoint(half, index + 1).ok_or(LogError::Beyond)?;
@@ -362,7 +372,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// [`LogError::Beyond`] if it is not that large, or `old` is larger than `new`.
-    pub fn consistency(&self, half: Half, old: u64, new: u64) -> Result<Vec<[u8; 32]>, LogError> {
+    pub fn consistency(&self, half: Shard, old: u64, new: u64) -> Result<Vec<[u8; 32]>, LogError> {
         let shown = shown(&self.shared);
         let shard = shown.logs.get(&half).ok_or(LogError::Beyond)?;
         shard.tree.consistency(old, new).map_err(|_| LogError::Beyond)
@@ -382,13 +392,13 @@ impl AccessLog {
 
     /// The checkpoint of a half-year that others can read now, with the signatures that have come.
     #[must_use]
-    pub fn checkpoint(&self, half: Half) -> Option<String> {
+    pub fn checkpoint(&self, half: Shard) -> Option<String> {
         self.standing.note(half)
     }
 
     /// The published files of a half-year, and how many entries are in them.
     #[must_use]
-    pub fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+    pub fn files(&self, half: Shard) -> Option<(tiles::Reader, u64)> {
         self.standing.files(half)
     }
 
@@ -397,7 +407,7 @@ impl AccessLog {
     /// # Errors
     /// [`LogError::Halted`].
     pub async fn settle(&self) -> Result<(), LogError> {
-        let (Place { half, index }, _) = self.head();
+        let (EntryId { half, index }, _) = self.head();
         let mut published = self.published.clone();
         published.wait_for(|_| self.standing.size(half) >= index).await.map(drop).map_err(|_| LogError::Halted)
     }
@@ -444,11 +454,11 @@ impl AccessLog {
 /// One half-year of a ledger, and what publishes it: entries that are kept, and hashes alone of those that are not any more.
 async fn read<L: Ledger>(
     ledger: &mut L,
-    standing: &Arc<Standing>,
-    Place { half, index }: Place,
+    standing: &Arc<PublishedHeads>,
+    EntryId { half, index }: EntryId,
     key: &VerifierKey,
-) -> Result<(Shard, Publisher), LogError> {
-    let (mut shard, key) = (Shard::default(), key.of_half(half));
+) -> Result<(ShardTree, Publisher), LogError> {
+    let (mut shard, key) = (ShardTree::default(), key.of_half(half));
     let damage = publisher::damage(standing, half, &key)?;
     let mut publisher = Publisher::open(standing, half, damage.is_none())?;
     for leaf in publisher.leaves(index)? {
@@ -456,7 +466,7 @@ async fn read<L: Ledger>(
         publisher.push_leaf(leaf);
     }
     loop {
-        let page = ledger.entries(Place { half, index: shard.tree.size() }).await?;
+        let page = ledger.entries(EntryId { half, index: shard.tree.size() }).await?;
         if page.is_empty() {
             break;
         }
@@ -473,7 +483,7 @@ async fn read<L: Ledger>(
 }
 
 /// Publishes the rest of a half that has ended.
-async fn finish(mut publisher: Publisher, shown: &mut Shown) -> Result<(), LogError> {
+async fn finish(mut publisher: Publisher, shown: &mut LogState) -> Result<(), LogError> {
     let half = publisher.half();
     let size = shown.logs[&half].tree.size();
     let Some((_, note)) = shown.checkpoint(half, size).filter(|(size, _)| *size > publisher.size()) else {

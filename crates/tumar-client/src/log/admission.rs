@@ -8,18 +8,20 @@ mod telling;
 use crate::reason::Reason;
 use crate::request::Method;
 use crate::token::policy::Limits;
-use crate::token::purpose::{Spends, Terms, Use};
+use crate::token::purpose::{AccessRecord, PolicyTerms, ReplayKeys};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::attempts::{UnderWay, settle};
 use super::denials::Owed;
 use super::early::{Shared, early};
 use super::entry::{Draft, Event, Minute};
-use super::half::{Half, Place};
-use super::ledger::{Answer, Asked, Course, LedgerFault, Match, Position, RecordId, Rows, Standing, Together, Touch};
-use super::outcome::{Closing, NotAdmitted, Ticket};
+use super::ledger::{
+    Answer, Asked, Course, LedgerFault, LedgerTx, Match, Position, Prefetch, RecordId, SubjectState, Together,
+};
+use super::outcome::{Completion, NotAdmitted, OpenRequest};
 use super::rates::Buckets;
-use super::work::{Outcome, Work};
+use super::shard::{EntryId, Shard};
+use super::work::{Outcome, WriteOp};
 
 /// Seconds that this node's clock may be off; an id is kept that much longer than its token is good.
 pub const SKEW_SECONDS: u64 = 30;
@@ -48,10 +50,10 @@ struct NoRandomness;
 
 /// Admissions and closings that are committed together. A [`Ledger`](super::ledger::Ledger) runs it inside its transaction.
 pub struct Batch {
-    works: Vec<Work>,
+    works: Vec<WriteOp>,
     outcomes: Vec<Outcome>,
-    entries: Vec<(Place, Vec<u8>)>,
-    next: Place,
+    entries: Vec<(EntryId, Vec<u8>)>,
+    next: EntryId,
     /// Nothing was ever logged.
     blank: bool,
     limits: Limits,
@@ -62,20 +64,20 @@ pub struct Batch {
     /// When work was last done, in unix seconds.
     newest: u64,
     /// What was so before the transaction that is not known to be durable yet: it may come to nothing.
-    before: Option<(UnderWay, Place, bool)>,
+    before: Option<(UnderWay, EntryId, bool)>,
     random: SystemRandom,
 }
 
 impl Together for Batch {
     fn latest(&self) -> Option<u64> {
-        self.works.iter().map(Work::now).max()
+        self.works.iter().map(WriteOp::now).max()
     }
 
-    fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
-        self.works.iter().map(Work::touches)
+    fn touches(&self) -> impl Iterator<Item = Prefetch<'_>> {
+        self.works.iter().map(WriteOp::touches)
     }
 
-    async fn run<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
+    async fn run<R: LedgerTx>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
         self.outcomes.clear();
         self.entries.clear();
         self.before = Some((self.under_way.clone(), self.next, self.blank));
@@ -88,7 +90,7 @@ impl Together for Batch {
 }
 
 impl Batch {
-    pub(super) fn new(limits: Limits, early: Shared, next: Place, blank: bool) -> Self {
+    pub(super) fn new(limits: Limits, early: Shared, next: EntryId, blank: bool) -> Self {
         Self {
             works: Vec::new(),
             outcomes: Vec::new(),
@@ -106,22 +108,26 @@ impl Batch {
     }
 
     /// Where waiting work is put before a commit.
-    pub(super) const fn works(&mut self) -> &mut Vec<Work> {
+    pub(super) const fn works(&mut self) -> &mut Vec<WriteOp> {
         &mut self.works
     }
 
-    async fn run_all<R: Rows>(&mut self, rows: &mut R, works: &[Work]) -> Result<(), LedgerFault> {
-        self.newest = works.iter().map(Work::now).max().unwrap_or(self.newest);
+    async fn run_all<R: LedgerTx>(&mut self, rows: &mut R, works: &[WriteOp]) -> Result<(), LedgerFault> {
+        self.newest = works.iter().map(WriteOp::now).max().unwrap_or(self.newest);
         self.tell_denials(rows).await?;
         for work in works {
             let outcome = match work {
-                Work::Admit { spends, record, terms, now, .. } => self.admit(rows, spends, record, terms, *now).await,
-                Work::Deny { record, spends, reason, now, .. } => self.deny(rows, record, spends, *reason, *now).await,
-                Work::Close { ticket, closing, answer, now, .. } => {
+                WriteOp::Admit { spends, record, terms, now, .. } => {
+                    self.admit(rows, spends, record, terms, *now).await
+                }
+                WriteOp::Deny { record, spends, reason, now, .. } => {
+                    self.deny(rows, record, spends, *reason, *now).await
+                }
+                WriteOp::Close { ticket, closing, answer, now, .. } => {
                     self.close(rows, ticket, closing, answer.as_ref(), *now).await
                 }
-                Work::Name { record, transcript, candidates, now, .. } => {
-                    self.name(rows, record, *transcript, candidates, *now).await
+                WriteOp::Name { record, request_digest, candidates, now, .. } => {
+                    self.name(rows, record, *request_digest, candidates, *now).await
                 }
             }?;
             self.outcomes.push(outcome);
@@ -141,26 +147,26 @@ impl Batch {
     }
 
     /// One entry for all refusals of a token in a minute that have none of their own. It is about the first of them, and about nobody.
-    async fn tell_denials<R: Rows>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
+    async fn tell_denials<R: LedgerTx>(&mut self, rows: &mut R) -> Result<(), LedgerFault> {
         let owed = {
             let denials = &mut early(&self.early).denials;
             denials.owes(self.newest);
             denials.take()
         };
-        for Owed { record, transcript, count } in owed {
+        for Owed { record, request_digest, count } in owed {
             let until = self.newest.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
-            rows.keep_evidence(&transcript, &record.gallery, &record.evidence, until).await?;
-            self.append(rows, None, &record, transcript, Event::Unlogged(count), self.newest).await?;
+            rows.keep_evidence(&request_digest, &record.gallery, &record.evidence, until).await?;
+            self.append(rows, None, &record, request_digest, Event::Unlogged(count), self.newest).await?;
         }
         Ok(())
     }
 
     /// A denied request uses its proof up: sent again, it leaves no second entry. One of very many does not come here.
-    async fn deny<R: Rows>(
+    async fn deny<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        record: &Use,
-        spends: &Spends,
+        record: &AccessRecord,
+        spends: &ReplayKeys,
         reason: Reason,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
@@ -169,15 +175,15 @@ impl Batch {
         }
         self.keep_evidence(rows, record, spends, now).await?;
         let event = Event::Denied(reason.into());
-        self.append_named(rows, record, spends.transcript, event, now).await.map(Outcome::Written)
+        self.append_named(rows, record, spends.request_digest, event, now).await.map(Outcome::Written)
     }
 
-    async fn admit<R: Rows>(
+    async fn admit<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        spends: &Spends,
-        record: &Use,
-        terms: &Terms,
+        spends: &ReplayKeys,
+        record: &AccessRecord,
+        terms: &PolicyTerms,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
         let why = match self.judge(rows, spends, record, terms, now).await? {
@@ -185,13 +191,13 @@ impl Batch {
                 self.keep_evidence(rows, record, spends, now).await?;
                 let kept = self.limits.request_retention_seconds.max(REQUEST_SECONDS);
                 let until = spends.token_until.max(now.saturating_add(kept)).saturating_add(SKEW_SECONDS);
-                let request = (spends.client.as_str(), &spends.transcript);
+                let request = (spends.client.as_str(), &spends.request_digest);
                 rows.open_request(&record.relying_party, spends.request_id, request, until).await?;
                 for envelope in &spends.envelopes {
-                    rows.spend_envelope(envelope, &spends.transcript).await?;
+                    rows.spend_envelope(envelope, &spends.request_digest).await?;
                 }
                 let of = subject.map(|(record, _)| record);
-                let place = self.append(rows, of, record, spends.transcript, Event::Admitted, now).await?;
+                let place = self.append(rows, of, record, spends.request_digest, Event::Admitted, now).await?;
                 return Ok(Outcome::Admitted { place, subject });
             }
             Err(refused) => refused,
@@ -208,25 +214,27 @@ impl Batch {
         };
         if let Some(event) = event {
             self.keep_evidence(rows, record, spends, now).await?;
-            self.append_named(rows, record, spends.transcript, event, now).await?;
+            self.append_named(rows, record, spends.request_digest, event, now).await?;
         }
         Ok(Outcome::Refused(why.cause))
     }
 
     /// The checks, in order. What one of them spent stays spent if a later one refuses. Whatever refuses, the proof is spent.
-    async fn judge<R: Rows>(
+    async fn judge<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        spends: &Spends,
-        record: &Use,
-        terms: &Terms,
+        spends: &ReplayKeys,
+        record: &AccessRecord,
+        terms: &PolicyTerms,
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, Refused>, LedgerFault> {
         let asked = rows.asked(&record.relying_party, spends.request_id).await?;
         let again = asked.is_some();
         let earlier = match asked {
             // Two issuers may have named two clients alike: an answer is for the one that asked.
-            Some(Asked { client, transcript, .. }) if transcript != spends.transcript || client != spends.client => {
+            Some(Asked { client, request_digest, .. })
+                if request_digest != spends.request_digest || client != spends.client =>
+            {
                 Some(NotAdmitted::RequestIdReused)
             }
             Some(Asked { course: Course::Answered(answer), .. }) => {
@@ -254,18 +262,18 @@ impl Batch {
 
     /// The checks of a request that is not under way and was not answered, by a proof that nobody has shown before. `again` says whether
     /// the very same request came before, and came to nothing.
-    async fn judge_fresh<R: Rows>(
+    async fn judge_fresh<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        spends: &Spends,
-        record: &Use,
-        (terms, again): (&Terms, bool),
+        spends: &ReplayKeys,
+        record: &AccessRecord,
+        (terms, again): (&PolicyTerms, bool),
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
         for envelope in &spends.envelopes {
             // The very same request, which came to nothing, brings what it brought.
             let spent = rows.spent_by(envelope).await?;
-            if spent.is_some_and(|by| !(again && by == spends.transcript)) {
+            if spent.is_some_and(|by| !(again && by == spends.request_digest)) {
                 return Ok(Err(NotAdmitted::EnvelopeSpent));
             }
         }
@@ -286,12 +294,12 @@ impl Batch {
     }
 
     /// Whether what is asked goes with how its subject stands here: the checks after everything that a request spends.
-    async fn judge_standing<R: Rows>(
+    async fn judge_standing<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        (spends, uses): (&Spends, u32),
-        record: &Use,
-        (terms, standing): (&Terms, Option<Standing>),
+        (spends, uses): (&ReplayKeys, u32),
+        record: &AccessRecord,
+        (terms, standing): (&PolicyTerms, Option<SubjectState>),
         now: u64,
     ) -> Result<Result<Option<(RecordId, Position)>, NotAdmitted>, LedgerFault> {
         let known = standing.filter(|standing| standing.live && standing.expires > now);
@@ -347,16 +355,18 @@ impl Batch {
     }
 
     /// Settles the attempt that was reserved, and writes the entry. Once for each ticket, whoever asks.
-    async fn close<R: Rows>(
+    async fn close<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        ticket: &Ticket,
-        closing: &Closing,
+        ticket: &OpenRequest,
+        closing: &Completion,
         answer: Option<&Answer>,
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
         let matched = match (closing, ticket.subject) {
-            (Closing::Matched, Some(record)) => Some(Match { record, purpose: ticket.record.purpose.clone(), at: now }),
+            (Completion::Matched, Some(record)) => {
+                Some(Match { record, purpose: ticket.record.purpose.clone(), at: now })
+            }
             _ => None,
         };
         let kept = now.saturating_add(self.limits.request_retention_seconds);
@@ -373,8 +383,8 @@ impl Batch {
             }
         }
         let event = match closing {
-            Closing::Matched | Closing::NotMatched | Closing::Completed => Event::Completed,
-            Closing::Failed(reason) | Closing::Broken(reason) => {
+            Completion::Matched | Completion::NotMatched | Completion::Completed => Event::Completed,
+            Completion::Failed(reason) | Completion::Broken(reason) => {
                 if ENVELOPE_FAULTS.contains(reason) {
                     // Whether there was one to take makes no difference: there is none left.
                     let _ = self.envelopes.take(&ticket.client, now);
@@ -383,92 +393,92 @@ impl Batch {
             }
         };
         let place = match ticket.subject {
-            None => self.append_named(rows, &ticket.record, ticket.transcript, event, now).await?,
-            of => self.append(rows, of, &ticket.record, ticket.transcript, event, now).await?,
+            None => self.append_named(rows, &ticket.record, ticket.request_digest, event, now).await?,
+            of => self.append(rows, of, &ticket.record, ticket.request_digest, event, now).await?,
         };
         Ok(Outcome::Written(place))
     }
 
     /// One entry for each person that a search is about to name; the place of the first.
-    async fn name<R: Rows>(
+    async fn name<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        record: &Use,
-        transcript: [u8; 32],
+        record: &AccessRecord,
+        request_digest: [u8; 32],
         candidates: &[RecordId],
         now: u64,
     ) -> Result<Outcome, LedgerFault> {
         let mut first = None;
         for &candidate in candidates {
-            let place = self.append(rows, Some(candidate), record, transcript, Event::Candidate, now).await?;
+            let place = self.append(rows, Some(candidate), record, request_digest, Event::Candidate, now).await?;
             first.get_or_insert(place);
         }
         Ok(Outcome::Written(first.unwrap_or(self.next)))
     }
 
     /// Keeps what was presented, for auditors.
-    async fn keep_evidence<R: Rows>(
+    async fn keep_evidence<R: LedgerTx>(
         &self,
         rows: &mut R,
-        record: &Use,
-        spends: &Spends,
+        record: &AccessRecord,
+        spends: &ReplayKeys,
         now: u64,
     ) -> Result<(), LedgerFault> {
         let until = now.saturating_add(u64::from(self.limits.evidence_days) * 86_400);
-        rows.keep_evidence(&spends.transcript, &record.gallery, &record.evidence, until).await
+        rows.keep_evidence(&spends.request_digest, &record.gallery, &record.evidence, until).await
     }
 
     /// Appends an entry about whoever bears the subject's name now; about nobody, for a search.
-    async fn append_named<R: Rows>(
+    async fn append_named<R: LedgerTx>(
         &mut self,
         rows: &mut R,
-        record: &Use,
-        transcript: [u8; 32],
+        record: &AccessRecord,
+        request_digest: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<Place, LedgerFault> {
+    ) -> Result<EntryId, LedgerFault> {
         let standing = match &record.subject {
             Some(subject) => rows.standing(&record.gallery, subject).await?,
             None => None,
         };
         let of = standing.map(|standing| standing.record);
-        self.append(rows, of, record, transcript, event, now).await
+        self.append(rows, of, record, request_digest, event, now).await
     }
 
-    async fn append<R: Rows>(
+    async fn append<R: LedgerTx>(
         &mut self,
         rows: &mut R,
         of: Option<RecordId>,
-        record: &Use,
-        transcript: [u8; 32],
+        record: &AccessRecord,
+        request_digest: [u8; 32],
         event: Event,
         now: u64,
-    ) -> Result<Place, LedgerFault> {
+    ) -> Result<EntryId, LedgerFault> {
         let known = match of {
             Some(of) => rows.next_handle(of).await?,
             None => None,
         };
         let handle = known.map_or_else(|| self.fill(), Ok)?;
-        let draft = Draft::new(record, transcript, self.fill()?, Minute::of(now), event);
+        let draft = Draft::new(record, request_digest, self.fill()?, Minute::of(now), event);
         let entry = draft.finish(handle);
         let place = self.place_at(now);
         rows.append(place, &entry).await?;
-        self.next = Place { index: place.index + 1, ..place };
+        self.next = EntryId { index: place.index + 1, ..place };
         self.blank = false;
         self.entries.push((place, entry));
         Ok(place)
     }
 
     /// A half-year begins, if it is a later one; an earlier one only in place of one without an entry that was the first.
-    pub(super) fn begin(&mut self, half: Half) {
+    pub(super) fn begin(&mut self, half: Shard) {
         if half > self.next.half || self.blank {
-            self.next = Place { half, index: 0 };
+            self.next = EntryId { half, index: 0 };
         }
     }
 
     /// Where the next entry stands: in a new half-year, at the beginning of its log. A clock that is set back opens no old log again.
-    fn place_at(&mut self, now: u64) -> Place {
-        self.begin(Half::of(now));
+    fn place_at(&mut self, now: u64) -> EntryId {
+        self.begin(Shard::of(now));
         self.next
     }
 

@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
-use super::ledger::{RecordId, Standing};
-use super::outcome::{Closing, NotAdmitted};
+use super::ledger::{RecordId, SubjectState};
+use super::outcome::{Completion, NotAdmitted};
 use crate::token::Attempts;
 
 /// Milliseconds after which a comparison that is under way has probably ended.
@@ -24,8 +24,8 @@ pub(super) struct UnderWay(HashMap<RecordId, u32>);
 
 impl UnderWay {
     /// Takes one more comparison in, if all that are under way may fail without more failing than may.
-    pub(super) fn reserve(&mut self, known: &Standing, allowed: &Attempts, now: u64) -> Result<(), NotAdmitted> {
-        if known.locked_until == Standing::LOCKED || known.attempts >= allowed.cap {
+    pub(super) fn reserve(&mut self, known: &SubjectState, allowed: &Attempts, now: u64) -> Result<(), NotAdmitted> {
+        if known.locked_until == SubjectState::LOCKED || known.attempts >= allowed.cap {
             return Err(NotAdmitted::SubjectLocked);
         }
         let wait = known.locked_until.saturating_sub(now);
@@ -55,24 +55,24 @@ impl UnderWay {
 
 /// Non-matches in a row and the end of a lock after a comparison; nothing if both stay as they are. A lock until somebody ends it
 /// holds, whatever matches.
-pub(super) fn settle(known: &Standing, allowed: &Attempts, closing: &Closing, now: u64) -> Option<(u32, u64)> {
-    let is_locked = known.locked_until == Standing::LOCKED;
+pub(super) fn settle(known: &SubjectState, allowed: &Attempts, closing: &Completion, now: u64) -> Option<(u32, u64)> {
+    let is_locked = known.locked_until == SubjectState::LOCKED;
     match closing {
-        Closing::Matched => Some((0, if is_locked { Standing::LOCKED } else { 0 })),
-        Closing::NotMatched | Closing::Broken(_) => {
+        Completion::Matched => Some((0, if is_locked { SubjectState::LOCKED } else { 0 })),
+        Completion::NotMatched | Completion::Broken(_) => {
             let misses = known.attempts.saturating_add(1);
             let until = if misses >= allowed.cap {
-                Standing::LOCKED
+                SubjectState::LOCKED
             } else {
                 match allowed.delay(misses) {
                     0 => 0,
                     // A delay ends.
-                    delay => now.saturating_add(delay).min(Standing::LOCKED - 1),
+                    delay => now.saturating_add(delay).min(SubjectState::LOCKED - 1),
                 }
             };
             Some((misses, until.max(known.locked_until)))
         }
-        Closing::Completed | Closing::Failed(_) => None,
+        Completion::Completed | Completion::Failed(_) => None,
     }
 }
 
@@ -85,15 +85,22 @@ mod tests {
     const ALLOWED: Attempts = Attempts { free: 3, delay_seconds: 30, max_delay_seconds: 100, cap: 8 };
     const NOW: u64 = 1_800_000_000;
 
-    fn known(attempts: u32, locked_until: u64) -> Standing {
-        Standing { record: RecordId(1), position: Position(0), live: true, expires: u64::MAX, attempts, locked_until }
+    fn known(attempts: u32, locked_until: u64) -> SubjectState {
+        SubjectState {
+            record: RecordId(1),
+            position: Position(0),
+            live: true,
+            expires: u64::MAX,
+            attempts,
+            locked_until,
+        }
     }
 
     #[test]
     fn each_non_match_after_the_free_ones_doubles_the_delay_up_to_its_bound_and_the_cap_locks() {
         let (mut standing, mut now) = (known(0, 0), NOW);
         for (misses, delay) in [(1, 0), (2, 0), (3, 30), (4, 60), (5, 100), (6, 100), (7, 100)] {
-            let (attempts, until) = settle(&standing, &ALLOWED, &Closing::NotMatched, now).unwrap();
+            let (attempts, until) = settle(&standing, &ALLOWED, &Completion::NotMatched, now).unwrap();
             assert_eq!((attempts, until), (misses, if delay == 0 { 0 } else { now + delay }));
             standing = known(attempts, until);
             now += delay;
@@ -103,8 +110,8 @@ mod tests {
                 assert_eq!(early, Err(NotAdmitted::AttemptsDelayed { retry_after_ms: 1000 }));
             }
         }
-        let (attempts, until) = settle(&standing, &ALLOWED, &Closing::NotMatched, now).unwrap();
-        assert_eq!((attempts, until), (8, Standing::LOCKED));
+        let (attempts, until) = settle(&standing, &ALLOWED, &Completion::NotMatched, now).unwrap();
+        assert_eq!((attempts, until), (8, SubjectState::LOCKED));
         let locked = UnderWay::default().reserve(&known(attempts, until), &ALLOWED, u64::MAX);
         assert_eq!(locked, Err(NotAdmitted::SubjectLocked));
         // A policy that is stricter since then holds as well.
@@ -117,7 +124,7 @@ mod tests {
         let in_flight = || Err(NotAdmitted::AttemptsInFlight { retry_after_ms: SOON_MS });
         let answers: Vec<_> = (0..4).map(|_| under_way.reserve(&in_a_row, &ALLOWED, NOW)).collect();
         assert_eq!(answers, [Ok(()), Ok(()), in_flight(), in_flight()]);
-        assert_eq!(settle(&in_a_row, &ALLOWED, &Closing::Failed(Reason::PeerLost), NOW), None);
+        assert_eq!(settle(&in_a_row, &ALLOWED, &Completion::Failed(Reason::PeerLost), NOW), None);
         under_way.release(RecordId(1));
         assert_eq!(under_way.reserve(&in_a_row, &ALLOWED, NOW), Ok(()));
         // After the free ones, one at a time.
@@ -130,12 +137,12 @@ mod tests {
 
     #[test]
     fn a_match_begins_anew_and_ends_a_delay_but_no_lock() {
-        let after = |standing: &Standing, closing: &Closing| settle(standing, &ALLOWED, closing, NOW);
-        assert_eq!(after(&known(5, NOW + 60), &Closing::Matched), Some((0, 0)));
-        assert_eq!(after(&known(5, Standing::LOCKED), &Closing::Matched), Some((0, Standing::LOCKED)));
-        assert_eq!(after(&known(5, Standing::LOCKED), &Closing::NotMatched), Some((6, Standing::LOCKED)));
+        let after = |standing: &SubjectState, closing: &Completion| settle(standing, &ALLOWED, closing, NOW);
+        assert_eq!(after(&known(5, NOW + 60), &Completion::Matched), Some((0, 0)));
+        assert_eq!(after(&known(5, SubjectState::LOCKED), &Completion::Matched), Some((0, SubjectState::LOCKED)));
+        assert_eq!(after(&known(5, SubjectState::LOCKED), &Completion::NotMatched), Some((6, SubjectState::LOCKED)));
         // Broken when something of the probe had been opened: as a non-match.
-        let broken = Closing::Broken(Reason::PeerLost);
+        let broken = Completion::Broken(Reason::PeerLost);
         assert_eq!(after(&known(2, 0), &broken), Some((3, NOW + 30)));
     }
 }

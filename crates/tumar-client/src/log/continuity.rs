@@ -4,10 +4,10 @@
 //! last checkpoints that a peer cosigned, under this log's own signature --[`AccessLog::continues`]--> nothing, or a [`Gap`]
 
 use super::access::AccessLog;
-use super::half::Half;
 use super::merkle::{Tree, empty_root};
 use super::note::{Checkpoint, NoteError, VerifierKey};
-use super::shown::shown;
+use super::shard::Shard;
+use super::state::shown;
 use super::tiles::TilesError;
 
 /// What of a cosigned log is not here. Whoever signs a checkpoint of it all the same forks the log.
@@ -20,7 +20,7 @@ pub enum Gap {
     )]
     Shorter {
         /// Of which half-year.
-        half: Half,
+        half: Shard,
         /// Entries that are here.
         own: u64,
         /// Entries under the cosigned checkpoint.
@@ -32,7 +32,7 @@ pub enum Gap {
     )]
     Other {
         /// Of which half-year.
-        half: Half,
+        half: Shard,
         /// Entries that are here.
         own: u64,
         /// Entries under the cosigned checkpoint.
@@ -43,7 +43,7 @@ pub enum Gap {
 impl Gap {
     /// The half-year, entries that are here, and entries that were cosigned.
     #[must_use]
-    pub const fn sizes(&self) -> (Half, u64, u64) {
+    pub const fn sizes(&self) -> (Shard, u64, u64) {
         match self {
             Self::Shorter { half, own, cosigned } | Self::Other { half, own, cosigned } => (*half, *own, *cosigned),
         }
@@ -63,7 +63,7 @@ pub enum ContinuityError {
     Note(#[from] NoteError),
     /// The files of a half-year that has ended can not be read.
     #[error("the published files of {0} can not be read")]
-    Files(Half, #[source] TilesError),
+    Files(Shard, #[source] TilesError),
 }
 
 impl AccessLog {
@@ -78,7 +78,7 @@ impl AccessLog {
     }
 
     /// Entries of a half-year's log, and the root of its first `size`, if it has as many.
-    fn root(&self, half: Half, size: u64) -> Result<(u64, Option<[u8; 32]>), TilesError> {
+    fn root(&self, half: Shard, size: u64) -> Result<(u64, Option<[u8; 32]>), TilesError> {
         if let Some(shard) = shown(&self.shared).logs.get(&half) {
             return Ok((shard.tree.size(), shard.tree.root(size).ok()));
         }
@@ -100,7 +100,7 @@ impl AccessLog {
 pub(super) fn against(
     note: &str,
     key: &VerifierKey,
-    root: impl FnOnce(Half, u64) -> Result<(u64, Option<[u8; 32]>), TilesError>,
+    root: impl FnOnce(Shard, u64) -> Result<(u64, Option<[u8; 32]>), TilesError>,
 ) -> Result<(), ContinuityError> {
     let (half, cosigned) = Checkpoint::open_half(note, key)?;
     let (own, root) = root(half, cosigned.size).map_err(|error| ContinuityError::Files(half, error))?;

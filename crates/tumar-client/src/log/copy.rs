@@ -7,17 +7,17 @@ use std::path::Path;
 
 use super::access::LogError;
 use super::continuity::{ContinuityError, against};
-use super::half::{Half, Place};
 use super::ledger::Ledger;
 use super::merkle::{Tree, empty_root, leaf_hash};
 use super::note::{Checkpoint, NoteError, VerifierKey};
+use super::shard::{EntryId, Shard};
 use super::tiles::{self, Reader, TilesError, WIDTH};
 
 /// The hashes of each half-year's log.
 #[derive(Debug)]
 pub struct LogCopy {
     key: VerifierKey,
-    trees: BTreeMap<Half, Tree>,
+    trees: BTreeMap<Shard, Tree>,
 }
 
 impl LogCopy {
@@ -26,9 +26,9 @@ impl LogCopy {
     /// # Errors
     /// As [`AccessLog::open`](super::access::AccessLog::open), without any change to what is there.
     pub async fn read<L: Ledger>(ledger: &mut L, directory: &Path, key: &VerifierKey) -> Result<Self, LogError> {
-        let kept: BTreeMap<Half, u64> = ledger.halves().await?.into_iter().collect();
+        let kept: BTreeMap<Shard, u64> = ledger.halves().await?.into_iter().collect();
         let published = tiles::halves(directory).map_err(TilesError::from)?;
-        let halves: BTreeSet<Half> = published.into_iter().chain(kept.keys().copied()).collect();
+        let halves: BTreeSet<Shard> = published.into_iter().chain(kept.keys().copied()).collect();
         let mut trees = BTreeMap::new();
         for half in halves {
             let published = checkpoint(directory, half, key)?;
@@ -39,7 +39,7 @@ impl LogCopy {
                 tree.push(leaf);
             }
             loop {
-                let page = ledger.entries(Place { half, index: tree.size() }).await?;
+                let page = ledger.entries(EntryId { half, index: tree.size() }).await?;
                 if page.is_empty() {
                     break;
                 }
@@ -66,13 +66,13 @@ impl LogCopy {
     }
 
     /// Entries of each half-year.
-    pub fn sizes(&self) -> impl Iterator<Item = (Half, u64)> {
+    pub fn sizes(&self) -> impl Iterator<Item = (Shard, u64)> {
         self.trees.iter().map(|(half, tree)| (*half, tree.size()))
     }
 
     /// Entries of one half-year; none is none.
     #[must_use]
-    pub fn size(&self, half: Half) -> u64 {
+    pub fn size(&self, half: Shard) -> u64 {
         self.trees.get(&half).map_or(0, Tree::size)
     }
 
@@ -85,7 +85,7 @@ impl LogCopy {
         notes.into_iter().try_for_each(|note| against(note, &self.key, root))
     }
 
-    fn root(&self, half: Half, size: u64) -> (u64, Option<[u8; 32]>) {
+    fn root(&self, half: Shard, size: u64) -> (u64, Option<[u8; 32]>) {
         match self.trees.get(&half) {
             Some(tree) => (tree.size(), tree.root(size).ok()),
             None => (0, (size == 0).then(empty_root)),
@@ -97,7 +97,7 @@ impl LogCopy {
     ///
     /// # Errors
     /// [`TilesError`] if the files are not what their checkpoint says, or not of the same log; then nothing is taken in.
-    pub fn extend(&mut self, directory: &Path, half: Half) -> Result<Vec<Vec<u8>>, TilesError> {
+    pub fn extend(&mut self, directory: &Path, half: Shard) -> Result<Vec<Vec<u8>>, TilesError> {
         let Some(checkpoint) = checkpoint(directory, half, &self.key)? else { return Ok(Vec::new()) };
         let own = self.size(half);
         if checkpoint.size <= own {
@@ -133,7 +133,7 @@ impl LogCopy {
 }
 
 /// The checkpoint of a half in a folder of published files, if there is one.
-fn checkpoint(directory: &Path, half: Half, key: &VerifierKey) -> Result<Option<Checkpoint>, TilesError> {
+fn checkpoint(directory: &Path, half: Shard, key: &VerifierKey) -> Result<Option<Checkpoint>, TilesError> {
     match Reader::new(&directory.join(half.to_string())).checkpoint(&key.of_half(half)) {
         Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
@@ -144,6 +144,6 @@ fn checkpoint(directory: &Path, half: Half, key: &VerifierKey) -> Result<Option<
 ///
 /// # Errors
 /// [`NoteError`] if it is not that log's.
-pub fn of_note(note: &str, key: &VerifierKey) -> Result<(Half, u64), NoteError> {
+pub fn of_note(note: &str, key: &VerifierKey) -> Result<(Shard, u64), NoteError> {
     Checkpoint::open_half(note, key).map(|(half, checkpoint)| (half, checkpoint.size))
 }

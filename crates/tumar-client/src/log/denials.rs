@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::name::RelyingParty;
-use crate::token::purpose::{Spends, Use};
+use crate::token::purpose::{AccessRecord, ReplayKeys};
 
 /// Refusals of one token in one minute that have an entry of their own.
 const OWN_ENTRIES: u32 = 10;
@@ -29,8 +29,8 @@ struct Denied {
 
 impl Denied {
     /// One more that has no entry.
-    fn count(&mut self, record: &Use, spends: &Spends) {
-        let owed = || Owed { record: record.clone(), transcript: spends.transcript, count: 0 };
+    fn count(&mut self, record: &AccessRecord, spends: &ReplayKeys) {
+        let owed = || Owed { record: record.clone(), request_digest: spends.request_digest, count: 0 };
         let more = self.more.get_or_insert_with(owed);
         more.count = more.count.saturating_add(1);
     }
@@ -39,15 +39,15 @@ impl Denied {
 /// What the log is to be told.
 pub(super) struct Owed {
     /// The first that has no entry: the count's entry is about it, so that its token can be found.
-    pub(super) record: Use,
-    pub(super) transcript: [u8; 32],
+    pub(super) record: AccessRecord,
+    pub(super) request_digest: [u8; 32],
     /// How many have none.
     pub(super) count: u32,
 }
 
 impl Denials {
     /// Whether one more has an entry of its own; if not, it is counted.
-    pub(super) fn has_entry(&mut self, record: &Use, spends: &Spends, now: u64) -> bool {
+    pub(super) fn has_entry(&mut self, record: &AccessRecord, spends: &ReplayKeys, now: u64) -> bool {
         self.turn(now);
         let of_party = self.of_parties.entry(record.relying_party.clone()).or_default();
         if of_party.written >= OF_RELYING_PARTY {
@@ -108,10 +108,10 @@ mod tests {
     use crate::request::Method;
     use crate::token::Evidence;
 
-    fn denied(bank: &str, token: u32) -> (Use, Spends) {
+    fn denied(bank: &str, token: u32) -> (AccessRecord, ReplayKeys) {
         let mut id = [0; 32];
         id[..4].copy_from_slice(&token.to_be_bytes());
-        let record = Use {
+        let record = AccessRecord {
             relying_party: bank.parse().unwrap(),
             gallery: format!("{bank}/customers").parse().unwrap(),
             subject: None,
@@ -122,7 +122,7 @@ mod tests {
             approvals: 0,
             policy: [0; 32],
         };
-        let spends = Spends {
+        let spends = ReplayKeys {
             token: id,
             max_uses: 1,
             token_until: 400,
@@ -130,7 +130,7 @@ mod tests {
             proof_until: 160,
             client: "https://issuer.test atm-backend".to_owned(),
             request_id: RequestId::from_random([1; 16]),
-            transcript: id,
+            request_digest: id,
             envelopes: Vec::new(),
         };
         (record, spends)

@@ -9,7 +9,7 @@ use super::outcome::NotAdmitted;
 use super::rates::Buckets;
 use crate::name::RelyingParty;
 use crate::token::policy::Limits;
-use crate::token::purpose::Spends;
+use crate::token::purpose::ReplayKeys;
 
 /// Ids of one kind that are remembered: those of the last minutes. What is beyond, the ledger knows.
 const REMEMBERED: usize = 65_536;
@@ -49,23 +49,23 @@ pub(super) struct Spent {
 
 impl Spent {
     /// Notes that a proof was used. False if that was known.
-    pub(super) fn proof(&mut self, spends: &Spends, now: u64) -> bool {
+    pub(super) fn proof(&mut self, spends: &ReplayKeys, now: u64) -> bool {
         self.proofs.note(spends.proof, (), spends.proof_until, now).is_none()
     }
 
     /// Notes how many uses of a token there were, this one among them.
-    pub(super) fn token(&mut self, spends: &Spends, uses: u32, now: u64) {
+    pub(super) fn token(&mut self, spends: &ReplayKeys, uses: u32, now: u64) {
         self.tokens.note(spends.token, uses, spends.token_until, now);
     }
 
     /// Nothing of this was spent after all, as far as this node knows: what it uses up is for the ledger to say.
-    pub(super) fn forget(&mut self, spends: &Spends) {
+    pub(super) fn forget(&mut self, spends: &ReplayKeys) {
         self.proofs.0.remove(&spends.proof);
         self.tokens.0.remove(&spends.token);
     }
 
     /// What of this was used up before, as far as is known.
-    pub(super) fn known(&self, spends: &Spends) -> Option<NotAdmitted> {
+    pub(super) fn known(&self, spends: &ReplayKeys) -> Option<NotAdmitted> {
         if self.proofs.0.contains_key(&spends.proof) {
             return Some(NotAdmitted::ProofReplayed);
         }
@@ -104,13 +104,13 @@ mod tests {
     use super::*;
     use crate::name::RequestId;
 
-    fn spends(token: u32, proof: u32, max_uses: u32) -> Spends {
+    fn spends(token: u32, proof: u32, max_uses: u32) -> ReplayKeys {
         let id = |number: u32| {
             let mut id = [0; 32];
             id[..4].copy_from_slice(&number.to_be_bytes());
             id
         };
-        Spends {
+        ReplayKeys {
             token: id(token),
             max_uses,
             token_until: 400,
@@ -118,7 +118,7 @@ mod tests {
             proof_until: 160,
             client: "https://issuer.test atm-backend".to_owned(),
             request_id: RequestId::from_random([1; 16]),
-            transcript: [2; 32],
+            request_digest: [2; 32],
             envelopes: Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! One line of the access log.
 //!
-//! `Use` --`Draft::new`--> [`Draft`] --`finish(handle)`--> canonical bytes --[`Entry::parse`]--> [`Entry`]
+//! `AccessRecord` --`Draft::new`--> [`Draft`] --`finish(handle)`--> canonical bytes --[`Entry::parse`]--> [`Entry`]
 //!
 //! A closed schema: an entry has these members, in this form, and no others. There is no room for a name, a card, a terminal,
 //! a score, a template, or whether it matched. The bytes are canonical JSON (RFC 8785), so one entry has one hash.
@@ -18,7 +18,7 @@ use crate::name::{Modality, PurposeName, RelyingParty};
 use crate::reason::Reason;
 use crate::request::Method;
 pub use crate::request::Minute;
-use crate::token::purpose::Use;
+use crate::token::purpose::AccessRecord;
 
 /// No entry is longer, in bytes.
 pub const MAX_BYTES: usize = 1024;
@@ -156,9 +156,9 @@ fn counted(text: &str) -> Result<u32, EntryError> {
 pub struct Draft(Entry);
 
 impl Draft {
-    /// From what a token allows (`record`), the transcript of the request (`rq`), 16 random bytes that no other entry has
+    /// From what a token allows (`record`), the request's digest (`rq` in the entry), 16 random bytes that no other entry has
     /// (`salt`), and what happened when.
-    pub fn new(record: &Use, rq: [u8; 32], salt: [u8; 16], minute: Minute, event: Event) -> Self {
+    pub fn new(record: &AccessRecord, request_digest: [u8; 32], salt: [u8; 16], minute: Minute, event: Event) -> Self {
         Self(Entry {
             salt,
             minute,
@@ -167,7 +167,7 @@ impl Draft {
             purpose: record.purpose.clone(),
             action: record.method,
             modalities: record.modalities.iter().copied().collect(),
-            rq,
+            request_digest,
             commitment: commit(&salt, &record.evidence.digest()),
             approvals: record.approvals,
             policy: record.policy,
@@ -220,7 +220,7 @@ pub struct Entry {
     /// What was compared; empty where nothing is.
     pub modalities: BTreeSet<Modality>,
     /// Transcript of the request, the same in the logs of all three nodes and in all entries of one request.
-    pub rq: [u8; 32],
+    pub request_digest: [u8; 32],
     /// SHA-256 over salt and evidence digest.
     pub commitment: [u8; 32],
     /// How many officers approved.
@@ -275,7 +275,7 @@ impl Entry {
                 .find(|method| method.action() == members.action)
                 .ok_or(EntryError::Form("action"))?,
             modalities: members.modalities.iter().copied().collect(),
-            rq: unhex(&members.rq).ok_or(EntryError::Form("rq"))?,
+            request_digest: unhex(&members.rq).ok_or(EntryError::Form("rq"))?,
             commitment: unhex(&members.commitment).ok_or(EntryError::Form("commitment"))?,
             approvals: members.approvals,
             policy: unhex(&members.policy).ok_or(EntryError::Form("policy"))?,
@@ -305,7 +305,7 @@ impl Entry {
             purpose: self.purpose.as_str().into(),
             relying_party: self.relying_party.as_str().into(),
             result: self.event.result().into(),
-            rq: hex(&self.rq).into(),
+            rq: hex(&self.request_digest).into(),
             salt: hex(&self.salt).into(),
             version: VERSION,
         };
@@ -326,8 +326,8 @@ mod tests {
     use super::*;
     use crate::token::Evidence;
 
-    fn record() -> Use {
-        Use {
+    fn record() -> AccessRecord {
+        AccessRecord {
             relying_party: "banks/b17".parse().unwrap(),
             gallery: "banks/b17/customers".parse().unwrap(),
             subject: Some("c-0042".parse().unwrap()),
@@ -375,7 +375,10 @@ mod tests {
         ] {
             let entry = Entry::parse(&written(event.clone())).unwrap();
             assert_eq!(entry.event, event);
-            assert_eq!((entry.minute.begins(), entry.handle, entry.rq), (1_782_000_000, [0xc4; 32], [7; 32]));
+            assert_eq!(
+                (entry.minute.begins(), entry.handle, entry.request_digest),
+                (1_782_000_000, [0xc4; 32], [7; 32])
+            );
             let evidence = record().evidence.digest();
             assert!(entry.commits_to(&evidence) && !entry.commits_to(&[0xe2; 32]));
         }
@@ -391,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_longest_entry_fits() {
-        let longest = Use {
+        let longest = AccessRecord {
             relying_party: format!("{}/{}", "r".repeat(31), "p".repeat(32)).parse().unwrap(),
             purpose: "p".repeat(48).parse().unwrap(),
             method: Method::Unlock,

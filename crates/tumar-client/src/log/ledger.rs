@@ -9,9 +9,9 @@ use std::future::Future;
 
 use crate::name::{GalleryName, PurposeName, RelyingParty, RequestId, Subject};
 use crate::token::Evidence;
-use crate::token::purpose::{Spends, SpentEnvelope};
+use crate::token::purpose::{ReplayKeys, SpentEnvelope};
 
-use super::half::{Half, Place};
+use super::shard::{EntryId, Shard};
 use super::trouble::Trouble;
 
 /// Place of a reference in its gallery, given out by the leader, the same at all three nodes, never used again.
@@ -24,7 +24,7 @@ pub struct RecordId(pub i64);
 
 /// What a ledger knows of a subject that is enrolled, or about to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct SubjectState {
     /// Which enrolment.
     pub record: RecordId,
     /// Where its reference stands.
@@ -39,7 +39,7 @@ pub struct Standing {
     pub locked_until: u64,
 }
 
-impl Standing {
+impl SubjectState {
     /// `locked_until` of a subject that stays locked until somebody unlocks it. It fits a signed 64-bit column.
     pub const LOCKED: u64 = i64::MAX as u64;
 }
@@ -47,10 +47,10 @@ impl Standing {
 /// What a ledger knows of a request id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Who asked, as [`Spends::client`](crate::token::purpose::Spends::client) has it.
+    /// Who asked, as [`ReplayKeys::client`](crate::token::purpose::ReplayKeys::client) has it.
     pub client: String,
     /// Transcript of the request that came under it.
-    pub transcript: [u8; 32],
+    pub request_digest: [u8; 32],
     /// What became of that.
     pub course: Course,
     /// Whom it matched, if it was a comparison that matched.
@@ -134,19 +134,19 @@ pub trait Ledger: Send + 'static {
     ///
     /// # Errors
     /// [`LedgerFault`] if they cannot be read.
-    fn halves(&mut self) -> impl Future<Output = Result<Vec<(Half, u64)>, LedgerFault>> + Send;
+    fn halves(&mut self) -> impl Future<Output = Result<Vec<(Shard, u64)>, LedgerFault>> + Send;
 
     /// Durable log entries of one half-year from a place on, in order: some of them, and none only if there are none.
     ///
     /// # Errors
     /// [`LedgerFault`] if they cannot be read, or one between them is missing.
-    fn entries(&mut self, from: Place) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
+    fn entries(&mut self, from: EntryId) -> impl Future<Output = Result<Vec<Vec<u8>>, LedgerFault>> + Send;
 
     /// Destroys the entries of one half-year before a place, which is the first that is kept from then on.
     ///
     /// # Errors
     /// [`LedgerFault`] if that is not known to be durable.
-    fn prune(&mut self, before: Place) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    fn prune(&mut self, before: EntryId) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Begins a transaction, lets [`Together::run`] work in it once, and makes it durable. `Ok` means durable.
     ///
@@ -164,13 +164,13 @@ pub trait Ledger: Send + 'static {
 
 /// What one piece of waiting work is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Touch<'a> {
+pub struct Prefetch<'a> {
     /// A relying party's request id.
     pub request: Option<(&'a RelyingParty, RequestId)>,
     /// An earlier request of the same relying party.
     pub after: Option<RequestId>,
     /// A token, a proof and envelopes.
-    pub spends: Option<&'a Spends>,
+    pub spends: Option<&'a ReplayKeys>,
     /// A subject, by name.
     pub subject: Option<(&'a GalleryName, &'a Subject)>,
     /// Subjects, by record.
@@ -182,18 +182,18 @@ pub trait Together: Send + Sync {
     /// The latest time that any of it acts on, in unix seconds.
     fn latest(&self) -> Option<u64>;
 
-    /// What it will ask [`Rows`] for, and nothing else: for a ledger that would rather read it all at once.
-    fn touches(&self) -> impl Iterator<Item = Touch<'_>>;
+    /// What it will ask [`LedgerTx`] for, and nothing else: for a ledger that would rather read it all at once.
+    fn touches(&self) -> impl Iterator<Item = Prefetch<'_>>;
 
     /// Decides on all of it, and writes what comes of it through `rows`.
     ///
     /// # Errors
     /// Those of `rows`, at once: the transaction must not be committed then.
-    fn run<R: Rows>(&mut self, rows: &mut R) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    fn run<R: LedgerTx>(&mut self, rows: &mut R) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }
 
 /// One transaction of a [`Ledger`], as the admission rules see it. Each method sees what the ones before it wrote.
-pub trait Rows: Send {
+pub trait LedgerTx: Send {
     /// What came under this relying party's request id.
     fn asked(
         &mut self,
@@ -201,7 +201,8 @@ pub trait Rows: Send {
         id: RequestId,
     ) -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
 
-    /// Notes a request as open, by its client and transcript, in place of one that ended. It may be forgotten after `until`, in unix seconds.
+    /// Notes a request as open, by its client and transcript, in place of one that ended. It may be forgotten after `until`, in unix
+    /// seconds.
     fn open_request(
         &mut self,
         relying_party: &RelyingParty,
@@ -230,7 +231,7 @@ pub trait Rows: Send {
     fn spend_envelope(
         &mut self,
         envelope: &SpentEnvelope,
-        transcript: &[u8; 32],
+        request_digest: &[u8; 32],
     ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Counts that an answered request was asked again, and says for which time, up to `most`; none from then on.
@@ -255,10 +256,13 @@ pub trait Rows: Send {
         &mut self,
         gallery: &GalleryName,
         subject: &Subject,
-    ) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
+    ) -> impl Future<Output = Result<Option<SubjectState>, LedgerFault>> + Send;
 
     /// The same by record, for who closes what was admitted earlier.
-    fn standing_of(&mut self, record: RecordId) -> impl Future<Output = Result<Option<Standing>, LedgerFault>> + Send;
+    fn standing_of(
+        &mut self,
+        record: RecordId,
+    ) -> impl Future<Output = Result<Option<SubjectState>, LedgerFault>> + Send;
 
     /// Writes attempts and lock of a record; nothing if it is gone.
     fn set_attempts(
@@ -275,12 +279,12 @@ pub trait Rows: Send {
     /// than one of it.
     fn keep_evidence(
         &mut self,
-        rq: &[u8; 32],
+        request_digest: &[u8; 32],
         gallery: &GalleryName,
         evidence: &Evidence,
         until: u64,
     ) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 
     /// Appends a log entry. An entry that stands there already is a fault.
-    fn append(&mut self, place: Place, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
+    fn append(&mut self, place: EntryId, entry: &[u8]) -> impl Future<Output = Result<(), LedgerFault>> + Send;
 }

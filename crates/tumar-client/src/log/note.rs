@@ -18,7 +18,7 @@ use crate::ed25519::has_small_order;
 use crate::name::Deployment;
 use crate::party::Party;
 
-use super::half::Half;
+use super::shard::Shard;
 
 /// No longer note is read, in bytes: room for 16 post-quantum signatures, which other tools may add.
 pub const MAX_BYTES: usize = 128 * 1024;
@@ -133,7 +133,7 @@ impl KeyName {
 impl KeyName {
     /// The name of the log of half a year.
     #[must_use]
-    pub fn of_half(&self, half: Half) -> Self {
+    pub fn of_half(&self, half: Shard) -> Self {
         Self(format!("{}/{half}", self.0))
     }
 }
@@ -195,7 +195,7 @@ impl VerifierKey {
 
     /// The same key under the name that the node's log has for half a year, which is its origin: `NAME/2026h2`.
     #[must_use]
-    pub fn of_half(&self, half: Half) -> Self {
+    pub fn of_half(&self, half: Shard) -> Self {
         Self::new(self.name.of_half(half), self.public)
     }
 
@@ -352,7 +352,7 @@ impl NoteSigner {
 
     /// The same key under the name of half a year: [`VerifierKey::of_half`].
     #[must_use]
-    pub fn of_half(&self, half: Half) -> Self {
+    pub fn of_half(&self, half: Shard) -> Self {
         Self { key: Arc::clone(&self.key), verifier: self.verifier.of_half(half) }
     }
 
@@ -439,7 +439,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`open`](Self::open); [`NoteError::Origin`] if the origin is not the key's name and a half-year.
-    pub fn open_half(note: &str, key: &VerifierKey) -> Result<(Half, Self), NoteError> {
+    pub fn open_half(note: &str, key: &VerifierKey) -> Result<(Shard, Self), NoteError> {
         let origin = Self::danger_unverified(note)?.origin;
         let half = origin.as_str().strip_prefix(key.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
         let half = half.and_then(|half| half.parse().ok()).ok_or(NoteError::Origin)?;

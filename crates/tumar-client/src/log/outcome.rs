@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::half::Place;
 use super::ledger::{Answer, Position, RecordId};
+use super::shard::EntryId;
 use super::trouble::Trouble;
 use crate::name::RequestId;
 use crate::reason::Reason;
 use crate::request::Method;
 use crate::token::Attempts;
-use crate::token::purpose::{Spends, Terms, Use};
+use crate::token::purpose::{AccessRecord, PolicyTerms, ReplayKeys};
 
 /// A genuine grant that was not admitted, or need not be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,32 +110,32 @@ impl NotAdmitted {
 /// What an admission got.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) spends: Spends,
-    pub(super) record: Use,
-    pub(super) terms: Terms,
-    pub(super) place: Place,
+    pub(super) spends: ReplayKeys,
+    pub(super) record: AccessRecord,
+    pub(super) terms: PolicyTerms,
+    pub(super) place: EntryId,
     pub(super) subject: Option<(RecordId, Position)>,
 }
 
 /// What is needed to close an admitted request. Closing twice is [`LogError::NotOpen`](super::access::LogError::NotOpen).
 #[must_use = "close it with AccessLog::close"]
-pub struct Ticket {
-    pub(super) record: Use,
+pub struct OpenRequest {
+    pub(super) record: AccessRecord,
     pub(super) client: String,
     pub(super) request_id: RequestId,
-    pub(super) transcript: [u8; 32],
+    pub(super) request_digest: [u8; 32],
     pub(super) subject: Option<RecordId>,
     /// How many may fail; none where nothing is compared with one person.
     attempts: Option<Attempts>,
 }
 
-impl Ticket {
+impl OpenRequest {
     pub(super) fn of(Admitted { spends, record, terms, subject, .. }: &Admitted) -> Self {
         Self {
             record: record.clone(),
             client: spends.client.clone(),
             request_id: spends.request_id,
-            transcript: spends.transcript,
+            request_digest: spends.request_digest,
             subject: subject.map(|(record, _)| record),
             attempts: terms.attempts.filter(|_| record.method == Method::Verify),
         }
@@ -148,7 +148,7 @@ impl Ticket {
 }
 
 /// Prints the request id only: `Ticket(8f0c..)`.
-impl fmt::Debug for Ticket {
+impl fmt::Debug for OpenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ticket({})", self.request_id)
     }
@@ -156,7 +156,7 @@ impl fmt::Debug for Ticket {
 
 /// How an admitted request ended. The entry says `completed` for the first three alike: never whether it matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closing {
+pub enum Completion {
     /// The bit said match: the subject's attempts start anew.
     Matched,
     /// The bit said no match: it counts.

@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::access::LogError;
-use super::half::Half;
 use super::merkle::{Tree, leaf_hash};
 use super::note::{NoteError, VerifierKey};
-use super::shown::{Shown, shown};
+use super::shard::Shard;
+use super::state::{LogState, shown};
 use super::tiles::{self, Span, TilesError, WIDTH};
 use super::trouble::{Told, Trouble};
 
@@ -31,12 +31,12 @@ pub(super) const BACKLOG: u64 = 65_536;
 
 /// What stands in the folders: a checkpoint may be replaced by the same one with more signatures, and by nothing else.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct PublishedHeads {
     directory: PathBuf,
     /// Held while files are written.
     writing: Mutex<()>,
     /// Held for a moment: whoever asks never waits for a disk.
-    notes: Mutex<BTreeMap<Half, String>>,
+    notes: Mutex<BTreeMap<Shard, String>>,
     published: watch::Sender<Option<String>>,
     ended: watch::Sender<Option<String>>,
     /// Whether more waits to be published than may.
@@ -45,7 +45,7 @@ pub(super) struct Standing {
     pub(super) told: Told,
 }
 
-impl Standing {
+impl PublishedHeads {
     /// Of no half yet: [`Publisher::open`] reads what stands there.
     pub(super) fn new(directory: &Path) -> Arc<Self> {
         let (published, ended) = (watch::Sender::new(None), watch::Sender::new(None));
@@ -64,9 +64,9 @@ impl Standing {
     }
 
     /// Looks anew at how much waits to be published.
-    pub(super) fn weigh(&self, shown: &Shown) {
+    pub(super) fn weigh(&self, shown: &LogState) {
         let notes = self.notes();
-        let published = |half: &Half| notes.get(half).map_or(0, |note| tiles::size_of(note));
+        let published = |half: &Shard| notes.get(half).map_or(0, |note| tiles::size_of(note));
         let unseen: u64 =
             shown.logs.iter().map(|(half, shard)| shard.tree.size().saturating_sub(published(half))).sum();
         drop(notes);
@@ -98,7 +98,7 @@ impl Standing {
     }
 
     /// Reads the checkpoint that stands in a half's folder, if there is one.
-    pub(super) fn know(&self, half: Half) -> Result<(), TilesError> {
+    pub(super) fn know(&self, half: Shard) -> Result<(), TilesError> {
         if let Some(note) = tiles::note_in(&folder(&self.directory, half))? {
             self.notes().insert(half, note);
         }
@@ -109,27 +109,27 @@ impl Standing {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn notes(&self) -> MutexGuard<'_, BTreeMap<Half, String>> {
+    fn notes(&self) -> MutexGuard<'_, BTreeMap<Shard, String>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The halves that have a checkpoint.
-    pub(super) fn halves(&self) -> BTreeSet<Half> {
+    pub(super) fn halves(&self) -> BTreeSet<Shard> {
         self.notes().keys().copied().collect()
     }
 
     /// Number of entries under the checkpoint that stands in a half's folder.
-    pub(super) fn size(&self, half: Half) -> u64 {
+    pub(super) fn size(&self, half: Shard) -> u64 {
         self.notes().get(&half).map_or(0, |note| tiles::size_of(note))
     }
 
     /// The checkpoint that stands there, with the signatures that have come.
-    pub(super) fn note(&self, half: Half) -> Option<String> {
+    pub(super) fn note(&self, half: Shard) -> Option<String> {
         self.notes().get(&half).cloned()
     }
 
     /// The files of a half-year that was published.
-    pub(super) fn files(&self, half: Half) -> Option<(tiles::Reader, u64)> {
+    pub(super) fn files(&self, half: Shard) -> Option<(tiles::Reader, u64)> {
         let size = tiles::size_of(self.notes().get(&half)?);
         Some((tiles::Reader::new(&folder(&self.directory, half)), size))
     }
@@ -140,7 +140,7 @@ impl Standing {
 
     pub(super) fn replace(&self, note: &str) -> Result<bool, TilesError> {
         let origin = note.lines().next().and_then(|origin| origin.rsplit_once('/'));
-        let Some(half) = origin.and_then(|(_, half)| half.parse::<Half>().ok()) else { return Ok(false) };
+        let Some(half) = origin.and_then(|(_, half)| half.parse::<Shard>().ok()) else { return Ok(false) };
         let _writing = self.writing();
         // The text ends where the signatures begin.
         let text = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
@@ -153,26 +153,26 @@ impl Standing {
     }
 }
 
-fn folder(directory: &Path, half: Half) -> PathBuf {
+fn folder(directory: &Path, half: Shard) -> PathBuf {
     directory.join(half.to_string())
 }
 
 /// The files of the half that is written, and what they are made of. It has a tree of its own, so that no admission waits for a file.
 pub(super) struct Publisher {
-    half: Half,
+    half: Shard,
     files: tiles::Writer,
     tree: Tree,
     /// Entries from `tail_from` on: those of bundles that are not full yet.
     tail: VecDeque<Vec<u8>>,
     tail_from: u64,
     /// Durable entries that are not in the tree yet.
-    waiting: VecDeque<(Half, Vec<u8>)>,
-    standing: Arc<Standing>,
+    waiting: VecDeque<(Shard, Vec<u8>)>,
+    standing: Arc<PublishedHeads>,
 }
 
 impl Publisher {
     /// A checkpoint that is not sound is as good as none.
-    pub(super) fn open(standing: &Arc<Standing>, half: Half, is_sound: bool) -> Result<Self, TilesError> {
+    pub(super) fn open(standing: &Arc<PublishedHeads>, half: Shard, is_sound: bool) -> Result<Self, TilesError> {
         let folder = folder(&standing.directory, half);
         let files = if is_sound { tiles::Writer::open(&folder)? } else { tiles::Writer::anew(&folder)? };
         let tail_from = files.first_needed();
@@ -187,7 +187,7 @@ impl Publisher {
         folder(&self.standing.directory, self.half)
     }
 
-    pub(super) const fn half(&self) -> Half {
+    pub(super) const fn half(&self) -> Shard {
         self.half
     }
 
@@ -240,7 +240,7 @@ impl Publisher {
     }
 
     /// Publishes what waits under these checkpoints, each half's, in order. If this fails, do it again with newer ones.
-    pub(super) fn publish(&mut self, checkpoints: &[(Half, String)]) -> Result<(), TilesError> {
+    pub(super) fn publish(&mut self, checkpoints: &[(Shard, String)]) -> Result<(), TilesError> {
         for (half, note) in checkpoints {
             // Back only from a half without an entry, which a clock that was ahead began.
             if *half > self.half || (*half < self.half && self.tree.size() == 0) {
@@ -260,7 +260,7 @@ impl Publisher {
         Ok(())
     }
 
-    fn begin(&mut self, half: Half) -> Result<(), TilesError> {
+    fn begin(&mut self, half: Shard) -> Result<(), TilesError> {
         self.files = tiles::Writer::open(&folder(&self.standing.directory, half))?;
         self.half = half;
         self.tree = Tree::new();
@@ -292,7 +292,11 @@ fn within(tail: &VecDeque<Vec<u8>>, from: u64, span: Range<u64>) -> io::Result<V
 }
 
 /// What is wrong with the checkpoint of a half, if one is there and is not what the log signed.
-pub(super) fn damage(standing: &Standing, half: Half, key: &VerifierKey) -> Result<Option<TilesError>, TilesError> {
+pub(super) fn damage(
+    standing: &PublishedHeads,
+    half: Shard,
+    key: &VerifierKey,
+) -> Result<Option<TilesError>, TilesError> {
     match tiles::Reader::new(&folder(&standing.directory, half)).checkpoint(key) {
         Ok(_) => Ok(None),
         Err(TilesError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -320,12 +324,12 @@ impl Publishing {
     }
 }
 
-pub(super) fn start(publisher: Publisher, shared: Arc<Mutex<Shown>>) -> Publishing {
+pub(super) fn start(publisher: Publisher, shared: Arc<Mutex<LogState>>) -> Publishing {
     let (stop, stopped) = oneshot::channel();
     Publishing { stop, task: tokio::spawn(run(publisher, shared, stopped)) }
 }
 
-async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: oneshot::Receiver<()>) {
+async fn run(mut publisher: Publisher, shared: Arc<Mutex<LogState>>, mut stopped: oneshot::Receiver<()>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A log without a checkpoint looks like no log, so the first is published even if it is of nothing.
@@ -368,7 +372,7 @@ async fn run(mut publisher: Publisher, shared: Arc<Mutex<Shown>>, mut stopped: o
 }
 
 /// When publishing fails, once a minute while it does, and when it goes on.
-fn tell(standing: &Standing, error: Option<&TilesError>, last: &mut Option<Instant>) {
+fn tell(standing: &PublishedHeads, error: Option<&TilesError>, last: &mut Option<Instant>) {
     let trouble =
         error.map(|error| if let TilesError::Io(error) = error { Trouble::of(error) } else { Trouble::Unwritable });
     let is_new = standing.told.files(trouble);

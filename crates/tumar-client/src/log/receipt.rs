@@ -142,7 +142,7 @@ pub struct ReceiptBody {
     /// Of a search, [`Found::digest`]; none of other calls.
     pub found: Option<[u8; 32]>,
     /// Transcript of the request, as its log entry has it.
-    pub rq: [u8; 32],
+    pub request_digest: [u8; 32],
     /// Index of the entry in the node's log.
     pub index: u64,
     /// RFC 6962 leaf hash of the entry.
@@ -172,7 +172,7 @@ impl ReceiptBody {
             deployment.as_str().as_bytes(),
             self.party.as_str().as_bytes(),
             self.outcome.as_str().as_bytes(),
-            &self.rq,
+            &self.request_digest,
             &index,
             &self.leaf,
             checkpoint.as_ref(),

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::access::{AccessLog, LogError};
-use super::half::{Half, Place};
 use super::merkle::{Tree, leaf_hash};
-use super::publisher::Standing;
-use super::shown::{Shown, shown};
+use super::publisher::PublishedHeads;
+use super::shard::{EntryId, Shard};
+use super::state::{LogState, shown};
 use super::tiles::{self, Span, TilesError, WIDTH, levels, unbundle};
 use super::writer::Ask;
 
@@ -42,7 +42,7 @@ impl AccessLog {
             let (mut look, seen, bundles) = looked.await.map_err(|_| LogError::Halted)??;
             found.add(seen);
             for index in bundles {
-                let entries = self.entries_of(Place { half, index: index * WIDTH }).await?;
+                let entries = self.entries_of(EntryId { half, index: index * WIDTH }).await?;
                 let mended = tokio::task::spawn_blocking(move || look.bundle(index, &entries).map(|seen| (look, seen)));
                 let (back, seen) = mended.await.map_err(|_| LogError::Halted)??;
                 look = back;
@@ -53,7 +53,7 @@ impl AccessLog {
     }
 
     /// Entries from a place on, as the store has them; none if they are no longer kept.
-    async fn entries_of(&self, from: Place) -> Result<Vec<Vec<u8>>, LogError> {
+    async fn entries_of(&self, from: EntryId) -> Result<Vec<Vec<u8>>, LogError> {
         let (done, told) = oneshot::channel();
         self.sweeps.send(Ask::Entries { from, done }).await.map_err(|_| LogError::Halted)?;
         told.await.map_err(|_| LogError::Halted)?
@@ -70,9 +70,9 @@ impl Scrubbed {
 
 /// A look at one half-year.
 struct Look {
-    standing: Arc<Standing>,
-    shared: Arc<Mutex<Shown>>,
-    half: Half,
+    standing: Arc<PublishedHeads>,
+    shared: Arc<Mutex<LogState>>,
+    half: Shard,
 }
 
 impl Look {

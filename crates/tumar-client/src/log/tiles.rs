@@ -16,9 +16,9 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::log::half::Half;
 use crate::log::merkle::{MerkleError, Tree, leaf_hash};
 use crate::log::note::{Checkpoint, NoteError, VerifierKey};
+use crate::log::shard::Shard;
 
 /// Hashes in a full tile, entries in a full bundle.
 pub const WIDTH: u64 = 256;
@@ -130,14 +130,14 @@ pub fn levels(size: u64) -> impl Iterator<Item = (u32, u64)> {
 ///
 /// # Errors
 /// [`io::Error`] if it can not be read.
-pub fn halves(directory: &Path) -> io::Result<Vec<Half>> {
+pub fn halves(directory: &Path) -> io::Result<Vec<Shard>> {
     let folders = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         folders => folders?,
     };
     let mut halves = Vec::new();
     for folder in folders {
-        halves.extend(folder?.file_name().to_str().and_then(|name| name.parse::<Half>().ok()));
+        halves.extend(folder?.file_name().to_str().and_then(|name| name.parse::<Shard>().ok()));
     }
     halves.sort_unstable();
     Ok(halves)
@@ -299,7 +299,7 @@ pub(super) fn note_in(directory: &Path) -> io::Result<Option<String>> {
 }
 
 /// Whether a half-year's folder has no checkpoint, or one of nothing.
-pub(super) fn is_empty(directory: &Path, half: Half) -> bool {
+pub(super) fn is_empty(directory: &Path, half: Shard) -> bool {
     note_in(&directory.join(half.to_string())).is_ok_and(|note| note.is_none_or(|note| size_of(&note) == 0))
 }
 

@@ -21,9 +21,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::cosign::{Cosigner, CosignerKey};
-use super::half::Half;
 use super::merkle::{empty_root, verify_consistency};
 use super::note::{self, Checkpoint, KeyName, MAX_BYTES, NoteError, VerifierKey};
+use super::shard::Shard;
 use super::tiles;
 
 /// No more hashes are in a proof of consistency: one for each bit of a size.
@@ -214,9 +214,9 @@ impl Witness {
         let (text, _) = note::read(note).map_err(|_| WitnessError::Malformed)?;
         let claimed = Checkpoint::parse(text).map_err(|_| WitnessError::Malformed)?;
         let (base, half) = claimed.origin.as_str().rsplit_once('/').ok_or(WitnessError::Unknown)?;
-        let half: Half = half.parse().map_err(|_| WitnessError::Unknown)?;
+        let half: Shard = half.parse().map_err(|_| WitnessError::Unknown)?;
         let log = self.logs.iter().find(|log| log.name().as_str() == base).ok_or(WitnessError::Unknown)?;
-        if half > Half::of(now).next() {
+        if half > Shard::of(now).next() {
             return Err(WitnessError::Unknown);
         }
         let key = log.of_half(half);

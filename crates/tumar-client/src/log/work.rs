@@ -3,50 +3,50 @@
 use tokio::sync::oneshot;
 
 use super::error::LogError;
-use super::half::Place;
-use super::ledger::{Answer, Position, RecordId, Touch};
-use super::outcome::{Admitted, Closing, NotAdmitted, Ticket};
+use super::ledger::{Answer, Position, Prefetch, RecordId};
+use super::outcome::{Admitted, Completion, NotAdmitted, OpenRequest};
+use super::shard::EntryId;
 use crate::name::{GalleryName, Subject};
 use crate::reason::Reason;
-use crate::token::purpose::{Spends, Terms, Use};
+use crate::token::purpose::{AccessRecord, PolicyTerms, ReplayKeys};
 
 /// One thing to be written, and whom to tell.
-pub(super) enum Work {
+pub(super) enum WriteOp {
     Admit {
-        spends: Spends,
-        record: Use,
-        terms: Terms,
+        spends: ReplayKeys,
+        record: AccessRecord,
+        terms: PolicyTerms,
         now: u64,
         reply: oneshot::Sender<Result<Admitted, NotAdmitted>>,
     },
     Deny {
-        record: Use,
-        spends: Spends,
+        record: AccessRecord,
+        spends: ReplayKeys,
         reason: Reason,
         now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
+        reply: oneshot::Sender<Result<EntryId, LogError>>,
     },
     Close {
-        ticket: Ticket,
-        closing: Closing,
+        ticket: OpenRequest,
+        closing: Completion,
         answer: Option<Answer>,
         now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
+        reply: oneshot::Sender<Result<EntryId, LogError>>,
     },
     Name {
-        record: Use,
-        transcript: [u8; 32],
+        record: AccessRecord,
+        request_digest: [u8; 32],
         candidates: Vec<RecordId>,
         now: u64,
-        reply: oneshot::Sender<Result<Place, LogError>>,
+        reply: oneshot::Sender<Result<EntryId, LogError>>,
     },
 }
 
-impl Work {
+impl WriteOp {
     /// What it is about.
-    pub(super) fn touches(&self) -> Touch<'_> {
+    pub(super) fn touches(&self) -> Prefetch<'_> {
         match self {
-            Self::Admit { spends, record, terms, .. } => Touch {
+            Self::Admit { spends, record, terms, .. } => Prefetch {
                 request: Some((&record.relying_party, spends.request_id)),
                 after: terms.after,
                 spends: Some(spends),
@@ -54,9 +54,9 @@ impl Work {
                 records: &[],
             },
             Self::Deny { record, spends, .. } => {
-                Touch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
+                Prefetch { request: None, after: None, spends: Some(spends), subject: named(record), records: &[] }
             }
-            Self::Close { ticket, .. } => Touch {
+            Self::Close { ticket, .. } => Prefetch {
                 request: Some((&ticket.record.relying_party, ticket.request_id)),
                 after: None,
                 spends: None,
@@ -64,7 +64,7 @@ impl Work {
                 records: ticket.subject.as_slice(),
             },
             Self::Name { candidates, .. } => {
-                Touch { request: None, after: None, spends: None, subject: None, records: candidates }
+                Prefetch { request: None, after: None, spends: None, subject: None, records: candidates }
             }
         }
     }
@@ -87,13 +87,13 @@ impl Work {
 
 /// What became of one [`Work`], told only once it is durable.
 pub(super) enum Outcome {
-    Admitted { place: Place, subject: Option<(RecordId, Position)> },
+    Admitted { place: EntryId, subject: Option<(RecordId, Position)> },
     Refused(NotAdmitted),
-    Written(Place),
+    Written(EntryId),
     NotOpen,
 }
 
 /// The subject that a use names.
-fn named(record: &Use) -> Option<(&GalleryName, &Subject)> {
+fn named(record: &AccessRecord) -> Option<(&GalleryName, &Subject)> {
     record.subject.as_ref().map(|subject| (&record.gallery, subject))
 }

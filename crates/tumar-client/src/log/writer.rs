@@ -11,13 +11,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::access::LogError;
 use super::admission::Batch;
 use super::entry::{Entry, Minute};
-use super::half::{Half, Place};
 use super::ledger::{Ledger, LedgerFault};
-use super::publisher::{Publishing, Standing};
-use super::shown::{Shown, shown};
+use super::publisher::{PublishedHeads, Publishing};
+use super::shard::{EntryId, Shard};
+use super::state::{LogState, shown};
 use super::tiles::{self, WIDTH};
 use super::trouble::Trouble;
-use super::work::Work;
+use super::work::WriteOp;
 
 /// Work committed in one transaction at most. One sync to disk serves it all.
 const GROUP: usize = 256;
@@ -48,7 +48,7 @@ pub(super) enum Ask {
     /// To destroy what is too old at a moment in unix seconds.
     Sweep { now: u64, done: oneshot::Sender<Result<u64, LogError>> },
     /// For some entries from a place on.
-    Entries { from: Place, done: oneshot::Sender<Result<Vec<Vec<u8>>, LogError>> },
+    Entries { from: EntryId, done: oneshot::Sender<Result<Vec<Vec<u8>>, LogError>> },
 }
 
 impl Ask {
@@ -65,7 +65,7 @@ impl Ask {
 pub(super) struct Keeper {
     pub(super) directory: PathBuf,
     pub(super) days: u32,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<PublishedHeads>,
 }
 
 /// Until it is asked to stop, nobody can send work any more, or it is not known what is durable. Whoever waits then finds the queue
@@ -73,8 +73,8 @@ pub(super) struct Keeper {
 pub(super) async fn run<L: Ledger>(
     ledger: L,
     batch: Batch,
-    (waiting, sweeps): (mpsc::Receiver<Work>, mpsc::Receiver<Ask>),
-    shared: Arc<Mutex<Shown>>,
+    (waiting, sweeps): (mpsc::Receiver<WriteOp>, mpsc::Receiver<Ask>),
+    shared: Arc<Mutex<LogState>>,
     (keeper, stop): (Keeper, Stop),
 ) {
     let Stop { asked, publishing, done } = stop;
@@ -88,9 +88,9 @@ pub(super) async fn run<L: Ledger>(
 struct Writer<L> {
     ledger: L,
     batch: Batch,
-    waiting: mpsc::Receiver<Work>,
+    waiting: mpsc::Receiver<WriteOp>,
     sweeps: mpsc::Receiver<Ask>,
-    shared: Arc<Mutex<Shown>>,
+    shared: Arc<Mutex<LogState>>,
     keeper: Keeper,
     asked: Arc<Notify>,
 }
@@ -116,7 +116,7 @@ impl<L: Ledger> Writer<L> {
                 }
             },
         }
-        if self.batch.works().iter().all(Work::can_wait) {
+        if self.batch.works().iter().all(WriteOp::can_wait) {
             // A closed queue gives nothing more, at once.
             let more = self.waiting.recv_many(self.batch.works(), GROUP);
             drop(tokio::time::timeout(LINGER, more).await);
@@ -151,7 +151,7 @@ impl<L: Ledger> Writer<L> {
     }
 
     /// Some entries from a place on; none if that one is no longer kept.
-    async fn kept(&mut self, from: Place) -> Result<Vec<Vec<u8>>, LedgerFault> {
+    async fn kept(&mut self, from: EntryId) -> Result<Vec<Vec<u8>>, LedgerFault> {
         let halves = self.ledger.halves().await?;
         let first = halves.into_iter().find(|(half, _)| *half == from.half).map_or(0, |(_, first)| first);
         if from.index < first { Ok(Vec::new()) } else { self.ledger.entries(from).await }
@@ -159,8 +159,8 @@ impl<L: Ledger> Writer<L> {
 
     /// Destroys what is too old. None if a commit is to follow, since the log is to be told something.
     async fn sweep(&mut self, now: u64, done: oneshot::Sender<Result<u64, LogError>>) -> Option<ControlFlow<()>> {
-        shown(&self.shared).begin(Half::of(now));
-        self.batch.begin(Half::of(now));
+        shown(&self.shared).begin(Shard::of(now));
+        self.batch.begin(Shard::of(now));
         match self.keeper.sweep(&mut self.ledger, now).await {
             // What a ledger holds that failed is not known, or must be looked at.
             Err(LogError::Ledger(fault)) => {
@@ -241,7 +241,7 @@ impl<L: Ledger> Writer<L> {
         for (half, first) in self.ledger.halves().await? {
             let size = shown(&self.shared).logs.get(&half).map(|shard| shard.tree.size());
             let Some(index) = size.or((first == 0).then_some(0)) else { continue };
-            if !self.ledger.entries(Place { half, index }).await?.is_empty() {
+            if !self.ledger.entries(EntryId { half, index }).await?.is_empty() {
                 return Err(LedgerFault::new(Surprise(half)));
             }
         }
@@ -252,7 +252,7 @@ impl<L: Ledger> Writer<L> {
 /// What was said not to be durable is.
 #[derive(Debug, thiserror::Error)]
 #[error("the store has entries of {0} whose write was reported as failed")]
-struct Surprise(Half);
+struct Surprise(Shard);
 
 impl Keeper {
     /// Destroys whole bundles whose last entry is too old, and of a half-year that has ended the last bundle as well: in the
@@ -266,14 +266,14 @@ impl Keeper {
             let mut kept = first;
             loop {
                 let end = ((kept / WIDTH + 1) * WIDTH).min(published);
-                let is_whole = end.is_multiple_of(WIDTH) || half < Half::of(now);
-                if end <= kept || !is_whole || !is_older(ledger, Place { half, index: end - 1 }, oldest).await? {
+                let is_whole = end.is_multiple_of(WIDTH) || half < Shard::of(now);
+                if end <= kept || !is_whole || !is_older(ledger, EntryId { half, index: end - 1 }, oldest).await? {
                     break;
                 }
                 kept = end;
             }
             if kept > first {
-                ledger.prune(Place { half, index: kept }).await?;
+                ledger.prune(EntryId { half, index: kept }).await?;
                 destroyed += kept - first;
             }
             let folder = self.directory.join(half.to_string());
@@ -283,7 +283,7 @@ impl Keeper {
     }
 }
 
-async fn is_older<L: Ledger>(ledger: &mut L, place: Place, oldest: Minute) -> Result<bool, LedgerFault> {
+async fn is_older<L: Ledger>(ledger: &mut L, place: EntryId, oldest: Minute) -> Result<bool, LedgerFault> {
     let page = ledger.entries(place).await?;
     let last = page.first().and_then(|bytes| Entry::parse(bytes).ok());
     Ok(last.is_some_and(|entry| entry.minute < oldest))

@@ -71,16 +71,16 @@ impl StoreKey {
     ///
     /// # Errors
     /// [`NoRandomness`] if the system gives none.
-    pub fn seal_evidence(&self, rq: &[u8; 32], plaintext: &[u8]) -> Result<Box<[u8]>, NoRandomness> {
-        seal(&self.derived(EVIDENCE), &framed(&[EVIDENCE, rq]), plaintext)
+    pub fn seal_evidence(&self, request_digest: &[u8; 32], plaintext: &[u8]) -> Result<Box<[u8]>, NoRandomness> {
+        seal(&self.derived(EVIDENCE), &framed(&[EVIDENCE, request_digest]), plaintext)
     }
 
     /// What is in such a box.
     ///
     /// # Errors
     /// [`OpenError`] unless it was made by [`StoreKey::seal_evidence`] with this key for this request.
-    pub fn open_evidence(&self, rq: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
-        open(&self.derived(EVIDENCE), &framed(&[EVIDENCE, rq]), sealed)
+    pub fn open_evidence(&self, request_digest: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
+        open(&self.derived(EVIDENCE), &framed(&[EVIDENCE, request_digest]), sealed)
     }
 
     /// A box with the seed of an envelope key in it, for the key of this id. Under a key derived as evidence's is.

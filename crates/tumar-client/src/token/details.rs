@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::claims::{MAX_LIFETIME, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME};
 use crate::name::{GalleryName, Modality, PurposeName, RelyingParty};
-use crate::request::{Ask, Method};
+use crate::request::{Method, RequestInfo};
 
 /// The one `type` that is understood here: comparing with one subject.
 pub const TYPE: &str = "urn:tumar:match:1";
@@ -142,7 +142,7 @@ impl Narrowing {
 
     /// The narrowing that allows `ask` and nothing else of its token.
     #[must_use]
-    pub fn to(ask: &Ask) -> Self {
+    pub fn to(ask: &RequestInfo) -> Self {
         Self {
             purpose: Some(ask.purpose.clone()),
             actions: Some(vec![Action(ask.method)]),
@@ -169,7 +169,7 @@ impl Narrowing {
 
     /// Whether it leaves room for `ask`.
     #[must_use]
-    pub fn allows(&self, ask: &Ask) -> bool {
+    pub fn allows(&self, ask: &RequestInfo) -> bool {
         self.purpose.as_ref().is_none_or(|purpose| *purpose == ask.purpose)
             && self.actions.as_ref().is_none_or(|actions| actions.contains(&Action(ask.method)))
             && self.galleries.as_ref().is_none_or(|galleries| galleries.contains(&ask.gallery))

@@ -25,7 +25,7 @@
 //! | `purpose` | the outcome, as a type: [`Grant`] |
 //! | `refusal` | every reason, with its code |
 //!
-//! No clock is read here and nothing is remembered: what is spent, [`Spends`] tells the
+//! No clock is read here and nothing is remembered: what is spent, [`ReplayKeys`] tells the
 //! ledger. `jti` of token and proof are looked up there.
 
 pub mod approval;
@@ -48,7 +48,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::name::{Modality, RelyingParty};
-use crate::request::{About, Ask, Case, Method};
+use crate::request::{Case, Method, RequestInfo, RequestTarget};
 pub use approval::{Officer, Officers, OfficersError};
 pub use attempts::Attempts;
 pub use claims::{MAX_BYTES, MAX_LIFETIME, MAX_PROOF_AGE, MAX_READ_LIFETIME, MAX_SEARCH_LIFETIME, SKEW};
@@ -64,7 +64,7 @@ pub use refusal::{Denial, Denied, NotReader, TokenError, TokenFault};
 use claims::digest_of;
 use jws::Jws;
 use policy::{Purpose, Rule};
-use purpose::{Decides, For, Grant, Spends, Terms, Use};
+use purpose::{AccessRecord, DecisionRule, For, Grant, PolicyTerms, ReplayKeys};
 
 /// What a caller presents, not yet looked at.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,7 +113,12 @@ impl Token {
     ///
     /// # Errors
     /// [`TokenFault`]: the first check that fails, in the order of DESIGN 6.
-    pub fn verify<'a>(self, verifier: &'a Verifier, ask: &'a Ask, now: u64) -> Result<Verified<'a>, TokenFault> {
+    pub fn verify<'a>(
+        self,
+        verifier: &'a Verifier,
+        ask: &'a RequestInfo,
+        now: u64,
+    ) -> Result<Verified<'a>, TokenFault> {
         let ((access, claims), (proof, proof_claims)) = presented(&self.access, &self.proof)?;
         let access = verifier.access(&access, claims, now)?;
         let proof = proof::check(&proof, proof_claims, &verifier.addresses(ask.method), now)?;
@@ -124,7 +129,7 @@ impl Token {
             return Err(TokenError::Client.into());
         }
 
-        let spends = Spends {
+        let spends = ReplayKeys {
             token: digest_of(&[access.issuer.as_bytes(), access.id.as_bytes()]),
             max_uses: proof
                 .narrowing
@@ -137,7 +142,7 @@ impl Token {
             proof_until: proof.issued.saturating_add(MAX_PROOF_AGE),
             client: format!("{} {}", access.issuer, access.client),
             request_id: ask.request_id,
-            transcript: ask.transcript(),
+            request_digest: ask.request_digest(),
             // Whose node this is, and so which envelopes are its own, is not known here.
             envelopes: Vec::new(),
         };
@@ -215,10 +220,10 @@ fn details_of(access: &str, verifier: &Verifier, now: u64) -> Result<Details, To
 }
 
 /// What a search is part of; nothing of other calls.
-const fn case_of(ask: &Ask) -> Option<&Case> {
+const fn case_of(ask: &RequestInfo) -> Option<&Case> {
     match &ask.about {
-        About::Case(case) => Some(case),
-        About::Subject(_) | About::Evidence(_) | About::Matched(..) => None,
+        RequestTarget::Case(case) => Some(case),
+        RequestTarget::Subject(_) | RequestTarget::Evidence(_) | RequestTarget::Matched(..) => None,
     }
 }
 
@@ -226,13 +231,13 @@ const fn case_of(ask: &Ask) -> Option<&Case> {
 #[derive(Debug)]
 #[must_use = "a genuine token allows nothing yet; ask grant"]
 pub struct Verified<'a> {
-    ask: &'a Ask,
+    ask: &'a RequestInfo,
     verifier: &'a Verifier,
     now: u64,
     details: Details,
     narrowing: Option<Narrowing>,
     amr: Vec<String>,
-    spends: Spends,
+    spends: ReplayKeys,
     evidence: Arc<Evidence>,
     answered: bool,
 }
@@ -264,7 +269,7 @@ impl Verified<'_> {
 
     /// What it would use up.
     #[must_use]
-    pub const fn spends(&self) -> &Spends {
+    pub const fn spends(&self) -> &ReplayKeys {
         &self.spends
     }
 
@@ -275,19 +280,19 @@ impl Verified<'_> {
     pub fn grant<P: For>(self, policy: &Policy, models: &dyn Thresholds) -> Result<Grant<P>, Denied> {
         let record = self.record(policy);
         match self.terms(P::METHOD, policy, models) {
-            Ok((terms, approvals)) => Ok(Grant::new(self.spends, Use { approvals, ..record }, terms)),
+            Ok((terms, approvals)) => Ok(Grant::new(self.spends, AccessRecord { approvals, ..record }, terms)),
             Err(cause) => Err(Denied { cause, record: Box::new(record), spends: Box::new(self.spends) }),
         }
     }
 
     /// What the log says of the request where it is refused before the policy is asked, and what it would have used up.
     #[must_use]
-    pub fn refused(self, policy: &Policy) -> (Use, Spends) {
+    pub fn refused(self, policy: &Policy) -> (AccessRecord, ReplayKeys) {
         (self.record(policy), self.spends)
     }
 
-    fn record(&self, policy: &Policy) -> Use {
-        Use {
+    fn record(&self, policy: &Policy) -> AccessRecord {
+        AccessRecord {
             relying_party: self.details.relying_party.clone(),
             gallery: self.ask.gallery.clone(),
             subject: self.ask.subject().cloned(),
@@ -301,7 +306,7 @@ impl Verified<'_> {
     }
 
     /// With the number of officers who approved.
-    fn terms(&self, method: Method, policy: &Policy, models: &dyn Thresholds) -> Result<(Terms, u32), Denial> {
+    fn terms(&self, method: Method, policy: &Policy, models: &dyn Thresholds) -> Result<(PolicyTerms, u32), Denial> {
         if self.ask.method != method {
             return Err(Denial::ActionOther);
         }
@@ -322,11 +327,11 @@ impl Verified<'_> {
             }
         };
         self.has_evidence(&purpose.evidence)?;
-        let terms = Terms {
+        let terms = PolicyTerms {
             decides,
             attempts: purpose.attempts(),
             retention_seconds: purpose.retention_seconds(),
-            after: if let About::Matched(_, request, _) = self.ask.about { Some(request) } else { None },
+            after: if let RequestTarget::Matched(_, request, _) = self.ask.about { Some(request) } else { None },
             answered: self.answered,
         };
         Ok((terms, approvals))
@@ -405,7 +410,7 @@ impl Verified<'_> {
         Ok(())
     }
 
-    fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
+    fn compared(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<DecisionRule, Denial> {
         self.taken_in(purpose, models)?;
         let samples = &self.ask.samples;
         if !samples.iter().all(|sample| models.compares(&sample.model)) {
@@ -420,11 +425,11 @@ impl Verified<'_> {
             return Err(Denial::ModelUnknown);
         }
         self.has_evidence(&rule.evidence)?;
-        Ok(Decides { by: rule.decision, fmr: rule.fmr })
+        Ok(DecisionRule { by: rule.decision, fmr: rule.fmr })
     }
 
     /// One vector decides, or a face's and a finger's by their weighted sum.
-    fn searched(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<Decides, Denial> {
+    fn searched(&self, purpose: &Purpose, models: &dyn Thresholds) -> Result<DecisionRule, Denial> {
         self.taken_in(purpose, models)?;
         let search = purpose.search.as_ref().ok_or(Denial::ActionNotAllowed)?;
         let by = match self.ask.samples.as_slice() {
@@ -436,7 +441,7 @@ impl Verified<'_> {
         if case_of(self.ask).is_none_or(|case| case.most > search.max_candidates) {
             return Err(Denial::CandidatesOverLimit);
         }
-        Ok(Decides { by, fmr: search.fmr })
+        Ok(DecisionRule { by, fmr: search.fmr })
     }
 
     fn has_evidence(&self, required: &[String]) -> Result<(), Denial> {

@@ -9,7 +9,7 @@ use super::details::Narrowing;
 use super::jws::{Algorithm, Jws, JwsError, PublicKey, SigningKey, draw_id, sha256, to_base64};
 use super::jwt::{Claims, is_type, unknown_member};
 use super::refusal::{TokenError, TokenFault};
-use crate::request::Ask;
+use crate::request::RequestInfo;
 
 /// A proof whose own key signed it, at the right address and time.
 pub(super) struct Proof {
@@ -76,11 +76,11 @@ fn signer_of(jws: &Jws<'_>) -> Result<PublicKey, TokenFault> {
 
 impl Proof {
     /// Whether it was made with this access token, for this request.
-    pub(super) fn is_over(&self, access: &str, ask: &Ask) -> Result<(), TokenError> {
+    pub(super) fn is_over(&self, access: &str, ask: &RequestInfo) -> Result<(), TokenError> {
         if self.ath != to_base64(&sha256(access.as_bytes())) {
             return Err(TokenError::ProofToken);
         }
-        if self.rqh != to_base64(&ask.transcript()) {
+        if self.rqh != to_base64(&ask.request_digest()) {
             return Err(TokenError::ProofRequest);
         }
         Ok(())
@@ -139,7 +139,7 @@ impl ProofKey {
     pub fn claims(
         &self,
         access: &str,
-        ask: &Ask,
+        ask: &RequestInfo,
         base: &str,
         narrowing: Option<&Narrowing>,
         now: u64,
@@ -150,7 +150,7 @@ impl ProofKey {
             "iat": now,
             "jti": draw_id()?,
             "ath": to_base64(&sha256(access.as_bytes())),
-            "rqh": to_base64(&ask.transcript()),
+            "rqh": to_base64(&ask.request_digest()),
         });
         if let Some(narrowing) = narrowing {
             claims["authorization_details"] = json!([narrowing]);
@@ -166,7 +166,7 @@ impl ProofKey {
     pub fn prove(
         &self,
         access: &str,
-        ask: &Ask,
+        ask: &RequestInfo,
         base: &str,
         narrowing: Option<&Narrowing>,
         now: u64,

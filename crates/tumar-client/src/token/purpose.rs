@@ -62,7 +62,7 @@ pub struct SpentEnvelope {
 
 /// What a request uses up, the moment that it is admitted: none of it can be used again, whatever comes of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spends {
+pub struct ReplayKeys {
     /// SHA-256 over issuer and `jti` of the token.
     pub token: [u8; 32],
     /// How many requests the token allows in all.
@@ -77,15 +77,16 @@ pub struct Spends {
     pub client: String,
     /// The request's id: the relying party's, so no two of its clients have the same one.
     pub request_id: RequestId,
-    /// [`Ask::transcript`](crate::request::Ask::transcript): the same request may be asked again, another one under its id may not.
-    pub transcript: [u8; 32],
+    /// [`RequestInfo::request_digest`](crate::request::RequestInfo::request_digest): the same request may be asked again, another one under
+    /// its id may not.
+    pub request_digest: [u8; 32],
     /// This node's own envelopes, in the order of the samples: once admitted, no other request brings one of them.
     pub envelopes: Vec<SpentEnvelope>,
 }
 
 /// What the access log will say of the request, less what is only known there (salt, minute, place, blinded handle).
 #[derive(Clone, Debug)]
-pub struct Use {
+pub struct AccessRecord {
     /// Who asks.
     pub relying_party: RelyingParty,
     /// Where the subject is.
@@ -108,7 +109,7 @@ pub struct Use {
 
 /// How the one bit of a comparison comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decides {
+pub struct DecisionRule {
     /// By which of the request's samples.
     pub by: Decision,
     /// How strictly: the models' tables say what score that asks for.
@@ -117,9 +118,9 @@ pub struct Decides {
 
 /// What the policy says of this one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct PolicyTerms {
     /// How the bit comes about; `None` where nothing is compared.
-    pub decides: Option<Decides>,
+    pub decides: Option<DecisionRule>,
     /// Non-matches in a row that are borne; none where nothing is compared with one person.
     pub attempts: Option<Attempts>,
     /// Seconds that a reference taken in may be kept.
@@ -149,14 +150,14 @@ pub struct Terms {
 #[must_use = "an unspent grant does nothing; log it with AccessLog::admit"]
 #[derive(Debug)]
 pub struct Grant<P: For> {
-    spends: Spends,
-    record: Use,
-    terms: Terms,
+    spends: ReplayKeys,
+    record: AccessRecord,
+    terms: PolicyTerms,
     purpose: PhantomData<P>,
 }
 
 impl<P: For> Grant<P> {
-    pub(super) const fn new(spends: Spends, record: Use, terms: Terms) -> Self {
+    pub(super) const fn new(spends: ReplayKeys, record: AccessRecord, terms: PolicyTerms) -> Self {
         Self { spends, record, terms, purpose: PhantomData }
     }
 
@@ -168,25 +169,25 @@ impl<P: For> Grant<P> {
 
     /// What it uses up.
     #[must_use]
-    pub const fn spends(&self) -> &Spends {
+    pub const fn spends(&self) -> &ReplayKeys {
         &self.spends
     }
 
     /// What the log will say.
     #[must_use]
-    pub const fn record(&self) -> &Use {
+    pub const fn record(&self) -> &AccessRecord {
         &self.record
     }
 
     /// What the policy demands.
     #[must_use]
-    pub const fn terms(&self) -> &Terms {
+    pub const fn terms(&self) -> &PolicyTerms {
         &self.terms
     }
 
     /// Its parts, for the log to turn into a permit.
     #[must_use]
-    pub fn into_parts(self) -> (Spends, Use, Terms) {
+    pub fn into_parts(self) -> (ReplayKeys, AccessRecord, PolicyTerms) {
         (self.spends, self.record, self.terms)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::purpose::{Spends, Use};
+use super::purpose::{AccessRecord, ReplayKeys};
 use crate::reason::Reason;
 
 macro_rules! refusals {
@@ -191,9 +191,9 @@ pub struct Denied {
     /// Why.
     pub cause: Denial,
     /// What the log will say.
-    pub record: Box<Use>,
+    pub record: Box<AccessRecord>,
     /// What it would have used up: spend the proof all the same, or one denied request fills the log by being sent again.
-    pub spends: Box<Spends>,
+    pub spends: Box<ReplayKeys>,
 }
 
 impl Denied {

@@ -44,11 +44,11 @@ impl Width {
 }
 
 /// Scores in two halves that add up to them: each lane's host knows the one, the other two parties know the other.
-pub struct Halves {
+pub struct TwoPartyShares {
     words: Zeroizing<Vec<u16>>,
 }
 
-impl Halves {
+impl TwoPartyShares {
     /// Of words that are shared in three slots: nothing is sent.
     #[must_use]
     pub fn of(words: &Words, own: Party) -> Self {
@@ -74,7 +74,7 @@ impl Halves {
 }
 
 /// Prints how many there are.
-impl std::fmt::Debug for Halves {
+impl std::fmt::Debug for TwoPartyShares {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Halves([{}])", self.words.len())
     }
@@ -110,7 +110,7 @@ impl Bounds {
 #[derive(Debug)]
 pub struct Group {
     /// The scores.
-    pub scores: Halves,
+    pub scores: TwoPartyShares,
     /// What they are to reach.
     pub bounds: Bounds,
     /// How far from it they may be.
@@ -123,11 +123,11 @@ pub struct Group {
 /// * `bounds`: public, one a lane. The sum of the three summands less the bound must fit an `i16`.
 ///
 /// # Errors
-/// As [`hand_on`], [`signs`] and [`open()`].
+/// As [`reshare_to_two`], [`msb`] and [`open()`].
 pub async fn compare(session: &mut Session, scores: &[u16], bounds: &[i16]) -> Result<Vec<bool>, ProtocolError> {
-    let halves = hand_on(session, &[scores]).await?;
+    let halves = reshare_to_two(session, &[scores]).await?;
     let group = |scores| Group { scores, bounds: Bounds::Each(bounds.to_vec()), width: Width::Sixteen };
-    let reached = Bits::concat(&signs(session, halves.into_iter().map(group).collect()).await?);
+    let reached = Bits::concat(&msb(session, halves.into_iter().map(group).collect()).await?);
     open(session, Step::Open, &reached, &(0..reached.lanes()).collect::<Vec<_>>()).await
 }
 
@@ -137,7 +137,7 @@ pub async fn compare(session: &mut Session, scores: &[u16], bounds: &[i16]) -> R
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped; the session is over then.
-pub async fn hand_on(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<Halves>, ProtocolError> {
+pub async fn reshare_to_two(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<TwoPartyShares>, ProtocolError> {
     let own = session.own();
     let mut masked = Vec::with_capacity(scores.len());
     let mut round = Round::default();
@@ -153,7 +153,7 @@ pub async fn hand_on(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<Hal
         masked.push(z);
     }
     if round.to_next.is_empty() && round.from_prev == 0 {
-        return Ok(masked.into_iter().map(|words| Halves { words }).collect());
+        return Ok(masked.into_iter().map(|words| TwoPartyShares { words }).collect());
     }
     let came = session.exchange(Step::HandOn, round).await?;
     let came = take_words(&came.prev);
@@ -166,7 +166,7 @@ pub async fn hand_on(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<Hal
         z[mine].iter_mut().zip(towards_s).for_each(|(word, other)| *word = word.wrapping_add(*other));
         z[nexts].copy_from_slice(v_of_next);
     }
-    Ok(masked.into_iter().map(|words| Halves { words }).collect())
+    Ok(masked.into_iter().map(|words| TwoPartyShares { words }).collect())
 }
 
 /// Compares without opening, in 6 rounds, or 5 where all lanes are of eight bits. What comes out is set where the bound is
@@ -174,7 +174,7 @@ pub async fn hand_on(session: &mut Session, scores: &[&[u16]]) -> Result<Vec<Hal
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped; the session is over then.
-pub async fn signs(session: &mut Session, groups: Vec<Group>) -> Result<Vec<Bits>, ProtocolError> {
+pub async fn msb(session: &mut Session, groups: Vec<Group>) -> Result<Vec<Bits>, ProtocolError> {
     for Group { scores, bounds, .. } in &groups {
         if let Bounds::Each(bounds) = bounds
             && bounds.len() != scores.words.len()

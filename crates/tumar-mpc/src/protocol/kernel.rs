@@ -35,7 +35,8 @@ use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of a block that meet all probes before the next: half of a small first-level cache; the other half is for four probes at a time, and for what comes next.
+/// Bytes of a block that meet all probes before the next: half of a small first-level cache; the other half is for four probes at a time,
+/// and for what comes next.
 const STRETCH: usize = 16 * 1024;
 
 /// Probes that meet two rows at once: eight sums, which with what they are made of fill sixteen registers.

@@ -11,7 +11,7 @@
 use zeroize::Zeroizing;
 
 use super::bits::{Bits, Tree};
-use super::{Invalid, ProtocolError, Session, Taken, open};
+use super::{CheckedInput, Invalid, ProtocolError, Session, open};
 use crate::net::Step;
 use crate::party::Party;
 use crate::template::SEGMENT;
@@ -39,13 +39,13 @@ impl Lanes {
     }
 
     /// What must hold of the templates' lengths.
-    pub(super) fn push_lengths(&mut self, taken: &[Taken]) {
+    pub(super) fn push_lengths(&mut self, taken: &[CheckedInput]) {
         for taken in taken {
             self.push_lengths_of(taken);
         }
     }
 
-    fn push_lengths_of(&mut self, taken: &Taken) {
+    fn push_lengths_of(&mut self, taken: &CheckedInput) {
         let shape = taken.components.shape();
         let norms = taken.components.norm_summands();
         let (lower, upper) = shape.band();
@@ -63,12 +63,12 @@ impl Lanes {
     }
 }
 
-fn segments_of(taken: &Taken) -> usize {
+fn segments_of(taken: &CheckedInput) -> usize {
     taken.components.shape().columns().div_ceil(SEGMENT)
 }
 
 /// Lanes that the lengths of a template of this shape take.
-pub(super) fn lanes_of(taken: &Taken) -> usize {
+pub(super) fn lanes_of(taken: &CheckedInput) -> usize {
     let segments = segments_of(taken);
     taken.components.shape().rows() * (2 + if segments > 1 { segments } else { 0 })
 }
@@ -77,7 +77,7 @@ pub(super) fn lanes_of(taken: &Taken) -> usize {
 ///
 /// * `reached`: what the lanes of [`Lanes::push_lengths`] reached, from lane `first` on.
 /// * `requests`: how many of the templates each has.
-pub(super) fn within(own: Party, reached: &Bits, first: usize, taken: &[Taken], requests: &[usize]) -> Tree {
+pub(super) fn within(own: Party, reached: &Bits, first: usize, taken: &[CheckedInput], requests: &[usize]) -> Tree {
     let (mut lower, mut upper) = (Vec::new(), Vec::new());
     let (mut lanes, mut sizes) = (Vec::new(), Vec::new());
     let (mut next, mut taken) = (first, taken.iter());
@@ -106,7 +106,7 @@ pub(super) fn within(own: Party, reached: &Bits, first: usize, taken: &[Taken], 
 pub(super) async fn open_lengths(
     session: &mut Session,
     within: &Bits,
-    taken: &[Taken],
+    taken: &[CheckedInput],
     requests: &[usize],
 ) -> Result<Vec<Result<(), Invalid>>, ProtocolError> {
     let asked: Vec<usize> = (0..requests.len()).filter(|&request| requests[request] > 0).collect();

@@ -1,7 +1,7 @@
 //! What the three parties compute together: a batch of requests is one run over one [`Session`].
 //!
 //! ```text
-//! Summands --intake--> Replicated + consistent?        2 rounds
+//! InputShares --check_inputs--> Replicated + consistent?        2 rounds
 //!            local: squared lengths, point, weighted point, dots with the references' rows
 //! dots     --signs-->  bits: dot >= threshold          7 rounds: hand on, share bits, generate, four levels of carries
 //! sets:    bits --climb--> --bits_to_words, sum--> counts --signs--> bits --climb-->     6 + 2 + 5 + 1 rounds
@@ -13,7 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `session` | links, rounds, what a run costs |
-//! | `intake` | are the summands the same at both holders; nibbles to words |
+//! | `input_check` | are the summands the same at both holders; nibbles to words |
 //! | `dot`, `kernel` | the scan; its inner loop, in the registers of the processor |
 //! | `compare` | scores against public bounds |
 //! | `bits`, `words`, `hosted` | building blocks: AND, trees of AND and OR, bits to words, sums |
@@ -30,7 +30,7 @@ pub mod compare;
 pub mod dot;
 mod hosted;
 
-pub mod intake;
+pub mod input_check;
 pub mod kernel;
 mod lengths;
 pub mod open;
@@ -44,11 +44,13 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 pub use bits::{Bits, Tree, and, climb};
-pub use compare::{Bounds, Group, Halves, Width, compare, hand_on, signs};
-pub use intake::{Taken, intake};
+pub use compare::{Bounds, Group, TwoPartyShares, Width, compare, msb, reshare_to_two};
+pub use input_check::{CheckedInput, check_inputs};
 pub use open::open;
 pub use session::{Came, Meter, Round, Session};
-pub use verify::{Against, Joint, Mark, Side, VerifyInput, enrol_intake, points, verify, verify_watching};
+pub use verify::{
+    FusionRule, Mark, ModalityInput, ReferenceInput, VerifyInput, enrol_intake, points, verify, verify_watching,
+};
 pub use words::{Words, bits_to_words};
 
 use crate::net::{Cause, Lost, Step};

@@ -15,7 +15,7 @@ use std::iter::repeat_n;
 use zeroize::Zeroizing;
 
 use super::bits::{Bits, Tree, climb};
-use super::compare::{Bounds, Group, Halves, Width};
+use super::compare::{Bounds, Group, TwoPartyShares, Width};
 use super::kernel::Kernel;
 use super::words::{Words, bits_to_words};
 use super::{ProtocolError, Session};
@@ -60,7 +60,7 @@ impl Pairs {
     }
 
     /// The dots against the levels.
-    pub(super) fn group(scores: Halves) -> Group {
+    pub(super) fn group(scores: TwoPartyShares) -> Group {
         // Rows whose lengths are in their band have dots of at most 1092; of others no bit is opened.
         Group { scores, bounds: Bounds::All(LEVELS.to_vec()), width: Width::Twelve }
     }

@@ -6,37 +6,37 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::bits::{Bits, Tree, climb};
-use super::compare::{Bounds, Group, Halves, Width, hand_on, signs};
+use super::compare::{Bounds, Group, TwoPartyShares, Width, msb, reshare_to_two};
 use super::dot::dot;
 use super::lengths::{Lanes, lanes_of, open_lengths, within};
 use super::sets::{Pairs, WAYS};
 use super::words::Words;
-use super::{Invalid, ProtocolError, Session, Taken, intake, open};
+use super::{CheckedInput, Invalid, ProtocolError, Session, check_inputs, open};
 use crate::net::Step;
 use crate::party::Party;
-use crate::share::{PointShare, Replicated, ShapeError, Summands};
+use crate::share::{InputShares, PointShare, Replicated, ShapeError};
 use crate::template::Shape;
 
 /// One request of a batch, as one party sees it.
 #[derive(Debug)]
 pub struct VerifyInput<'a> {
     /// What is compared: one side for each modality.
-    pub sides: Vec<Side<'a>>,
+    pub sides: Vec<ModalityInput<'a>>,
     /// How the sides make one bit.
-    pub joint: Joint,
+    pub joint: FusionRule,
 }
 
 /// One modality: a probe, which matches if it matches any of the references.
 #[derive(Debug)]
-pub struct Side<'a> {
+pub struct ModalityInput<'a> {
     /// The probe.
-    pub probe: Summands,
+    pub probe: InputShares,
     /// At least one, each of the same kind as the probe.
-    pub references: Vec<Against<'a>>,
+    pub references: Vec<ReferenceInput<'a>>,
 }
 
 /// What a probe is compared with.
-pub struct Against<'a> {
+pub struct ReferenceInput<'a> {
     /// The reference's shape.
     pub shape: Shape,
     /// The words of this party's point share of the reference, row after row.
@@ -48,7 +48,7 @@ pub struct Against<'a> {
 }
 
 /// Prints shapes only.
-impl std::fmt::Debug for Against<'_> {
+impl std::fmt::Debug for ReferenceInput<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Against({}, {}, {})", self.shape, self.threshold, self.weight)
     }
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Against<'_> {
 
 /// How the sides of a request make one bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joint {
+pub enum FusionRule {
     /// One side that matches is enough; also where there is one side alone.
     Any,
     /// All sides must match.
@@ -71,8 +71,8 @@ const FARTHEST: i32 = 1 << 14;
 
 /// Compares each probe with its references; scores are not opened, only one bit of each request.
 ///
-/// Vectors of one segment take 11 rounds for the whole batch, sets 25; joining two sides takes one more, a weighted sum with a set too (of two
-/// vectors none), several references one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of
+/// Vectors of one segment take 11 rounds for the whole batch, sets 25; joining two sides takes one more, a weighted sum with a set too (of
+/// two vectors none), several references one for each doubling. An outcome is `Ok(true)` for a match. Nothing is opened of a request of
 /// which a probe is invalid but that. All three parties get the same outcomes, and must have the batch in the same order.
 ///
 /// # Errors
@@ -116,23 +116,23 @@ async fn verify_batch(
     let mut probes = Vec::with_capacity(sides.iter().sum());
     let mut against = Vec::with_capacity(batch.len());
     for VerifyInput { sides, joint } in batch {
-        let of_all = sides.into_iter().map(|Side { probe, references }| {
+        let of_all = sides.into_iter().map(|ModalityInput { probe, references }| {
             probes.push(probe);
             references
         });
         against.push((of_all.collect::<Vec<_>>(), joint));
     }
-    let taken = intake(session, &probes).await?;
+    let taken = check_inputs(session, &probes).await?;
     drop(probes);
     tell(Mark::TakenIn);
 
     let scored = Scored::of(session.own(), &taken, &against);
     let of_each = [&scored.plain.scores, scored.pairs.scores(), &scored.dots.scores];
-    let halves = hand_on(session, &of_each).await?;
-    let [plain, pairs, dots] = <[Halves; 3]>::try_from(halves).expect("three were handed on");
+    let halves = reshare_to_two(session, &of_each).await?;
+    let [plain, pairs, dots] = <[TwoPartyShares; 3]>::try_from(halves).expect("three were handed on");
     let bounds = Bounds::Each(scored.plain.bounds.clone());
     let plain = Group { scores: plain, bounds, width: Width::Sixteen };
-    let reached = signs(session, vec![plain, Pairs::group(pairs)]).await?;
+    let reached = msb(session, vec![plain, Pairs::group(pairs)]).await?;
     let (plain, levels) = reached.split_first().expect("a group gives bits");
 
     let mut valid = within(session.own(), plain, scored.lengths_from, &taken, &sides);
@@ -153,7 +153,7 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
         return Err(ShapeError::Length { expected: 1, found: 0 });
     }
     let references = || sides.iter().flat_map(|side| side.references.iter().map(|other| (side.probe.shape(), other)));
-    for (probe, Against { shape, words, threshold, .. }) in references() {
+    for (probe, ReferenceInput { shape, words, threshold, .. }) in references() {
         if shape.columns() != probe.columns() || shape.is_set() != probe.is_set() || words.len() != shape.components() {
             return Err(ShapeError::Length { expected: probe.components(), found: words.len() });
         }
@@ -162,11 +162,11 @@ fn check(request: &VerifyInput<'_>) -> Result<(), ShapeError> {
             return Err(ShapeError::Threshold(*threshold));
         }
     }
-    let Joint::Sum(threshold) = joint else { return Ok(()) };
+    let FusionRule::Sum(threshold) = joint else { return Ok(()) };
     // Of each side the most, and the least less the threshold: a count is not below 0.
     let (mut low, mut high, mut sets) = (-i32::from(*threshold), -i32::from(*threshold), 0);
-    for Side { probe, references } in sides {
-        let weighted = |other: &Against<'_>| most_of(probe.shape(), other.shape) * i32::from(other.weight);
+    for ModalityInput { probe, references } in sides {
+        let weighted = |other: &ReferenceInput<'_>| most_of(probe.shape(), other.shape) * i32::from(other.weight);
         let most = references.iter().map(weighted).max().unwrap_or(0);
         high += most;
         if probe.shape().is_set() { sets += 1 } else { low -= most }
@@ -236,7 +236,7 @@ impl Request {
 }
 
 impl Scored {
-    fn of(own: Party, taken: &[Taken], against: &[(Vec<Vec<Against<'_>>>, Joint)]) -> Self {
+    fn of(own: Party, taken: &[CheckedInput], against: &[(Vec<Vec<ReferenceInput<'_>>>, FusionRule)]) -> Self {
         let references: usize = against.iter().flat_map(|(sides, _)| sides).map(Vec::len).sum();
         let sums: usize = against.iter().map(|(sides, _)| sides.iter().map(Vec::len).product::<usize>()).sum();
         let lengths: usize = taken.iter().map(lanes_of).sum();
@@ -254,29 +254,29 @@ impl Scored {
             let probes: Vec<_> = probes.by_ref().take(sides.len()).collect();
             let sides: Vec<_> = probes.into_iter().map(|probe| &probe.components).zip(sides).collect();
             let sides = match joint {
-                Joint::Any | Joint::All => {
+                FusionRule::Any | FusionRule::All => {
                     sides.into_iter().map(|(probe, references)| scored.push_side(own, probe, references)).collect()
                 }
-                Joint::Sum(threshold) => vec![match sides.as_slice() {
+                FusionRule::Sum(threshold) => vec![match sides.as_slice() {
                     [one, other] if !one.0.shape().is_set() && !other.0.shape().is_set() => {
                         scored.push_sum_of_vectors(own, one, other, *threshold)
                     }
                     sides => scored.push_sum(own, sides, *threshold),
                 }],
             };
-            scored.requests.push(Request { sides, all: *joint == Joint::All });
+            scored.requests.push(Request { sides, all: *joint == FusionRule::All });
         }
         scored.lengths_from = scored.plain.len();
         scored.plain.push_lengths(taken);
         scored
     }
 
-    fn push_side(&mut self, own: Party, probe: &Replicated, references: &[Against<'_>]) -> (Kind, Range<usize>) {
+    fn push_side(&mut self, own: Party, probe: &Replicated, references: &[ReferenceInput<'_>]) -> (Kind, Range<usize>) {
         let is_set = probe.shape().is_set();
         let probe = probe.to_point(own).weigh();
         let lanes = |scored: &Self| if is_set { scored.counted.len() } else { scored.plain.len() };
         let start = lanes(self);
-        for Against { words, threshold, .. } in references {
+        for ReferenceInput { words, threshold, .. } in references {
             if is_set {
                 self.counted.extend(self.counts_of_next().map(|count| (count, *threshold)));
                 self.pairs.push(&probe, words);
@@ -296,14 +296,14 @@ impl Scored {
     fn push_sum_of_vectors(
         &mut self,
         own: Party,
-        one: &(&Replicated, &Vec<Against<'_>>),
-        other: &(&Replicated, &Vec<Against<'_>>),
+        one: &(&Replicated, &Vec<ReferenceInput<'_>>),
+        other: &(&Replicated, &Vec<ReferenceInput<'_>>),
         threshold: i16,
     ) -> (Kind, Range<usize>) {
         let start = self.plain.len();
-        let weighted = |(probe, references): &(&Replicated, &Vec<Against<'_>>)| {
+        let weighted = |(probe, references): &(&Replicated, &Vec<ReferenceInput<'_>>)| {
             let probe = probe.to_point(own).weigh();
-            let dot = |other: &Against<'_>| dot(probe.words(), other.words).wrapping_mul(other.weight);
+            let dot = |other: &ReferenceInput<'_>| dot(probe.words(), other.words).wrapping_mul(other.weight);
             Zeroizing::new(references.iter().map(dot).collect::<Vec<u16>>())
         };
         let (one, other) = (weighted(one), weighted(other));
@@ -317,7 +317,7 @@ impl Scored {
     fn push_sum(
         &mut self,
         own: Party,
-        sides: &[(&Replicated, &Vec<Against<'_>>)],
+        sides: &[(&Replicated, &Vec<ReferenceInput<'_>>)],
         threshold: i16,
     ) -> (Kind, Range<usize>) {
         let start = self.dots.len();
@@ -347,12 +347,12 @@ impl Scored {
         &self,
         session: &mut Session,
         plain: &Bits,
-        dots: Halves,
+        dots: TwoPartyShares,
         counts: &Words,
         valid: &mut Tree,
     ) -> Result<Bits, ProtocolError> {
         let own = session.own();
-        let of_counts = |lanes: Vec<usize>| Halves::of(&counts.select(&lanes), own);
+        let of_counts = |lanes: Vec<usize>| TwoPartyShares::of(&counts.select(&lanes), own);
         let counted = Group {
             scores: of_counts(self.counted.iter().map(|(count, _)| *count).collect()),
             bounds: Bounds::Each(self.counted.iter().map(|(_, bound)| *bound).collect()),
@@ -364,7 +364,7 @@ impl Scored {
             bounds: Bounds::Each(self.dots.bounds.clone()),
             width: Width::Sixteen,
         };
-        let decided = signs(session, vec![counted, summed]).await?;
+        let decided = msb(session, vec![counted, summed]).await?;
         let all = Bits::concat(std::iter::once(plain).chain(&decided));
         let start = |kind: Kind| match kind {
             Kind::Plain => 0,
@@ -408,7 +408,7 @@ fn every(bits: &Bits) -> Vec<usize> {
 /// [`ProtocolError`] if the run stopped, at all three parties: then nothing may be stored.
 pub async fn enrol_intake(
     mut session: Session,
-    batch: Vec<Vec<Summands>>,
+    batch: Vec<Vec<InputShares>>,
 ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
     let outcome = points(&mut session, batch).await;
     session.settle(outcome)
@@ -420,18 +420,18 @@ pub async fn enrol_intake(
 /// [`ProtocolError`] if the run stopped; the session is over then.
 pub async fn points(
     session: &mut Session,
-    batch: Vec<Vec<Summands>>,
+    batch: Vec<Vec<InputShares>>,
 ) -> Result<Vec<Result<Vec<PointShare>, Invalid>>, ProtocolError> {
     let counts: Vec<usize> = batch.iter().map(Vec::len).collect();
-    let samples: Vec<Summands> = batch.into_iter().flatten().collect();
-    let taken = intake(session, &samples).await?;
+    let samples: Vec<InputShares> = batch.into_iter().flatten().collect();
+    let taken = check_inputs(session, &samples).await?;
     drop(samples);
     let mut lanes = Lanes::with_room_for(taken.iter().map(lanes_of).sum());
     lanes.push_lengths(&taken);
-    let halves = hand_on(session, &[&lanes.scores]).await?;
+    let halves = reshare_to_two(session, &[&lanes.scores]).await?;
     let bounds = Bounds::Each(lanes.bounds.clone());
     let groups = halves.into_iter().map(|scores| Group { scores, bounds: bounds.clone(), width: Width::Sixteen });
-    let reached = Bits::concat(&signs(session, groups.collect()).await?);
+    let reached = Bits::concat(&msb(session, groups.collect()).await?);
     let own = session.own();
     let valid = within(own, &reached, 0, &taken, &counts);
     let valid = climb(session, Step::Tree, valid, &mut Tree::none()).await?;

@@ -6,7 +6,7 @@
 //! | block | rounds | bytes a party |
 //! |---|---|---|
 //! | [`bits_to_words`] | 2 | 2 a bit |
-//! | nibbles to words, for [`intake`](super::intake()) | 2 | 4 a component |
+//! | nibbles to words, for [`check_inputs`](super::check_inputs()) | 2 | 4 a component |
 //! | [`Words::sum`] | 0 | 0 |
 //!
 //! Source: ABY3 (2018/403), section 5.4, with the last product reshared as in `hosted`.

@@ -4,17 +4,17 @@ use tokio::sync::oneshot;
 
 use super::super::access::LogError;
 use super::super::early::early;
-use super::super::half::Place;
 use super::super::outcome::Admitted;
-use super::super::outcome::{Closing, NotAdmitted, Ticket};
+use super::super::outcome::{Completion, NotAdmitted, OpenRequest};
+use super::super::shard::EntryId;
 use super::super::trouble::Trouble;
-use super::super::work::{Outcome, Work};
+use super::super::work::{Outcome, WriteOp};
 use super::Batch;
 use crate::reason::Reason;
 
 impl Batch {
     /// After a durable commit: the new entries for the tree. [`answer`](Self::answer) comes after they are in it.
-    pub(in crate::log) fn take_entries(&mut self) -> Vec<(Place, Vec<u8>)> {
+    pub(in crate::log) fn take_entries(&mut self) -> Vec<(EntryId, Vec<u8>)> {
         self.before = None;
         std::mem::take(&mut self.entries)
     }
@@ -23,24 +23,24 @@ impl Batch {
     pub(in crate::log) fn answer(&mut self) {
         for (work, outcome) in std::mem::take(&mut self.works).into_iter().zip(self.outcomes.drain(..)) {
             match (work, outcome) {
-                (Work::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
+                (WriteOp::Admit { spends, record, terms, now, reply }, Outcome::Admitted { place, subject }) => {
                     if let Err(Ok(lost)) = reply.send(Ok(Admitted { spends, record, terms, place, subject })) {
                         self.works.push(cancelled(&lost, now));
                     }
                 }
-                (Work::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
+                (WriteOp::Admit { reply, .. }, Outcome::Refused(why)) => drop(reply.send(Err(why))),
                 (
-                    Work::Deny { reply, .. } | Work::Close { reply, .. } | Work::Name { reply, .. },
+                    WriteOp::Deny { reply, .. } | WriteOp::Close { reply, .. } | WriteOp::Name { reply, .. },
                     Outcome::Written(place),
                 ) => {
                     drop(reply.send(Ok(place)));
                 }
-                (Work::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
-                (Work::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
-                (Work::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
-                | (Work::Name { .. }, Outcome::NotOpen)
+                (WriteOp::Close { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::NotOpen))),
+                (WriteOp::Deny { reply, .. }, Outcome::NotOpen) => drop(reply.send(Err(LogError::Replayed))),
+                (WriteOp::Admit { .. }, Outcome::Written(_) | Outcome::NotOpen)
+                | (WriteOp::Name { .. }, Outcome::NotOpen)
                 | (
-                    Work::Deny { .. } | Work::Close { .. } | Work::Name { .. },
+                    WriteOp::Deny { .. } | WriteOp::Close { .. } | WriteOp::Name { .. },
                     Outcome::Admitted { .. } | Outcome::Refused(_),
                 ) => {
                     unreachable!("each work has its own outcomes")
@@ -58,18 +58,18 @@ impl Batch {
         self.outcomes.clear();
         self.entries.clear();
         for work in std::mem::take(&mut self.works) {
-            if let Work::Admit { spends, .. } | Work::Deny { spends, .. } = &work {
+            if let WriteOp::Admit { spends, .. } | WriteOp::Deny { spends, .. } = &work {
                 early(&self.early).spent.forget(spends);
             }
             match work {
-                Work::Admit { reply, .. } => drop(reply.send(Err(NotAdmitted::Unwritable(trouble)))),
-                Work::Deny { reply, .. } | Work::Name { reply, .. } => {
+                WriteOp::Admit { reply, .. } => drop(reply.send(Err(NotAdmitted::Unwritable(trouble)))),
+                WriteOp::Deny { reply, .. } | WriteOp::Name { reply, .. } => {
                     drop(reply.send(Err(LogError::Unwritable(trouble))));
                 }
-                Work::Close { ticket, closing, answer, now, reply } => {
+                WriteOp::Close { ticket, closing, answer, now, reply } => {
                     drop(reply.send(Err(LogError::Unwritable(trouble))));
                     let (reply, _nobody_waits) = oneshot::channel();
-                    self.works.push(Work::Close { ticket, closing, answer, now, reply });
+                    self.works.push(WriteOp::Close { ticket, closing, answer, now, reply });
                 }
             }
         }
@@ -77,7 +77,13 @@ impl Batch {
 }
 
 /// Closes what nobody holds a permit for: nothing was done with it, and nothing can be.
-fn cancelled(lost: &Admitted, now: u64) -> Work {
+fn cancelled(lost: &Admitted, now: u64) -> WriteOp {
     let (reply, _) = oneshot::channel();
-    Work::Close { ticket: Ticket::of(lost), closing: Closing::Failed(Reason::Cancelled), answer: None, now, reply }
+    WriteOp::Close {
+        ticket: OpenRequest::of(lost),
+        closing: Completion::Failed(Reason::Cancelled),
+        answer: None,
+        now,
+        reply,
+    }
 }

@@ -35,7 +35,8 @@ pub enum FingerError {
         /// How many have.
         rows: usize,
     },
-    /// Without the rows that repeat others fewer than [`LEAST_ROWS`](super::LEAST_ROWS) are left: a pattern, or one place many times over, and no finger.
+    /// Without the rows that repeat others fewer than [`LEAST_ROWS`](super::LEAST_ROWS) are left: a pattern, or one place many times over,
+    /// and no finger.
     #[error(
         "all but {kept} of the surroundings of {rows} minutiae repeat each other, which no finger's do: capture the finger again"
     )]
@@ -68,7 +69,8 @@ impl FingerError {
 /// None of a real print was seen.
 ///
 /// # Errors
-/// [`FingerError::TooFewMinutiae`] if fewer than [`LEAST_ROWS`](super::LEAST_ROWS) rows are left, [`FingerError::Repeats`] if that is for their repeats.
+/// [`FingerError::TooFewMinutiae`] if fewer than [`LEAST_ROWS`](super::LEAST_ROWS) rows are left, [`FingerError::Repeats`] if that is for
+/// their repeats.
 pub fn encode_rows(minutiae: &Minutiae) -> Result<Template, FingerError> {
     let rows = unit_rows(minutiae)?;
     let mut components = Zeroizing::new(vec![0; MOST_ROWS * ROW].into_boxed_slice());
@@ -100,7 +102,8 @@ pub fn encode_fixed(minutiae: &Minutiae) -> Result<Template, FingerError> {
 /// The direction that [`encode_fixed`] quantises: 1024 components of length 1.
 ///
 /// # Errors
-/// [`FingerError::TooFewMinutiae`] if there are fewer than [`LEAST_ROWS`](super::LEAST_ROWS) rows, [`FingerError::Repeats`] if that is for their repeats.
+/// [`FingerError::TooFewMinutiae`] if there are fewer than [`LEAST_ROWS`](super::LEAST_ROWS) rows, [`FingerError::Repeats`] if that is for
+/// their repeats.
 pub fn unit_vector(minutiae: &Minutiae) -> Result<Zeroizing<Box<[f64]>>, FingerError> {
     rows::rows_for_a_vector(minutiae).map(|rows| fixed::unit_vector(&rows))
 }

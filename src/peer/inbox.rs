@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::links::{BatchId, Links};
-use super::no_word::NoWord;
+use super::unavailable::PeerUnavailable;
 use super::why::LinkError;
 use crate::net::SessionId;
 use crate::party::Party;
@@ -20,7 +20,7 @@ const EARLY: usize = 1024;
 const NOTES: usize = 16;
 
 /// One node's word on a batch.
-pub enum Note {
+pub enum BatchMessage {
     /// Its checks.
     Ready(wire::Ready),
     /// Its changes stand prepared.
@@ -41,7 +41,7 @@ pub enum Note {
 
 macro_rules! picks {
     ($($(#[$doc:meta])* $name:ident $variant:ident $content:ty,)*) => {
-        impl Note {$(
+        impl BatchMessage {$(
             $(#[$doc])*
             ///
             /// # Errors
@@ -69,13 +69,13 @@ picks! {
 }
 
 enum Slot {
-    Early(Vec<(Party, Note)>),
+    Early(Vec<(Party, BatchMessage)>),
     Open(Open),
 }
 
 /// A batch that is under way here.
 struct Open {
-    notes: mpsc::Sender<(Party, Note)>,
+    notes: mpsc::Sender<(Party, BatchMessage)>,
     /// Who has left it.
     left: Vec<Party>,
     /// The run of the protocol that it makes.
@@ -83,8 +83,8 @@ struct Open {
 }
 
 impl Open {
-    fn post(&mut self, from: Party, note: Note) -> Result<(), LinkError> {
-        if matches!(note, Note::Left) {
+    fn post(&mut self, from: Party, note: BatchMessage) -> Result<(), LinkError> {
+        if matches!(note, BatchMessage::Left) {
             self.left.push(from);
             if let Some((links, run)) = &self.run {
                 links.to(from).end(*run);
@@ -106,9 +106,9 @@ struct Slots {
 
 /// Where notes wait for the batch that they belong to.
 #[derive(Default)]
-pub(super) struct Mailroom(Mutex<Slots>);
+pub(super) struct BatchInbox(Mutex<Slots>);
 
-impl Mailroom {
+impl BatchInbox {
     pub(super) fn open(room: &Arc<Self>, batch: BatchId) -> Mailbox {
         let (sender, notes) = mpsc::channel(NOTES);
         let mut open = Open { notes: sender, left: Vec::new(), run: None };
@@ -124,7 +124,7 @@ impl Mailroom {
         Mailbox { room: Arc::clone(room), batch, notes, held: Vec::new() }
     }
 
-    pub(super) fn post(&self, from: Party, batch: &[u8], note: Note) -> Result<(), LinkError> {
+    pub(super) fn post(&self, from: Party, batch: &[u8], note: BatchMessage) -> Result<(), LinkError> {
         let batch = BatchId::try_from(batch).map_err(|_| LinkError::OutOfPlace)?;
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.by_batch.get_mut(&batch) {
@@ -151,7 +151,7 @@ impl Mailroom {
         for slot in slots.by_batch.values() {
             if let Slot::Open(open) = slot {
                 // A full box belongs to a batch that will run out of time by itself.
-                let _ = open.notes.try_send((party, Note::Gone));
+                let _ = open.notes.try_send((party, BatchMessage::Gone));
             }
         }
     }
@@ -159,15 +159,15 @@ impl Mailroom {
 
 /// The notes of one batch. Closed when dropped.
 pub struct Mailbox {
-    room: Arc<Mailroom>,
+    room: Arc<BatchInbox>,
     batch: BatchId,
-    notes: mpsc::Receiver<(Party, Note)>,
-    held: Vec<(Party, Note)>,
+    notes: mpsc::Receiver<(Party, BatchMessage)>,
+    held: Vec<(Party, BatchMessage)>,
 }
 
 impl Mailbox {
     /// What this node has found out about a party by itself.
-    pub(super) fn know(&mut self, of: Party, note: Note) {
+    pub(super) fn know(&mut self, of: Party, note: BatchMessage) {
         self.held.push((of, note));
     }
 
@@ -182,20 +182,20 @@ impl Mailbox {
 
     /// Whether a party's link broke, as far as notes were read.
     fn is_gone(&self, party: Party) -> bool {
-        self.held.iter().any(|(from, note)| *from == party && matches!(note, Note::Gone))
+        self.held.iter().any(|(from, note)| *from == party && matches!(note, BatchMessage::Gone))
     }
 
     /// The next note of one kind from one party; others are kept for later. `with` is the party without which the note is of no use:
     /// the wait ends with its link as well. One that is there is given all the same.
     ///
     /// # Errors
-    /// [`NoWord`] if a link broke, or `from` left the batch, or it said nothing within `patience`.
+    /// [`PeerUnavailable`] if a link broke, or `from` left the batch, or it said nothing within `patience`.
     pub async fn take<T>(
         &mut self,
         (from, with): (Party, Option<Party>),
         patience: Duration,
-        pick: impl Fn(Note) -> Result<T, Note>,
-    ) -> Result<T, NoWord> {
+        pick: impl Fn(BatchMessage) -> Result<T, BatchMessage>,
+    ) -> Result<T, PeerUnavailable> {
         let mut looked_at = 0;
         let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
@@ -210,13 +210,13 @@ impl Mailbox {
                 }
                 match pick(self.held.remove(looked_at).1) {
                     Ok(picked) => return Ok(picked),
-                    Err(Note::Gone) => {
-                        self.held.push((from, Note::Gone));
-                        return Err(NoWord::Gone(from));
+                    Err(BatchMessage::Gone) => {
+                        self.held.push((from, BatchMessage::Gone));
+                        return Err(PeerUnavailable::Gone(from));
                     }
-                    Err(Note::Left) => {
-                        self.held.push((from, Note::Left));
-                        return Err(NoWord::Left(from));
+                    Err(BatchMessage::Left) => {
+                        self.held.push((from, BatchMessage::Left));
+                        return Err(PeerUnavailable::Left(from));
                     }
                     Err(other) => {
                         self.held.insert(looked_at, (from, other));
@@ -225,11 +225,11 @@ impl Mailbox {
                 }
             }
             if let Some(party) = with.filter(|party| self.is_gone(*party)) {
-                return Err(NoWord::Gone(party));
+                return Err(PeerUnavailable::Gone(party));
             }
             tokio::select! {
-                note = self.notes.recv() => self.held.push(note.ok_or(NoWord::Gone(from))?),
-                () = &mut patience => return Err(NoWord::Silent(from)),
+                note = self.notes.recv() => self.held.push(note.ok_or(PeerUnavailable::Gone(from))?),
+                () = &mut patience => return Err(PeerUnavailable::Silent(from)),
             }
         }
     }
@@ -248,43 +248,46 @@ mod tests {
     const BATCH: BatchId = [7; 16];
     const LONG: Duration = Duration::from_hours(1);
 
-    fn vote(yes: bool) -> Note {
-        Note::Vote(vec![yes])
+    fn vote(yes: bool) -> BatchMessage {
+        BatchMessage::Vote(vec![yes])
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_when_anybody_it_needs_is_gone_and_what_is_there_is_given_all_the_same() {
         let begin = tokio::time::Instant::now();
-        let room = Arc::<Mailroom>::default();
-        let mut mail = Mailroom::open(&room, BATCH);
+        let room = Arc::<BatchInbox>::default();
+        let mut mail = BatchInbox::open(&room, BATCH);
         room.post(Party::C, &BATCH, vote(true)).unwrap();
         room.gone(Party::C);
-        let waited = mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await;
-        assert_eq!(waited, Err(NoWord::Gone(Party::C)));
+        let waited = mail.take((Party::B, Some(Party::C)), LONG, BatchMessage::vote).await;
+        assert_eq!(waited, Err(PeerUnavailable::Gone(Party::C)));
         room.post(Party::B, &BATCH, vote(false)).unwrap();
-        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await, Ok(vec![false]));
-        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, Note::vote).await, Ok(vec![true]));
+        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, BatchMessage::vote).await, Ok(vec![false]));
+        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, BatchMessage::vote).await, Ok(vec![true]));
         assert_eq!(begin.elapsed(), Duration::ZERO);
         // One who is not needed may go.
-        let waited = mail.take((Party::B, None), LONG, Note::decision).await;
-        assert_eq!((waited, begin.elapsed()), (Err(NoWord::Silent(Party::B)), LONG));
+        let waited = mail.take((Party::B, None), LONG, BatchMessage::decision).await;
+        assert_eq!((waited, begin.elapsed()), (Err(PeerUnavailable::Silent(Party::B)), LONG));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_left_is_not_waited_for_and_what_it_said_before_counts() {
-        let room = Arc::<Mailroom>::default();
+        let room = Arc::<BatchInbox>::default();
         // Before there is a box.
         room.post(Party::B, &BATCH, vote(true)).unwrap();
-        room.post(Party::B, &BATCH, Note::Left).unwrap();
-        let mut mail = Mailroom::open(&room, BATCH);
+        room.post(Party::B, &BATCH, BatchMessage::Left).unwrap();
+        let mut mail = BatchInbox::open(&room, BATCH);
         let begin = tokio::time::Instant::now();
-        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, Note::vote).await, Ok(vec![true]));
+        assert_eq!(mail.take((Party::B, Some(Party::C)), LONG, BatchMessage::vote).await, Ok(vec![true]));
         for _ in 0..2 {
-            assert_eq!(mail.take((Party::B, None), LONG, Note::decision).await, Err(NoWord::Left(Party::B)));
+            assert_eq!(
+                mail.take((Party::B, None), LONG, BatchMessage::decision).await,
+                Err(PeerUnavailable::Left(Party::B))
+            );
         }
         // The third has its own word to say all the same: why it refuses, for one.
         room.post(Party::C, &BATCH, vote(false)).unwrap();
-        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, Note::vote).await, Ok(vec![false]));
+        assert_eq!(mail.take((Party::C, Some(Party::B)), LONG, BatchMessage::vote).await, Ok(vec![false]));
         assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }

@@ -42,7 +42,7 @@ use crate::log::witness::Witness;
 use crate::name::Deployment;
 use crate::party::Party;
 use crate::tls::{Seated, WebTls, next};
-use crate::web::Site;
+use crate::web::HttpClient;
 use counted::Counted;
 
 /// Requests that are answered at a time; who comes later is told to come again.
@@ -85,7 +85,7 @@ pub struct Parts {
     /// Folder of this node's logs, a folder for each half-year.
     pub logs: PathBuf,
     /// The same port of the other nodes, where it is known: their logs are relayed from there.
-    pub peers: Vec<(Party, Site)>,
+    pub peers: Vec<(Party, HttpClient)>,
     /// What cosigns the others' logs; without it, nothing is cosigned here.
     pub witness: Option<Arc<Witness>>,
     /// Who may read entries.

@@ -16,7 +16,7 @@ const NOISE: std::ops::RangeInclusive<f64> = 142.0..=368.0;
 
 /// What one node could see.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct LeakCheck {
     pub(super) party: Party,
     /// Bytes of shares in the envelopes, opened with the node's keys.
     pub(super) sent: u64,
@@ -28,7 +28,7 @@ pub(super) struct Sight {
     pub(super) runs: u64,
 }
 
-impl Sight {
+impl LeakCheck {
     /// Whether what it holds looks like noise.
     pub(super) fn is_noise(&self) -> bool {
         NOISE.contains(&self.chi_squared)
@@ -58,7 +58,7 @@ impl Histogram {
 }
 
 /// Opens what each node could open.
-pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> Result<Vec<Sight>, Failure> {
+pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> Result<Vec<LeakCheck>, Failure> {
     let mut sights = Vec::with_capacity(3);
     for party in Party::ALL {
         let config = init::node_config(stopped.folder(), party);
@@ -83,7 +83,7 @@ pub(super) async fn of(stopped: &Stopped, sent: &[Prepared], runs: [u64; 3]) -> 
         store.close().await?;
         let stored = histogram.total() - sent;
         let chi_squared = histogram.chi_squared();
-        sights.push(Sight { party, sent, stored, chi_squared, runs: runs[party.index()] });
+        sights.push(LeakCheck { party, sent, stored, chi_squared, runs: runs[party.index()] });
     }
     Ok(sights)
 }

@@ -9,11 +9,11 @@ use super::words::Lift;
 use super::{ProtocolError, Round, Session};
 use crate::net::Step;
 use crate::prss::same;
-use crate::share::{Replicated, Summands};
+use crate::share::{InputShares, Replicated};
 
 /// A template that was taken in.
 #[derive(Debug)]
-pub struct Taken {
+pub struct CheckedInput {
     /// Its components as sums of three.
     pub components: Replicated,
     /// Whether both holders of every summand were sent the same. If not, the components mean nothing, but the run goes on: a
@@ -31,12 +31,12 @@ const HASHES: usize = 32;
 ///
 /// # Errors
 /// [`ProtocolError`] if the run stopped. What is wrong with a template is no error of the run.
-pub async fn intake(session: &mut Session, batch: &[Summands]) -> Result<Vec<Taken>, ProtocolError> {
+pub async fn check_inputs(session: &mut Session, batch: &[InputShares]) -> Result<Vec<CheckedInput>, ProtocolError> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }
     let hashes = hash_all(session, batch);
-    let mut lift: Lift<4> = Lift::new(nibbles(batch, Summands::own), nibbles(batch, Summands::next));
+    let mut lift: Lift<4> = Lift::new(nibbles(batch, InputShares::own), nibbles(batch, InputShares::next));
     let shared = lift.share_bits(session).map_err(|e| session.fail(e))?;
     let round = Round {
         to_next: [&hashes[..], &shared].concat(),
@@ -57,14 +57,14 @@ pub async fn intake(session: &mut Session, batch: &[Summands]) -> Result<Vec<Tak
         start = range.end;
         let components = Replicated::new(summands.shape(), words.own[range.clone()].into(), words.next[range].into());
         let components = components.map_err(|e| session.fail(e))?;
-        taken.push(Taken { components, consistent });
+        taken.push(CheckedInput { components, consistent });
     }
     Ok(taken)
 }
 
 /// For each template the hash of the own summand, under the key with the previous party, who holds it too, and that of the next
 /// party's.
-fn hash_all(session: &mut Session, batch: &[Summands]) -> Vec<u8> {
+fn hash_all(session: &mut Session, batch: &[InputShares]) -> Vec<u8> {
     let own = session.own();
     let keys = session.keys();
     let mut hashes = Vec::with_capacity(HASHES * batch.len());
@@ -86,7 +86,7 @@ fn agree(own: &[u8], next: &[u8], prev: &[u8]) -> Vec<bool> {
 }
 
 /// The nibbles of one slot of a whole batch, one after the other, each in a byte of its own.
-fn nibbles(batch: &[Summands], slot: fn(&Summands) -> &[u8]) -> Zeroizing<Vec<u8>> {
+fn nibbles(batch: &[InputShares], slot: fn(&InputShares) -> &[u8]) -> Zeroizing<Vec<u8>> {
     let components = batch.iter().map(|summands| summands.shape().components()).sum();
     let mut out = Zeroizing::new(Vec::with_capacity(components));
     out.extend(batch.iter().flat_map(slot).flat_map(|byte| [byte & 15, byte >> 4]));

@@ -10,16 +10,16 @@ const DAY: u64 = 86_400;
 
 /// January to June, or July to December, of a year. As text: `2026h2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Half {
+pub struct Shard {
     year: u16,
     second: bool,
 }
 
 /// Where an entry stands in a node's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct EntryId {
     /// In the log of which half-year.
-    pub half: Half,
+    pub half: Shard,
     /// Which entry of it, from 0.
     pub index: u64,
 }
@@ -29,7 +29,7 @@ pub struct Place {
 #[error("a half-year must be written as YYYYh1 or YYYYh2")]
 pub struct HalfError;
 
-impl Half {
+impl Shard {
     /// The half that a moment lies in, in unix seconds. A clock beyond the year 9999 stands still there.
     #[must_use]
     pub fn of(unix_seconds: u64) -> Self {
@@ -77,13 +77,13 @@ impl Half {
     }
 }
 
-impl fmt::Display for Half {
+impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}h{}", self.year, if self.second { 2 } else { 1 })
     }
 }
 
-impl FromStr for Half {
+impl FromStr for Shard {
     type Err = HalfError;
 
     fn from_str(text: &str) -> Result<Self, HalfError> {
@@ -115,23 +115,23 @@ mod tests {
             ("2028h2", 1_846_022_400),
             ("2100h2", 4_118_083_200),
         ] {
-            let half: Half = text.parse().unwrap();
+            let half: Shard = text.parse().unwrap();
             assert_eq!(half.begins(), begins, "{text}");
-            assert_eq!(Half::of(begins), half);
-            assert_eq!(Half::of(half.next().begins() - 1), half);
-            assert_eq!(Half::of(half.next().begins()), half.next());
+            assert_eq!(Shard::of(begins), half);
+            assert_eq!(Shard::of(half.next().begins() - 1), half);
+            assert_eq!(Shard::of(half.next().begins()), half.next());
             assert_eq!(half.to_string(), text);
-            assert_eq!(Half::from_number(half.number()), Some(half));
-            assert_eq!(Half::from_number(half.number() + 1), Some(half.next()));
+            assert_eq!(Shard::from_number(half.number()), Some(half));
+            assert_eq!(Shard::from_number(half.number() + 1), Some(half.next()));
         }
-        assert_eq!(Half::of(u64::MAX).to_string(), "9999h2");
-        assert_eq!((Half::from_number(3939), Half::from_number(20_000)), (None, None));
+        assert_eq!(Shard::of(u64::MAX).to_string(), "9999h2");
+        assert_eq!((Shard::from_number(3939), Shard::from_number(20_000)), (None, None));
     }
 
     #[test]
     fn what_is_not_half_a_year_is_refused() {
         for text in ["", "2026", "2026h3", "2026h0", "2026H1", "02026h1", "+2026h1", "1969h2", "2026h1 ", "99999h1"] {
-            assert_eq!(text.parse::<Half>(), Err(HalfError), "{text}");
+            assert_eq!(text.parse::<Shard>(), Err(HalfError), "{text}");
         }
     }
 }

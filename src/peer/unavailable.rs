@@ -5,7 +5,7 @@ use crate::party::Party;
 
 /// A note that will not come. Retry in a new batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoWord {
+pub enum PeerUnavailable {
     /// The link to the party is down.
     #[error("the link to node {0} is down")]
     Gone(Party),

@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use super::page::{asset, protect, words};
 use super::place::{Kind, Place};
 use super::{Parts, REQUESTS};
-use crate::log::half::Half;
+use crate::log::shard::Shard;
 use crate::log::witness::{AddCheckpoint, MAX_REQUEST, WitnessError};
 use crate::party::Party;
-use crate::web::{Answer, Site, WebError};
+use crate::web::{Answer, HttpClient, WebError};
 
 /// How long one answer may take, with what others must say for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ struct Shared {
 }
 
 /// Which half-years another node said it has, if it said anything, and when.
-type Told = (Instant, Option<Vec<Half>>);
+type Told = (Instant, Option<Vec<Shard>>);
 
 type Reply = Response<Body>;
 
@@ -216,12 +216,12 @@ async fn index(State(shared): State<Arc<Shared>>, uri: Uri) -> Reply {
 
 impl Shared {
     /// The half-years that there are logs of, the earliest first.
-    async fn own_halves(&self) -> Vec<Half> {
+    async fn own_halves(&self) -> Vec<Shard> {
         let logs = self.parts.logs.clone();
         tokio::task::spawn_blocking(move || halves_in(&logs)).await.unwrap_or_default()
     }
 
-    async fn halves_of(&self, party: Party) -> Option<Vec<Half>> {
+    async fn halves_of(&self, party: Party) -> Option<Vec<Shard>> {
         let lock = || self.halves.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock()[party.index()].clone();
         if let Some((_, halves)) = known.filter(|(then, _)| then.elapsed() < REMEMBERED) {
@@ -236,7 +236,7 @@ impl Shared {
     /// What another node answers; none if it is not known where it is.
     async fn relay(&self, party: Party, path: String, token: Option<String>) -> Option<Result<Answer, WebError>> {
         let (_, site) = self.parts.peers.iter().find(|(peer, _)| *peer == party)?;
-        let site: Site = site.clone();
+        let site: HttpClient = site.clone();
         let permit = Arc::clone(&self.relayed).acquire_owned().await.expect("nobody closes the semaphore");
         let asked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -246,18 +246,18 @@ impl Shared {
     }
 }
 
-fn halves_in(logs: &std::path::Path) -> Vec<Half> {
+fn halves_in(logs: &std::path::Path) -> Vec<Shard> {
     let Ok(folders) = std::fs::read_dir(logs) else { return Vec::new() };
     let half = |folder: std::fs::DirEntry| {
-        let half: Half = folder.file_name().to_str()?.parse().ok()?;
+        let half: Shard = folder.file_name().to_str()?.parse().ok()?;
         folder.path().join("checkpoint").is_file().then_some(half)
     };
-    let mut halves: Vec<Half> = folders.filter_map(|folder| half(folder.ok()?)).collect();
+    let mut halves: Vec<Shard> = folders.filter_map(|folder| half(folder.ok()?)).collect();
     halves.sort_unstable();
     halves
 }
 
-fn halves_told(answer: &Answer, party: Party) -> Option<Vec<Half>> {
+fn halves_told(answer: &Answer, party: Party) -> Option<Vec<Shard>> {
     let index: Value = serde_json::from_slice(&answer.body).ok()?;
     let nodes = index.get("nodes")?.as_array()?;
     let node = nodes.iter().find(|node| node["party"].as_str() == Some(party.as_str()))?;

@@ -27,7 +27,7 @@ pub(super) struct Attempt {
 
 /// An attempt that is made, to be handed back when it has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
+pub(super) struct Started {
     pub(super) attempt: Attempt,
     /// Non-matches of the person that had ended before it began.
     before: u64,
@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// The next of one kind that locks nobody out.
-    fn next(&mut self, genuine: bool) -> Option<Ticket> {
+    fn next(&mut self, genuine: bool) -> Option<Started> {
         let reserved = self.began - self.cleared + self.matching;
         let most = if self.began > self.ended { WITH_A_MISS } else { WITHOUT };
         if self.locked || reserved >= most {
@@ -77,10 +77,10 @@ impl Place {
         // What was passed over now is next in turn when it may be.
         list[place..].rotate_left(1);
         *(if attempt.expected { &mut self.matching } else { &mut self.began }) += 1;
-        Some(Ticket { attempt, before: self.ended })
+        Some(Started { attempt, before: self.ended })
     }
 
-    fn ended(&mut self, ticket: Ticket, end: End) {
+    fn ended(&mut self, ticket: Started, end: End) {
         self.locked |= end == End::Locked;
         match (ticket.attempt.expected, end) {
             (true, _) => {
@@ -96,12 +96,12 @@ impl Place {
 }
 
 /// All people who are enrolled, and whose turn it is.
-pub(super) struct Desk {
+pub(super) struct AttemptSchedule {
     places: Vec<Place>,
     turn: usize,
 }
 
-impl Desk {
+impl AttemptSchedule {
     /// Compares every attempt in the clear, beforehand.
     pub(super) fn new(people: &People, by: By, seed: u64) -> Self {
         let mut draw = Draw::from_seed(seed);
@@ -119,7 +119,7 @@ impl Desk {
     }
 
     /// The next attempt. None if any would lock somebody out.
-    pub(super) fn next(&mut self) -> Option<Ticket> {
+    pub(super) fn next(&mut self) -> Option<Started> {
         let (first, genuine) = (self.turn / 2, self.turn % 2 == 1);
         self.turn += 1;
         let count = self.places.len();
@@ -128,7 +128,7 @@ impl Desk {
     }
 
     /// An attempt ended.
-    pub(super) fn ended(&mut self, ticket: Ticket, end: End) {
+    pub(super) fn ended(&mut self, ticket: Started, end: End) {
         self.places[ticket.attempt.claimed].ended(ticket, end);
     }
 }
@@ -138,23 +138,23 @@ mod tests {
     use super::*;
 
     /// People who match, and all of them once in two times not, if `unsure`.
-    fn desk(people: usize, unsure: bool) -> Desk {
+    fn schedule_of(people: usize, unsure: bool) -> AttemptSchedule {
         let attempt = |claimed, who, expected| Attempt { claimed, who, image: 0, expected };
         let places = (0..people).map(|claimed| {
             let genuine = vec![attempt(claimed, claimed, true), attempt(claimed, claimed, !unsure)];
             Place::new(genuine, vec![attempt(claimed, (claimed + 1) % people, false)])
         });
-        Desk { places: places.collect(), turn: 0 }
+        AttemptSchedule { places: places.collect(), turn: 0 }
     }
 
     #[test]
     fn half_are_impostors_and_the_person_comes_next() {
-        let mut desk = desk(3, false);
+        let mut schedule = schedule_of(3, false);
         for turn in 0..30 {
-            let ticket = desk.next().unwrap();
+            let ticket = schedule.next().unwrap();
             let Attempt { claimed, who, expected, .. } = ticket.attempt;
             assert_eq!((claimed, who == claimed), (turn / 2 % 3, turn % 2 == 1), "turn {turn}");
-            desk.ended(ticket, End::Bit(expected));
+            schedule.ended(ticket, End::Bit(expected));
         }
     }
 
@@ -168,17 +168,17 @@ mod tests {
     #[test]
     fn whatever_overtakes_what_nobody_is_locked_and_somebody_is_always_left() {
         for seed in 0..50 {
-            let (mut desk, mut draw) = (desk(4, true), Draw::from_seed(seed));
-            let (mut sent, mut admitted) = (Vec::<Ticket>::new(), Vec::<Ticket>::new());
+            let (mut schedule, mut draw) = (schedule_of(4, true), Draw::from_seed(seed));
+            let (mut sent, mut admitted) = (Vec::<Started>::new(), Vec::<Started>::new());
             let mut nodes = [Standing::default(); 4];
             for _ in 0..3000 {
                 match draw.below(3) {
-                    0 => sent.extend(desk.next()),
+                    0 => sent.extend(schedule.next()),
                     // Calls reach the node in any order; some never do.
                     1 if !sent.is_empty() => {
                         let ticket = sent.swap_remove(draw.below(sent.len()));
                         if draw.below(10) == 0 {
-                            desk.ended(ticket, End::NotTaken);
+                            schedule.ended(ticket, End::NotTaken);
                             continue;
                         }
                         let node = &mut nodes[ticket.attempt.claimed];
@@ -201,33 +201,33 @@ mod tests {
                             }
                         }
                         assert!(node.misses < 3, "seed {seed}: must wait");
-                        desk.ended(ticket, end);
+                        schedule.ended(ticket, end);
                     }
                     _ => {}
                 }
             }
-            sent.into_iter().chain(admitted).for_each(|ticket| desk.ended(ticket, End::Unknown));
-            assert!(desk.next().is_some(), "seed {seed}");
+            sent.into_iter().chain(admitted).for_each(|ticket| schedule.ended(ticket, End::Unknown));
+            assert!(schedule.next().is_some(), "seed {seed}");
         }
     }
 
     #[test]
     fn who_is_locked_all_the_same_is_left_alone() {
-        let mut desk = desk(2, false);
-        let ticket = desk.next().unwrap();
-        desk.ended(ticket, End::Locked);
+        let mut schedule = schedule_of(2, false);
+        let ticket = schedule.next().unwrap();
+        schedule.ended(ticket, End::Locked);
         for _ in 0..10 {
-            let ticket = desk.next().unwrap();
+            let ticket = schedule.next().unwrap();
             assert_eq!(ticket.attempt.claimed, 1);
-            desk.ended(ticket, End::Bit(ticket.attempt.expected));
+            schedule.ended(ticket, End::Bit(ticket.attempt.expected));
         }
     }
 
     #[test]
     fn made_up_people_come_as_themselves_and_as_others() {
         let people = People::synthetic(4).unwrap();
-        let desk = Desk::new(&people, By::Face, 1);
-        let all = || desk.places.iter();
+        let schedule = AttemptSchedule::new(&people, By::Face, 1);
+        let all = || schedule.places.iter();
         assert!(all().flat_map(|place| &place.genuine).filter(|attempt| attempt.expected).count() > 20);
         assert!(
             all().flat_map(|place| &place.impostor).all(|attempt| attempt.who != attempt.claimed && !attempt.expected)

@@ -14,20 +14,20 @@ use crate::log::ledger::Position;
 ///   it while it runs, and the next is called before it ends.
 /// * It holds the galleries as they were when it was called, by block: who is enrolled, erased or expires meanwhile changes nothing in
 ///   it. What was erased is wiped with the last roll that holds it.
-pub struct Roll {
+pub struct GallerySnapshot {
     rows: Vec<Vec<u32>>,
     held: Vec<Gallery>,
     digest: [u8; 32],
 }
 
 /// Prints how many there are.
-impl std::fmt::Debug for Roll {
+impl std::fmt::Debug for GallerySnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Roll([{}])", self.lanes())
     }
 }
 
-impl Roll {
+impl GallerySnapshot {
     /// Of one gallery: each live vector. Of two: for each person who has both, each vector of the one with each of the other.
     pub(super) fn call(galleries: &[&Gallery], now: u64) -> Self {
         let mut called = Called { rows: vec![Vec::new(); galleries.len()], hash: Context::new(&SHA256) };

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::log::half::Half;
+use crate::log::shard::Shard;
 use crate::party::Party;
 
 /// Levels of tiles are below this: eight levels of eight bits are all sizes.
@@ -28,7 +28,7 @@ pub(super) struct Place {
     /// Whose log.
     pub(super) party: Party,
     /// Of which half-year.
-    pub(super) half: Half,
+    pub(super) half: Shard,
     /// What the file is.
     pub(super) kind: Kind,
     /// Its path in the folder of the half: `checkpoint`, `tile/0/000`.
