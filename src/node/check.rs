@@ -137,6 +137,9 @@ impl Findings {
         wrong("keys", own::open_to_others(config), "chmod 600");
         let to_do = "make another, and give it to the two other operators: openssl req -x509 .. -addext basicConstraints=critical,CA:FALSE";
         wrong("keys", own::refused(config), to_do);
+        let to_do =
+            "make another, and give it to all who have it pinned, clients, auditors and the two other operators";
+        wrong("keys", own::outlived(config), to_do);
         let to_do = "make room, give the folder to the node's user, or mount its volume for writing";
         wrong("data", own::unwritable_in(&config.path(&config.data)), to_do);
     }
@@ -223,6 +226,7 @@ fn configuration(config: &Config) -> Result<String, NodeError> {
         .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
     verifier(config)?;
     remotes(config)?;
+    config.apart()?;
     config.envelope_life()?;
     config.link_life()?;
     for peer in &config.peers {
@@ -288,6 +292,9 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
         Err(StoreError::InUse) => findings.running(config, &data, None),
         Err(error) => {
             let why = format!("{}: {}", file.display(), with_causes(&error));
+            // A store that can not be opened for want of room or of a right is the right one.
+            let can_not = own::unwritable_in(&data).is_some();
+            let to_do = if can_not { "do first what the line about data says, and check again" } else { to_do };
             findings.push("store", Verdict::Wrong(why, to_do));
             Seen::Nothing
         }

@@ -116,6 +116,17 @@ impl Ledger for Store {
     }
 
     async fn commit<T: Together>(&mut self, batch: &mut T) -> Result<(), LedgerFault> {
+        self.commit_batch(batch).await.map_err(|fault| fault.at(self.0.file.display()))
+    }
+
+    async fn recover(&mut self) -> Result<(), LedgerFault> {
+        self.reopen().await.map_err(|error| LedgerFault::from(error).at(self.0.file.display()))
+    }
+}
+
+impl Store {
+    /// One transaction.
+    async fn commit_batch<T: Together>(&self, batch: &mut T) -> Result<(), LedgerFault> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         // What is acted on at a time says that it was that late.
@@ -131,9 +142,5 @@ impl Ledger for Store {
             self.0.acted.take(acted);
         }
         Ok(())
-    }
-
-    async fn recover(&mut self) -> Result<(), LedgerFault> {
-        Ok(self.reopen().await?)
     }
 }

@@ -103,7 +103,7 @@ pub enum StoreError {
     #[error("the share is of another party")]
     ForeignShare,
     /// The file is the store of another party or deployment.
-    #[error("the store is of another party or deployment")]
+    #[error("the store is of another party or deployment than node.toml: name this node's own folder by data")]
     ForeignStore,
     /// Written by another version of this program, or no store at all.
     #[error("the store has another schema version")]
@@ -118,7 +118,7 @@ pub enum StoreError {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// The store was closed.
-    #[error("the store is closed")]
+    #[error("the store is closed: its node is stopping, or could not write it; see its log")]
     Closed,
     /// The file cannot be made.
     #[error("the store's file can not be opened")]

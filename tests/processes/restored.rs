@@ -271,6 +271,16 @@ fn authority(keys: &Path) {
     fs::write(keys.join("peer.key"), key.serialize_pem()).unwrap();
 }
 
+/// A certificate for clients that has expired, in a folder of keys.
+fn outlived(keys: &Path) {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(keys.join("tls.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(keys.join("tls.key"), key.serialize_pem()).unwrap();
+}
+
 /// The first peer's identity for the second as well.
 fn pin_twice(file: &Path) {
     let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
@@ -534,6 +544,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     }
     let readable = |file: &Path| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
     wrong("keys/peer.key", &readable, 2, &["keys", "peer.key", "chmod 600"]);
+    wrong("keys", &outlived, 2, &["keys", "tls.crt", "clients and auditors refuse it", "has expired"]);
     wrong("keys", &authority, 2, &["keys", "peer.crt", "CA:TRUE", "CA:FALSE"]);
     wrong("node.toml", &|file| pin_twice(file), 2, &["keys", "the same identity.pk8 for node C and node A"]);
     let looked = desk.does(&check);
