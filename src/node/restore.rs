@@ -172,8 +172,10 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
     let manifest = backup::verify(plan.from, &config.deployment, config.party)?;
     // Of a try that was cut off.
     let _ = fs::remove_dir_all(&stage);
-    backup::copy(plan.from, &stage)?;
-    let brought = Box::pin(bring_up(config, plan, (&data, &stage))).await;
+    let brought = match backup::copy(plan.from, &stage) {
+        Ok(()) => Box::pin(bring_up(config, plan, (&data, &stage))).await,
+        Err(error) => Err(error.into()),
+    };
     let (sizes, replayed, asked) = match brought {
         Ok(brought) => brought,
         Err(error) => {
