@@ -361,8 +361,17 @@ fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
         }
     }
     if wrong.is_empty() && heard.is_empty() {
-        let why = format!("{}, compared with no other clock: no peer answered", Utc(now));
-        findings.push("clock", Verdict::Unknown(why, "start a peer, and check again"));
+        // A node whose clock differs from another's does not say what it is.
+        let in_doubt: Vec<_> = told.iter().filter(|asked| asked.answer.is_ok()).map(|asked| asked.party).collect();
+        let (reason, to_do) = match in_doubt.as_slice() {
+            [] => ("no peer answered".to_owned(), "start a peer, and check again"),
+            [one] => (format!("node {one} answered, and its clock is in doubt"), "see the log of that node"),
+            [first, ..] => {
+                (format!("node {first} and the other answered, and their clocks are in doubt"), "see their logs")
+            }
+        };
+        let why = format!("{}, compared with no other clock: {reason}", Utc(now));
+        findings.push("clock", Verdict::Unknown(why, to_do));
     } else if wrong.is_empty() {
         let with = heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ");
         findings.ok("clock", format!("{}, compared with {with}", Utc(now)));
