@@ -5,7 +5,7 @@ use sqlx::{Row as _, query};
 
 use super::columns::fault;
 use super::view::View;
-use super::{Store, StoreError, column, number};
+use super::{FULL, Store, StoreError, column, number};
 use crate::log::half::{Half, Place as LogPlace};
 use crate::log::ledger::{Ledger, LedgerFault, Together};
 use crate::log::trouble::Trouble;
@@ -18,9 +18,6 @@ const PAGE: i64 = 1024;
 const UNSURE: [u32; 5] = [CORRUPT, NOT_A_DATABASE, 1034, 1290, 1546];
 const CORRUPT: u32 = 11;
 const NOT_A_DATABASE: u32 = 26;
-
-/// SQLite's word for a disk or quota without room. What was being written is rolled back.
-const FULL: u32 = 13;
 
 impl From<StoreError> for LedgerFault {
     fn from(error: StoreError) -> Self {
