@@ -90,6 +90,7 @@ pub fn start(config: Config, clock: Clock) -> Pin<Box<dyn Future<Output = Result
 }
 
 async fn open(config: Config, clock: Clock) -> Result<Node, NodeError> {
+    config.apart()?;
     let reads = Arc::clone(&clock);
     let Setup { parts, keys, peers, store, log, log_key, proposals, clocks, card, witness, made } =
         Box::pin(set_up(&config, clock)).await?;

@@ -70,7 +70,11 @@ impl Backup {
         }
         let keys = Keys::read(&config.path(&config.keys))?;
         let store = Store::open(&file, config.deployment.clone(), config.party, keys.store).await.map_err(|error| {
-            if matches!(error, StoreError::InUse) { Failure::NoSocket(data.clone()) } else { error.into() }
+            if matches!(error, StoreError::InUse) {
+                Failure::NoSocket(data.clone())
+            } else {
+                NodeError::Open(file.clone(), error).into()
+            }
         })?;
         let source = Source { deployment: config.deployment.clone(), party: config.party, data };
         let written = node::write_backup(&store, &source, out, clock::now()).await;

@@ -38,7 +38,7 @@ impl Caller {
             Some(gallery) => gallery,
             None => token::customers(&config.relying_party)?,
         };
-        let token = files::read_text(&self.token)?;
+        let token = files::read_token(&self.token)?;
         Ok((Client::connect(config, clock::now).await?, token, gallery))
     }
 }
@@ -114,7 +114,8 @@ impl Enroll {
         let mut pending = Pending::beside(&key_file);
         let (line, answer) = if self.resume {
             let prepared = pending.read(Method::Enroll, &self.whom.subject, Some(&key_file))?;
-            let _: SubjectKey = files::read_text(&key_file)?.parse().map_err(|_| Failure::SubjectKey)?;
+            let _: SubjectKey =
+                files::read_text(&key_file)?.parse().map_err(|_| Failure::SubjectKey(key_file.clone()))?;
             let line = self.whom.connect(self.purpose).await?;
             let answered = pending.answer(line.client.send(&line.token, &prepared)).await?;
             (line, answered?)

@@ -205,8 +205,11 @@ pub(super) enum Failure {
         at: u64,
     },
     /// A file that should hold a person's own key does not.
-    #[error("--key names a file that does not hold a subject key: 64 digits of lower-case hex")]
-    SubjectKey,
+    #[error("{}: not a person's key: 64 digits of lower-case hex, as `tumar enroll` wrote them", .0.display())]
+    SubjectKey(PathBuf),
+    /// A file that should hold an access token does not.
+    #[error("{}: not an access token: one line of visible characters", .0.display())]
+    NotAToken(PathBuf),
     /// A certificate of erasure.
     #[error("CERTIFICATE_NOT_TRUSTED: {}: {source}", path.display())]
     Erasure {

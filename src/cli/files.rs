@@ -38,6 +38,13 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
 }
 
+/// An access token, as it is sent: what is none by its looks alone is told with its file, and not sent.
+pub(super) fn read_token(path: &Path) -> Result<String, Failure> {
+    let token = read_text(path)?;
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if is_token { Ok(token) } else { Err(Failure::NotAToken(path.to_owned())) }
+}
+
 /// A private key, PKCS#8 in DER or PEM. That others may read it is told.
 pub(super) fn read_key<K>(path: &Path, of: fn(&[u8]) -> Result<K, JwsError>) -> Result<K, Failure> {
     let pkcs8 = Zeroizing::new(read(path)?);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tumar::audit_server::Server;
+use tumar::form;
 use tumar::guests::Room;
 use tumar::issuer::http::router;
 use tumar::issuer::rules::Rules;
@@ -44,7 +45,8 @@ impl Serve {
         // Dropped at the end, when all has been said.
         let _lines = node::say(json)?;
         let folder = self.config.parent().unwrap_or(Path::new("."));
-        let text = String::from_utf8_lossy(&files::read(&self.config)?).into_owned();
+        let text = form::text(files::read(&self.config)?)
+            .map_err(|source| Failure::File { path: self.config.clone(), source })?;
         let rules = Rules::parse(&text, folder)
             .map_err(|source| Failure::IssuerRules { path: self.config.clone(), source: Box::new(source) })?;
         let key = files::read_key(&rules.signing_key, SigningKey::from_pkcs8)?;

@@ -59,7 +59,13 @@ async fn by(config: Config) -> Result<Node, Failure> {
 
 /// Writes what is traced to standard error, for as long as the lines live: `RUST_LOG` says what.
 pub(super) fn say(json: bool) -> Result<Lines, Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
+    // What can not be read is told once there is somebody to tell it; without the variable there is nothing to tell.
+    let asked = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let read = asked.map(|_| EnvFilter::try_from_default_env()).transpose();
+    let (filter, wrong) = match read {
+        Ok(filter) => (filter.unwrap_or_else(|| EnvFilter::new(SAID)), None),
+        Err(wrong) => (EnvFilter::new(SAID), Some(wrong)),
+    };
     let quiet = Quiet::default();
     let lines = Lines::to(std::io::stderr()).map_err(Failure::Runtime)?;
     let log = fmt::layer().with_writer(lines.queue()).with_ansi(std::io::stderr().is_terminal());
@@ -68,6 +74,9 @@ pub(super) fn say(json: bool) -> Result<Lines, Failure> {
         tracing_subscriber::registry().with(log.json().with_filter(filter)).init();
     } else {
         tracing_subscriber::registry().with(log.with_filter(filter)).init();
+    }
+    if let Some(error) = wrong {
+        tracing::warn!(%error, "RUST_LOG is not valid, and {SAID} is used: write it as LEVEL or TARGET=LEVEL, separated by commas");
     }
     tokio::spawn(async move {
         loop {

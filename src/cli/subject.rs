@@ -120,7 +120,7 @@ impl Uses {
     fn run(&self, json: bool) -> Result<ExitCode, Failure> {
         let (pins, mirror) = self.at.open_there()?;
         let text = zeroize::Zeroizing::new(files::read_text(&self.key)?);
-        let key: SubjectKey = text.parse().map_err(|_| Failure::SubjectKey)?;
+        let key: SubjectKey = text.parse().map_err(|_| Failure::SubjectKey(self.key.clone()))?;
         let shared = self.at.hold(&mirror, Use::Shared)?;
         let mut looked = Looked::default();
         let mut by_request = BTreeMap::<[u8; 32], Vec<OwnUse>>::new();

@@ -58,9 +58,8 @@ pub enum GalleryError {
 /// * A block is allocated whole: an array that grows leaves unwiped copies behind. One that is to be larger is copied, then wiped.
 /// * A removed row is zeros and stays empty until the node starts again, or until all are removed: an empty gallery gives its blocks
 ///   back. Zeros at all three nodes are a score of 0: no match.
-/// * A [`GallerySnapshot`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block, and
-/// the
-///   old one is wiped with the last roll that holds it.
+/// * A [`GallerySnapshot`] that is being searched holds the blocks as they were: what changes meanwhile changes in a copy of its block,
+///   and the old one is wiped with the last snapshot that holds it.
 ///
 /// No `Clone`, `PartialEq` or `Serialize`.
 pub struct Gallery {

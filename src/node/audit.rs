@@ -170,6 +170,6 @@ impl cosigning::Log for AccessLog {
     }
 
     fn replace(&self, note: &str) -> io::Result<()> {
-        self.put_cosigned(note).map(drop).map_err(io::Error::other)
+        self.put_cosigned(note).map(drop).map_err(|error| io::Error::other(super::causes::with_causes(&error)))
     }
 }

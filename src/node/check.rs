@@ -137,6 +137,9 @@ impl Findings {
         wrong("keys", own::open_to_others(config), "chmod 600");
         let to_do = "make another, and give it to the two other operators: openssl req -x509 .. -addext basicConstraints=critical,CA:FALSE";
         wrong("keys", own::refused(config), to_do);
+        let to_do =
+            "make another, and give it to all who have it pinned, clients, auditors and the two other operators";
+        wrong("keys", own::outlived(config), to_do);
         let to_do = "make room, give the folder to the node's user, or mount its volume for writing";
         wrong("data", own::unwritable_in(&config.path(&config.data)), to_do);
     }
@@ -223,6 +226,7 @@ fn configuration(config: &Config) -> Result<String, NodeError> {
         .map_err(|error| NodeError::Policy(config.path(&config.policy), error))?;
     verifier(config)?;
     remotes(config)?;
+    config.apart()?;
     config.envelope_life()?;
     config.link_life()?;
     for peer in &config.peers {
@@ -288,6 +292,9 @@ async fn store_and_log(config: &Config, keys: Keys, key: &VerifierKey, findings:
         Err(StoreError::InUse) => findings.running(config, &data, None),
         Err(error) => {
             let why = format!("{}: {}", file.display(), with_causes(&error));
+            // A store that can not be opened for want of room or of a right is the right one.
+            let can_not = own::unwritable_in(&data).is_some();
+            let to_do = if can_not { "do first what the line about data says, and check again" } else { to_do };
             findings.push("store", Verdict::Wrong(why, to_do));
             Seen::Nothing
         }
@@ -354,8 +361,17 @@ fn clocks(now: u64, seen: &Seen, told: &[Asked], findings: &mut Findings) {
         }
     }
     if wrong.is_empty() && heard.is_empty() {
-        let why = format!("{}, compared with no other clock: no peer answered", Utc(now));
-        findings.push("clock", Verdict::Unknown(why, "start a peer, and check again"));
+        // A node whose clock differs from another's does not say what it is.
+        let in_doubt: Vec<_> = told.iter().filter(|asked| asked.answer.is_ok()).map(|asked| asked.party).collect();
+        let (reason, to_do) = match in_doubt.as_slice() {
+            [] => ("no peer answered".to_owned(), "start a peer, and check again"),
+            [one] => (format!("node {one} answered, and its clock is in doubt"), "see the log of that node"),
+            [first, ..] => {
+                (format!("node {first} and the other answered, and their clocks are in doubt"), "see their logs")
+            }
+        };
+        let why = format!("{}, compared with no other clock: {reason}", Utc(now));
+        findings.push("clock", Verdict::Unknown(why, to_do));
     } else if wrong.is_empty() {
         let with = heard.iter().map(|(party, _)| format!("node {party}'s")).collect::<Vec<_>>().join(" and ");
         findings.ok("clock", format!("{}, compared with {with}", Utc(now)));

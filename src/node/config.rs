@@ -184,6 +184,19 @@ impl Config {
         std::fs::read(&path).map_err(|error| NodeError::File(path, error))
     }
 
+    /// Each port has an address of its own, but for port 0, where the system gives one.
+    pub(super) fn apart(&self) -> Result<(), NodeError> {
+        let audit = self.audit.as_ref().map(|audit| ("audit.address", &audit.address));
+        let all: Vec<_> = [("public", &self.public), ("peer", &self.peer)].into_iter().chain(audit).collect();
+        for (place, (second, address)) in all.iter().enumerate() {
+            let same = all[..place].iter().find(|(_, other)| other == address && !address.ends_with(":0"));
+            if let Some((first, _)) = same {
+                return Err(NodeError::Twice { first, second, address: (*address).clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// For how long an envelope key is current. Two such times end before a request id is forgotten.
     pub(super) fn envelope_life(&self) -> Result<Duration, NodeError> {
         hours("envelope_key_hours", self.envelope_key_hours, 72)

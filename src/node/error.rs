@@ -29,6 +29,16 @@ pub enum NodeError {
     /// Peers that are not the two others, each once.
     #[error("[[peers]] must be the two other parties, each once")]
     Peers,
+    /// Two ports of this node at one address.
+    #[error("{first} and {second} are the same address, {address}: give each a port of its own")]
+    Twice {
+        /// The key of the one.
+        first: &'static str,
+        /// That of the other.
+        second: &'static str,
+        /// `host:port`.
+        address: String,
+    },
     /// A key file that does not hold its key.
     #[error("{}", .0.display())]
     Key(PathBuf, #[source] KeyFault),
@@ -125,6 +135,7 @@ impl NodeError {
     pub(super) fn of(self, file: &Path) -> Self {
         match self {
             Self::Peers
+            | Self::Twice { .. }
             | Self::Hours { .. }
             | Self::Connections { .. }
             | Self::Trust(_)

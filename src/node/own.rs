@@ -104,6 +104,14 @@ pub(super) fn refused(config: &Config) -> Option<String> {
     Some(format!("{}: the two other nodes refuse it: {fault}", folder.join("peer.crt").display()))
 }
 
+/// What clients and auditors would say of the certificate that is shown to them: of its time alone, since they know by which name they
+/// call.
+pub(super) fn outlived(config: &Config) -> Option<String> {
+    let folder = config.path(&config.keys);
+    let fault = keys::tls(&folder, "tls").ok()?.refused_as("localhost").ok()??;
+    fault.is_of_time().then(|| format!("{}: clients and auditors refuse it: {fault}", folder.join("tls.crt").display()))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

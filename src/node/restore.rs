@@ -52,6 +52,11 @@ pub enum RestoreError {
     /// A file or folder.
     #[error("{}", .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// Published files that can not be moved away: another disk is mounted there, for one.
+    #[error(
+        "{}: can not be renamed to log.old. If another disk is mounted there, unmount it, and give its folder by --log", .0.display()
+    )]
+    Stuck(PathBuf, #[source] io::Error),
     /// A folder that was given for published files, and has none.
     #[error("{}: no folder of a half-year is in it, as 2026h2", .0.display())]
     NoHalf(PathBuf),
@@ -167,8 +172,10 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
     let manifest = backup::verify(plan.from, &config.deployment, config.party)?;
     // Of a try that was cut off.
     let _ = fs::remove_dir_all(&stage);
-    backup::copy(plan.from, &stage)?;
-    let brought = Box::pin(bring_up(config, plan, (&data, &stage))).await;
+    let brought = match backup::copy(plan.from, &stage) {
+        Ok(()) => Box::pin(bring_up(config, plan, (&data, &stage))).await,
+        Err(error) => Err(error.into()),
+    };
     let (sizes, replayed, asked) = match brought {
         Ok(brought) => brought,
         Err(error) => {
@@ -176,8 +183,12 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
             return Err(error);
         }
     };
-    if data.join("log").exists() {
-        rename(&data.join("log"), &aside)?;
+    let log = data.join("log");
+    if log.exists()
+        && let Err(error) = fs::rename(&log, &aside)
+    {
+        let _ = fs::remove_dir_all(&stage);
+        return Err(RestoreError::Stuck(log, error));
     }
     for name in ["log", "witness"] {
         if stage.join(name).exists() && !data.join(name).exists() {

@@ -5,7 +5,7 @@ use sqlx::{Row as _, query};
 
 use super::columns::fault;
 use super::view::View;
-use super::{Store, StoreError, column, number};
+use super::{FULL, Store, StoreError, column, number};
 use crate::log::ledger::{Ledger, LedgerFault, Together};
 use crate::log::shard::{EntryId as LogPlace, Shard};
 use crate::log::trouble::Trouble;
@@ -18,9 +18,6 @@ const PAGE: i64 = 1024;
 const UNSURE: [u32; 5] = [CORRUPT, NOT_A_DATABASE, 1034, 1290, 1546];
 const CORRUPT: u32 = 11;
 const NOT_A_DATABASE: u32 = 26;
-
-/// SQLite's word for a disk or quota without room. What was being written is rolled back.
-const FULL: u32 = 13;
 
 impl From<StoreError> for LedgerFault {
     fn from(error: StoreError) -> Self {
@@ -116,6 +113,17 @@ impl Ledger for Store {
     }
 
     async fn commit<T: Together>(&mut self, batch: &mut T) -> Result<(), LedgerFault> {
+        self.commit_batch(batch).await.map_err(|fault| fault.at(self.0.file.display()))
+    }
+
+    async fn recover(&mut self) -> Result<(), LedgerFault> {
+        self.reopen().await.map_err(|error| LedgerFault::from(error).at(self.0.file.display()))
+    }
+}
+
+impl Store {
+    /// One transaction.
+    async fn commit_batch<T: Together>(&self, batch: &mut T) -> Result<(), LedgerFault> {
         let mut held = self.connection().await;
         let mut transaction = held.begin().await?;
         // What is acted on at a time says that it was that late.
@@ -131,9 +139,5 @@ impl Ledger for Store {
             self.0.acted.take(acted);
         }
         Ok(())
-    }
-
-    async fn recover(&mut self) -> Result<(), LedgerFault> {
-        Ok(self.reopen().await?)
     }
 }

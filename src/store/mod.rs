@@ -103,7 +103,7 @@ pub enum StoreError {
     #[error("the share is of another party")]
     ForeignShare,
     /// The file is the store of another party or deployment.
-    #[error("the store is of another party or deployment")]
+    #[error("the store is of another party or deployment than node.toml: name this node's own folder by data")]
     ForeignStore,
     /// Written by another version of this program, or no store at all.
     #[error("the store has another schema version")]
@@ -118,7 +118,7 @@ pub enum StoreError {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// The store was closed.
-    #[error("the store is closed")]
+    #[error("the store is closed: its node is stopping, or could not write it; see its log")]
     Closed,
     /// The file cannot be made.
     #[error("the store's file can not be opened")]
@@ -280,18 +280,26 @@ fn has_room(beside: &Path) -> std::io::Result<()> {
     written.and(removed).map_err(named)
 }
 
-/// SQLite's own word for a file that another process has: `SQLITE_BUSY`, with or without more behind it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other fault stays what it is")]
+/// SQLite's own words at an opening, with or without more behind them, for a file that another process has, that can not be written, and
+/// that has no room.
 fn at_open(error: StoreError) -> StoreError {
-    let busy = |error: &sqlx::Error| {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
-    };
-    match error {
-        StoreError::Sqlite(error) if busy(&error) => StoreError::InUse,
-        other => other,
+    let StoreError::Sqlite(sqlx::Error::Database(database)) = &error else { return error };
+    let code = database.code().and_then(|code| code.parse::<u32>().ok());
+    let file = |kind, why| StoreError::File(std::io::Error::new(kind, why));
+    match code.map(|code| code & 0xff) {
+        Some(BUSY) => StoreError::InUse,
+        Some(READ_ONLY) => {
+            file(std::io::ErrorKind::PermissionDenied, "this user can not write the file, or not its folder")
+        }
+        Some(FULL) => file(std::io::ErrorKind::StorageFull, "there is no room on its disk"),
+        _ => error,
     }
 }
+
+const BUSY: u32 = 5;
+const READ_ONLY: u32 = 8;
+/// A disk or quota without room: what was being written is rolled back.
+const FULL: u32 = 13;
 
 /// The connection, for the time of one step. Whoever is cancelled in a transaction leaves it rolled back.
 struct Held<'a>(MutexGuard<'a, Option<SqliteConnection>>);

@@ -201,7 +201,13 @@ fn a_state_that_can_not_be_believed_stops_all_cosigning_of_that_log() {
         fs::write(state(folder.path()), bad).unwrap();
         let again = witness(folder.path());
         for request in [log.request(0, 10), log.request(10, 20), log.request(0, 20)] {
-            assert!(matches!(again.add(&request, NOW), Err(WitnessError::State(_))));
+            let Err(WitnessError::State(error)) = again.add(&request, NOW) else { panic!("it was cosigned") };
+            let told = error.to_string();
+            assert!(
+                told.starts_with(&state(folder.path()).display().to_string())
+                    && told.contains("move this folder aside"),
+                "{told}"
+            );
         }
     }
 }

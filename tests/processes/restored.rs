@@ -271,6 +271,16 @@ fn authority(keys: &Path) {
     fs::write(keys.join("peer.key"), key.serialize_pem()).unwrap();
 }
 
+/// A certificate for clients that has expired, in a folder of keys.
+fn outlived(keys: &Path) {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(keys.join("tls.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(keys.join("tls.key"), key.serialize_pem()).unwrap();
+}
+
 /// The first peer's identity for the second as well.
 fn pin_twice(file: &Path) {
     let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
@@ -445,6 +455,57 @@ async fn who_was_enrolled_since_a_backup_is_missed_until_the_operator_says_that_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn three_lost_stores_are_restored_by_the_document() {
+    let mut nodes = Nodes::start();
+    nodes.enrol("c-1").await;
+    let desks = Party::ALL.map(|party| Desk::new(&nodes, party, 0));
+    let [backup, _] = commands("Make a backup").try_into().unwrap();
+    // At three times: c-2 is in the backups of B and C, c-3 in that of C, and c-4 in none.
+    for (desk, subject) in desks.iter().zip(["c-2", "c-3", "c-4"]) {
+        desk.does(&backup);
+        nodes.enrol(subject).await;
+    }
+    for party in Party::ALL {
+        assert_eq!(nodes.stop(party), Some(0));
+    }
+    for (desk, party) in desks.iter().zip(Party::ALL) {
+        let data = nodes.files.node(party).join("data");
+        copy(&data.join("log"), desk.at("MIRROR"));
+        fs::remove_dir_all(data).unwrap();
+    }
+    let [away, restore, _, _] = commands("Put a backup back").try_into().unwrap();
+    let [all, accept] = commands("When all three stores are lost").try_into().unwrap();
+    assert!(accept.contains("--accept-store"));
+    for desk in &desks {
+        desk.does(&away);
+        let (code, why) = desk.refused(&restore);
+        assert!(code == Some(4) && why.contains("by --checkpoint"), "{code:?}: {why}");
+        let half = fs::read_dir(desk.at("MIRROR")).unwrap().map(|half| half.unwrap().path()).max().unwrap();
+        let newest = half.join("checkpoint").display().to_string();
+        let told = desk.does(&all.replace("${CHECKPOINT:?}", &newest));
+        assert!(told.contains("No peer was asked"), "{told}");
+    }
+    for party in Party::ALL {
+        nodes.processes[party.index()] = Some(nodes.files.spawn_with(party, &["--accept-store"]));
+    }
+    let served = async { while nodes.verify("c-1").await.is_err() {} };
+    timeout(Duration::from_mins(1), served).await.expect("the three stores are taken as they are");
+    let client = nodes.client().await;
+    for subject in ["c-2", "c-3", "c-4"] {
+        assert_eq!(nodes.verify(subject).await.unwrap_err().reason(), "SUBJECT_UNKNOWN", "{subject}");
+        if subject != "c-4" {
+            let token = nodes.files.token("enrolment", Method::Enroll);
+            let there = client.enroll(&token, &target(subject, "enrolment"), &[face_of(&face())]).await.unwrap_err();
+            assert_eq!(there.reason(), "SUBJECT_EXISTS", "{subject}");
+            let token = nodes.files.token("erasure", Method::Erase);
+            client.erase(&token, &target(subject, "erasure")).await.unwrap();
+        }
+        nodes.enrol(subject).await;
+        assert!(nodes.verify(subject).await.unwrap(), "{subject}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_says_what_is_wrong_and_what_to_do() {
     let mut nodes = Nodes::start();
     nodes.enrol("c-1").await;
@@ -534,6 +595,7 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     }
     let readable = |file: &Path| fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
     wrong("keys/peer.key", &readable, 2, &["keys", "peer.key", "chmod 600"]);
+    wrong("keys", &outlived, 2, &["keys", "tls.crt", "clients and auditors refuse it", "has expired"]);
     wrong("keys", &authority, 2, &["keys", "peer.crt", "CA:TRUE", "CA:FALSE"]);
     wrong("node.toml", &|file| pin_twice(file), 2, &["keys", "the same identity.pk8 for node C and node A"]);
     let looked = desk.does(&check);

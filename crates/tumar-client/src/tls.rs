@@ -310,6 +310,18 @@ impl Untrusted {
         let wrong = if let rustls::Error::InvalidCertificate(wrong) = &self.0 { Some(wrong) } else { None };
         wrong.is_some_and(is_authority)
     }
+
+    /// Whether a certificate is no longer valid, or not yet.
+    #[must_use]
+    pub const fn is_of_time(&self) -> bool {
+        use rustls::CertificateError as Wrong;
+        matches!(
+            &self.0,
+            rustls::Error::InvalidCertificate(
+                Wrong::Expired | Wrong::ExpiredContext { .. } | Wrong::NotValidYet | Wrong::NotValidYetContext { .. }
+            )
+        )
+    }
 }
 
 /// The verifier tells it as an error of its own, by this name.

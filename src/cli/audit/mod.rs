@@ -133,7 +133,7 @@ struct Source {
 
 impl Source {
     fn token(&self) -> Result<Option<String>, Failure> {
-        self.token.as_deref().map(files::read_text).transpose()
+        self.token.as_deref().map(files::read_token).transpose()
     }
 
     /// Whether it may be another one the next time, because somebody renews it.

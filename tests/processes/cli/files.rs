@@ -428,7 +428,27 @@ fn a_file_that_does_not_have_its_form_is_named_with_the_line_and_what_to_do() {
     fs::write(&node, [before.as_bytes(), b"# \xff\n"].concat()).unwrap();
     let line = before.lines().count() + 1;
     refused(&check, &[&format!("node.toml: not UTF-8 at line {line}: save it as UTF-8")]);
+    let same =
+        before.lines().map(|line| line.replacen("public = ", "peer = ", 1)).find(|line| line.starts_with("peer = "));
+    let twice = before.lines().map(|line| if line.starts_with("peer = ") { same.as_deref().unwrap() } else { line });
+    fs::write(&node, twice.collect::<Vec<_>>().join("\n")).unwrap();
+    for line in [&check, &format!("node --config {}", node.display())] {
+        refused(line, &["node.toml: public and peer are the same address, 127.0.0.1:", "a port of its own"]);
+    }
     fs::write(&node, &before).unwrap();
+    for (file, bytes) in [("none", ""), ("lines", "a\nb"), ("bell", "a\u{7}b")] {
+        let token = dir.join(file).display().to_string();
+        fs::write(&token, bytes).unwrap();
+        let says = format!("{token}: not an access token");
+        refused(&format!("lock --client {client} --subject p1 --token {token}"), &[&says]);
+        let fetch = format!("audit fetch --pins {path}/auditor/auditor.toml --mirror {path}/mirror --token {token}");
+        refused(&fetch, &[&says]);
+    }
+    let issuer = dir.join("issuer/issuer.toml");
+    let rules = fs::read(&issuer).unwrap();
+    fs::write(&issuer, [&rules[..], b"# \xff\n"].concat()).unwrap();
+    refused(&format!("issuer --check --config {}", issuer.display()), &["issuer.toml: not UTF-8 at line "]);
+    fs::write(&issuer, rules).unwrap();
     let officers = dir.join("officers/officers.toml");
     fs::write(&officers, "colour = 3\n").unwrap();
     let output = run(&check, "");

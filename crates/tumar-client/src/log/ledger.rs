@@ -94,10 +94,16 @@ impl fmt::Debug for Answer {
 
 /// The ledger failed.
 #[derive(Debug, thiserror::Error)]
-#[error("an operation on the access log's tables failed; its write {}", if undone.is_some() { "was not made" } else { "may or may not be durable" })]
+#[error(
+    "an operation on the access log's tables{} failed; its write {}",
+    place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default(),
+    if undone.is_some() { "was not made" } else { "may or may not be durable" }
+)]
 pub struct LedgerFault {
     /// What is wrong, if nothing of what was being written is durable.
     undone: Option<Trouble>,
+    /// The file, if there is one.
+    place: Option<String>,
     #[source]
     cause: Box<dyn Error + Send + Sync>,
 }
@@ -105,12 +111,18 @@ pub struct LedgerFault {
 impl LedgerFault {
     /// From whatever went wrong below: what was being committed may be durable.
     pub fn new(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self { undone: None, cause: Box::new(cause) }
+        Self { undone: None, place: None, cause: Box::new(cause) }
     }
 
     /// From what went wrong before anything could become durable.
     pub fn undone(trouble: Trouble, cause: impl Error + Send + Sync + 'static) -> Self {
-        Self { undone: Some(trouble), cause: Box::new(cause) }
+        Self { undone: Some(trouble), place: None, cause: Box::new(cause) }
+    }
+
+    /// The same, with the file in which it went wrong.
+    #[must_use]
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Self { place: Some(place.to_string()), ..self }
     }
 
     /// What is wrong, if it is certain that nothing of what was being written is durable.

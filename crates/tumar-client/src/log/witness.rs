@@ -54,7 +54,7 @@ pub enum WitnessError {
     #[error("the consistency proof does not lead from the checkpoint that was cosigned last")]
     Unproven,
     /// What was cosigned last can not be read, or the new state not be kept. Nothing was signed.
-    #[error("the witness state of the log can not be written")]
+    #[error("the witness state of the log can not be read or written")]
     State(#[from] io::Error),
 }
 
@@ -235,7 +235,11 @@ fn recall(file: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, io::Erro
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read?,
     };
-    let checkpoint = Checkpoint::open(&note, key).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let unknown = |error: NoteError| {
+        let to_do = "what was cosigned last is not by the pinned key; if the log was begun anew under a new key, move this folder aside";
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}: {to_do}", file.display()))
+    };
+    let checkpoint = Checkpoint::open(&note, key).map_err(unknown)?;
     tiles::put(file, note.as_bytes())?;
     Ok(Some(checkpoint))
 }
