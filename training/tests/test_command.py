@@ -47,6 +47,12 @@ def test_a_model_has_its_weights_its_entry_and_its_card(model: Path, few: prints
     assert (model / "det.svg").read_text().startswith("<svg ")
 
 
+def test_the_same_seed_gives_the_same_folder_twice(model: Path, records: Path, tmp_path: Path) -> None:
+    again = tmp_path / "made"
+    assert main(["fit", str(records), "--out", str(again), "--name", "made-rows-1", *SMALL]) == 0
+    assert {file.name: file.read_bytes() for file in again.iterdir()} == {file.name: file.read_bytes() for file in model.iterdir()}
+
+
 def test_a_card_is_written_anew_and_a_model_never_is(model: Path, records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file.name: file.read_bytes() for file in model.iterdir()}
     assert main(["card", str(records), "--out", str(model), *SMALL]) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +126,12 @@ def _craft(material: Material, result: Validated, settings: Settings, say: Say) 
     for k in range(FOLDS):
         seen = [material.prints.all[place].template(result.weights[k]) for place in np.nonzero(result.fold != k)[0]]
         sets = [made.rows for made in seen if made]
-        for seed in range(CRAFTED_SEEDS):
-            result.rows.append((attack.Craft(sets, at, CRAFTED_ROWS, (settings.seed, 6, seed)).rows(), k))
+
+        def rows(seed: int, sets: list[Whole] = sets) -> Whole:
+            return attack.Craft(sets, at, CRAFTED_ROWS, (settings.seed, 6, seed)).rows()
+
+        # Each search has chance of its own: what it finds does not depend on which others run beside it.
+        with ThreadPoolExecutor(min(CRAFTED_SEEDS, os.cpu_count() or 1)) as searches:
+            result.rows += [(found, k) for found in searches.map(rows, range(CRAFTED_SEEDS))]
         result.minutiae += [(rows, k) for rows in attack.lattices(result.weights[k], settings.seed)]
         say(f"fold {k + 1} of {FOLDS}: probes crafted")
