@@ -89,6 +89,31 @@ def test_probes_are_crafted_against_a_model(model: Path, records: Path, capsys: 
     assert "no threshold for 1e-4" in capsys.readouterr().err
 
 
+def test_a_folder_of_prints_is_described_to_a_model(model: Path, records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", str(records), "--model", str(model), "--at", "1e-3=0.15"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["prints"] == 160 and found["no template"] == 0
+    assert 4 <= found["rows"]["5 %"] <= found["rows"]["50 %"] <= found["rows"]["95 %"] <= 40
+    hits = list(found["hits between strangers"].values())
+    assert len(hits) == 3 and 0.5 > hits[0] > hits[1] > hits[2] >= 0
+    assert found["rotation"]["synthetic"]["pairs"] > 200
+    assert sum(pairs for pairs, _ in found["at 1e-3"]["fmr by size"].values()) == found["strangers"]
+
+
+def test_wrong_labels_are_told_by_the_command_before_the_first_step(records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (records / "index.csv").read_text().splitlines()
+    # Two in a hundred: three prints stand under the name of the finger five lines of fingers on.
+    for place in (6, 42, 91):
+        own, other = lines[place].split(","), lines[place + 20].split(",")
+        lines[place] = ",".join([own[0], *other[1:]])
+    index = tmp_path / "wrong.csv"
+    index.write_text("\n".join(lines) + "\n")
+    assert main(["fit", str(records), "--index", str(index), "--out", str(tmp_path / "out"), *SMALL]) == 1
+    told = capsys.readouterr().err
+    assert [told.count(lines[place].split(",")[0]) for place in (6, 42, 91)] == [1, 1, 1]
+    assert "3 findings stop the training" in told and "step 1" not in told and not (tmp_path / "out").exists()
+
+
 def test_prints_that_are_too_few_stop_before_the_first_step(records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (records / "index.csv").read_text().splitlines(keepends=True)
     index = tmp_path / "first.csv"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, attack, card, checks, figures, folder, plot, prints, rates, thresholds
+from . import __version__, attack, card, checks, describe, figures, folder, plot, prints, rates, thresholds
 from .cross import Material, TooFewPairs, Validated, validate
 from .index import BadIndex
 from .learn import Settings
@@ -206,6 +206,19 @@ def _attack(options: argparse.Namespace, say: _Log) -> int:
     return 0
 
 
+def _describe(options: argparse.Namespace, say: _Log) -> int:
+    weights = folder.read_weights(options.model)
+    found = prints.load(options.records, options.index)
+    say(f"{len(found.all)} prints; {len(found.refused)} records give none")
+    print(json.dumps(describe.describe(found.all, weights, dict(options.at)), indent=2, allow_nan=False))
+    return 0
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    return name, float(value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tumar-train", description="Trains a finger encoder for Tumar on prints of one's own, and says how good it is.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -216,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
         "thresholds": (_thresholds, "set a site's thresholds on strangers' prints of its own sensor"),
         "attack": (_attack, "craft probes on one half of the people and try them on the other"),
         "card": (_card, "write a model's card anew from its working folder"),
+        "describe": (_describe, "what a folder of prints is like to a model: rows, hits between strangers, rotation, rates"),
     }
     for name, (run, text) in what.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -224,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--index", type=Path, help="CSV table with file, db, finger; index.csv in the folder if not given")
         command.add_argument("--seed", type=int, default=0, help="where all chance begins: the same seed gives the same bytes on one machine")
         command.add_argument("--replicates", type=int, default=200, help="how often fingers are drawn anew for the intervals (default 200)")
-        if name in ("thresholds", "attack"):
+        if name in ("thresholds", "attack", "describe"):
             command.add_argument("--model", type=Path, required=True, help="a folder that fit wrote")
         else:
             _training(command, name)
@@ -234,6 +248,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["attack"].add_argument("--starts", type=int, default=3, help="sets of rows of each size (default 3)")
     commands.choices["attack"].add_argument(
         "--sizes", nargs="+", type=int, choices=range(4, 41), default=attack.SIZES, metavar="ROWS", help="of sets, 4 to 40 rows (default 12 20 40)"
+    )
+    commands.choices["describe"].add_argument(
+        "--at", nargs="+", type=_limit, default=[], metavar="NAME=T", help="thresholds that FMR by size and FNMR are told at: 1e-3=0.15"
     )
     return parser
 

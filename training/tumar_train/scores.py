@@ -21,17 +21,17 @@ class Gallery:
 
     def __init__(self, sets: Sequence[Whole]) -> None:
         self.sizes = np.array([len(rows) for rows in sets])
-        self._starts = np.concatenate([[0], np.cumsum(self.sizes)])[:-1].astype(np.int64)
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)])[:-1].astype(np.int64)
         self._rows = np.concatenate(sets) if len(sets) else np.zeros((0, 140), np.float32)
 
     def counts(self, probe: Whole) -> npt.NDArray[np.int64]:
         """(2, n): of the probe's rows, and of each reference's."""
         dots = probe @ self._rows.T
-        of_rows = np.maximum.reduceat(dots, self._starts, axis=1)
+        of_rows = np.maximum.reduceat(dots, self.starts, axis=1)
         of_columns = dots.max(0)
         probes = sum(((of_rows >= level).sum(0) for level in LEVELS), np.zeros(len(self.sizes), np.int64))
         reached = sum(((of_columns >= level).astype(np.int64) for level in LEVELS), np.zeros(len(of_columns), np.int64))
-        return np.stack([probes, np.add.reduceat(reached, self._starts)])
+        return np.stack([probes, np.add.reduceat(reached, self.starts)])
 
     def scores(self, probe: Whole) -> Reals:
         """(n,): accepted is what lies above a threshold."""
