@@ -13,7 +13,7 @@ use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::{Against, Came, Joint, Round, Side, VerifyInput, compare};
 use tumar::template::face::quantise;
-use tumar::template::{ROW, Shape};
+use tumar::template::{Levels, ROW, Shape};
 use zeroize::Zeroizing;
 
 const DIMENSION: usize = 512;
@@ -199,7 +199,13 @@ async fn no_secret_type_prints_its_content() {
         format!("Template(1x64) Summands(1x64) PointShare(A, 1x64) Weighted([64]) Session(A, {id})")
     );
     let [own, ..] = shares;
-    let against = Against { shape: points[0].shape(), words: points[0].words(), threshold: 5, weight: 1 };
+    let against = Against {
+        shape: points[0].shape(),
+        words: points[0].words(),
+        threshold: 5,
+        weight: 1,
+        levels: Levels::default(),
+    };
     let input = VerifyInput { sides: vec![Side { probe: own, references: vec![against] }], joint: Joint::Any };
     let round = Round { to_next: vec![0xab; 3], ..Round::default() };
     let came = Came { next: Zeroizing::new(vec![0xab; 4]), prev: Zeroizing::default() };

@@ -23,7 +23,7 @@ use tumar::share::{Masks, PointShare, Summands, split};
 use tumar::template::face::quantise;
 use tumar::template::finger::direction;
 use tumar::template::model::{Model, Models};
-use tumar::template::{SURROUNDINGS, Shape};
+use tumar::template::{Levels, SURROUNDINGS, Shape};
 use zeroize::Zeroizing;
 
 /// How long a party of a world waits.
@@ -271,7 +271,7 @@ pub async fn verify_trials(
             for ((party, sides), probe) in Party::ALL.into_iter().zip(&mut sides).zip(probe) {
                 let against = against.iter().map(|&(row, threshold, weight)| {
                     let point = &references[party.index()][row];
-                    Against { shape: point.shape(), words: point.words(), threshold, weight }
+                    Against { shape: point.shape(), words: point.words(), threshold, weight, levels: Levels::default() }
                 });
                 sides.push(Side { probe, references: against.collect() });
             }
