@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::cluster::{Files, Trio, finger_of, reason, target};
+use crate::support::datasets;
 use crate::support::fingerprints::{self, Dice, capture, sketch};
 use crate::support::own_model::{ENTRY, change, folder, publish};
 use tumar::client::Capture;
@@ -69,6 +70,22 @@ fn a_finger_is_encoded_by_the_weights_of_the_folder() {
         let built_in = |id: &str| encode(&minutiae, models.find(&id.parse().unwrap()).unwrap()).unwrap();
         assert_eq!(components(&built_in("leader-rows-3")), components(&encode_rows(&minutiae).unwrap()));
         assert_eq!(components(&built_in("leader-fixed-1")), components(&encode_fixed(&minutiae).unwrap()));
+    }
+}
+
+/// `.ci/own_rows.py` trains nothing itself: `TUMAR_OWN_MODEL` is the folder of a model that was trained a moment ago, with its `rows.txt`.
+#[test]
+fn every_real_print_has_the_rows_that_other_encoders_make_by_a_fresh_model() {
+    let (Some(dir), Some(records)) = (std::env::var_os("TUMAR_OWN_MODEL"), datasets::folder("fingers")) else { return };
+    let dir = Path::new(&dir);
+    let own = model_of(dir).unwrap();
+    let lines = fs::read_to_string(dir.join("rows.txt")).unwrap();
+    assert!(lines.lines().count() > 100, "{}", lines.len());
+    for (file, rows) in lines.lines().map(|line| line.split_once(' ').unwrap()) {
+        let record = fs::read(records.join(file)).unwrap();
+        let minutiae = Record::read(&record).unwrap().view(Wanted::default()).unwrap().minutiae();
+        let made = encode(&minutiae, &own).map_or_else(|_| "-".to_owned(), |template| hex(&template.pack()));
+        assert!(made == rows, "{file}");
     }
 }
 
