@@ -144,9 +144,8 @@ def direction(angle):
     return [round(7 * f(turn)) for turn in turns for f in (math.cos, math.sin)]
 
 
-def rows(points):
-    """A set of 4 to 40 rows of 140 integers."""
-    set_name = "leader-rows-3"
+def rows(points, set_name="leader-rows-3"):
+    """A set of 4 to 40 rows of 140 integers, by the weights of this name or of this folder."""
     linear, output = load(f"{set_name}/linear", 128, 480), load(f"{set_name}/output", 128, 384)
     hidden, bias = load(f"{set_name}/hidden", 384, 480), load(f"{set_name}/hidden-bias", 384)
     made = []

@@ -10,8 +10,8 @@ use tumar::name::{Modality, ModelId};
 use tumar::template::Template;
 use tumar::template::face::quantise;
 use tumar::template::finger::record::{FingerPosition, Record, Wanted};
-use tumar::template::finger::{encode_fixed, encode_rows};
-use tumar::template::model::{Encoding, Model, Models};
+use tumar::template::finger::{self as fingers, folder};
+use tumar::template::model::{Model, Models};
 use tumar::wire::MOST_SAMPLES;
 use zeroize::Zeroizing;
 
@@ -38,12 +38,40 @@ pub(super) struct Captures {
     /// The extractor that made the embeddings
     #[arg(long, default_value = "fr512")]
     face_model: ModelId,
-    /// The encoding of minutiae; leader-rows-3 if not given, in searches leader-fixed-1, and at an enrolment both
+    /// The encoding of minutiae; leader-rows-3 if not given, in searches leader-fixed-1, and at an enrolment both. At an enrolment
+    /// it may be given several times
     #[arg(long)]
-    finger_model: Option<ModelId>,
+    finger_model: Vec<ModelId>,
+    #[command(flatten)]
+    table: Table,
+}
+
+/// Which models there are.
+#[derive(Debug, Args)]
+pub(super) struct Table {
     /// A table of models, instead of the one that `tumar init` writes
     #[arg(long)]
     models: Option<PathBuf>,
+    /// A folder that `tumar-train fit` wrote: its model is one more, and takes the place of leader-rows-3 where none is named
+    #[arg(long, value_name = "DIR")]
+    model_folder: Option<PathBuf>,
+}
+
+impl Table {
+    /// The table with the folder's model, and which that is.
+    pub(super) fn read(&self) -> Result<(Models, Option<ModelId>), Failure> {
+        let models = match &self.models {
+            None => Models::built_in(),
+            Some(path) => Models::parse(&String::from_utf8_lossy(&files::read(path)?))
+                .map_err(|source| Failure::Models { path: path.clone(), source })?,
+        };
+        let Some(path) = &self.model_folder else { return Ok((models, None)) };
+        let model = folder::read(|name| std::fs::read(path.join(name)))
+            .map_err(|source| Failure::Folder { path: path.clone(), source })?;
+        let id = model.id().clone();
+        let models = models.with(model).map_err(|source| Failure::Models { path: path.clone(), source })?;
+        Ok((models, Some(id)))
+    }
 }
 
 /// A file, and which part of it.
@@ -86,18 +114,23 @@ impl Captures {
         if self.face.is_empty() && self.finger.is_empty() {
             return Err(Failure::NoCapture);
         }
-        let models = match &self.models {
-            None => Models::built_in(),
-            Some(path) => Models::parse(&String::from_utf8_lossy(&files::read(path)?))
-                .map_err(|source| Failure::Models { path: path.clone(), source })?,
-        };
+        let (models, own) = self.table.read()?;
+        if own.is_some() && !fingers.contains(&ROWS) {
+            return Err(Failure::FolderInSearch);
+        }
         let model = |id: &ModelId| models.find(id).cloned().ok_or(Failure::Model);
-        let mut fingers = match &self.finger_model {
-            Some(named) => vec![named.clone()],
-            None => fingers.iter().map(|id| id.parse()).collect::<Result<Vec<ModelId>, _>>()?,
+        let fingers = if self.finger_model.is_empty() {
+            let usual = |id: &&str| match &own {
+                Some(own) if *id == ROWS => Ok(own.clone()),
+                _ => id.parse(),
+            };
+            let mut usual = fingers.iter().map(usual).collect::<Result<Vec<ModelId>, _>>()?;
+            let mut is_first = true;
+            usual.retain(|id| std::mem::take(&mut is_first) || models.find(id).is_some());
+            usual
+        } else {
+            self.finger_model.clone()
         };
-        let mut is_first = true;
-        fingers.retain(|id| std::mem::take(&mut is_first) || models.find(id).is_some());
         let mut read = Vec::with_capacity(self.face.len() + self.finger.len() * fingers.len());
         for place in &self.face {
             let model = model(&self.face_model)?;
@@ -147,9 +180,5 @@ pub(super) fn of_record(path: &Path, record: &[u8], wanted: Wanted, model: &Mode
     }
     let of_record = |source| Failure::Record { path: path.to_owned(), source };
     let minutiae = Record::read(record).and_then(|record| Ok(record.view(wanted)?.minutiae())).map_err(of_record)?;
-    let encoded = match model.encoding() {
-        Encoding::Rows => encode_rows(&minutiae),
-        Encoding::Vector => encode_fixed(&minutiae),
-    };
-    encoded.map_err(|source| Failure::Finger { path: path.to_owned(), source })
+    fingers::encode(&minutiae, model).map_err(|source| Failure::Finger { path: path.to_owned(), source })
 }

@@ -19,6 +19,7 @@ use tumar::party::Party;
 use tumar::store::StoreError;
 use tumar::template::face::TemplateError;
 use tumar::template::finger::FingerError;
+use tumar::template::finger::folder::FolderError;
 use tumar::template::finger::record::RecordError;
 use tumar::template::model::ModelsError;
 use tumar::tls::TlsError;
@@ -170,6 +171,17 @@ pub(super) enum Failure {
         /// Why.
         source: ModelsError,
     },
+    /// A model's folder.
+    #[error("{}: {}: {source}", path.display(), source.reason())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: FolderError,
+    },
+    /// A model's folder, for a search.
+    #[error("a search compares the vector of a finger, and --model-folder is a model of rows: leave it out")]
+    FolderInSearch,
     /// The embedding makes no template.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -312,6 +324,9 @@ pub(super) enum Failure {
     /// The table of models does not say how the two are joined.
     #[error("there is no fusion of these two models; --models names a table that has it")]
     Fusion,
+    /// A site's thresholds, on several sensors.
+    #[error("{}: these are {} databases, and a site sets thresholds by its own sensor: make an index of that one", .1.display(), .0)]
+    Sensors(usize, PathBuf),
     /// The comparison on shares.
     #[error("on shares: {0}")]
     Shared(#[from] SharedError),

@@ -6,8 +6,8 @@ use crate::name::Modality;
 use crate::protocol::{FusionRule, ModalityInput, ReferenceInput, VerifyInput};
 use crate::request::Sample;
 use crate::share::InputShares;
-use crate::template::Shape;
 use crate::template::model::{Fmr, Fusion, Models};
+use crate::template::{Levels, Shape};
 use crate::token::Decision;
 use crate::token::purpose::DecisionRule;
 use crate::wire::peer::v1::relayed::Request;
@@ -28,12 +28,13 @@ struct Reference {
     copied: Copied,
     threshold: i16,
     weight: u16,
+    levels: Levels,
 }
 
 impl Reference {
     fn as_input(&self) -> ReferenceInput<'_> {
-        let Self { copied: Copied { shape, words }, threshold, weight } = self;
-        ReferenceInput { shape: *shape, words, threshold: *threshold, weight: *weight }
+        let Self { copied: Copied { shape, words }, threshold, weight, levels } = self;
+        ReferenceInput { shape: *shape, words, threshold: *threshold, weight: *weight, levels: *levels }
     }
 }
 
@@ -121,6 +122,7 @@ impl<'a> Rule<'a> {
                     Modality::Face => fusion.face_weight(),
                     Modality::Finger => fusion.finger_weight(probe, copied.shape),
                 }),
+                levels: model.levels(),
                 copied,
             };
             Some(held.into_iter().map(reference).collect())

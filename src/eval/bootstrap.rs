@@ -69,7 +69,7 @@ impl Ladder {
 
 /// Draws people `count` times over and reads each draw's rates; `fixed` as for [`summarise`].
 ///
-/// A draw without a genuine or an impostor pair is passed over. The same seed gives the same summaries, in the same order.
+/// A draw without an impostor pair is passed over, and one without a genuine pair if the set has any. The same seed gives the same summaries, in the same order.
 #[must_use]
 pub fn replicates(scores: &Scores, fixed: [Option<i32>; 4], count: usize, seed: u64) -> Vec<Summary> {
     let (ladder, crowd) = (Ladder::of(scores), scores.crowd());
@@ -83,7 +83,7 @@ pub fn replicates(scores: &Scores, fixed: [Option<i32>; 4], count: usize, seed: 
         resample(&strata, &mut draw, weights);
         let genuine = genuine_of.iter().zip(&*weights).map(|(pairs, &weight)| pairs * u64::from(weight)).sum();
         let totals = Totals { genuine, impostor: crowd.impostor_pairs(weights) };
-        if totals.genuine > 0 && totals.impostor > 0 {
+        if (totals.genuine > 0 || scores.genuine().is_empty()) && totals.impostor > 0 {
             ladder.weighed(weights, rungs);
             let levels = ladder.levels.iter().zip(&*rungs);
             let levels = levels.map(|(&level, &(genuine, impostor))| Level { level, genuine, impostor });

@@ -75,7 +75,7 @@ impl<'a> Chimeras<'a> {
                 let (probe, reference) = (self.samples[probe][part], self.samples[reference][part]);
                 let threshold = self.models[part].threshold(rate, probe.shape(), reference.shape());
                 let weights = [fusion.face_weight(), fusion.finger_weight(probe.shape(), reference.shape())];
-                Match { probe, reference, threshold, weight: weights[part] }
+                Match { probe, reference, threshold, weight: weights[part], levels: self.models[part].levels() }
             };
             let joint = [FusionRule::Any, FusionRule::All, FusionRule::Sum(fusion.threshold(rate))][turn % 3];
             Comparison { sides: vec![side(0), side(1)], joint }
@@ -88,9 +88,10 @@ impl<'a> Chimeras<'a> {
         let scores = parallel::map(self.samples.len(), |reference| {
             let row: Box<[[i32; 2]]> = (reference + 1..self.samples.len())
                 .map(|probe| match self.crowd.kind(reference, probe) {
-                    Some(_) => {
-                        [0, 1].map(|part| self.samples[probe][part].score_vartime(self.samples[reference][part]))
-                    }
+                    Some(_) => [0, 1].map(|part| {
+                        let (probe, reference) = (self.samples[probe][part], self.samples[reference][part]);
+                        probe.score_at_vartime(reference, self.models[part].levels())
+                    }),
                     None => [0; 2],
                 })
                 .collect();

@@ -28,6 +28,7 @@ pub mod samples;
 pub mod scores;
 pub mod search;
 pub mod shared;
+pub mod site;
 pub mod table;
 pub mod text;
 pub mod thresholds;

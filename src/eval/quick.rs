@@ -2,19 +2,23 @@
 
 use zeroize::ZeroizeOnDrop;
 
-use crate::template::{LEVELS, MOST_ROWS, Shape, Template};
+use crate::template::{Levels, MOST_ROWS, Shape, Template};
 
 /// A template's components, row after row. Wiped when dropped, like what it was made of.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Quick {
     #[zeroize(skip)]
     shape: Shape,
+    #[zeroize(skip)]
+    levels: Levels,
     components: Box<[i16]>,
 }
 
 impl Quick {
-    pub(super) fn of(template: &Template) -> Self {
-        Self { shape: template.shape(), components: template.components().iter().map(|&x| i16::from(x)).collect() }
+    /// For a model with these levels.
+    pub(super) fn of(template: &Template, levels: Levels) -> Self {
+        let components = template.components().iter().map(|&x| i16::from(x)).collect();
+        Self { shape: template.shape(), levels, components }
     }
 
     pub(super) const fn shape(&self) -> Shape {
@@ -26,7 +30,7 @@ impl Quick {
         self.components.chunks_exact(self.shape.columns())
     }
 
-    /// What [`Template::score_vartime`] gives for the two.
+    /// What [`Template::score_at_vartime`] gives for the two.
     pub(super) fn score(&self, other: &Self) -> i32 {
         if !self.shape.is_set() {
             return dot(&self.components, &other.components);
@@ -39,15 +43,10 @@ impl Quick {
                 best = best.max(score);
                 *best_of_other = score.max(*best_of_other);
             }
-            own += levels(best);
+            own += self.levels.reached(best);
         }
-        own.min(best_of_other.into_iter().map(levels).sum())
+        own.min(best_of_other.into_iter().map(|best| self.levels.reached(best)).sum())
     }
-}
-
-/// How many of the levels of a row a dot reaches.
-pub(super) fn levels(dot: i32) -> i32 {
-    LEVELS.iter().map(|&level| i32::from(dot >= i32::from(level))).sum()
 }
 
 /// At most 2048 times 8 squared: nothing wraps, and sums that are not checked for it take vector instructions.

@@ -14,8 +14,8 @@ use super::shared::{Comparison, Match};
 use super::thresholds::Threshold;
 use super::wolves::{Labelled, Wolves};
 use crate::protocol::FusionRule;
-use crate::template::Template;
 use crate::template::model::{Encoding, Fmr, Fusion, Model};
+use crate::template::{Levels, Template};
 
 /// A sample that gave a template.
 #[derive(Debug)]
@@ -49,8 +49,9 @@ impl Samples {
     }
 
     /// The level of two samples, reference and probe.
-    fn levels(&self) -> impl Fn(usize, usize) -> i32 + Sync {
-        let quick: Vec<Quick> = self.list.iter().map(|sample| Quick::of(&sample.template)).collect();
+    pub(super) fn levels(&self) -> impl Fn(usize, usize) -> i32 + Sync {
+        let quick: Vec<Quick> =
+            self.list.iter().map(|sample| Quick::of(&sample.template, self.model.levels())).collect();
         move |reference, probe| {
             let [reference, probe] = [reference, probe].map(|place: usize| &quick[place]);
             in_levels(&self.model, probe.score(reference), probe.shape(), reference.shape())
@@ -69,7 +70,8 @@ impl Samples {
         let comparison = |(&(reference, probe), rate): (&(usize, usize), Fmr)| {
             let [probe, reference] = [probe, reference].map(|place| &self.list[place].template);
             let threshold = self.model.threshold(rate, probe.shape(), reference.shape());
-            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1 }], joint: FusionRule::Any }
+            let levels = self.model.levels();
+            Comparison { sides: vec![Match { probe, reference, threshold, weight: 1, levels }], joint: FusionRule::Any }
         };
         pairs.iter().zip(rates).map(comparison).collect()
     }
@@ -127,13 +129,23 @@ pub fn thresholds_toml(curve: &Curve) -> String {
 /// A model as a table of models writes it, with the thresholds of this curve.
 #[must_use]
 pub fn model_toml(model: &Model, curve: &Curve) -> String {
+    entry_toml(model, &thresholds_toml(curve))
+}
+
+/// A model as a table of models writes it, with these lines for its thresholds.
+#[must_use]
+pub fn entry_toml(model: &Model, thresholds: &str) -> String {
     let mut text = format!("[[model]]\nid = \"{}\"\nmodality = \"{}\"\n", model.id(), model.modality().as_str());
     if model.encoding() == Encoding::Rows {
         text.push_str("encoding = \"rows\"\n");
     }
+    if model.levels() != Levels::default() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "levels = {:?}", model.levels().all());
+    }
     // Writing to a string does not fail.
     let _ = writeln!(text, "dimension = {}", model.dimension());
-    text + &thresholds_toml(curve)
+    text + thresholds
 }
 
 #[cfg(test)]

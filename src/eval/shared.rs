@@ -23,7 +23,7 @@ use crate::protocol::{
 };
 use crate::prss::{Epoch, PairSeed, PrssError};
 use crate::share::{InputShares, Masks, PointShare, ShapeError, split};
-use crate::template::Template;
+use crate::template::{Levels, Template};
 
 /// How long a party waits for another: they share a thread.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -86,6 +86,8 @@ pub struct Match<'a> {
     pub threshold: i16,
     /// What the score counts in a weighted sum.
     pub weight: u16,
+    /// What dots of rows are to reach, of sets.
+    pub levels: Levels,
 }
 
 /// One comparison: of one modality, or of two joined in one bit.
@@ -101,13 +103,14 @@ impl Comparison<'_> {
     /// The bit that the nodes must open.
     #[must_use]
     pub fn plain(&self) -> bool {
-        let mut matches = self.sides.iter().map(|side| side.probe.matches_vartime(side.reference, side.threshold));
+        let score = |side: &Match<'_>| side.probe.score_at_vartime(side.reference, side.levels);
+        let mut matches = self.sides.iter().map(|side| score(side) >= i32::from(side.threshold));
         match self.joint {
             FusionRule::Any => matches.any(|matched| matched),
             FusionRule::All => matches.all(|matched| matched),
             FusionRule::Sum(threshold) => {
-                let score = |side: &Match<'_>| i32::from(side.weight) * side.probe.score_vartime(side.reference);
-                self.sides.iter().map(score).sum::<i32>() >= i32::from(threshold)
+                let weighted = |side: &Match<'_>| i32::from(side.weight) * score(side);
+                self.sides.iter().map(weighted).sum::<i32>() >= i32::from(threshold)
             }
         }
     }
@@ -243,11 +246,9 @@ fn inputs<'a>(
 ) -> Vec<VerifyInput<'a>> {
     let requests = batch.iter().zip(probes).zip(points).map(|((comparison, probes), points)| {
         let sides = comparison.sides.iter().zip(probes).zip(points).map(|((side, probe), point)| {
-            let Match { threshold, weight, .. } = *side;
-            ModalityInput {
-                probe,
-                references: vec![ReferenceInput { shape: point.shape(), words: point.words(), threshold, weight }],
-            }
+            let Match { threshold, weight, levels, .. } = *side;
+            let (shape, words) = (point.shape(), point.words());
+            ModalityInput { probe, references: vec![ReferenceInput { shape, words, threshold, weight, levels }] }
         });
         VerifyInput { sides: sides.collect(), joint: comparison.joint }
     });
@@ -295,6 +296,7 @@ mod tests {
             reference: &faces[reference],
             threshold,
             weight: 1,
+            levels: Levels::default(),
         };
         let one = |probe, reference| Comparison { sides: vec![side(probe, reference)], joint: FusionRule::Any };
         let mut comparisons: Vec<Comparison<'_>> =

@@ -10,6 +10,7 @@ mod modalities;
 mod model;
 #[allow(clippy::module_inception, reason = "the nodes with real faces and fingers")]
 mod nodes;
+mod own_model;
 mod receipts;
 mod refusals;
 mod rotation;

@@ -13,7 +13,7 @@ use tumar::net::Step;
 use tumar::party::Party;
 use tumar::protocol::{Came, FusionRule, ModalityInput, ReferenceInput, Round, VerifyInput, compare};
 use tumar::template::face::quantise;
-use tumar::template::{ROW, Shape};
+use tumar::template::{Levels, ROW, Shape};
 use zeroize::Zeroizing;
 
 const DIMENSION: usize = 512;
@@ -199,7 +199,13 @@ async fn no_secret_type_prints_its_content() {
         format!("Template(1x64) InputShares(1x64) PointShare(A, 1x64) Weighted([64]) Session(A, {id})")
     );
     let [own, ..] = shares;
-    let against = ReferenceInput { shape: points[0].shape(), words: points[0].words(), threshold: 5, weight: 1 };
+    let against = ReferenceInput {
+        shape: points[0].shape(),
+        words: points[0].words(),
+        threshold: 5,
+        weight: 1,
+        levels: Levels::default(),
+    };
     let input =
         VerifyInput { sides: vec![ModalityInput { probe: own, references: vec![against] }], joint: FusionRule::Any };
     let round = Round { to_next: vec![0xab; 3], ..Round::default() };

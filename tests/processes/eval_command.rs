@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::support::fingerprints::{Dice, capture, sketch};
+use crate::support::own_model;
 use ndarray::Array2;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -204,4 +205,39 @@ fn a_sample_without_a_template_is_named_and_counted_and_the_rest_is_evaluated() 
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["curves"][0]["samples"], &report["curves"][0]["failures"]), (&5.into(), &1.into()));
     assert_eq!(report["failures"][0]["sample"], "./5.fmr");
+}
+
+#[test]
+fn a_site_sets_thresholds_of_a_model_of_its_own_by_strangers_and_only_for_rates_that_they_are_enough_for() {
+    let (folder, model) = (TempDir::new().unwrap(), own_model::folder());
+    // One print of each of 26 fingers, that is 325 pairs of fingers: 300 are needed for 1e-2.
+    let mut index = "file,db,finger\n".to_owned();
+    for finger in 0..26 {
+        writeln!(index, "{finger}.fmr,x,{finger}").unwrap();
+        fs::write(folder.path().join(format!("{finger}.fmr")), record(finger)).unwrap();
+    }
+    fs::write(folder.path().join("index.csv"), &index).unwrap();
+    let line = format!("fingers --records . --model-folder {} --replicates 20", model.path().display());
+    let set = |rates: &str, out: &str| {
+        let output = eval(folder.path(), &format!("{line} --set-thresholds {rates} --out {out} --json"));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
+        (output.status.code(), report, errors)
+    };
+    let (code, report, errors) = set("1e-2,1e-3", "both");
+    assert_eq!((code, &report["site"]["trials"]), (Some(1), &325.into()), "{errors}");
+    let rates = &report["site"]["rates"];
+    assert!(rates[0]["set"]["threshold"].is_f64() && rates[1]["set"].is_null(), "{rates}");
+    assert_eq!((&rates[0]["needed"], &rates[1]["needed"]), (&25.into(), &78.into()));
+    let entry = fs::read_to_string(folder.path().join("both/models.toml")).unwrap();
+    assert_eq!(report["models_toml"].as_str(), Some(&*entry));
+    assert!(entry.contains("id = \"bank-rows-1\"") && entry.contains("levels = [600, 680, 760]"), "{entry}");
+    assert_eq!(set("1e-2", "one").0, Some(0));
+
+    fs::write(folder.path().join("index.csv"), index.replace("25.fmr,x", "25.fmr,y")).unwrap();
+    let (code, _, errors) = set("1e-2", "two");
+    assert!(code == Some(2) && errors.contains("these are 2 databases"), "{errors}");
+    own_model::change(&model.path().join("card.json"), "0.26", "0.27");
+    let (code, _, errors) = set("1e-2", "other");
+    assert!(code == Some(2) && errors.contains("FOLDER_OTHER_CARD: card.json is of another model"), "{errors}");
 }

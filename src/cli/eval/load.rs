@@ -10,9 +10,9 @@ use tumar::eval::table::{face_labels, finger_labels};
 use tumar::name::{Modality, ModelId};
 use tumar::template::Template;
 use tumar::template::face::{TemplateError, quantise};
+use tumar::template::finger;
 use tumar::template::finger::record::{Record, Wanted};
-use tumar::template::finger::{encode_fixed, encode_rows};
-use tumar::template::model::{Encoding, Model, Models};
+use tumar::template::model::{Model, Models};
 
 use crate::cli::failure::Failure;
 use crate::cli::files;
@@ -49,18 +49,22 @@ const NAMED: usize = 20;
 
 /// Every rate of a set without genuine or without impostor pairs would be one of nothing.
 fn with_pairs(samples: Samples, table: PathBuf) -> Result<Samples, Failure> {
-    for NoTemplate { sample, why } in samples.failures.iter().take(NAMED) {
-        eprintln!("tumar: {sample}: {why}; counted as a failure to enrol");
-    }
-    if samples.failures.len() > NAMED {
-        eprintln!("tumar: and {} more samples without a template", samples.failures.len() - NAMED);
-    }
+    name_failures(&samples);
     let crowd = samples.crowd();
     let impostor = crowd.impostor_pairs(&vec![1; crowd.people()]);
     match (crowd.pairs() - impostor, impostor) {
         (0, _) => Err(Failure::NoPairs { path: table, kind: "genuine", need: "a person with two samples" }),
         (_, 0) => Err(Failure::NoPairs { path: table, kind: "impostor", need: "two people of one database" }),
         _ => Ok(samples),
+    }
+}
+
+fn name_failures(samples: &Samples) {
+    for NoTemplate { sample, why } in samples.failures.iter().take(NAMED) {
+        eprintln!("tumar: {sample}: {why}; counted as a failure to enrol");
+    }
+    if samples.failures.len() > NAMED {
+        eprintln!("tumar: and {} more samples without a template", samples.failures.len() - NAMED);
     }
 }
 
@@ -99,6 +103,26 @@ impl FaceFiles {
 impl FingerFiles {
     /// Reads and encodes.
     pub(super) fn load(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
+        let (samples, index) = self.read(models, model)?;
+        with_pairs(samples, index)
+    }
+
+    /// The same where only strangers of one sensor are asked for, so that one print of each finger will do.
+    pub(super) fn load_strangers(self, models: &Models, model: &ModelId) -> Result<Samples, Failure> {
+        let (samples, index) = self.read(models, model)?;
+        name_failures(&samples);
+        let crowd = samples.crowd();
+        match crowd.sets() {
+            0 | 1 if crowd.people() < 2 => {
+                Err(Failure::NoPairs { path: index, kind: "impostor", need: "two people of one database" })
+            }
+            0 | 1 => Ok(samples),
+            sets => Err(Failure::Sensors(sets, index)),
+        }
+    }
+
+    /// The samples, and the table that names them.
+    fn read(self, models: &Models, model: &ModelId) -> Result<(Samples, PathBuf), Failure> {
         let model = find(models, model, Modality::Finger)?;
         let index = self.index.unwrap_or_else(|| self.records.join("index.csv"));
         let labels =
@@ -106,25 +130,21 @@ impl FingerFiles {
         let (mut list, mut failures) = (Vec::with_capacity(labels.len()), Vec::new());
         for label in labels {
             let path = self.records.join(&label.file);
-            match encode(&path, model.encoding())? {
+            match encode(&path, &model)? {
                 Ok(template) => list.push(Sample { set: label.db, person: label.finger, group: label.group, template }),
                 Err(why) => failures.push(no_template(path.display(), why)),
             }
         }
-        with_pairs(Samples { model, list, failures }, index)
+        Ok((Samples { model, list, failures }, index))
     }
 }
 
 /// The template of a record's first view, or why there is none.
-fn encode(path: &Path, encoding: Encoding) -> Result<Result<Template, String>, Failure> {
+fn encode(path: &Path, model: &Model) -> Result<Result<Template, String>, Failure> {
     let bytes = files::read(path)?;
     let minutiae = match Record::read(&bytes).and_then(|record| Ok(record.view(Wanted::default())?.minutiae())) {
         Ok(minutiae) => minutiae,
         Err(refused) => return Ok(Err(format!("{}: {refused}", refused.reason()))),
     };
-    let encoded = match encoding {
-        Encoding::Rows => encode_rows(&minutiae),
-        Encoding::Vector => encode_fixed(&minutiae),
-    };
-    Ok(encoded.map_err(|refused| refused.to_string()))
+    Ok(finger::encode(&minutiae, model).map_err(|refused| refused.to_string()))
 }

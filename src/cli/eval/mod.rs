@@ -1,6 +1,7 @@
 //! `tumar eval`: how well a model tells the people of a labelled set apart, and which thresholds follow from it.
 
 mod load;
+mod site;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use tumar::eval::wolves::Wolves;
 use tumar::name::{Modality, ModelId};
 use tumar::template::model::{Encoding, Fusion, Models};
 
+use super::captures::{ROWS, Table};
 use super::failure::Failure;
 use super::{files, print_json, table};
 use load::{FaceFiles, FingerFiles};
@@ -45,9 +47,12 @@ enum What {
     Fingers {
         #[command(flatten)]
         fingers: FingerFiles,
-        /// The extractor of the minutiae, and what is made of them
-        #[arg(long, default_value = "leader-rows-3")]
-        model: ModelId,
+        /// The extractor of the minutiae, and what is made of them; leader-rows-3 if not given
+        #[arg(long)]
+        model: Option<ModelId>,
+        /// Set a site's thresholds for these false match rates, 1e-2 to 1e-5, on strangers of its sensor, and nothing else
+        #[arg(long, value_name = "FMR,..", value_delimiter = ',', value_parser = site::target)]
+        set_thresholds: Vec<f64>,
         #[command(flatten)]
         how: How,
     },
@@ -60,9 +65,9 @@ enum What {
         /// The extractor of the embeddings
         #[arg(long, default_value = "fr512")]
         face_model: ModelId,
-        /// The extractor of the minutiae, and what is made of them
-        #[arg(long, default_value = "leader-rows-3")]
-        finger_model: ModelId,
+        /// The extractor of the minutiae, and what is made of them; leader-rows-3 if not given
+        #[arg(long)]
+        finger_model: Option<ModelId>,
         /// Choose the finger's weight on these very people, in-sample
         #[arg(long)]
         fit: bool,
@@ -77,9 +82,8 @@ struct How {
     /// A new or empty folder for the report
     #[arg(long)]
     out: PathBuf,
-    /// A table of models, instead of the one that `tumar init` writes
-    #[arg(long)]
-    models: Option<PathBuf>,
+    #[command(flatten)]
+    table: Table,
     /// How often people are resampled for the confidence intervals
     #[arg(long, default_value_t = 1000)]
     replicates: usize,
@@ -101,15 +105,21 @@ impl Eval {
     pub(super) fn run(self, json: bool) -> Result<ExitCode, Failure> {
         match self.what {
             What::Faces { faces, model, how } => {
-                let samples = faces.load(&how.models()?, &model)?;
+                let samples = faces.load(&how.models()?.0, &model)?;
                 how.single("Faces", &samples, json)
             }
-            What::Fingers { fingers, model, how } => {
-                let samples = fingers.load(&how.models()?, &model)?;
-                how.single("Fingers", &samples, json)
+            What::Fingers { fingers, model, set_thresholds, how } => {
+                let (models, own) = how.models()?;
+                let model = or_own(model, own);
+                if set_thresholds.is_empty() {
+                    how.single("Fingers", &fingers.load(&models, &model)?, json)
+                } else {
+                    how.site(&fingers.load_strangers(&models, &model)?, &set_thresholds, json)
+                }
             }
             What::Fused { faces, fingers, face_model, finger_model, fit, how } => {
-                let models = how.models()?;
+                let (models, own) = how.models()?;
+                let finger_model = or_own(finger_model, own);
                 let (faces, fingers) = (faces.load(&models, &face_model)?, fingers.load(&models, &finger_model)?);
                 how.fused(&models, &faces, &fingers, fit, json)
             }
@@ -118,15 +128,12 @@ impl Eval {
 }
 
 impl How {
-    fn models(&self) -> Result<Models, Failure> {
+    /// The table, and the model of `--model-folder`.
+    fn models(&self) -> Result<(Models, Option<ModelId>), Failure> {
         if !files::is_empty(&self.out)? {
             return Err(Failure::NotEmpty(self.out.clone()));
         }
-        match &self.models {
-            None => Ok(Models::built_in()),
-            Some(path) => Models::parse(&String::from_utf8_lossy(&files::read(path)?))
-                .map_err(|source| Failure::Models { path: path.clone(), source }),
-        }
+        self.table.read()
     }
 
     const fn resampling(&self) -> Resampling {
@@ -288,6 +295,11 @@ impl How {
         let agree = report.shared.is_none_or(|shared| shared.disagreements == 0);
         Ok(if agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// What is named, or else the folder's, or else the one that is built in.
+fn or_own(named: Option<ModelId>, own: Option<ModelId>) -> ModelId {
+    named.or(own).unwrap_or_else(|| ROWS.parse().expect("a model of the built-in table"))
 }
 
 /// All pairs of either set.

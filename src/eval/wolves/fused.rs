@@ -81,7 +81,7 @@ fn probes(
         let honest = parallel::map(honest.len(), |place| Spread::of(honest[place].sample, &others, weight));
         let crafted: Vec<Crafted> = craft(set.model, &own, Draw::from_seed(draw.word()), effort);
         let spreads = parallel::map(crafted.len(), |place| {
-            let probe = Quick::of(crafted[place].probe.as_ref()?);
+            let probe = Quick::of(crafted[place].probe.as_ref()?, set.model.levels());
             Some(Spread::of(&probe, &others, weight))
         });
         let refused = spreads.iter().filter(|spread| spread.is_none()).count();

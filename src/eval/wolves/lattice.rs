@@ -4,9 +4,9 @@ use std::f64::consts::TAU;
 
 use super::super::draw::Draw;
 use super::Crafted;
+use crate::template::finger;
 use crate::template::finger::record::{Record, Wanted};
-use crate::template::finger::{encode_fixed, encode_rows};
-use crate::template::model::{Encoding, Model};
+use crate::template::model::Model;
 
 /// What they are called.
 pub(super) const KIND: &str = "lattices of minutiae";
@@ -84,8 +84,5 @@ fn record(places: &[[f64; 2]], moved: f64, turning: u8, draw: &mut Draw) -> Vec<
 fn encode(record: &[u8], model: &Model) -> Option<crate::template::Template> {
     let record = Record::read(record).expect("a record as the standard has it");
     let minutiae = record.view(Wanted::default()).expect("with one view").minutiae();
-    match model.encoding() {
-        Encoding::Rows => encode_rows(&minutiae).ok(),
-        Encoding::Vector => encode_fixed(&minutiae).ok(),
-    }
+    finger::encode(&minutiae, model).ok()
 }

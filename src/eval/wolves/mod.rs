@@ -108,7 +108,7 @@ pub struct Labelled<'a> {
 
 impl Labelled<'_> {
     fn quick(&self) -> Vec<Quick> {
-        self.templates.iter().map(|template| Quick::of(template)).collect()
+        self.templates.iter().map(|template| Quick::of(template, self.model.levels())).collect()
     }
 
     fn strangers<'q>(&self, quick: &'q [Quick]) -> Vec<Stranger<'q>> {
@@ -173,7 +173,7 @@ impl Trial<'_> {
     /// The shares of crafted probes by their kinds; `None` for those that do not count.
     fn all(&self, crafted: Vec<Crafted>, strangers: &[&Stranger<'_>]) -> Vec<(String, Option<Vec<f64>>)> {
         let tried = parallel::map(crafted.len(), |place| {
-            let probe = Quick::of(crafted[place].probe.as_ref()?);
+            let probe = Quick::of(crafted[place].probe.as_ref()?, self.model.levels());
             Some(self.shares(&probe, strangers.iter().copied()))
         });
         crafted.into_iter().map(|crafted| crafted.kind).zip(tried).collect()

@@ -12,7 +12,7 @@ use super::sieve::{Row, Sieve};
 use super::{Crafted, Stranger};
 use crate::template::finger::direction;
 use crate::template::model::{Fmr, Model};
-use crate::template::{LEVELS, MOST_ROWS, ROW, ROW_BAND, SURROUNDINGS, Shape, band};
+use crate::template::{MOST_ROWS, ROW, ROW_BAND, SURROUNDINGS, Shape, band};
 
 /// Rows of a greedy set.
 const SIZES: [usize; 6] = [4, 8, 12, 20, 28, 40];
@@ -42,15 +42,17 @@ pub(super) fn craft(side: &[&Stranger<'_>], model: &Model, mut draw: Draw, effor
     let seeds = some_of(pool.clone(), SEEDS * effort, &mut draw);
     let targets: Vec<&Quick> = side.iter().map(|stranger| stranger.sample).collect();
     let targets = some_of(targets, TARGETS, &mut draw);
-    let once = mean_rows(&seeds, &pool, &NEARNESS);
-    let mut means = mean_rows(&some_of(once.clone(), SEEDS * effort, &mut draw), &pool, &[0]);
+    let lowest = model.levels().all()[0];
+    let near = |less: i16| lowest - less;
+    let once = mean_rows(&seeds, &pool, &NEARNESS.map(near));
+    let mut means = mean_rows(&some_of(once.clone(), SEEDS * effort, &mut draw), &pool, &[lowest]);
     means.extend(once);
     means.extend(seeds.iter().take(REAL_AMONG_MEANS));
     let mut known = HashSet::new();
     means.retain(|row| known.insert(*row));
     let mut crafted = Vec::new();
     for (kind, candidates) in [("real", seeds), ("mean", means)] {
-        let mut sieve = Sieve::of(candidates, &targets);
+        let mut sieve = Sieve::of(candidates, &targets, model.levels());
         sieve.narrow(CANDIDATES * effort);
         for row in sieve.first(COPIED * effort) {
             let copies = COPIES.map(|copies| set(format!("copies of a popular {kind} row"), &vec![*row; copies]));
@@ -73,17 +75,17 @@ fn set(kind: String, rows: &[Row]) -> Crafted {
     Crafted::of(kind, Shape::set(rows.len()), components)
 }
 
-/// The quantised means of the pool's rows near each seed, of those that are up to so much less than one level away.
+/// The quantised means of the pool's rows near each seed, of those whose dot with it is at least so much.
 ///
 /// Each in two ways: with the direction of a minutia, and with whatever direction the mean has: its length may then be anywhere
 /// in the row.
-fn mean_rows(seeds: &[Row], pool: &[Row], nearness: &[i16]) -> Vec<Row> {
+fn mean_rows(seeds: &[Row], pool: &[Row], least: &[i16]) -> Vec<Row> {
     let means = parallel::map(seeds.len(), |seed| {
-        let mut sums = vec![[0_i32; ROW]; nearness.len()];
+        let mut sums = vec![[0_i32; ROW]; least.len()];
         for row in pool {
             let score = dot(&seeds[seed], row);
-            for (sum, less) in sums.iter_mut().zip(nearness) {
-                if score >= i32::from(LEVELS[0] - less) {
+            for (sum, &least) in sums.iter_mut().zip(least) {
+                if score >= i32::from(least) {
                     sum.iter_mut().zip(row).for_each(|(sum, x)| *sum = sum.wrapping_add(i32::from(*x)));
                 }
             }

@@ -1,9 +1,9 @@
 //! Which of many candidate rows are best together: the search of a greedy attacker.
 
 use super::super::parallel;
-use super::super::quick::{Quick, dot, levels};
+use super::super::quick::{Quick, dot};
 use crate::template::model::{Fmr, Model};
-use crate::template::{ROW, Shape};
+use crate::template::{Levels, ROW, Shape};
 
 /// A row's components.
 pub(super) type Row = [i16; ROW];
@@ -38,7 +38,7 @@ struct Together {
 }
 
 impl Sieve {
-    pub(super) fn of(candidates: Vec<Row>, targets: &[&Quick]) -> Self {
+    pub(super) fn of(candidates: Vec<Row>, targets: &[&Quick], levels: Levels) -> Self {
         let mut starts = vec![0];
         starts.extend(targets.iter().scan(0, |end, target| {
             *end += target.shape().rows();
@@ -52,7 +52,7 @@ impl Sieve {
             for (place, target) in targets.iter().enumerate() {
                 for row in target.rows() {
                     for (candidate, reached) in chunks[chunk].iter().zip(&mut all) {
-                        let found = u8::try_from(levels(dot(candidate, row))).expect("three levels");
+                        let found = u8::try_from(levels.reached(dot(candidate, row))).expect("three levels");
                         reached.by_row.push(found);
                         reached.by_target[place] = reached.by_target[place].max(found);
                     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::eval::thresholds::Source;
 use crate::template::model::Models;
-use crate::template::{DIRECTION, ROW, ROW_BAND, SURROUNDINGS};
+use crate::template::{DIRECTION, Levels, ROW, ROW_BAND, SURROUNDINGS};
 
 fn model(id: &str) -> Model {
     Models::built_in().find(&id.parse().unwrap()).unwrap().clone()
@@ -61,9 +61,10 @@ fn scores_are_those_of_the_plain_oracle() {
             Template::crafted(Shape::set(rows).unwrap(), components.into()).unwrap()
         })
         .collect();
+    let levels = Levels::default();
     let mut seen = std::collections::HashSet::new();
     for (one, other) in sets.iter().flat_map(|one| sets.iter().map(move |other| (one, other))) {
-        let score = Quick::of(one).score(&Quick::of(other));
+        let score = Quick::of(one, levels).score(&Quick::of(other, levels));
         assert_eq!(score, one.score_vartime(other));
         seen.insert(score);
     }
@@ -74,7 +75,7 @@ fn scores_are_those_of_the_plain_oracle() {
         Template::crafted(shape, components.into()).unwrap()
     };
     let (one, other) = (vector(), vector());
-    assert_eq!(Quick::of(&one).score(&Quick::of(&other)), one.score_vartime(&other));
+    assert_eq!(Quick::of(&one, levels).score(&Quick::of(&other, levels)), one.score_vartime(&other));
 }
 
 #[test]

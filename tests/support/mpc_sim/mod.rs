@@ -24,7 +24,7 @@ use tumar::share::{InputShares, Masks, PointShare, split};
 use tumar::template::face::quantise;
 use tumar::template::finger::direction;
 use tumar::template::model::{Model, Models};
-use tumar::template::{SURROUNDINGS, Shape};
+use tumar::template::{Levels, SURROUNDINGS, Shape};
 use zeroize::Zeroizing;
 
 /// How long a party of a world waits.
@@ -272,7 +272,13 @@ pub async fn verify_trials(
             for ((party, sides), probe) in Party::ALL.into_iter().zip(&mut sides).zip(probe) {
                 let against = against.iter().map(|&(row, threshold, weight)| {
                     let point = &references[party.index()][row];
-                    ReferenceInput { shape: point.shape(), words: point.words(), threshold, weight }
+                    ReferenceInput {
+                        shape: point.shape(),
+                        words: point.words(),
+                        threshold,
+                        weight,
+                        levels: Levels::default(),
+                    }
                 });
                 sides.push(ModalityInput { probe, references: against.collect() });
             }

@@ -18,6 +18,7 @@ from .errors import (
     Unanswered,
 )
 from .finger import FingerError, finger_rows, finger_vector
+from .folder import FolderError, RowsModel
 from .keys import SigningKey
 from .reasons import Reason
 from .receipts import ErasureCertificate, Receipt, Receipts
@@ -29,8 +30,8 @@ from .tokens import Details, Proof, TokenClaims, approve
 
 __all__ = [
     "AsyncClient", "Binding", "CertificateFault", "CertificateNotTrusted", "Client", "ClientConfig", "Committee", "CommitteeFault",
-    "CommitteeNotTrusted", "Details", "EnvelopeKey", "ErasureCertificate", "FingerError", "InputError", "Model", "NodePin",
+    "CommitteeNotTrusted", "Details", "EnvelopeKey", "ErasureCertificate", "FingerError", "FolderError", "InputError", "Model", "NodePin",
     "NotTrusted", "PersonKey", "Prepared", "Proof", "Reason", "Receipt", "ReceiptFault", "ReceiptNotTrusted", "Receipts",
-    "Refusal", "Search", "Searched", "SigningKey", "Target", "Template", "TokenClaims", "TumarError", "Unanswered",
+    "Refusal", "RowsModel", "Search", "Searched", "SigningKey", "Target", "Template", "TokenClaims", "TumarError", "Unanswered",
     "Verified", "approve", "finger_rows", "finger_vector", "quantise", "seal_sample", "split",
 ]  # fmt: skip

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
+from .folder import SURROUNDINGS, VALUES, RowsModel
 from .template import LEAST_ROWS, MOST_ROWS, Integers, Reals, Template, round_to_band
 
 MOST_BYTES = 65_535
-VALUES, SURROUNDINGS, HIDDEN, COMPONENTS = 480, 128, 384, 1024
+COMPONENTS = 1024
 
 CELLS_ACROSS, RADIUS, DIRECTIONS = 10, 85.0, 6
 CELL_SIDE, STEP = 2 * RADIUS / CELLS_ACROSS, 2 * math.pi / DIRECTIONS
@@ -246,14 +247,11 @@ def view_of(record: bytes, position: int | None = None, number: int | None = Non
     return views[0]
 
 
-def finger_rows(record: bytes, position: int | None = None, number: int | None = None) -> Template:
-    """A set of 4 to 40 rows of 140 for the model `leader-rows-3`, for one comparison. FingerError if none can be made."""
+def finger_rows(record: bytes, position: int | None = None, number: int | None = None, model: RowsModel | None = None) -> Template:
+    """A set of 4 to 40 rows of 140 for one comparison, by `leader-rows-3` or by the model of a folder. FingerError if none can be made."""
     minutiae = _Minutiae(view_of(record, position, number))
     cylinders, owners = _cylinders(minutiae)
-    x = cylinders - _weights("leader-rows-3/mean", VALUES)
-    hidden = x @ _weights("leader-rows-3/hidden", HIDDEN, VALUES).T + _weights("leader-rows-3/hidden-bias", HIDDEN)
-    rows = x @ _weights("leader-rows-3/linear", SURROUNDINGS, VALUES).T
-    rows += np.maximum(hidden, 0) @ _weights("leader-rows-3/output", SURROUNDINGS, HIDDEN).T
+    rows = (model or RowsModel.built_in()).rows(cylinders)
     made: list[Integers] = []
     for row, own in zip(*_apart(*_unit(rows, owners)), strict=True):
         surroundings = round_to_band(row)

@@ -87,6 +87,8 @@ pub enum Bounds {
     Each(Vec<i16>),
     /// Every lane with all of these.
     All(Vec<i16>),
+    /// Each lane with several of its own: the first of every lane, then the second of every lane, and so on.
+    Several(Vec<Vec<i16>>),
 }
 
 impl Bounds {
@@ -95,6 +97,7 @@ impl Bounds {
         match self {
             Self::Each(_) => 1,
             Self::All(bounds) => bounds.len(),
+            Self::Several(bounds) => bounds.len(),
         }
     }
 
@@ -102,6 +105,16 @@ impl Bounds {
         match self {
             Self::Each(bounds) => bounds[lane].cast_unsigned(),
             Self::All(bounds) => bounds[level].cast_unsigned(),
+            Self::Several(bounds) => bounds[level][lane].cast_unsigned(),
+        }
+    }
+
+    /// The first number of bounds that is not that of the lanes.
+    fn misfit(&self, lanes: usize) -> Option<usize> {
+        match self {
+            Self::Each(bounds) => Some(bounds.len()).filter(|&found| found != lanes),
+            Self::All(_) => None,
+            Self::Several(bounds) => bounds.iter().map(Vec::len).find(|&found| found != lanes),
         }
     }
 }
@@ -176,10 +189,8 @@ pub async fn reshare_to_two(session: &mut Session, scores: &[&[u16]]) -> Result<
 /// [`ProtocolError`] if the run stopped; the session is over then.
 pub async fn msb(session: &mut Session, groups: Vec<Group>) -> Result<Vec<Bits>, ProtocolError> {
     for Group { scores, bounds, .. } in &groups {
-        if let Bounds::Each(bounds) = bounds
-            && bounds.len() != scores.words.len()
-        {
-            return Err(session.fail(ShapeError::Length { expected: scores.words.len(), found: bounds.len() }));
+        if let Some(found) = bounds.misfit(scores.words.len()) {
+            return Err(session.fail(ShapeError::Length { expected: scores.words.len(), found }));
         }
     }
     if groups.iter().all(|group| group.scores.words.is_empty()) {

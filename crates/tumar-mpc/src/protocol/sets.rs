@@ -1,7 +1,7 @@
 //! Compares sets of rows: how many rows of a probe find a like one in a reference, and of a reference in a probe, without telling which.
 //!
 //! ```text
-//! dot of each row with each row     --signs-->         reaches LEVELS 1, 2, 3?     12 bits a lane
+//! dot of each row with each row     --signs-->         reaches level 1, 2, 3?      12 bits a lane
 //! bits of one row and level         --climb, OR-->     reached by any?             log2 of the other set's rows
 //! bits of one pair of sets          --bits_to_words--> their sums: two counts      2 rounds
 //! ```
@@ -21,7 +21,7 @@ use super::words::{Words, bits_to_words};
 use super::{ProtocolError, Session};
 use crate::net::Step;
 use crate::share::Weighted;
-use crate::template::{LEVELS, ROW};
+use crate::template::{Levels, ROW};
 
 /// Counts of each pair: of the probe's rows, then of the reference's.
 pub(super) const WAYS: usize = 2;
@@ -33,6 +33,8 @@ pub(super) struct Pairs {
     scores: Zeroizing<Vec<u16>>,
     /// Rows of the probe and of the reference.
     sizes: Vec<(usize, usize)>,
+    /// What their dots are to reach.
+    levels: Vec<Levels>,
 }
 
 impl Pairs {
@@ -41,8 +43,8 @@ impl Pairs {
         self.sizes.len()
     }
 
-    /// One more: a probe's share, and the words of a reference's.
-    pub(super) fn push(&mut self, probe: &Weighted, reference: &[u16]) {
+    /// One more: a probe's share, the words of a reference's, and their model's levels.
+    pub(super) fn push(&mut self, probe: &Weighted, reference: &[u16], levels: Levels) {
         let rows: Vec<&[u16]> = probe.rows().collect();
         let (before, more) = (self.scores.len(), rows.len() * (reference.len() / ROW));
         // Built anew: a vector that grows leaves unwiped copies behind.
@@ -52,6 +54,7 @@ impl Pairs {
         Kernel::best().products(reference, &rows, &mut scores[before..]);
         self.scores = scores;
         self.sizes.push((rows.len(), reference.len() / ROW));
+        self.levels.push(levels);
     }
 
     /// All dots, to be handed on.
@@ -60,9 +63,19 @@ impl Pairs {
     }
 
     /// The dots against the levels.
-    pub(super) fn group(scores: TwoPartyShares) -> Group {
+    pub(super) fn group(&self, scores: TwoPartyShares) -> Group {
+        let first = self.levels.first().copied().unwrap_or_default();
+        let bounds = if self.levels.iter().all(|levels| *levels == first) {
+            Bounds::All(first.all().to_vec())
+        } else {
+            let lanes = |(levels, (probe, reference)): (&Levels, &(usize, usize))| (levels.all(), probe * reference);
+            let pairs: Vec<_> = self.levels.iter().zip(&self.sizes).map(lanes).collect();
+            let of_all =
+                |level: usize| pairs.iter().flat_map(|&(levels, lanes)| repeat_n(levels[level], lanes)).collect();
+            Bounds::Several((0..first.all().len()).map(of_all).collect())
+        };
         // Rows whose lengths are in their band have dots of at most 1092; of others no bit is opened.
-        Group { scores, bounds: Bounds::All(LEVELS.to_vec()), width: Width::Twelve }
+        Group { scores, bounds, width: Width::Twelve }
     }
 
     /// The counts of each pair, [`WAYS`] after [`WAYS`], from what the dots reached. `valid` goes along.
@@ -74,7 +87,7 @@ impl Pairs {
     ) -> Result<Words, ProtocolError> {
         let (mut lanes, mut sizes, mut of) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
-        for _ in LEVELS {
+        for _ in Levels::default().all() {
             for (pair, &(probe, reference)) in self.sizes.iter().enumerate() {
                 let end = start + probe * reference;
                 // Each row of the probe with all of the reference, as the dots stand; then the other way round.

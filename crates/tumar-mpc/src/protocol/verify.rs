@@ -15,7 +15,7 @@ use super::{CheckedInput, Invalid, ProtocolError, Session, check_inputs, open};
 use crate::net::Step;
 use crate::party::Party;
 use crate::share::{InputShares, PointShare, Replicated, ShapeError};
-use crate::template::Shape;
+use crate::template::{Levels, Shape};
 
 /// One request of a batch, as one party sees it.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct ReferenceInput<'a> {
     pub threshold: i16,
     /// What the score is multiplied with in a weighted sum. Public.
     pub weight: u16,
+    /// What dots of rows are to reach, of sets; public and the same at all three parties, like the threshold. No vector has any.
+    pub levels: Levels,
 }
 
 /// Prints shapes only.
@@ -132,7 +134,7 @@ async fn verify_batch(
     let [plain, pairs, dots] = <[TwoPartyShares; 3]>::try_from(halves).expect("three were handed on");
     let bounds = Bounds::Each(scored.plain.bounds.clone());
     let plain = Group { scores: plain, bounds, width: Width::Sixteen };
-    let reached = msb(session, vec![plain, Pairs::group(pairs)]).await?;
+    let reached = msb(session, vec![plain, scored.pairs.group(pairs)]).await?;
     let (plain, levels) = reached.split_first().expect("a group gives bits");
 
     let mut valid = within(session.own(), plain, scored.lengths_from, &taken, &sides);
@@ -276,10 +278,10 @@ impl Scored {
         let probe = probe.to_point(own).weigh();
         let lanes = |scored: &Self| if is_set { scored.counted.len() } else { scored.plain.len() };
         let start = lanes(self);
-        for ReferenceInput { words, threshold, .. } in references {
+        for ReferenceInput { words, threshold, levels, .. } in references {
             if is_set {
                 self.counted.extend(self.counts_of_next().map(|count| (count, *threshold)));
-                self.pairs.push(&probe, words);
+                self.pairs.push(&probe, words, *levels);
             } else {
                 self.plain.push(dot(probe.words(), words), *threshold);
             }
@@ -326,7 +328,7 @@ impl Scored {
             let set = set.to_point(own).weigh();
             for reference in *references {
                 let counts = self.counts_of_next();
-                self.pairs.push(&set, reference.words);
+                self.pairs.push(&set, reference.words, reference.levels);
                 for (vector, others) in of_kind(false) {
                     let vector = vector.to_point(own).weigh();
                     for other in *others {

@@ -12,9 +12,11 @@ pub mod face;
 pub mod finger;
 pub mod model;
 pub mod quantise;
+mod rates;
 
 use std::fmt;
 
+use serde::Deserialize;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Fewest components of a vector.
@@ -42,6 +44,42 @@ const SAME_DIRECTION: i16 = 268;
 /// Dots of two rows from which on a row counts once, twice, three times: surroundings with cosines of 0.45, 0.55 and 0.65 of
 /// 6 x 128, and nearly the same direction. Those of rows 90 degrees apart must be 298 better.
 pub const LEVELS: [i16; 3] = [346 + SAME_DIRECTION, 423 + SAME_DIRECTION, 500 + SAME_DIRECTION];
+
+/// The levels of one model of rows: [`LEVELS`], unless its table says otherwise.
+///
+/// * Unit: a dot of two rows, at most 1092.
+/// * Each must leave a dot less the level within twelve bits: [`Self::BOUNDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Levels([i16; 3]);
+
+impl Levels {
+    /// The lowest and the highest that a level may be: -1092 less a higher one does not fit, and what is no likeness must not count.
+    pub const BOUNDS: (i16, i16) = (1, 956);
+
+    /// All three, the lowest first.
+    #[must_use]
+    pub const fn all(self) -> [i16; 3] {
+        self.0
+    }
+
+    /// Whether they rise and are within the bounds.
+    pub(crate) const fn fit(self) -> bool {
+        let [once, twice, thrice] = self.0;
+        Self::BOUNDS.0 <= once && once < twice && twice < thrice && thrice <= Self::BOUNDS.1
+    }
+
+    /// How many of them a dot reaches.
+    #[must_use]
+    pub fn reached(self, dot: i32) -> i32 {
+        self.0.iter().map(|&level| i32::from(dot >= i32::from(level))).sum()
+    }
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self(LEVELS)
+    }
+}
 
 /// What a template consists of: one vector, or a set of rows of which each is a direction of its own.
 ///
@@ -168,6 +206,15 @@ impl Template {
     /// When the rows have different lengths, or a vector is compared with a set: templates of different models never meet.
     #[must_use]
     pub fn score_vartime(&self, reference: &Self) -> i32 {
+        self.score_at_vartime(reference, Levels::default())
+    }
+
+    /// The same for a model with levels of its own.
+    ///
+    /// # Panics
+    /// As [`Self::score_vartime`].
+    #[must_use]
+    pub fn score_at_vartime(&self, reference: &Self, levels: Levels) -> i32 {
         let (probe, other) = (self.shape, reference.shape);
         assert!(
             probe.columns == other.columns && probe.is_set() == other.is_set(),
@@ -176,7 +223,8 @@ impl Template {
         if !probe.is_set() {
             return dot(&self.components, &reference.components);
         }
-        self.counts_vartime(reference).into_iter().min().unwrap_or(0)
+        let [own, others] = [self.reached_in(reference, levels), reference.reached_in(self, levels)];
+        own.min(others)
     }
 
     /// Of two sets the counts: for each row of the probe how many of the [`LEVELS`] its best dot with a row of the reference reaches,
@@ -185,15 +233,12 @@ impl Template {
     /// One of them alone says little: rows that are all alike count much one way as soon as one row of the other set is like them.
     #[must_use]
     pub fn counts_vartime(&self, reference: &Self) -> [i32; 2] {
-        [self.reached_in(reference), reference.reached_in(self)]
+        [self.reached_in(reference, Levels::default()), reference.reached_in(self, Levels::default())]
     }
 
-    fn reached_in(&self, other: &Self) -> i32 {
-        let counts = self.rows().map(|row| {
-            let best = other.rows().map(|other| dot(row, other)).max().unwrap_or(0);
-            LEVELS.iter().map(|&level| i32::from(best >= i32::from(level))).sum::<i32>()
-        });
-        counts.sum()
+    fn reached_in(&self, other: &Self, levels: Levels) -> i32 {
+        let best = |row: &[i8]| other.rows().map(|other| dot(row, other)).max().unwrap_or(0);
+        self.rows().map(|row| levels.reached(best(row))).sum()
     }
 
     /// What the three nodes open for this pair: whether the score reaches the threshold.

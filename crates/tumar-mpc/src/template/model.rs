@@ -1,59 +1,18 @@
 //! The table of extractors: what their templates look like, and how high a score must be.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{ROW, Shape, band};
+use super::finger::weights::RowsMap;
+use super::rates::{Rates, least_above};
+use super::{Levels, ROW, Shape, band};
 use crate::form::{self, FormError};
 use crate::name::{Modality, ModelId};
 
-/// A target false match rate: how often two different people may match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Fmr {
-    /// One in a thousand.
-    #[serde(rename = "1e-3")]
-    E3,
-    /// One in ten thousand.
-    #[serde(rename = "1e-4")]
-    E4,
-    /// One in a hundred thousand.
-    #[serde(rename = "1e-5")]
-    E5,
-}
-
-impl Fmr {
-    /// All of them, the most lenient first.
-    pub const ALL: [Self; 3] = [Self::E3, Self::E4, Self::E5];
-}
-
-/// What a score must exceed to be a match, one number for each rate.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rates {
-    #[serde(rename = "1e-3")]
-    e3: f64,
-    #[serde(rename = "1e-4")]
-    e4: f64,
-    #[serde(rename = "1e-5")]
-    e5: f64,
-}
-
-impl Rates {
-    const fn at(&self, rate: Fmr) -> f64 {
-        match rate {
-            Fmr::E3 => self.e3,
-            Fmr::E4 => self.e4,
-            Fmr::E5 => self.e5,
-        }
-    }
-
-    /// Rising, above 0 and below a bound. Written so that a NaN is refused too.
-    fn rise_below(&self, bound: f64) -> bool {
-        0.0 < self.e3 && self.e3 <= self.e4 && self.e4 <= self.e5 && self.e5 < bound
-    }
-}
+pub use super::rates::{Fmr, chance};
 
 /// What an extractor's templates consist of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
@@ -87,7 +46,12 @@ pub struct Model {
     #[serde(default)]
     encoding: Encoding,
     dimension: usize,
+    /// Of rows, if they are not the usual ones.
+    levels: Option<Levels>,
     thresholds: Rates,
+    /// What a terminal makes its rows by, if it was read from a folder. Nodes have none.
+    #[serde(skip)]
+    weights: Option<Arc<RowsMap>>,
 }
 
 impl Model {
@@ -113,6 +77,31 @@ impl Model {
     #[must_use]
     pub const fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// Which dots of two rows count, and how much.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.levels.unwrap_or_default()
+    }
+
+    /// The weights that it came with; `None` if they are built in, or an extractor's own.
+    #[must_use]
+    pub(super) fn weights(&self) -> Option<&RowsMap> {
+        self.weights.as_deref()
+    }
+
+    /// The same with these weights.
+    #[must_use]
+    pub(super) fn with_weights(mut self, weights: RowsMap) -> Self {
+        self.weights = Some(Arc::new(weights));
+        self
+    }
+
+    /// Whether nodes compare by both in the same way.
+    fn is_as(&self, other: &Self) -> bool {
+        let kind = |model: &Self| (model.modality, model.encoding, model.dimension, model.levels());
+        self.id == other.id && kind(self) == kind(other) && self.thresholds == other.thresholds
     }
 
     /// The shape of a template of so many components in all; `None` if the model makes none.
@@ -142,25 +131,6 @@ impl Model {
         };
         least_above(self.thresholds.at(rate) * scale)
     }
-}
-
-/// Rows that a set counts as having at least: a few hits among few rows must not be enough.
-const FLOOR: usize = 20;
-
-/// `sqrt(n'_P n'_R)` with `n' = max(n, 20)`: what counts of sets of these sizes are measured by. A square root is rounded the same way on
-/// every machine: a node whose threshold differs by one would spoil every answer.
-#[must_use]
-pub fn chance(probe: Shape, reference: Shape) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "at most 1600")]
-    let pairs = (probe.rows().max(FLOOR) * reference.rows().max(FLOOR)) as f64;
-    pairs.sqrt()
-}
-
-/// The least whole number above a bound that the table of models was checked for.
-fn least_above(bound: f64) -> i16 {
-    #[expect(clippy::cast_possible_truncation, reason = "at most 6 * 2048 + 1")]
-    let least = bound.floor() as i16 + 1;
-    least
 }
 
 /// How a face and a finger are joined into one score: a weighted sum, still within 16 bits.
@@ -274,9 +244,15 @@ pub enum ModelsError {
     /// That of no vector, or a row's that is not [`ROW`].
     #[error("model {0}: dimension must be even from 64 to 512, or 1024, 1536 or 2048; with the encoding rows, {ROW}")]
     Dimension(ModelId),
+    /// Levels of a vector, or such as do not rise or do not fit.
+    #[error("model {0}: levels must be three rising numbers from {low} to {high}, and are for the encoding rows only", low = Levels::BOUNDS.0, high = Levels::BOUNDS.1)]
+    Levels(ModelId),
     /// Not between 0 and 1, or lower for a stricter rate.
     #[error("model {0}: thresholds must be between 0 and 1, and rise with a stricter rate")]
     Thresholds(ModelId),
+    /// A model of a folder that the table has with other numbers.
+    #[error("model {0}: the table of models has other numbers for it than the folder")]
+    Differs(ModelId),
     /// Its models are not a face's and a finger's, or its numbers do not fit 16 bits.
     #[error("the fusion of {0} and {1} is not one of a face and a finger, or not within 16 bits")]
     Fusion(ModelId, ModelId),
@@ -322,6 +298,9 @@ impl Models {
             if !fits {
                 return Err(ModelsError::Dimension(model.id.clone()));
             }
+            if model.levels.is_some_and(|levels| model.encoding != Encoding::Rows || !levels.fit()) {
+                return Err(ModelsError::Levels(model.id.clone()));
+            }
             if !model.thresholds.rise_below(1.0) {
                 return Err(ModelsError::Thresholds(model.id.clone()));
             }
@@ -334,6 +313,19 @@ impl Models {
         let mut sum = [0; 32];
         sum.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
         Ok(Self { list, fusions, digest: sum })
+    }
+
+    /// The table with one model more, for a terminal. The digest stays that of the file.
+    ///
+    /// # Errors
+    /// [`ModelsError::Differs`] if the table has a model of this name that templates would be compared by in another way.
+    pub fn with(mut self, model: Model) -> Result<Self, ModelsError> {
+        match self.list.iter_mut().find(|known| known.id == model.id) {
+            Some(known) if known.is_as(&model) => *known = model,
+            Some(_) => return Err(ModelsError::Differs(model.id)),
+            None => self.list.push(model),
+        }
+        Ok(self)
     }
 
     /// The table that comes with the crate: faces by `fr512` and `sface128`, fingers by `leader-rows-3` and `leader-fixed-1`.

@@ -6,15 +6,16 @@
 //! ```
 //!
 //! The two encodings have learned maps of their own. All of it runs at the terminal, without input or output: nodes see shares of
-//! templates only. The weights inside fit the minutiae of one extractor, and are named after it.
+//! templates only. The weights inside fit the minutiae of one extractor, and are named after it; [`folder`] reads others.
 
 mod cylinder;
 mod fixed;
+pub mod folder;
 mod minutiae;
 pub mod record;
 mod rows;
 mod side;
-mod weights;
+pub(super) mod weights;
 
 pub use fixed::COMPONENTS;
 pub use minutiae::Minutiae;
@@ -23,6 +24,7 @@ pub use weights::direction;
 
 use zeroize::Zeroizing;
 
+use super::model::{Encoding, Model};
 use super::quantise::round_to_band;
 use super::{MOST_ROWS, ROW, SURROUNDINGS, Shape, Template};
 
@@ -63,6 +65,18 @@ impl FingerError {
     }
 }
 
+/// A finger's template by this model: by the weights that it was [read](folder) with, or else by those built in.
+///
+/// # Errors
+/// As [`encode_rows`] or [`encode_fixed`], whichever its encoding asks for.
+pub fn encode(minutiae: &Minutiae, model: &Model) -> Result<Template, FingerError> {
+    match (model.encoding(), model.weights()) {
+        (Encoding::Rows, Some(map)) => quantised(&rows::unit_rows_by(minutiae, map)?),
+        (Encoding::Rows, None) => encode_rows(minutiae),
+        (Encoding::Vector, _) => encode_fixed(minutiae),
+    }
+}
+
 /// A set of 4 to 40 rows of 140, for one comparison: the best rows, each quantised on its own, with its minutia's [`direction`].
 ///
 /// A row that no scale brings to the required length is left out before rows are counted: it is no direction that a node would take.
@@ -72,7 +86,10 @@ impl FingerError {
 /// [`FingerError::TooFewMinutiae`] if fewer than [`LEAST_ROWS`](super::LEAST_ROWS) rows are left, [`FingerError::Repeats`] if that is for
 /// their repeats.
 pub fn encode_rows(minutiae: &Minutiae) -> Result<Template, FingerError> {
-    let rows = unit_rows(minutiae)?;
+    quantised(&unit_rows(minutiae)?)
+}
+
+fn quantised(rows: &UnitRows) -> Result<Template, FingerError> {
     let mut components = Zeroizing::new(vec![0; MOST_ROWS * ROW].into_boxed_slice());
     let mut kept = 0;
     for (row, &angle) in rows.rows().iter().zip(rows.angles()) {

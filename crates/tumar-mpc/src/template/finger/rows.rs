@@ -8,7 +8,7 @@ use super::FingerError;
 use super::cylinder::{VALUES, cylinder};
 use super::minutiae::{Hull, Minutiae};
 use super::side::{SIDES, zeros};
-use super::weights::{FIXED, Map, ROWS};
+use super::weights::{FIXED, Map, ROWS, RowsMap};
 use crate::template::{LEAST_ROWS, SURROUNDINGS};
 
 /// Cosine from which two rows of one print are the same.
@@ -130,7 +130,15 @@ impl fmt::Debug for UnitRows {
 /// # Errors
 /// [`FingerError::TooFewMinutiae`] for fewer than [`LEAST_ROWS`] rows, [`FingerError::Repeats`] if no more are left without repeats.
 pub fn unit_rows(minutiae: &Minutiae) -> Result<UnitRows, FingerError> {
-    UnitRows::of(minutiae, &*ROWS).drop_repeats()
+    unit_rows_by(minutiae, &ROWS)
+}
+
+/// The same by the map of another set of weights.
+///
+/// # Errors
+/// As [`unit_rows`].
+pub(super) fn unit_rows_by(minutiae: &Minutiae, map: &RowsMap) -> Result<UnitRows, FingerError> {
+    UnitRows::of(minutiae, map).drop_repeats()
 }
 
 /// The same by the map of `leader-fixed-1`, which is linear (Ioffe 2006, Brümmer and de Villiers 2010).

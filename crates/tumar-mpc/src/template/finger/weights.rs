@@ -1,5 +1,6 @@
-//! Learned weights, built in. Where they are from: `weights/README.md`.
+//! Learned weights: those that are built in, whose source `weights/README.md` gives, and those of a [folder](super::folder).
 
+use std::fmt;
 use std::sync::LazyLock;
 
 use super::cylinder::VALUES;
@@ -21,8 +22,11 @@ pub(super) trait Map {
     fn apply(&self, cylinders: &[Side], out: &mut [Side]);
 }
 
-/// `leader-rows-3`: `W x + B relu(A x + a)`, row by row.
-pub(super) struct RowsMap {
+/// What maps a cylinder to a row: `W x + B relu(A x + a)`. `leader-rows-3` is built in.
+///
+/// * Shape: 480 values of a cylinder, 384 hidden units, 128 components of a row. Units: those of the values, 0 to 1.
+/// * Source: `tumar-train` of `training/`. Not secret: no print of anyone can be read from the numbers.
+pub(in crate::template) struct RowsMap {
     mean: Box<[f32]>,
     /// `W`: [`SURROUNDINGS`] lines of [`VALUES`].
     linear: Box<[f32]>,
@@ -32,6 +36,58 @@ pub(super) struct RowsMap {
     hidden_bias: Box<[f32]>,
     /// `B`: [`SURROUNDINGS`] lines of [`HIDDEN`].
     output: Box<[f32]>,
+}
+
+/// Prints the shape: `RowsMap(480 -> 128)`.
+impl fmt::Debug for RowsMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RowsMap({} -> {SURROUNDINGS})", self.mean.len())
+    }
+}
+
+/// Why a file holds no weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It has so many bytes.
+    Length(usize),
+    /// A number is infinite or none.
+    NotFinite,
+    /// Directions are the same for all models: the levels of comparisons are made for them.
+    Directions,
+}
+
+impl RowsMap {
+    /// The files of a set, each with its length in bytes, in the order that [`Self::of_files`] takes them.
+    pub(super) const FILES: [(&'static str, usize); 6] = [
+        ("mean.f32", 4 * VALUES),
+        ("linear.f32", 4 * SURROUNDINGS * VALUES),
+        ("hidden.f32", 4 * HIDDEN * VALUES),
+        ("hidden-bias.f32", 4 * HIDDEN),
+        ("output.f32", 4 * SURROUNDINGS * HIDDEN),
+        ("direction.i8", 256 * DIRECTION),
+    ];
+
+    /// From the bytes of [`Self::FILES`]: little-endian 32-bit floats, row by row, and the table of directions.
+    ///
+    /// # Errors
+    /// [`Unfit`] for the first file that is none, with its place in the list.
+    pub(super) fn of_files(files: &[Vec<u8>; 6]) -> Result<Self, (usize, Unfit)> {
+        for (place, (file, (_, length))) in files.iter().zip(Self::FILES).enumerate() {
+            if file.len() != length {
+                return Err((place, Unfit::Length(file.len())));
+            }
+        }
+        let [numbers @ .., directions] = files;
+        let read = numbers.each_ref().map(|file| floats(file));
+        if let Some(place) = read.iter().position(|part| !part.iter().all(|value| value.is_finite())) {
+            return Err((place, Unfit::NotFinite));
+        }
+        if directions != DIRECTIONS {
+            return Err((numbers.len(), Unfit::Directions));
+        }
+        let [mean, linear, hidden, hidden_bias, output] = read;
+        Ok(Self { mean, linear, hidden, hidden_bias, output })
+    }
 }
 
 impl Map for RowsMap {
