@@ -35,7 +35,7 @@ NAMED = {
     # Random bytes for names, nonces and fresh key files.
     "ring::rand": ["seal", "token", "log", "engine", "cli"],
     # One derivation, of the key that a person keeps.
-    "ring::hkdf": ["prss", "handshake", "client"],
+    "ring::hkdf": ["prss", "handshake", "prepare"],
     "base16ct": ["hex"],
     "aes": ["prss"],
     "ctr": ["prss"],

@@ -2,7 +2,7 @@
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
 //! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has client, guests,
-//! log, pem, request, seal, timings, tls, token and wire.
+//! log, pem, prepare, request, seal, timings, tls, token and wire.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
@@ -10,10 +10,11 @@
 //! 7  service.rs      public gRPC; the one table of reasons and statuses   http/    logs for auditors, a witness, a page
 //!    issuer/         a bank's token service: assertion, proof and rules in, access token out
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
-//!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
+//!    client/         what a terminal and a backend do: prepare, sign, call, check receipts   cosigning.rs  asks witnesses
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
 //!    eval/           error rates, wolves, groups, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; intake, compare, open
+//!    prepare/        what a terminal does: nodes checked, templates split, shares sealed: requests
 //!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
@@ -42,5 +43,5 @@ pub mod service;
 pub mod store;
 pub mod web;
 
-pub use tumar_client::{client, guests, log, pem, request, seal, timings, tls, token, wire};
+pub use tumar_client::{client, guests, log, pem, prepare, request, seal, timings, tls, token, wire};
 pub use tumar_mpc::{ed25519, form, hex, name, net, party, protocol, prss, share, template};
