@@ -36,7 +36,7 @@ AUDIT_RULES = {
 }
 OTHERS = {"NOT_SERVING", "RLIMIT_MEMLOCK", "RUST_LOG", "DECISION_MATCH", "DECISION_NO_MATCH", "PKG_CONFIG", "HTTPS_PROXY"}
 # Where code is.
-SOURCES = ["src", "crates/tumar-client/src", "crates/tumar-mpc/src"]
+SOURCES = ["src", "crates/tumar-client/src", "crates/tumar-mpc/src", "crates/tumar-terminal/src"]
 # Documents that tell of the past may name what is gone.
 HISTORY = {"CHANGELOG.md"}
 

@@ -2,18 +2,23 @@
 //!
 //! The map, from the top floor down; arrows only point down. What needs no service is a crate of its own and re-exported here:
 //! `tumar-mpc` has ed25519, form, hex, name, net, party, protocol, prss, share and template; `tumar-client`, which is built on it, has
-//! client, guests, log, pem, reason, request, seal, timings, tls, token and wire.
+//! client, guests, log, pem, prepare, reason, request, seal, timings, tls, token and wire. `tumar-terminal` is a library in C of the latter,
+//! for terminals.
 //!
 //! ```text
 //! 9  main.rs, cli/   demo load init node token enroll verify erase audit eval: arguments in, text out; the clock
 //! 8  node.rs         config -> wired parts; listen, drain
 //! 7  service.rs      public gRPC, the way in      audit_server/  logs for auditors, a witness, a page
 //!    issuer/         a bank's token service: assertion, proof and rules in, access token out
+//!    abi.rs          a terminal's functions, as C calls them
 //! 6  engine/         enrol, verify, erase, lock; takes only Permits   peer/    links over gRPC and mutual TLS
-//!    client/         what a terminal and a backend do: split, seal, sign, call, check receipts   cosigning.rs  asks witnesses
+//!    client/         what a terminal and a backend do: prepare, sign, call, check receipts   cosigning.rs  asks witnesses
+//!    desk.rs         what such a function does                           keeper.rs  pinned.rs  what a terminal holds, whom it believes
+//!    fault.rs  layout.rs  spans.rs  errors, structures and memory of such a function
 //!    audit/          what outsiders verify: mirrors of the three logs, held against rules and each other
 //!    eval/           error rates, wolves, groups, thresholds and plots of labelled sets; three parties in one process
 //! 5  gallery.rs      references in fixed ndarray blocks               protocol/ Session; input check, compare, open
+//!    prepare/        what a terminal does: nodes checked, templates split, shares sealed: requests
 //!    wire.rs         generated types, and the way from them to ours      web.rs    plain HTTP calls to others
 //! 4  store/          sealed records, spent ids, positions             seal/    envelopes, boxes at rest
 //!    prss.rs  handshake.rs  shared randomness, agreed anew at every connect      tls.rs   TLS 1.3, pinned
@@ -43,5 +48,5 @@ pub mod service;
 pub mod store;
 pub mod web;
 
-pub use tumar_client::{client, guests, log, pem, reason, request, seal, timings, tls, token, wire};
+pub use tumar_client::{client, guests, log, pem, prepare, reason, request, seal, timings, tls, token, wire};
 pub use tumar_mpc::{ed25519, form, hex, name, net, party, protocol, prss, share, template};

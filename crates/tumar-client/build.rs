@@ -1,4 +1,4 @@
-//! Compiles the protobuf files without `protoc`: protox parses them, tonic writes the code.
+//! Compiles the protobuf files without `protoc`: protox parses them, tonic writes the code; of messages alone where nothing is called.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut public = files.clone();
     public.file.retain(|file| file.package() != "tumar.peer.v1");
     std::fs::write(descriptors, public.encode_to_vec())?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    let calls = std::env::var_os("CARGO_FEATURE_NET").is_some();
+    let code = tonic_prost_build::configure().build_transport(false).build_client(calls).build_server(calls);
+    code.compile_fds(files)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "net")]
 use tonic::Code;
 
 macro_rules! reasons {
@@ -25,6 +26,7 @@ macro_rules! reasons {
             }
 
             /// The status of a call that ends with it.
+            #[cfg(feature = "net")]
             #[must_use]
             pub const fn status(self) -> Code {
                 match self { $(Self::$variant => Code::$status,)* }

@@ -19,12 +19,12 @@ use crate::token::Part;
 use peer::v1::Kept;
 use peer::v1::relayed::Request;
 use prost::Message as _;
-pub use saved::{request_from_bytes, request_to_bytes};
+pub use saved::{committee_from_bytes, message_to_bytes, request_from_bytes, request_to_bytes};
 
 /// `tumar.v1`: what clients call.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic)]
 pub mod v1 {
-    tonic::include_proto!("tumar.v1");
+    include!(concat!(env!("OUT_DIR"), "/tumar.v1.rs"));
 }
 
 /// What the nodes say to each other.
@@ -32,7 +32,7 @@ pub mod peer {
     /// `tumar.peer.v1`.
     #[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
     pub mod v1 {
-        tonic::include_proto!("tumar.peer.v1");
+        include!(concat!(env!("OUT_DIR"), "/tumar.peer.v1.rs"));
     }
 }
 

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::form::{self, FormError};
 use crate::hex::unhex;
 use crate::log::note::VerifierKey;
-use crate::log::receipt::NodeKeys;
 use crate::name::{ClientName, Deployment, RelyingParty};
 use crate::party::Party;
+use crate::prepare::{NodePin, Pins, Requester};
 use crate::tls::{Dialler, Pinned, TlsError};
 use crate::token::ProofKey;
 use crate::token::jws::JwsError;
@@ -56,9 +56,6 @@ pub enum ConfigError {
     },
 }
 
-/// One node as it is pinned: the party, its Ed25519 identity, its log.
-pub type NodePin = NodeKeys;
-
 /// Everything a client needs before it connects.
 pub struct ClientConfig {
     /// Name of the installation.
@@ -85,6 +82,20 @@ pub struct ClientConfig {
     pub doors: [Option<NodeEndpoint>; 3],
     /// For how long what passes by itself is waited for, in each call; 10 seconds if the file does not say.
     pub retry: Duration,
+}
+
+impl<'a> From<&'a ClientConfig> for Pins<'a> {
+    fn from(config: &'a ClientConfig) -> Self {
+        Self { deployment: &config.deployment, nodes: &config.nodes }
+    }
+}
+
+/// Draws the ids of its requests.
+impl<'a> From<&'a ClientConfig> for Requester<'a> {
+    fn from(config: &'a ClientConfig) -> Self {
+        let ClientConfig { deployment, relying_party, client, .. } = config;
+        Self { deployment, relying_party, client, request_id: None }
+    }
 }
 
 /// For how long if the file does not say: a node that is started again is back by then.

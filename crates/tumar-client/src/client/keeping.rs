@@ -19,7 +19,7 @@ impl Client {
         key: &SubjectKey,
     ) -> Result<Prepared, InputError> {
         let committee = self.current().await;
-        Prepared::enroll(&self.config, &committee, target, references, captured, key)
+        Prepared::enroll(&*self.config, &committee, target, references, captured, key)
     }
 
     /// The request of [`erase`](Self::erase), to be kept before it is [sent](Self::send).
@@ -27,7 +27,7 @@ impl Client {
     /// # Errors
     /// [`InputError`].
     pub fn prepare_erasure(&self, target: &Target) -> Result<Prepared, InputError> {
-        Prepared::erase(&self.config, target)
+        Prepared::erase(&*self.config, target)
     }
 
     /// What shows that somebody was erased; none of a request that was not to erase.

@@ -9,29 +9,22 @@
 //! | file | what |
 //! |---|---|
 //! | `config` | [`ClientConfig`]: whom to call, and the keys that are pinned |
-//! | `committee` | [`Committee`]: the nodes' envelope keys, signed by the pinned identities |
-//! | `prepare` | [`Prepared`]: one request with its shares sealed |
 //! | `keeping` | requests that are kept before they are sent, so that nothing is lost that was made |
 //! | `node` | [`NodeClient`]: one node, about its own log |
 //! | `patience` | the very same request again, while a node is away for a moment |
 //! | `receipts` | [`Receipts`], [`ErasureCertificate`]: what is believed of an answer |
-//! | `subject_key` | [`SubjectKey`]: the person's, to find the own log entries by |
 //! | `error` | [`ClientError`] |
 //!
-//! A template is in the clear here and nowhere else. What is wiped: packed templates, masks, shares, subject keys. What is
-//! not: the embedding that the caller read, and the copies that TLS buffers make of envelopes, which are sealed.
+//! What needs no connection is in [`prepare`](crate::prepare), and named here too. Not wiped: the embedding that the caller read, and the
+//! copies that TLS buffers make of envelopes, which are sealed.
 
-mod committee;
 mod config;
 mod error;
-mod fault;
 mod health;
 mod keeping;
 mod node;
 mod patience;
-mod prepare;
 mod receipts;
-mod subject_key;
 
 use std::fmt;
 use std::pin::Pin;
@@ -52,15 +45,15 @@ use crate::wire::peer::v1::relayed::Request;
 use crate::wire::v1;
 use crate::wire::v1::matching_service_client::MatchingServiceClient;
 
-pub use committee::{Committee, ServedModel};
-pub use config::{ClientConfig, ConfigError, NodeEndpoint, NodePin};
-pub use error::{ClientError, InputError, Refusal};
-pub use fault::CommitteeFault;
+pub use crate::prepare::{
+    Capture, Committee, CommitteeFault, InputError, NodePin, Prepared, Search, ServedModel, SubjectKey,
+    SubjectKeyError, Target,
+};
+pub use config::{ClientConfig, ConfigError, NodeEndpoint};
+pub use error::{ClientError, Refusal};
 pub use health::is_serving;
 pub use node::{Exhibit, NodeClient, Opened, OwnEntry};
-pub use prepare::{Capture, Prepared, Search, Target};
 pub use receipts::{CertificateError, ErasureCertificate, ReceiptFault, Receipts};
-pub use subject_key::{SubjectKey, SubjectKeyError};
 
 use patience::Patience;
 
@@ -165,7 +158,7 @@ impl Client {
 
     async fn reached(config: &ClientConfig) -> Result<(MatchingServiceClient<Channel>, Committee), ClientError> {
         let mut rpc = MatchingServiceClient::new(config.dialler()?.dial(&config.address).await?);
-        let committee = Committee::ask(&mut rpc, config).await?;
+        let committee = ask_committee(&mut rpc, config).await?;
         Ok((rpc, committee))
     }
 
@@ -239,11 +232,11 @@ impl Client {
     ) -> Result<Verified, ClientError> {
         let captured = self.now();
         let mut prepared =
-            Prepared::verify(&self.config, &*self.current().await, target, probes, amount_kzt, captured)?;
+            Prepared::verify(&*self.config, &*self.current().await, target, probes, amount_kzt, captured)?;
         let answer = match self.send(access, &prepared).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                prepared = Prepared::verify(&self.config, &committee, target, probes, amount_kzt, captured)?;
+                prepared = Prepared::verify(&*self.config, &committee, target, probes, amount_kzt, captured)?;
                 self.send(access, &prepared).await
             }
             first => first,
@@ -266,11 +259,11 @@ impl Client {
         watch: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Searched, ClientError> {
         let captured = self.now();
-        let prepared = Prepared::search(&self.config, &*self.current().await, search, probes, captured)?;
+        let prepared = Prepared::search(&*self.config, &*self.current().await, search, probes, captured)?;
         let answer = match self.send_watching(access, &prepared, watch).await {
             Err(error) if error.wants_new_keys() => {
                 let committee = self.refresh().await?;
-                let again = Prepared::search(&self.config, &committee, search, probes, captured)?;
+                let again = Prepared::search(&*self.config, &committee, search, probes, captured)?;
                 self.send_watching(access, &again, watch).await
             }
             first => first,
@@ -294,7 +287,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn lock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
-        Ok(self.send(access, &Prepared::lock(&self.config, target)?).await?.receipts)
+        Ok(self.send(access, &Prepared::lock(&*self.config, target)?).await?.receipts)
     }
 
     /// Ends a lock, and forgets the non-matches counted so far.
@@ -302,7 +295,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn unlock(&self, access: &str, target: &Target) -> Result<Receipts, ClientError> {
-        Ok(self.send(access, &Prepared::unlock(&self.config, target)?).await?.receipts)
+        Ok(self.send(access, &Prepared::unlock(&*self.config, target)?).await?.receipts)
     }
 
     /// A proof that the holder of the proof key wants `ask`, now.
@@ -361,7 +354,7 @@ impl Client {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn refresh(&self) -> Result<Arc<Committee>, ClientError> {
-        let committee = Arc::new(Committee::ask(&mut self.rpc.clone(), &self.config).await?);
+        let committee = Arc::new(ask_committee(&mut self.rpc.clone(), &self.config).await?);
         *self.committee.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&committee);
         Ok(committee)
     }
@@ -427,6 +420,17 @@ impl Client {
             }
         })
     }
+}
+
+/// Asks the leader who the nodes are, and checks what it says.
+async fn ask_committee(
+    rpc: &mut MatchingServiceClient<Channel>,
+    config: &ClientConfig,
+) -> Result<Committee, ClientError> {
+    let mut request = tonic::Request::new(v1::GetCommitteeRequest {});
+    request.set_timeout(DEADLINE);
+    let answer = rpc.get_committee(request).await?.into_inner();
+    Ok(Committee::check(&answer, config)?)
 }
 
 /// What came back. Nothing of it is checked yet.

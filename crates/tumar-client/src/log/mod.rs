@@ -16,28 +16,48 @@
 //! The formats are C2SP's (tlog-tiles, tlog-checkpoint, signed-note) over RFC 6962 trees and RFC 8785 JSON; none is our own
 //! but the fields of an entry and the words that a receipt signs.
 
+#[cfg(feature = "net")]
 pub mod access;
+#[cfg(feature = "net")]
 pub mod admission;
+#[cfg(feature = "net")]
 mod attempts;
+#[cfg(feature = "net")]
 pub mod continuity;
+#[cfg(feature = "net")]
 pub mod copy;
+#[cfg(feature = "net")]
 pub mod cosign;
+#[cfg(feature = "net")]
 mod denials;
+#[cfg(feature = "net")]
 mod early;
 pub mod entry;
+#[cfg(feature = "net")]
 mod error;
+#[cfg(feature = "net")]
 pub mod ledger;
 pub mod merkle;
 pub mod note;
+#[cfg(feature = "net")]
 pub mod outcome;
+#[cfg(feature = "net")]
 mod publisher;
+#[cfg(feature = "net")]
 mod rates;
 pub mod receipt;
+#[cfg(feature = "net")]
 pub mod scrub;
 pub mod shard;
+#[cfg(feature = "net")]
 mod state;
+#[cfg(feature = "net")]
 pub mod tiles;
+#[cfg(feature = "net")]
 pub mod trouble;
+#[cfg(feature = "net")]
 pub mod witness;
+#[cfg(feature = "net")]
 pub mod work;
+#[cfg(feature = "net")]
 mod writer;

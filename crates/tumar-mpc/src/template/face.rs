@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::Template;
 use super::model::Model;
 use super::quantise::{Sparse, round_to_band};
+use super::{Shape, Template};
 use crate::name::Modality;
 
 /// Why an embedding makes no template.
@@ -39,10 +39,18 @@ pub enum TemplateError {
 /// # Errors
 /// [`TemplateError`] if the embedding is not one of this model, or no scale gives it the required length.
 pub fn quantise(embedding: &[f32], model: &Model) -> Result<Template, TemplateError> {
-    let dimension = model.dimension();
     if model.modality() != Modality::Face {
         return Err(TemplateError::Modality);
     }
+    quantise_to(embedding, model.dimension())
+}
+
+/// [`quantise`], for a model of faces of which no more is known than its number of components.
+///
+/// # Errors
+/// As [`quantise`]; [`TemplateError::Modality`] if no vector has so many components.
+pub fn quantise_to(embedding: &[f32], dimension: usize) -> Result<Template, TemplateError> {
+    let shape = Shape::vector(dimension).ok_or(TemplateError::Modality)?;
     if embedding.len() != dimension {
         return Err(TemplateError::Dimension { expected: dimension, found: embedding.len() });
     }
@@ -54,7 +62,6 @@ pub fn quantise(embedding: &[f32], model: &Model) -> Result<Template, TemplateEr
         return Err(TemplateError::Zero);
     }
     let unit: Zeroizing<Vec<f64>> = Zeroizing::new(embedding.iter().map(|&x| f64::from(x) / length).collect());
-    let shape = model.shape(dimension).ok_or(TemplateError::Modality)?;
     let mut template = Template { shape, components: vec![0; dimension].into_boxed_slice() };
     round_to_band(&unit, &mut template.components).map_err(|Sparse| TemplateError::Sparse)?;
     Ok(template)

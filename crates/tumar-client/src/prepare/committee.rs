@@ -1,18 +1,14 @@
 //! Who the nodes are, by their own signed word, held against the keys that are pinned.
 
-use tonic::transport::Channel;
-
-use super::config::ClientConfig;
-use super::error::{ClientError, InputError};
 use super::fault::CommitteeFault;
-use super::{DEADLINE, NodePin};
+use super::input::InputError;
+use super::pins::{NodePin, Pins};
 use crate::name::{Modality, ModelId};
 use crate::party::Party;
 use crate::seal::PublicKey;
 use crate::seal::SUITE;
 use crate::template::Shape;
 use crate::template::model::Encoding;
-use crate::wire::v1::matching_service_client::MatchingServiceClient;
 use crate::wire::{encoding_from, v1, verify_node};
 
 /// A model that the nodes serve.
@@ -48,29 +44,19 @@ pub struct Committee {
 }
 
 impl Committee {
-    /// Asks the leader, and checks what it says.
-    pub(super) async fn ask(
-        rpc: &mut MatchingServiceClient<Channel>,
-        config: &ClientConfig,
-    ) -> Result<Self, ClientError> {
-        let mut request = tonic::Request::new(v1::GetCommitteeRequest {});
-        request.set_timeout(DEADLINE);
-        let answer = rpc.get_committee(request).await?.into_inner();
-        Ok(Self::check(&answer, config)?)
-    }
-
     /// Checks the answer to `GetCommittee` against what is pinned.
     ///
     /// # Errors
     /// [`CommitteeFault`]: the first that is found.
-    pub fn check(answer: &v1::GetCommitteeResponse, config: &ClientConfig) -> Result<Self, CommitteeFault> {
-        if answer.deployment != config.deployment.as_str() {
+    pub fn check<'a>(answer: &v1::GetCommitteeResponse, pins: impl Into<Pins<'a>>) -> Result<Self, CommitteeFault> {
+        let pins = pins.into();
+        if answer.deployment != pins.deployment.as_str() {
             return Err(CommitteeFault::Deployment);
         }
         let [a, b, c] = answer.nodes.as_slice() else { return Err(CommitteeFault::Nodes) };
         let context = &a.context_digest;
-        let checked = |node, pin| check_node(node, pin, context, config);
-        let [pin_a, pin_b, pin_c] = &config.nodes;
+        let checked = |node, pin| check_node(node, pin, context, pins);
+        let [pin_a, pin_b, pin_c] = pins.nodes;
         let [(a, until_a), (b, until_b), (c, until_c)] = [checked(a, pin_a)?, checked(b, pin_b)?, checked(c, pin_c)?];
         Ok(Self {
             keys: [a, b, c],
@@ -120,10 +106,10 @@ fn check_node(
     node: &v1::Node,
     pin: &NodePin,
     context: &[u8],
-    config: &ClientConfig,
+    pins: Pins<'_>,
 ) -> Result<(PublicKey, u64), CommitteeFault> {
     let party = pin.party;
-    verify_node(node, party, &config.deployment, &pin.identity).map_err(|_| CommitteeFault::Signature(party))?;
+    verify_node(node, party, pins.deployment, &pin.identity).map_err(|_| CommitteeFault::Signature(party))?;
     if node.log_key != pin.log.to_string() {
         return Err(CommitteeFault::LogKey(party));
     }

@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::committee::{Committee, ServedModel};
-use super::config::ClientConfig;
-use super::error::InputError;
+use super::input::InputError;
+use super::pins::Requester;
 use super::subject_key::SubjectKey;
 use crate::name::{GalleryName, ModelId, PurposeName, RequestId, Subject};
 use crate::party::Party;
@@ -111,8 +111,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn enroll(
-        config: &ClientConfig,
+    pub fn enroll<'a>(
+        by: impl Into<Requester<'a>>,
         committee: &Committee,
         target: &Target,
         references: &[Capture<'_>],
@@ -120,7 +120,7 @@ impl Prepared {
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
         let occasion = Occasion { method: Method::Enroll, amount_kzt: 0, captured };
-        let sealer = Sealer::new(config, committee, target, occasion, references.len())?;
+        let sealer = Sealer::new(by.into(), committee, target, occasion, references.len())?;
         sealer.enrolment(target, references.iter().map(|reference| sealer.of(reference)), key)
     }
 
@@ -129,8 +129,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn verify(
-        config: &ClientConfig,
+    pub fn verify<'a>(
+        by: impl Into<Requester<'a>>,
         committee: &Committee,
         target: &Target,
         probes: &[Capture<'_>],
@@ -138,7 +138,7 @@ impl Prepared {
         captured: Minute,
     ) -> Result<Self, InputError> {
         let occasion = Occasion { method: Method::Verify, amount_kzt, captured };
-        let sealer = Sealer::new(config, committee, target, occasion, probes.len())?;
+        let sealer = Sealer::new(by.into(), committee, target, occasion, probes.len())?;
         sealer.comparison(target, probes.iter().map(|probe| sealer.of(probe)))
     }
 
@@ -146,8 +146,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn search(
-        config: &ClientConfig,
+    pub fn search<'a>(
+        by: impl Into<Requester<'a>>,
         committee: &Committee,
         search: &Search,
         probes: &[Capture<'_>],
@@ -156,7 +156,7 @@ impl Prepared {
         let Search { gallery, purpose, case } = search;
         let place = Place { gallery, subject: None, purpose };
         let occasion = Occasion { method: Method::Search, amount_kzt: 0, captured };
-        let sealer = Sealer::new(config, committee, place, occasion, probes.len())?;
+        let sealer = Sealer::new(by.into(), committee, place, occasion, probes.len())?;
         let samples = probes.iter().map(|probe| sealer.sample(&sealer.of(probe)?, None)).collect::<Result<_, _>>()?;
         Self::new(Request::Search(v1::SearchGalleryRequest {
             request_id: sealer.request_id.to_string(),
@@ -166,7 +166,7 @@ impl Prepared {
             max_candidates: case.most,
             samples,
             approvals: case.approvals.clone(),
-            client: config.client.to_string(),
+            client: sealer.by.client.to_string(),
             capture_minute: captured.number(),
         }))
     }
@@ -176,8 +176,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn danger_enroll_packed(
-        config: &ClientConfig,
+    pub fn danger_enroll_packed<'a>(
+        by: impl Into<Requester<'a>>,
         committee: &Committee,
         target: &Target,
         references: &[(&ModelId, &[u8])],
@@ -185,7 +185,7 @@ impl Prepared {
         key: &SubjectKey,
     ) -> Result<Self, InputError> {
         let occasion = Occasion { method: Method::Enroll, amount_kzt: 0, captured };
-        let sealer = Sealer::new(config, committee, target, occasion, references.len())?;
+        let sealer = Sealer::new(by.into(), committee, target, occasion, references.len())?;
         sealer.enrolment(target, references.iter().map(|(model, packed)| sealer.packed(model, packed)), key)
     }
 
@@ -193,8 +193,8 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn danger_verify_packed(
-        config: &ClientConfig,
+    pub fn danger_verify_packed<'a>(
+        by: impl Into<Requester<'a>>,
         committee: &Committee,
         target: &Target,
         probes: &[(&ModelId, &[u8])],
@@ -202,7 +202,7 @@ impl Prepared {
         captured: Minute,
     ) -> Result<Self, InputError> {
         let occasion = Occasion { method: Method::Verify, amount_kzt, captured };
-        let sealer = Sealer::new(config, committee, target, occasion, probes.len())?;
+        let sealer = Sealer::new(by.into(), committee, target, occasion, probes.len())?;
         sealer.comparison(target, probes.iter().map(|(model, packed)| sealer.packed(model, packed)))
     }
 
@@ -210,9 +210,9 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn erase(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
+    pub fn erase<'a>(by: impl Into<Requester<'a>>, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        let (request_id, client) = names(by.into())?;
         Self::new(Request::Erase(v1::EraseSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 
@@ -220,9 +220,9 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn lock(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
+    pub fn lock<'a>(by: impl Into<Requester<'a>>, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        let (request_id, client) = names(by.into())?;
         Self::new(Request::Lock(v1::LockSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 
@@ -230,15 +230,23 @@ impl Prepared {
     ///
     /// # Errors
     /// [`InputError`].
-    pub fn unlock(config: &ClientConfig, target: &Target) -> Result<Self, InputError> {
+    pub fn unlock<'a>(by: impl Into<Requester<'a>>, target: &Target) -> Result<Self, InputError> {
         let (gallery, subject, purpose) = texts(target);
-        let (request_id, client) = (new_id()?.to_string(), config.client.to_string());
+        let (request_id, client) = names(by.into())?;
         Self::new(Request::Unlock(v1::UnlockSubjectRequest { request_id, gallery, subject, purpose, client }))
     }
 }
 
-fn new_id() -> Result<RequestId, InputError> {
-    Ok(RequestId::from_random(*random()?))
+/// The id that was drawn for the requester, or a new one.
+fn id_for(by: Requester<'_>) -> Result<RequestId, InputError> {
+    match by.request_id {
+        Some(id) => Ok(id),
+        None => Ok(RequestId::from_random(*random()?)),
+    }
+}
+
+fn names(by: Requester<'_>) -> Result<(String, String), InputError> {
+    Ok((id_for(by)?.to_string(), by.client.to_string()))
 }
 
 fn texts(target: &Target) -> (String, String, String) {
@@ -272,7 +280,7 @@ type Shared<'a> = (&'a ServedModel, [InputShares; 3]);
 
 /// What a request's envelopes are for.
 struct Sealer<'a> {
-    config: &'a ClientConfig,
+    by: Requester<'a>,
     committee: &'a Committee,
     place: Place<'a>,
     occasion: Occasion,
@@ -282,7 +290,7 @@ struct Sealer<'a> {
 impl<'a> Sealer<'a> {
     /// For a new request with so many samples.
     fn new(
-        config: &'a ClientConfig,
+        by: Requester<'a>,
         committee: &'a Committee,
         place: impl Into<Place<'a>>,
         occasion: Occasion,
@@ -291,7 +299,7 @@ impl<'a> Sealer<'a> {
         if !samples_taken(occasion.method).contains(&samples) {
             return Err(RequestError::Samples.into());
         }
-        Ok(Self { config, committee, place: place.into(), occasion, request_id: new_id()? })
+        Ok(Self { by, committee, place: place.into(), occasion, request_id: id_for(by)? })
     }
 
     fn of(&self, capture: &Capture<'_>) -> Result<Shared<'a>, InputError> {
@@ -327,7 +335,7 @@ impl<'a> Sealer<'a> {
             subject,
             purpose,
             samples,
-            client: self.config.client.to_string(),
+            client: self.by.client.to_string(),
             capture_minute: self.occasion.captured.number(),
         }))
     }
@@ -346,7 +354,7 @@ impl<'a> Sealer<'a> {
             purpose,
             amount_kzt: self.occasion.amount_kzt,
             samples,
-            client: self.config.client.to_string(),
+            client: self.by.client.to_string(),
             capture_minute: self.occasion.captured.number(),
         }))
     }
@@ -373,9 +381,9 @@ impl<'a> Sealer<'a> {
     ) -> Result<Vec<u8>, InputError> {
         let binding = Binding {
             party,
-            deployment: &self.config.deployment,
-            relying_party: &self.config.relying_party,
-            client: &self.config.client,
+            deployment: self.by.deployment,
+            relying_party: self.by.relying_party,
+            client: self.by.client,
             method: self.occasion.method,
             purpose: self.place.purpose,
             request_id: &self.request_id,
