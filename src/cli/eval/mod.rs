@@ -36,7 +36,7 @@ enum What {
         #[command(flatten)]
         faces: FaceFiles,
         /// The extractor of the embeddings
-        #[arg(long, default_value = "fr512")]
+        #[arg(long, default_value = "sface128")]
         model: ModelId,
         #[command(flatten)]
         how: How,
@@ -58,7 +58,7 @@ enum What {
         #[command(flatten)]
         fingers: FingerFiles,
         /// The extractor of the embeddings
-        #[arg(long, default_value = "fr512")]
+        #[arg(long, default_value = "sface128")]
         face_model: ModelId,
         /// The extractor of the minutiae, and what is made of them
         #[arg(long, default_value = "leader-rows-3")]
