@@ -1,8 +1,9 @@
 """Made-up fingerprints: of nobody, for tests and for trying things out.
 
-    prints.py FOLDER
+    prints.py FOLDER [FINGERS IMPRESSIONS]
 
-writes `one-1.png`, `one-2.png` (two impressions of one finger) and `other-1.png`, at 500 dpi.
+writes `one-1.png`, `one-2.png` (two impressions of one finger) and `other-1.png`, at 500 dpi; or as many as said, in a folder for each
+finger, as `tumar-template set` takes them.
 
 A field of directions with cores and deltas (B. G. Sherlock, D. M. Monro, 1993) steers a band-pass filter over noise, again and again,
 until ridges have grown; minutiae come about where ridges do not fit (R. Cappelli, SFinGe, 2004). It is no model of how often anything
@@ -20,6 +21,15 @@ Reals = npt.NDArray[np.float64]
 HEIGHT, WIDTH = 416, 320
 PATTERNS = ("left loop", "right loop", "whorl")
 DIRECTIONS, ROUNDS = 16, 16
+
+
+def smooth(scale: float, dice: np.random.Generator) -> Reals:
+    """Noise with a standard deviation of 1 that changes over so many pixels."""
+    waves = np.hypot(np.fft.rfftfreq(WIDTH)[None], np.fft.fftfreq(HEIGHT)[:, None])
+    spectrum = np.fft.rfft2(dice.normal(0, 1, (HEIGHT, WIDTH))) * np.exp(-2 * (np.pi * scale * waves) ** 2)
+    noise: Reals = np.fft.irfft2(spectrum, (HEIGHT, WIDTH))
+    noise /= noise.std()
+    return noise
 
 
 def field(pattern: str, dice: np.random.Generator) -> Reals:
@@ -40,7 +50,8 @@ def field(pattern: str, dice: np.random.Generator) -> Reals:
     for sign, places in ((1, cores), (-1, deltas)):
         for across, down in places:
             angle += sign * np.arctan2(y - down, x - across)
-    turned: Reals = np.mod(angle / 2, np.pi)
+    # No two fingers of one pattern flow alike.
+    turned: Reals = np.mod(angle / 2 + 0.3 * smooth(35, dice), np.pi)
     return turned
 
 
@@ -99,10 +110,9 @@ def impression(ridges: Reals, seed: int) -> "npt.NDArray[np.uint8]":
         np.cos(turn) * y + np.sin(turn) * x + down + HEIGHT / 2,
         np.cos(turn) * x - np.sin(turn) * y + across + stretch + WIDTH / 2,
     )
-    noise = np.fft.ifft2(np.fft.fft2(dice.normal(0, 1, seen.shape)) * np.exp(-((np.hypot(*np.meshgrid(
-        np.fft.fftfreq(WIDTH), np.fft.fftfreq(HEIGHT))) / 0.02) ** 2))).real  # fmt: skip
-    inked = 1 / (1 + np.exp(-4 * (seen + 0.3 * noise / noise.std())))
-    edge = 1 / (1 + np.exp(30 * (contact + 0.05 * noise / noise.std() - 1)))
+    noise = smooth(10, dice)
+    inked = 1 / (1 + np.exp(-4 * (seen + 0.3 * noise)))
+    edge = 1 / (1 + np.exp(30 * (contact + 0.05 * noise - 1)))
     grey = 235 - 175 * inked * edge + dice.normal(0, 6, seen.shape)
     return np.asarray(grey.clip(0, 255).round(), np.uint8)
 
@@ -110,11 +120,16 @@ def impression(ridges: Reals, seed: int) -> "npt.NDArray[np.uint8]":
 def main() -> None:
     from PIL import Image
 
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    one, other = finger(1), finger(2)
-    for name, ridges, seed in (("one-1", one, 11), ("one-2", one, 12), ("other-1", other, 21)):
-        Image.fromarray(impression(ridges, seed)).save(folder / f"{name}.png", dpi=(500, 500))
+    folder, *counts = sys.argv[1:]
+    made = [("one-1", 1, 11), ("one-2", 1, 12), ("other-1", 2, 21)]
+    if counts:
+        fingers, impressions = map(int, counts)
+        made = [(f"{one}/{seen}", one, 100 * one + seen) for one in range(fingers) for seen in range(impressions)]
+    ridges = {one: finger(one) for one in {one for _, one, _ in made}}
+    for name, one, seed in made:
+        path = Path(folder) / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(impression(ridges[one], seed)).save(path, dpi=(500, 500))
 
 
 if __name__ == "__main__":

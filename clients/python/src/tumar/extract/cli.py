@@ -32,6 +32,8 @@ class Written:
 
 def shown(value: object) -> str:
     """Three digits are enough."""
+    if isinstance(value, tuple):
+        return " x ".join(f"{each:.0f}" for each in value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
