@@ -3,12 +3,14 @@
 import math
 import re
 import struct
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 
 from tumar.extract import CaptureError, Fault, WeightsError
+from tumar.extract.cli import main
 from tumar.extract.fir import image_of, read_fir
 from tumar.extract.fmr import BIFURCATION, ENDING, Minutia, written
 from tumar.extract.weights import LEADER, SFACE, YUNET, Weights
@@ -132,3 +134,15 @@ def test_the_table_of_refusals_is_that_of_the_code() -> None:
     assert rows == [(fault.value, str(fault.exit_code), says[fault.value]) for fault in Fault]
     codes = [fault.exit_code for fault in Fault]
     assert len(set(codes)) == len(codes) and min(codes) > 5
+
+
+@pytest.mark.parametrize("missing", ["PIL", "cv2", "onnxruntime"])
+def test_without_the_extras_the_command_says_what_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As if it were not installed, whether it is or not.
+    for module in [name for name in sys.modules if name.split(".")[0] == missing or name.startswith("tumar.extract.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["finger" if missing == "onnxruntime" else "face", "image.png"]) == 2
+    assert "pip install 'tumar[" in capsys.readouterr().err
