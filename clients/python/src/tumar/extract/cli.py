@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .faults import CaptureError, WeightsError
+from .faults import CaptureError, WeightsError, of_finger
 
 USAGE = 2
 
@@ -68,7 +68,7 @@ def face(arguments: argparse.Namespace) -> list[Written]:
 
 def finger(arguments: argparse.Namespace) -> list[Written]:
     """`tumar-template finger`."""
-    from ..finger import finger_rows, finger_vector
+    from ..finger import FingerError, finger_rows, finger_vector
     from .finger import FingerExtractor
 
     extractor = FingerExtractor(arguments.leader)
@@ -78,7 +78,11 @@ def finger(arguments: argparse.Namespace) -> list[Written]:
     made = [Written(path, {name: value for name, value in asdict(found).items() if name != "record"})]
     for out, encode, model in ((arguments.rows, finger_rows, "leader-rows-3"), (arguments.vector, finger_vector, "leader-fixed-1")):
         if out is not None:
-            with encode(found.record) as template:
+            try:
+                template = encode(found.record)
+            except FingerError as error:
+                raise of_finger(error) from error
+            with template:
                 write_array(out, template.components if template.rows > 1 else template.components[0])
                 made.append(Written(out, {"model": model, "shape": f"{template.rows}x{template.columns}"}))
     return made

