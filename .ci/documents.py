@@ -29,8 +29,9 @@ CLIENT_REASONS = {
     "UNREACHABLE", "UNANSWERED", "SERVER_NOT_TRUSTED", "COMMITTEE_NOT_TRUSTED", "RECEIPT_NOT_TRUSTED", "CERTIFICATE_NOT_TRUSTED",
     "INPUT_INVALID", "TLS_INVALID", "TOO_FEW_PEOPLE", "NOT_MADE",
 }
-# What a record of fingers is refused for, at the terminal (vectors/), and a model's folder (docs/own-model.md).
-TERMINAL_REASONS = re.compile(r"RECORD_\w+|FINGER_\w+|FOLDER_\w+")
+# What a record of fingers, a photo or a print is refused for, at the terminal (vectors/, docs/photos-and-prints.md), and a model's folder
+# (docs/own-model.md).
+TERMINAL_REASONS = re.compile(r"(RECORD|FINGER|FOLDER|IMAGE|FACE|PRINT|WEIGHTS)_\w+")
 AUDIT_RULES = {
     "BAD_SIGNATURE", "UNDER_COSIGNED", "ENTRY_CHANGED", "NO_LOG", "NO_ENTRIES", "SEARCH_UNAPPROVED", "ADMITTED_TWICE",
 }

@@ -209,7 +209,7 @@ class Nodes:
         """Enrols somebody by a face of their own: exit code and words."""
         face = os.path.join(self.folder, f"{bank}-{subject}.npy")
         draw = random.Random(f"{bank} {subject}")
-        write_npy(face, [draw.gauss(0, 1) for _ in range(512)])
+        write_npy(face, [draw.gauss(0, 1) for _ in range(128)])
         token = self.token(bank, "enrolment", "enroll", "--amr", "registry_check")
         key = os.path.join(self.folder, f"{bank}-{subject}.key")
         whom = ("--client", self.client(bank), "--subject", subject, "--token", token, "--face", face)

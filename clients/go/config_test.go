@@ -59,6 +59,6 @@ func TestWhatIsSecretIsNotPrinted(t *testing.T) {
 	person := tumar.NewPersonKey()
 	for _, form := range []string{"%v", "%+v", "%#v", "%s"} {
 		same(t, fmt.Sprintf(form, person), "PersonKey(..)")
-		same(t, fmt.Sprintf(form, must(tumar.Quantise(face()))), "Template(1x512)")
+		same(t, fmt.Sprintf(form, must(tumar.Quantise(face()))), "Template(1x128)")
 	}
 }

@@ -141,7 +141,7 @@ func refused(t *testing.T, err error, reason tumar.Reason) *tumar.Refusal {
 
 // face is an embedding of nobody.
 func face() []float32 {
-	made := make([]float32, 512)
+	made := make([]float32, 128)
 	for place := range made {
 		made[place] = float32(rand.NormFloat64())
 	}
@@ -158,7 +158,7 @@ func like(face []float32) []float32 {
 }
 
 func captured(embedding []float32) tumar.Capture {
-	return tumar.Capture{"fr512", must(tumar.Quantise(embedding))}
+	return tumar.Capture{"sface128", must(tumar.Quantise(embedding))}
 }
 
 type minutia struct {

@@ -36,7 +36,7 @@ pub(super) struct Captures {
     #[arg(long, value_name = "F.fmr[:POSITION[.VIEW]]")]
     finger: Vec<Place>,
     /// The extractor that made the embeddings
-    #[arg(long, default_value = "fr512")]
+    #[arg(long, default_value = "sface128")]
     face_model: ModelId,
     /// The encoding of minutiae; leader-rows-3 if not given, in searches leader-fixed-1, and at an enrolment both. At an enrolment
     /// it may be given several times

@@ -18,7 +18,7 @@ def desk(purpose, action, *amr, modalities=("face", "finger")):
 
 
 def face():
-    return "fr512", quantise(np.array(asked["embedding"], np.float32))
+    return "sface128", quantise(np.array(asked["embedding"], np.float32))
 
 
 def rows():

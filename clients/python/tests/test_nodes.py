@@ -62,12 +62,12 @@ def desk(nodes: Path) -> Desk:
 
 
 def face() -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return DICE.normal(size=512)
+    return DICE.normal(size=128)
 
 
 def like(face: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Template:
     """Another capture of it."""
-    return quantise(face + DICE.normal(size=512) * 0.6)
+    return quantise(face + DICE.normal(size=128) * 0.6)
 
 
 def finger(dice: random.Random) -> list[tuple[int, int, int]]:
@@ -96,9 +96,9 @@ def verify(desk: Desk, *probes: tuple[str, Template], amount: int = 40_000) -> b
 def test_a_person_is_enrolled_told_from_a_stranger_and_erased(desk: Desk, nodes: Path, tmp_path: Path) -> None:
     own, dice = face(), random.Random(desk.subject)
     print_, other = finger(dice), finger(dice)
-    enrolled(desk, ("fr512", quantise(own)), ("leader-rows-3", finger_rows(record(print_))))
-    assert verify(desk, ("fr512", like(own)))
-    assert not verify(desk, ("fr512", quantise(face())))
+    enrolled(desk, ("sface128", quantise(own)), ("leader-rows-3", finger_rows(record(print_))))
+    assert verify(desk, ("sface128", like(own)))
+    assert not verify(desk, ("sface128", quantise(face())))
     assert verify(desk, ("leader-rows-3", finger_rows(record(print_, by=9))))
     assert not verify(desk, ("leader-rows-3", finger_rows(record(other))))
     assert isinstance(desk.client, Client)
@@ -108,7 +108,7 @@ def test_a_person_is_enrolled_told_from_a_stranger_and_erased(desk: Desk, nodes:
     with pytest.raises(ReceiptNotTrusted):
         ErasureCertificate({**again.document, "subject": "somebody-else"}).verify(desk.client.config.nodes, "dev")
     with pytest.raises(Refusal) as refused:
-        verify(desk, ("fr512", like(own)))
+        verify(desk, ("sface128", like(own)))
     assert (refused.value.reason, refused.value.node) == (Reason.SUBJECT_UNKNOWN, "A")
     # The service's own command takes the certificate.
     (tmp_path / "certificate.json").write_text(certificate.to_json())
@@ -118,51 +118,51 @@ def test_a_person_is_enrolled_told_from_a_stranger_and_erased(desk: Desk, nodes:
 
 def test_a_locked_person_is_refused_until_unlocked(desk: Desk) -> None:
     own = face()
-    enrolled(desk, ("fr512", quantise(own)))
+    enrolled(desk, ("sface128", quantise(own)))
     assert isinstance(desk.client, Client)
     locked = desk.client.lock(desk.token("subject_lock", "lock", modalities=()), desk.about("subject_lock"))
     assert locked.outcome == "locked"
     with pytest.raises(Refusal) as refused:
-        verify(desk, ("fr512", like(own)))
+        verify(desk, ("sface128", like(own)))
     assert refused.value.reason is Reason.SUBJECT_LOCKED
     with pytest.raises(Refusal) as without:
         desk.client.unlock(desk.token("subject_unlock", "unlock", modalities=()), desk.about("subject_unlock"))
     assert without.value.reason is Reason.EVIDENCE_MISSING
     token = desk.token("subject_unlock", "unlock", "registry_check", modalities=())
     assert desk.client.unlock(token, desk.about("subject_unlock")).outcome == "unlocked"
-    assert verify(desk, ("fr512", like(own)))
+    assert verify(desk, ("sface128", like(own)))
 
 
 def test_a_search_that_two_officers_approved_names_the_person(desk: Desk, nodes: Path) -> None:
     own, dice = face(), random.Random(desk.subject)
     print_ = finger(dice)
-    enrolled(desk, ("fr512", quantise(own)), ("leader-fixed-1", finger_vector(record(print_))))
+    enrolled(desk, ("sface128", quantise(own)), ("leader-fixed-1", finger_vector(record(print_))))
     assert isinstance(desk.client, Client)
     case, details = hashlib.sha256(b"case 17").digest(), Details("case_search", ("search",), BANK, (GALLERY,))
     officers = (("aida", "fraud-analyst"), ("bolat", "privacy-officer"))
     approvals = tuple(approve(SigningKey.read(nodes / "officers" / f"{n}.pk8"), n, r, "dev", details, case) for n, r in officers)
     told: list[tuple[int, int]] = []
-    for probe in (("fr512", like(own)), ("leader-fixed-1", finger_vector(record(print_, by=6)))):
+    for probe in (("sface128", like(own)), ("leader-fixed-1", finger_vector(record(print_, by=6)))):
         token = desk.client.claims(ISSUER, details).mint(desk.issuer)
         found = desk.client.search(token, Search(GALLERY, "case_search", case, approvals), [probe], watch=lambda *of: told.append(of))
         assert (found.candidates, found.truncated) == ([desk.subject], False)
     assert told
     with pytest.raises(Refusal) as alone:
         token = desk.client.claims(ISSUER, details).mint(desk.issuer)
-        desk.client.search(token, Search(GALLERY, "case_search", case, approvals[:1]), [("fr512", like(own))])
+        desk.client.search(token, Search(GALLERY, "case_search", case, approvals[:1]), [("sface128", like(own))])
     assert alone.value.reason is Reason.APPROVALS_MISSING
 
 
 def test_the_same_bytes_get_the_same_receipts_and_sealed_anew_is_another_request(desk: Desk) -> None:
     own = face()
-    enrolled(desk, ("fr512", quantise(own)))
+    enrolled(desk, ("sface128", quantise(own)))
     assert isinstance(desk.client, Client)
     about = desk.about("cash_withdrawal")
-    prepared = Prepared.from_bytes(desk.client.prepare_verification(about, [("fr512", like(own))], 5).to_bytes())
+    prepared = Prepared.from_bytes(desk.client.prepare_verification(about, [("sface128", like(own))], 5).to_bytes())
     first = desk.client.send(desk.token("cash_withdrawal", "verify"), prepared)
     # By another token, as after a crash.
     assert desk.client.send(desk.token("cash_withdrawal", "verify"), prepared) == first
-    anew = desk.client.prepare_verification(about, [("fr512", like(own))], 5)
+    anew = desk.client.prepare_verification(about, [("sface128", like(own))], 5)
     anew.message.request_id = prepared.message.request_id
     with pytest.raises(Refusal) as reused:
         desk.client.send(desk.token("cash_withdrawal", "verify"), anew)
@@ -174,13 +174,13 @@ def test_a_refusal_says_who_and_where(desk: Desk) -> None:
     assert isinstance(desk.client, Client)
     about = desk.about("cash_withdrawal")
     with pytest.raises(Refusal) as other:
-        desk.client.verify(desk.token("card_activation", "verify"), about, [("fr512", own)])
+        desk.client.verify(desk.token("card_activation", "verify"), about, [("sface128", own)])
     assert (other.value.reason, other.value.node) == (Reason.PURPOSE_NOT_GRANTED, "A")
     with pytest.raises(Refusal) as form:
-        desk.client.verify(desk.token("cash_withdrawal", "verify"), Target(GALLERY, "no such name", about.purpose), [("fr512", own)])
+        desk.client.verify(desk.token("cash_withdrawal", "verify"), Target(GALLERY, "no such name", about.purpose), [("sface128", own)])
     assert (form.value.reason, form.value.field) == (Reason.REQUEST_INVALID, "subject")
     with pytest.raises(Refusal) as claim:
-        desk.client.verify(desk.token("cash_withdrawal", "verify") + "x", about, [("fr512", own)])
+        desk.client.verify(desk.token("cash_withdrawal", "verify") + "x", about, [("sface128", own)])
     assert claim.value.reason in (Reason.TOKEN_SIGNATURE, Reason.TOKEN_MALFORMED)
 
 
@@ -198,14 +198,14 @@ def test_asyncio_does_the_same(nodes: Path) -> None:
         async with await AsyncClient.open(nodes / "client" / "client.toml") as client:
             desk, own = Desk(nodes, client), face()
             token = desk.token("enrolment", "enroll", "registry_check")
-            await client.enroll(token, desk.about("enrolment"), [("fr512", quantise(own))])
+            await client.enroll(token, desk.about("enrolment"), [("sface128", quantise(own))])
             probes, token = [like(own), like(own), quantise(face())], desk.token("cash_withdrawal", "verify", uses=3)
             about = desk.about("cash_withdrawal")
-            tried = await asyncio.gather(*(client.verify(token, about, [("fr512", probe)]) for probe in probes))
+            tried = await asyncio.gather(*(client.verify(token, about, [("sface128", probe)]) for probe in probes))
             assert [one.matched for one in tried] == [True, True, False]
             await client.lock(desk.token("subject_lock", "lock", modalities=()), desk.about("subject_lock"))
             with pytest.raises(Refusal) as refused:
-                await client.verify(desk.token("cash_withdrawal", "verify"), about, [("fr512", like(own))])
+                await client.verify(desk.token("cash_withdrawal", "verify"), about, [("sface128", like(own))])
             assert refused.value.reason is Reason.SUBJECT_LOCKED
             token = desk.token("subject_unlock", "unlock", "registry_check", modalities=())
             await client.unlock(token, desk.about("subject_unlock"))

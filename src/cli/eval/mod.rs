@@ -38,7 +38,7 @@ enum What {
         #[command(flatten)]
         faces: FaceFiles,
         /// The extractor of the embeddings
-        #[arg(long, default_value = "fr512")]
+        #[arg(long, default_value = "sface128")]
         model: ModelId,
         #[command(flatten)]
         how: How,
@@ -63,7 +63,7 @@ enum What {
         #[command(flatten)]
         fingers: FingerFiles,
         /// The extractor of the embeddings
-        #[arg(long, default_value = "fr512")]
+        #[arg(long, default_value = "sface128")]
         face_model: ModelId,
         /// The extractor of the minutiae, and what is made of them; leader-rows-3 if not given
         #[arg(long)]

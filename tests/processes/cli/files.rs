@@ -28,33 +28,33 @@ fn embeddings_of_any_length_are_read_and_what_is_wrong_with_others_is_told() {
     fs::write(client, at_once).unwrap();
     let shown = |face: &str| run(&format!("verify --client {client} --token - --subject p1 --face {face}"), "token");
     let wave = |place: u16| (f32::from(place) * 1.7).sin();
-    let doubles: Vec<u8> = (0..512).flat_map(|place| f64::from(wave(place)).to_le_bytes()).collect();
-    let singles: Vec<u8> = (0..1024).flat_map(|place| wave(place).to_be_bytes()).collect();
+    let doubles: Vec<u8> = (0..128).flat_map(|place| f64::from(wave(place)).to_le_bytes()).collect();
+    let singles: Vec<u8> = (0..256).flat_map(|place| wave(place).to_be_bytes()).collect();
     let path = |name: &str, descr: &str, shape: &str, numbers: &[u8]| {
         npy(folder.path(), name, descr, shape, numbers).display().to_string()
     };
-    let double = path("double.npy", "<f8", "(512,)", &doubles);
-    let two = path("two.npy", ">f4", "(2, 512)", &singles);
+    let double = path("double.npy", "<f8", "(128,)", &doubles);
+    let two = path("two.npy", ">f4", "(2, 128)", &singles);
     for face in [double.clone(), format!("{double}:0"), format!("{two}:1")] {
         let called = shown(&face);
         assert!(code(&called) == 4 && errors(&called).contains("UNREACHABLE"), "{face}: {}", errors(&called));
     }
     fs::write(folder.path().join("text.npy"), "0.1 0.2").unwrap();
     let text = folder.path().join("text.npy").display().to_string();
-    let short = path("short.npy", "<f4", "(128,)", &singles[..512]);
+    let short = path("short.npy", "<f4", "(64,)", &singles[..256]);
     let mut holes = singles.clone();
-    holes[2048 + 4..2048 + 8].copy_from_slice(&f32::NAN.to_be_bytes());
-    let holes = path("holes.npy", ">f4", "(2, 512)", &holes);
+    holes[512 + 4..512 + 8].copy_from_slice(&f32::NAN.to_be_bytes());
+    let holes = path("holes.npy", ">f4", "(2, 128)", &holes);
     for (face, says) in [
-        (two.clone(), format!("{two}: there are 2 rows of 512 components; name one of them by FILE:ROW")),
-        (format!("{two}:2"), format!("{two}: there are 2 rows of 512 components")),
-        (format!("{two}:1.1"), format!("{two}: there are 2 rows of 512 components")),
-        (path("column.npy", "<f4", "(512, 1)", &singles[..2048]), "512 rows of 1 components".to_owned()),
-        (path("cube.npy", "<f4", "(1, 1, 512)", &singles[..2048]), "the shape [1, 1, 512]".to_owned()),
-        (path("whole.npy", "<i4", "(512,)", &singles[..2048]), "whole numbers (`<i4`)".to_owned()),
-        (path("cut.npy", "<f4", "(512,)", &singles[..2000]), "needs 2048 bytes, found 2000".to_owned()),
+        (two.clone(), format!("{two}: there are 2 rows of 128 components; name one of them by FILE:ROW")),
+        (format!("{two}:2"), format!("{two}: there are 2 rows of 128 components")),
+        (format!("{two}:1.1"), format!("{two}: there are 2 rows of 128 components")),
+        (path("column.npy", "<f4", "(128, 1)", &singles[..512]), "128 rows of 1 components".to_owned()),
+        (path("cube.npy", "<f4", "(1, 1, 128)", &singles[..512]), "the shape [1, 1, 128]".to_owned()),
+        (path("whole.npy", "<i4", "(128,)", &singles[..512]), "whole numbers (`<i4`)".to_owned()),
+        (path("cut.npy", "<f4", "(128,)", &singles[..500]), "needs 512 bytes, found 500".to_owned()),
         (text.clone(), format!("{text}: not an NPY file, but a text")),
-        (short.clone(), format!("{short}: the model needs embeddings of 512 components, found 128")),
+        (short.clone(), format!("{short}: the model needs embeddings of 128 components, found 64")),
         (format!("{holes}:1"), format!("{holes}, row 1: a component of the embedding is not finite")),
         // Of several, the one that is wrong.
         (format!("{double} --face {short}"), format!("{short}: the model needs")),

@@ -102,7 +102,7 @@ impl Drop for Node {
 
 /// Three unlike embeddings, and a fourth that is like the first.
 fn embeddings(folder: &Path) -> PathBuf {
-    let rows = Array2::from_shape_fn((4, 512), |(row, column)| {
+    let rows = Array2::from_shape_fn((4, 128), |(row, column)| {
         let place = f32::from(u16::try_from(column).unwrap());
         let turn = [1.1, 2.3, 3.7, 1.1][row];
         (place * turn).sin() + if row == 3 { 0.2 * (place * 5.1).cos() } else { 0.0 }
@@ -201,7 +201,7 @@ fn what_the_caller_got_wrong_is_exit_code_2() {
         "token --dir /nowhere --purpose cash_withdrawal --action verify".to_owned(),
         format!("{verify} --face {faces}"),
         format!("{verify} --face {faces}:4"),
-        format!("{verify} --face {faces}:0 --face-model sface128"),
+        format!("{verify} --face {faces}:0 --face-model fr512"),
         format!("{verify} --face {faces}:0 --face-model nobody"),
         format!("{verify} --face {client}"),
         verify.clone(),

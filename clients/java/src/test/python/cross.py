@@ -26,7 +26,7 @@ with Client.open(nodes / "client" / "client.toml") as client:
     elif verb == "erase":
         print(client.erase(token(client, "erasure", "erase"), Target(GALLERY, subject, "erasure")).to_json())
     else:
-        capture = [("fr512", quantise(np.frombuffer(bytes.fromhex(told), "<f4")))]
+        capture = [("sface128", quantise(np.frombuffer(bytes.fromhex(told), "<f4")))]
         if verb == "enroll":
             target = Target(GALLERY, subject, "enrolment")
             print(client.enroll(token(client, "enrolment", "enroll", "registry_check"), target, capture)[1].outcome)

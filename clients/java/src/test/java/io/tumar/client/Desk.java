@@ -45,7 +45,7 @@ final class Desk implements AutoCloseable {
 
     /** An embedding, as an extractor makes them. */
     static float[] face() {
-        float[] made = new float[512];
+        float[] made = new float[128];
         for (int place = 0; place < made.length; place++) {
             made[place] = (float) DICE.nextGaussian();
         }
@@ -53,7 +53,7 @@ final class Desk implements AutoCloseable {
     }
 
     static Capture capture(float[] face) {
-        return new Capture("fr512", Template.quantise(face));
+        return new Capture("sface128", Template.quantise(face));
     }
 
     /** Another capture of the same face. */
