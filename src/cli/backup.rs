@@ -118,12 +118,16 @@ pub(super) struct Restore {
     /// A file with the newest checkpoint of this node's log, where no peer can be asked. May be given more than once
     #[arg(long)]
     checkpoint: Vec<PathBuf>,
+    /// Leave the log of the backup out, and let the node begin a new one under a new key: if entries that were cosigned are lost for good.
+    /// The two other operators, the banks and the auditors must pin the new key
+    #[arg(long, conflicts_with_all = ["log", "checkpoint"])]
+    new_log: bool,
 }
 
 impl Restore {
     pub(super) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let config = Config::read(&self.config)?;
-        let plan = Plan { from: &self.from, logs: &self.log, checkpoints: &self.checkpoint };
+        let plan = Plan { from: &self.from, logs: &self.log, checkpoints: &self.checkpoint, new_log: self.new_log };
         let restored = Box::pin(node::restore(&config, &plan)).await?;
         let replayed = restored.replayed;
         if json {
@@ -156,7 +160,13 @@ impl Restore {
                 several(replayed.enrolled, "enrolment is", "enrolments are")
             );
         }
+        if self.new_log {
+            println!(
+                "The log of the backup was left out: the node begins a new one, under the key that log.pk8 has now"
+            );
+        }
         match restored.asked.as_slice() {
+            _ if self.new_log => {}
             [] => println!("No peer was asked: the node compares its log with what they cosigned when it starts"),
             peers => {
                 let names: Vec<_> = peers.iter().map(ToString::to_string).collect();

@@ -1,5 +1,6 @@
 //! A backup put back, in the one honest way: its log must continue, or be made to continue by entries that the log's own signature proves,
-//! whatever was cosigned of it since. Else nothing is put back, for the next entry would fork the log.
+//! whatever was cosigned of it since. Else nothing is put back, for the next entry would fork the log. Where the entries are lost for good,
+//! the people of a backup can be put back without its log: under a new key, a new log is no fork.
 //!
 //! ```text
 //! backup --verify sums--> staged copy --extend by published files (own folder, mirrors)--> held against what the peers cosigned
@@ -120,6 +121,13 @@ pub enum RestoreError {
         /// Who.
         by: String,
     },
+    /// A new log is to be begun, under the key of the one that was.
+    #[error(
+        "{}: this key signed the log that was, and a new log under it would be a fork. Keep it elsewhere, and make a new one in its place: \
+         openssl genpkey -algorithm ed25519 -outform DER -out log.pk8",
+        .0.display()
+    )]
+    OldKey(PathBuf),
 }
 
 /// What is to be put back, and by whose word.
@@ -131,6 +139,8 @@ pub struct Restore<'a> {
     pub logs: &'a [PathBuf],
     /// Files with checkpoints of this node's log.
     pub checkpoints: &'a [PathBuf],
+    /// The log can not be continued: people are put back without it, and a new one is begun under a new key.
+    pub new_log: bool,
 }
 
 /// What was put back.
@@ -173,6 +183,7 @@ pub async fn restore(config: &Config, plan: &Restore<'_>) -> Result<Restored, Re
     // Of a try that was cut off.
     let _ = fs::remove_dir_all(&stage);
     let brought = match backup::copy(plan.from, &stage) {
+        Ok(()) if plan.new_log => Box::pin(begin_anew(config, (&data, &stage))).await,
         Ok(()) => Box::pin(bring_up(config, plan, (&data, &stage))).await,
         Err(error) => Err(error.into()),
     };
@@ -257,6 +268,44 @@ async fn bring_up(config: &Config, plan: &Restore<'_>, (data, stage): (&Path, &P
     let replayed = if found.is_empty() { Replayed::default() } else { store.replay(&found).await? };
     store.close().await?;
     Ok((log.sizes().collect(), replayed, notes.asked))
+}
+
+/// Takes the log out of the staged copy, for a new one under a key that has signed nothing yet.
+async fn begin_anew(config: &Config, (data, stage): (&Path, &Path)) -> Result<Brought, RestoreError> {
+    let folder = config.path(&config.keys);
+    let keys = Keys::read(&folder)?;
+    let key = VerifierKey::new(log_name(&config.deployment, config.party), keys.log.public());
+    let staged = stage.join("log");
+    let mut notes = signed(&staged)?;
+    notes.extend(signed(&data.join("log"))?);
+    let mut asked = Vec::new();
+    for Asked { party, answer } in peers::ask(config).await? {
+        if let Ok(told) = answer {
+            asked.push(party);
+            notes.extend(told.checkpoints);
+        }
+    }
+    if notes.iter().any(|note| of_note(note, &key).is_ok()) {
+        return Err(RestoreError::OldKey(folder.join("log.pk8")));
+    }
+    // Nothing that the old key signed was seen, and nobody says that there is nothing.
+    if notes.is_empty() && asked.is_empty() {
+        return Err(RestoreError::NobodySaid);
+    }
+    if staged.exists() {
+        fs::remove_dir_all(&staged).map_err(|error| RestoreError::File(staged, error))?;
+    }
+    let store = Store::open(&stage.join("store.sqlite"), config.deployment.clone(), config.party, keys.store).await?;
+    store.danger_begin_log().await?;
+    store.close().await?;
+    Ok((Vec::new(), Replayed::default(), asked))
+}
+
+/// The checkpoints of a folder of published files.
+fn signed(folder: &Path) -> Result<Vec<String>, RestoreError> {
+    let halves = tiles::halves(folder).map_err(|error| RestoreError::File(folder.to_owned(), error))?;
+    let note = |half: &Half| fs::read_to_string(folder.join(half.to_string()).join("checkpoint")).ok();
+    Ok(halves.iter().filter_map(note).collect())
 }
 
 /// What is wrong with the log of a backup, and if another key signed it, that.

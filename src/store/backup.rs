@@ -20,6 +20,15 @@ DELETE FROM envelopes;
 UPDATE requests SET answer = NULL WHERE answer IS NOT NULL;
 ";
 
+/// A log without entries. Handles that entries have borne since the copy must not come again, and positions that were given since neither:
+/// so many of each are left out as no person and no gallery has had meanwhile. Readers look 65 536 handles ahead.
+const NEW_LOG: &str = "
+DELETE FROM entries;
+DELETE FROM halves;
+UPDATE records SET handles = handles + 4096;
+UPDATE positions SET given = given + 1048576;
+";
+
 /// Positions of a gallery that are left out after the last that a copy knows of, beside one for each enrolment that was asked for since.
 const SPARE_POSITIONS: u64 = 64;
 
@@ -121,6 +130,17 @@ impl Store {
         self.counted().made += made;
         self.finish_erasures().await?;
         Ok(replayed)
+    }
+
+    /// Takes all entries of the log out, and leaves the people: for a new log under a new key, of which nothing was published.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`]; then nothing was done.
+    pub async fn danger_begin_log(&self) -> Result<(), StoreError> {
+        let mut held = self.connection().await;
+        let mut transaction = held.begin().await?;
+        raw_sql(NEW_LOG).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Everybody's key of handles, and how many there are.

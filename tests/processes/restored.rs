@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::support::cluster::{Files, entries, face_of, target, template};
 use tokio::time::{Instant, sleep, timeout};
 use tumar::client::{Client, ClientError};
+use tumar::log::note::{SigningKey, VerifierKey, log_name};
 use tumar::party::Party;
 use tumar::request::Method;
 use tumar::template::Template;
@@ -503,6 +504,70 @@ async fn three_lost_stores_are_restored_by_the_document() {
         nodes.enrol(subject).await;
         assert!(nodes.verify(subject).await.unwrap(), "{subject}");
     }
+}
+
+/// The key that a node's log is verified with, by its own key file.
+fn log_key(nodes: &Nodes, party: Party) -> String {
+    let key = SigningKey::from_pkcs8(&fs::read(nodes.files.node(party).join("keys/log.pk8")).unwrap()).unwrap();
+    VerifierKey::new(log_name(&"dev".parse().unwrap(), party), key.public()).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_can_not_be_continued_is_begun_anew_with_the_people_of_a_backup() {
+    let mut nodes = Nodes::start();
+    for subject in ["c-1", "gone"] {
+        nodes.enrol(subject).await;
+    }
+    let party = Party::B;
+    let desk = Desk::new(&nodes, party, 0);
+    let [backup, _] = commands("Make a backup").try_into().unwrap();
+    desk.does(&backup);
+    let published = entries(&nodes.files.node(party)).len() as u64;
+    nodes.enrol("c-2").await;
+    let token = nodes.files.token("erasure", Method::Erase);
+    nodes.client().await.erase(&token, &target("gone", "erasure")).await.unwrap();
+    nodes.cosigned_beyond(party, published + 2).await;
+    let (folder, before) = (nodes.files.node(party), log_key(&nodes, party));
+    assert_eq!(nodes.stop(party), Some(0));
+    fs::remove_dir_all(folder.join("data")).unwrap();
+    let [away, restore, _, _] = commands("Put a backup back").try_into().unwrap();
+    desk.does(&away);
+    let (code, why) = desk.refused(&restore.replace("--log \"${MIRROR:?}\"", ""));
+    assert!(code == Some(5) && why.contains("by node A they were cosigned"), "{code:?}: {why}");
+    // Under the old key it would be a fork.
+    let [anew] = commands("When the log can not be continued").try_into().unwrap();
+    let last = anew.lines().find(|line| line.contains("--new-log")).unwrap();
+    let (code, why) = desk.refused(last);
+    assert!(code == Some(2) && why.contains("log.pk8: this key signed the log that was"), "{code:?}: {why}");
+    assert!(!folder.join("data/store.sqlite").exists());
+    assert!(desk.does(&anew).contains("the node begins a new one"));
+    // The others pin it, and keep what they cosigned of the old one.
+    let key = log_key(&nodes, party);
+    assert_ne!(key, before);
+    let mut pinned = vec![nodes.files.path("client/client.toml")];
+    for other in [party.next(), party.prev()] {
+        assert_eq!(nodes.stop(other), Some(0));
+        let cosigned = nodes.files.node(other).join("data/witness/log-log.b.dev.tumar.internal");
+        fs::rename(&cosigned, cosigned.with_file_name("ended-log.b.dev.tumar.internal")).unwrap();
+        pinned.push(nodes.files.node(other).join("node.toml"));
+    }
+    for file in pinned {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(&before), "{}", file.display());
+        fs::write(&file, text.replace(&before, &key)).unwrap();
+    }
+    for other in [party.next(), party.prev()] {
+        nodes.again(other);
+    }
+    nodes.processes[party.index()] = Some(nodes.files.spawn_with(party, &["--accept-store"]));
+    let served = async { while nodes.verify("c-1").await.is_err() {} };
+    timeout(Duration::from_mins(1), served).await.expect("the people of the backup are there");
+    assert_eq!(nodes.verify("c-2").await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    assert_eq!(nodes.verify("gone").await.unwrap_err().reason(), "SUBJECT_UNKNOWN");
+    let token = nodes.files.token("erasure", Method::Erase);
+    let certificate = nodes.client().await.erase(&token, &target("gone", "erasure")).await.unwrap();
+    assert_eq!(certificate.had_none(), [Party::A, Party::C]);
+    nodes.cosigned_beyond(party, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
