@@ -304,7 +304,7 @@ async fn begin_anew(config: &Config, (data, stage): (&Path, &Path)) -> Result<Br
 /// The checkpoints of a folder of published files.
 fn signed(folder: &Path) -> Result<Vec<String>, RestoreError> {
     let halves = tiles::halves(folder).map_err(|error| RestoreError::File(folder.to_owned(), error))?;
-    let note = |half: &Half| fs::read_to_string(folder.join(half.to_string()).join("checkpoint")).ok();
+    let note = |half: &Shard| fs::read_to_string(folder.join(half.to_string()).join("checkpoint")).ok();
     Ok(halves.iter().filter_map(note).collect())
 }
 
