@@ -141,7 +141,7 @@ class NodesTest {
     void whatTheNodesDoNotServeIsNotSent() {
         Capture own = new Capture("no-model", Template.quantise(Desk.face()));
         assertThrows(InputException.class, () -> desk.enroll(own));
-        Capture shape = new Capture("sface128", Template.quantise(Desk.face()));
+        Capture shape = new Capture("fr512", Template.quantise(Desk.face()));
         assertThrows(InputException.class, () -> desk.enroll(shape));
         assertThrows(InputException.class, () -> desk.enroll());
     }
