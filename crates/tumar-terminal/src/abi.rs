@@ -2,6 +2,7 @@
 //! is in the header, which is written from these comments.
 #![expect(unsafe_code, reason = "C passes pointers")]
 #![expect(clippy::missing_safety_doc, reason = "the head of the header says once what holds for all functions")]
+#![expect(clippy::doc_markdown, reason = "the comments become the header's")]
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,16 +69,16 @@ impl Caller {
         if room > 0 {
             self.0.lent("buffer.bytes", bytes, room, true)?;
         }
-        let made = zeroize::Zeroizing::new(make()?);
-        length.put(made.len());
+        let whole = zeroize::Zeroizing::new(make()?);
+        length.put(whole.len());
         if bytes.is_null() {
             return Ok(());
         }
-        if made.len() > room {
-            return Err(Fault::Room { room, needed: made.len() });
+        if whole.len() > room {
+            return Err(Fault::Room { room, needed: whole.len() });
         }
         // SAFETY: the caller promises so much room, and it is no memory of this library's.
-        unsafe { ptr::copy_nonoverlapping(made.as_ptr(), bytes, made.len()) };
+        unsafe { ptr::copy_nonoverlapping(whole.as_ptr(), bytes, whole.len()) };
         Ok(())
     }
 
@@ -106,8 +107,8 @@ fn answer(error: *mut Error, work: impl FnOnce(&mut Caller) -> Result<(), Fault>
         }
         work(&mut caller)
     };
-    let came = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or(Err(Fault::Internal));
-    let told = Error::of(&came);
+    let told = catch_unwind(AssertUnwindSafe(|| Error::of(&attempt())));
+    let told = told.unwrap_or_else(|_| Error::of(&Err(Fault::Internal)));
     let status = told.status;
     if !error.is_null() && error.is_aligned() && status != Status::Overlap {
         Place(error).put(told);

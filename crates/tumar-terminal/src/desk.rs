@@ -166,7 +166,7 @@ impl Terminal {
         }
         let request_id = wish.request_id.map(str::parse::<RequestId>).transpose()?;
         let by = self.pinned.requester(request_id);
-        let captured = Minute::of(wish.captured_at);
+        let minute = Minute::of(wish.captured_at);
         let made = templates.iter().map(|handle| self.find::<Made>(*handle)).collect::<Result<Vec<_>, _>>()?;
         let captures: Vec<_> =
             made.iter().map(|made| Capture { model: &made.model, template: &made.template }).collect();
@@ -174,12 +174,12 @@ impl Terminal {
         let prepared = match wish.method {
             TUMAR_METHOD_ENROLL => {
                 let key = self.find::<SubjectKey>(wish.person_key)?;
-                Prepared::enroll(by, &committee, &wish.target()?, &captures, captured, &key)
+                Prepared::enroll(by, &committee, &wish.target()?, &captures, minute, &key)
             }
             TUMAR_METHOD_VERIFY => {
-                Prepared::verify(by, &committee, &wish.target()?, &captures, wish.amount_kzt, captured)
+                Prepared::verify(by, &committee, &wish.target()?, &captures, wish.amount_kzt, minute)
             }
-            TUMAR_METHOD_SEARCH => Prepared::search(by, &committee, &wish.search()?, &captures, captured),
+            TUMAR_METHOD_SEARCH => Prepared::search(by, &committee, &wish.search()?, &captures, minute),
             _ => return Err(Fault::Argument { what: "method" }),
         };
         self.keep(prepared?)

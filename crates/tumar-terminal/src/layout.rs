@@ -1,4 +1,5 @@
 //! The structures and numbers of the header.
+#![expect(clippy::doc_markdown, reason = "the comments become the header's")]
 
 use std::ffi::c_char;
 

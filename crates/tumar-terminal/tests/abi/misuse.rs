@@ -30,6 +30,9 @@ fn verification() -> Wanted {
     }
 }
 
+/// What is wrong with a request.
+type Change<'a> = &'a dyn Fn(&mut Wanted);
+
 #[test]
 fn the_abi_and_the_version_are_told() {
     assert_eq!(tumar_terminal_abi(), TUMAR_ABI);
@@ -118,7 +121,7 @@ fn a_call_that_does_not_fit_its_method_is_refused() {
         terminal.seal(committee, &wanted, templates)
     };
     seal(&|_| {}, &[template]).unwrap();
-    let cases: [(&dyn Fn(&mut Wanted), Status, &str); 13] = [
+    let cases: [(Change<'_>, Status, &str); 13] = [
         (&|w| w.method = 0, Status::Argument, "method"),
         (&|w| w.method = 4, Status::Argument, "method"),
         (&|w| w.subject = None, Status::Argument, "subject"),
@@ -242,7 +245,7 @@ fn memory_that_does_not_fit_is_an_error() {
     let made = &raw mut handle;
     let buffer = whole.cast::<Buffer>();
     let check = |wanted: Status, call: &dyn Fn(*mut Error) -> Status| {
-        assert_eq!(told(|error| call(error)).unwrap_err().status, wanted);
+        assert_eq!(told(call).unwrap_err().status, wanted);
         assert_eq!(call(ptr::null_mut()), wanted);
     };
     // SAFETY: every pointer is into `memory`, with room behind it for what is said; what is too long or not aligned must not be followed.
