@@ -77,7 +77,9 @@ fn a_finger_is_encoded_by_the_weights_of_the_folder() {
 #[test]
 fn every_real_print_has_the_rows_that_other_encoders_make_by_a_fresh_model() {
     let (Some(dir), Some(records)) = (std::env::var_os("TUMAR_OWN_MODEL"), datasets::folder("fingers")) else {
-        eprintln!("*** NOT TESTED: TUMAR_OWN_MODEL names no model that was trained a moment ago, or there are no prints ***");
+        eprintln!(
+            "*** NOT TESTED: TUMAR_OWN_MODEL names no model that was trained a moment ago, or there are no prints ***"
+        );
         return;
     };
     let dir = Path::new(&dir);
