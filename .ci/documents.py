@@ -294,7 +294,7 @@ SPOILT = [
     (paths, "CONTRIBUTING.md", None, "\nRun `.ci/nothing`.\n"),
     (ten_lines, "README.md", "quantise(ada)", "quantise(eve)"),
     (the_book, "docs/SUMMARY.md", "(load.md)", "(load-report.md)"),
-    (the_map, "src/lib.rs", "pub mod http;", "pub mod http;\npub mod dance;"),
+    (the_map, "src/lib.rs", "pub mod audit_server;", "pub mod audit_server;\npub mod dance;"),
 ]
 
 
