@@ -23,7 +23,7 @@ pub struct GallerySnapshot {
 /// Prints how many there are.
 impl std::fmt::Debug for GallerySnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Roll([{}])", self.lanes())
+        write!(f, "GallerySnapshot([{}])", self.lanes())
     }
 }
 

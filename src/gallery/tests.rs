@@ -292,7 +292,7 @@ fn a_gallery_prints_its_shape_only() {
     insert(&mut gallery, 0, &vector(0x5aa5));
     assert_eq!(format!("{gallery:?}"), "Gallery([1 of 64, 64])");
     assert_eq!(format!("{:?}", gallery.references(at(0))), "[Copied(1x64)]");
-    assert_eq!(format!("{:?}", GallerySnapshot::call(&[&gallery], 0)), "Roll([1])");
+    assert_eq!(format!("{:?}", GallerySnapshot::call(&[&gallery], 0)), "GallerySnapshot([1])");
 }
 
 #[test]

@@ -212,7 +212,7 @@ async fn no_secret_type_prints_its_content() {
     let came = Came { next: Zeroizing::new(vec![0xab; 4]), prev: Zeroizing::default() };
     assert_eq!(
         format!("{input:?} {round:?} {came:?}"),
-        "VerifyInput { sides: [Side { probe: Summands(1x64), references: [Against(1x64, 5, 1)] }], joint: Any } \
+        "VerifyInput { sides: [ModalityInput { probe: InputShares(1x64), references: [ReferenceInput(1x64, 5, 1)] }], joint: Any } \
          Round(to [3] [0], from [0] [0]) Came([4] [0])"
     );
 }

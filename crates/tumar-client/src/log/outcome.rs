@@ -147,10 +147,10 @@ impl OpenRequest {
     }
 }
 
-/// Prints the request id only: `Ticket(8f0c..)`.
+/// Prints the request id only: `OpenRequest(8f0c..)`.
 impl fmt::Debug for OpenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ticket({})", self.request_id)
+        write!(f, "OpenRequest({})", self.request_id)
     }
 }
 

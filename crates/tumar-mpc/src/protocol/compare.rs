@@ -76,7 +76,7 @@ impl TwoPartyShares {
 /// Prints how many there are.
 impl std::fmt::Debug for TwoPartyShares {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Halves([{}])", self.words.len())
+        write!(f, "TwoPartyShares([{}])", self.words.len())
     }
 }
 

@@ -52,7 +52,7 @@ pub struct ReferenceInput<'a> {
 /// Prints shapes only.
 impl std::fmt::Debug for ReferenceInput<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Against({}, {}, {})", self.shape, self.threshold, self.weight)
+        write!(f, "ReferenceInput({}, {}, {})", self.shape, self.threshold, self.weight)
     }
 }
 
