@@ -26,7 +26,7 @@
 //! 2  clocks.rs       what a node knows of time: Clocks, Doubt
 //!    guests.rs       who may be connected, and who goes for a newcomer
 //!    net.rs          Frame, Pipe, Step, Lost                          token/   jws proof purpose policy: Token, Verified, Grant<P>
-//!    request.rs      what is asked for, and its transcript          timings.rs  how long an answer took, phase by phase
+//!    request.rs      what is asked for, and its digest              timings.rs  how long an answer took, phase by phase
 //! 1  drawing/        plots and pages of reports
 //!    reason.rs  why a node refuses   party.rs  name.rs  hex.rs  ed25519.rs  form.rs  pem.rs  template/   embeddings and minutiae in, small integers out; models; the
 //!                    clear-text oracle

@@ -35,7 +35,7 @@ pub struct Filter {
     pub relying_party: Option<RelyingParty>,
     /// Only of this purpose.
     pub purpose: Option<PurposeName>,
-    /// Only of the request with this transcript.
+    /// Only of the request with this digest.
     pub request_digest: Option<[u8; 32]>,
 }
 

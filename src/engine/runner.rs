@@ -363,7 +363,7 @@ fn objection(own: Party, ready: &[wire::Ready; 3], place: usize, method: Method)
 const EPOCH: u32 = 0;
 
 /// First 16 bytes of SHA-256 over the batch, all three nonces and clocks, and what runs: for each place of the batch the request's
-/// transcript and the epoch of its rows, where it was admitted at all three as far as this node was told.
+/// digest and the epoch of its rows, where it was admitted at all three as far as this node was told.
 ///
 /// A node that tells the two others different things has them in two sessions, and no message of the one is one of the other.
 fn session_id(batch: &BatchId, ready: &[wire::Ready; 3], places: &[Option<[u8; 32]>]) -> SessionId {

@@ -37,7 +37,7 @@ const _: () = assert!(REMEMBERED_SECONDS <= crate::log::admission::REQUEST_SECON
 pub struct ChangeId(pub [u8; 32]);
 
 impl ChangeId {
-    /// Of the request with this transcript, in this batch.
+    /// Of the request with this digest, in this batch.
     #[must_use]
     pub fn of(request: &[u8; 32], batch: &[u8; 16]) -> Self {
         Self(sha256(&framed(&[b"tumar change v2", request, batch])))

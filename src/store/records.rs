@@ -91,7 +91,7 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// Whether this client's request under this id, with this very transcript, was answered, be the answer kept still or not.
+    /// Whether this client's request under this id, with this very digest, was answered, be the answer kept still or not.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -110,7 +110,7 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// What requests with this transcript presented, and about which gallery.
+    /// What requests with this digest presented, and about which gallery.
     ///
     /// # Errors
     /// [`StoreError::Sealed`] if one does not open, [`StoreError::Sqlite`].

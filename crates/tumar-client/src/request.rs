@@ -1,4 +1,4 @@
-//! What a client asks for, as all sides see it: client, leader and helpers compute the same transcript of it.
+//! What a client asks for, as all sides see it: client, leader and helpers compute the same digest of it.
 
 use std::fmt;
 

@@ -86,7 +86,7 @@ pub enum RequestError {
     /// A part that this version does not know.
     #[error("part must be token, proof, or one of two approvals")]
     Part,
-    /// Not the transcript of a request.
+    /// Not the digest of a request.
     #[error("request_digest must be 32 bytes, or empty")]
     Digest,
     /// No request in the frame.

@@ -17,8 +17,9 @@ pub(crate) struct Spans(Vec<Span>);
 impl Spans {
     /// Adds room for so many values.
     ///
-    /// # Errors [`Fault::Null`], [`Fault::Alignment`]; [`Fault::Length`] if they go beyond the end of memory; [`Fault::Overlap`] if they
-    /// are written and something else of the call, or the other way round.
+    /// # Errors
+    /// [`Fault::Null`], [`Fault::Alignment`]; [`Fault::Length`] if they go beyond the end of memory; [`Fault::Overlap`] if they are
+    /// written and something else of the call, or the other way round.
     pub(crate) fn lent<T>(
         &mut self,
         what: &'static str,

@@ -213,7 +213,7 @@ pub trait LedgerTx: Send {
         id: RequestId,
     ) -> impl Future<Output = Result<Option<Asked>, LedgerFault>> + Send;
 
-    /// Notes a request as open, by its client and transcript, in place of one that ended. It may be forgotten after `until`, in unix
+    /// Notes a request as open, by its client and digest, in place of one that ended. It may be forgotten after `until`, in unix
     /// seconds.
     fn open_request(
         &mut self,
@@ -287,7 +287,7 @@ pub trait LedgerTx: Send {
     /// The next blinded handle under the record's subject key, which no entry has yet. None if the key is gone.
     fn next_handle(&mut self, record: RecordId) -> impl Future<Output = Result<Option<[u8; 32]>, LedgerFault>> + Send;
 
-    /// Keeps what a request presented, sealed, until a moment in unix seconds. `rq` is the request's transcript; there may be more
+    /// Keeps what a request presented, sealed, until a moment in unix seconds. `request_digest` is of the request; there may be more
     /// than one of it.
     fn keep_evidence(
         &mut self,

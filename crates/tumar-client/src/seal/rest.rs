@@ -64,7 +64,7 @@ impl StoreKey {
         Self(**bytes)
     }
 
-    /// A box with evidence in it, for the request with this transcript.
+    /// A box with evidence in it, for the request with this digest.
     ///
     /// Under a key derived from this one for the purpose: HMAC-SHA256 over its label (as RFC 5869 expands), so that the wraps of record
     /// keys and these boxes do not share a count of nonces.

@@ -7,7 +7,7 @@ use super::jws::sha256;
 
 /// Token, proof and approvals, as they were presented.
 ///
-/// None of them names the person: a proof is over the transcript of its request, which nobody can guess.
+/// None of them names the person: a proof is over the digest of its request, which nobody can guess.
 pub struct Evidence {
     access: String,
     proof: String,

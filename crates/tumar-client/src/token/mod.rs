@@ -124,7 +124,7 @@ impl Token {
         let proof = proof::check(&proof, proof_claims, &verifier.addresses(ask.method), now)?;
         proof.is_over(&self.access, ask)?;
         access.is_bound_to(&proof.key, self.certificate.as_ref())?;
-        // In the transcript and in the envelopes it stands as the request names it.
+        // In the digest and in the envelopes it stands as the request names it.
         if access.client != ask.client.as_str() {
             return Err(TokenError::Client.into());
         }
